@@ -1,0 +1,1 @@
+"""Converters: one file per public data set, its layout and nothing else."""

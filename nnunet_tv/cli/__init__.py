@@ -1,0 +1,36 @@
+"""Commands: one file each, with a parser and ``main(argv=None) -> int``. They only parse and call."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+
+from nnunet_tv import __version__
+from nnunet_tv.errors import NnunetTVError
+
+
+def parser(command: str, description: str) -> argparse.ArgumentParser:
+    """Argument parser with what every command shares: ``--version``, and ``--help`` that keeps line breaks."""
+    result = argparse.ArgumentParser(
+        prog=command, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    result.add_argument("--version", action="version", version=f"nnunet-tv {__version__}")
+    return result
+
+
+def run(action: Callable[[], int]) -> int:
+    """Exit status of `action`; an error for the user is one line on stderr and status 1.
+
+    0: done; 1: something could not be done, and was named; 2: usage (argparse); 130: interrupted.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        return action()
+    except NnunetTVError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: nothing half-written is left; run the same command again", file=sys.stderr)
+        return 130

@@ -1,0 +1,180 @@
+"""A scan on its grid: read with every check, write so that nnU-Net reads the same geometry.
+
+Arrays are (X, Y, Z) as NIfTI stores them; affines map voxel indices to scanner millimetres, RAS+.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from nnunet_tv.errors import CaseError
+from nnunet_tv.files import atomic
+
+#: Largest distance between two grids' corners, as a share of a voxel, at which they are the same grid.
+GRID_TOLERANCE = 1e-3
+#: Largest deviation of |cos| between grid axes from 0: ITK, with which nnU-Net reads, holds no shear.
+SHEAR_TOLERANCE = 1e-3
+#: Largest distance of a mask value from 0 or 1 that counts as rounding (0.9999…).
+MASK_TOLERANCE = 1e-2
+_ANNEX = b"/annex/objects/"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One 3D image.
+
+    Attributes
+    ----------
+    data : ndarray, shape (X, Y, Z)
+        Voxel values.
+    affine : ndarray, shape (4, 4), float64
+        Voxel indices to scanner coordinates in mm, RAS+.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along X, Y, Z."""
+        return self.data.shape
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...]:
+        """Voxel size along X, Y, Z in mm."""
+        return tuple(float(size) for size in np.linalg.norm(self.affine[:3, :3], axis=0))
+
+    @property
+    def orientation(self) -> str:
+        """Nearest axis codes, such as ``RAS`` (letters name where the axes point to)."""
+        return "".join(nib.aff2axcodes(self.affine))
+
+
+def same_grid(first: Volume, second: Volume, tolerance: float = GRID_TOLERANCE) -> bool:
+    """Whether two volumes have equal shapes and corners within `tolerance` voxels."""
+    if first.shape != second.shape:
+        return False
+    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], float)
+    corners[:, :3] *= np.array(first.shape) - 1
+    gap_mm = np.abs(corners @ (first.affine - second.affine).T).max()
+    return bool(gap_mm <= tolerance * min(first.spacing_mm))
+
+
+def check_file(path: str | Path, case: str) -> Path:
+    """`path` if it is a file with content; a :class:`CaseError` that says what to do if not."""
+    path = Path(path)
+    if path.is_symlink() and not path.exists():
+        raise CaseError(case, "dangling link: the file's content was never downloaded; run `datalad get` "
+                        "(or `git annex get`) on it", path)
+    if not path.exists():
+        raise CaseError(case, "no such file: download it, or take the case out of the list", path)
+    if path.is_dir():
+        raise CaseError(case, "expected a NIfTI file, found a folder", path)
+    with path.open("rb") as file:
+        if _ANNEX in file.read(200):
+            raise CaseError(case, "git-annex pointer: the file's content was never downloaded; run `datalad get` "
+                            "(or `git annex get`) on it", path)
+    return path
+
+
+def read_volume(path: str | Path, *, case: str) -> Volume:
+    """Read a 3D NIfTI image with finite voxels and a usable affine.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI file. A trailing axis of length one is dropped.
+    case : str
+        Case identifier for messages.
+
+    Returns
+    -------
+    Volume
+        ``data`` is float32.
+
+    Raises
+    ------
+    CaseError
+        Missing, not downloaded, unreadable, not 3D, NaN or infinite voxels, no or a singular or
+        sheared affine.
+    """
+    path = check_file(path, case)
+    try:
+        image = nib.load(path)
+        data = np.asarray(image.dataobj)
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
+        raise CaseError(case, f"not a readable NIfTI image ({error}): download or export it again", path) from error
+    while data.ndim > 3 and data.shape[-1] == 1:
+        data = data[..., 0]
+    if data.ndim != 3:
+        raise CaseError(case, f"expected a 3D image, found shape {data.shape}: choose one volume of the series", path)
+    if data.dtype.names or np.iscomplexobj(data):
+        raise CaseError(case, f"expected real numbers, found {data.dtype} (colour or complex): export a plain image",
+                        path)
+    data = data.astype(np.float32)
+    bad = int(data.size - np.isfinite(data).sum())
+    if bad:
+        raise CaseError(case, f"{bad} voxels are NaN or infinite: export the image again", path)
+    return Volume(data, _checked_affine(image, case, path))
+
+
+def _checked_affine(image, case: str, path: Path) -> np.ndarray:
+    header = image.header
+    if isinstance(header, nib.Nifti1Header) and not header["sform_code"] and not header["qform_code"]:
+        raise CaseError(case, "the header holds no scanner coordinates (sform_code and qform_code are 0), so left "
+                        "and right are unknown: convert the scan from DICOM again", path)
+    affine = np.asarray(image.affine, float)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise CaseError(case, f"the affine is not invertible: {affine.tolist()}; repair the header", path)
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    shear = np.abs(axes.T @ axes - np.eye(3)).max()
+    if shear > SHEAR_TOLERANCE:
+        raise CaseError(case, f"the affine is sheared (axes deviate from right angles, cosine {shear:.3g}), which "
+                        "nnU-Net's reader cannot hold: resample the scan to a grid with right angles", path)
+    return affine
+
+
+def read_mask(path: str | Path, *, case: str) -> tuple[Volume, str]:
+    """Read a binary mask; 0/255 and 0.9999… are made 0/1 and said.
+
+    Returns
+    -------
+    mask : Volume
+        ``data`` is uint8, 0 or 1.
+    note : str
+        What was changed; empty for a clean mask.
+
+    Raises
+    ------
+    CaseError
+        As :func:`read_volume`, and for values that are not two levels, one of them 0.
+    """
+    volume = read_volume(path, case=case)
+    values = np.unique(volume.data)
+    top = float(values[-1])
+    off = np.minimum(np.abs(values), np.abs(values - top))
+    if top <= 0 and (values.size > 1 or top < 0) or top > 0 and off.max() > MASK_TOLERANCE * top:
+        shown = ", ".join(f"{value:g}" for value in values[:6]) + (", …" if values.size > 6 else "")
+        raise CaseError(case, f"expected a mask of two values, 0 and one other, found {values.size}: {shown}; "
+                        "save one binary mask of the lesion", Path(path))
+    mask = (volume.data > top / 2 if top > 0 else np.zeros(volume.shape)).astype(np.uint8)
+    clean = np.isin(values, (0.0, 1.0)).all()
+    note = "" if clean else f"mask values {', '.join(f'{value:g}' for value in values[:4])} read as 0/1"
+    return Volume(mask, volume.affine), note
+
+
+def write_volume(volume: Volume, path: str | Path) -> None:
+    """Write `volume` as NIfTI, atomically; sform and qform agree (code 1, scanner)."""
+    image = nib.Nifti1Image(volume.data, volume.affine)
+    image.set_sform(volume.affine, code=1)
+    image.set_qform(volume.affine, code=1)
+    image.header.set_xyzt_units("mm")
+    with atomic(path) as temporary:
+        nib.save(image, temporary)
