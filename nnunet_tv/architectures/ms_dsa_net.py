@@ -1,0 +1,192 @@
+"""MS-DSA-Net: a U-shaped network with dual self-attention at its four coarse scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from nnunet_tv.architectures.blocks import NEGATIVE_SLOPE, ResidualUnit, UpStep
+from nnunet_tv.architectures.dual_self_attention import TransformerPathway
+from nnunet_tv.architectures.published import translated
+
+#: Widths of the encoder's stages.
+WIDTHS = (16, 32, 64, 128, 256, 512)
+#: Stages (from 0) with a transformer pathway, and the projected positions P of each.
+PATHWAYS = {2: 64, 3: 64, 4: 64, 5: 32}
+#: Every side of the input is a multiple of this (five poolings), and at least MINIMUM_SIDE.
+SIDE_MULTIPLE = 32
+#: At 32 the deepest map is one voxel, which instance norm cannot normalise.
+MINIMUM_SIDE = 64
+
+
+def check_input_size(input_size: Sequence[int]) -> tuple[int, int, int]:
+    """`input_size` as a tuple, if the network can take it.
+
+    Parameters
+    ----------
+    input_size : sequence of 3 int
+        Patch size in voxels, in the order of the network's spatial axes.
+
+    Raises
+    ------
+    ValueError
+        Not three whole numbers, or a side that is not a multiple of 32 or less than 64; every such side is
+        named by its axis (from 0) and length.
+
+    Examples
+    --------
+    >>> check_input_size([64, 96, 128])
+    (64, 96, 128)
+    """
+    sides = tuple(input_size)
+    if len(sides) != 3:
+        raise ValueError(f"MS-DSA-Net takes 3D patches: expected three sides, found {list(sides)}")
+    wrong = [f"axis {axis} is {side}" for axis, side in enumerate(sides)
+             if side != int(side) or side % SIDE_MULTIPLE or side < MINIMUM_SIDE]
+    if wrong:
+        raise ValueError(
+            f"MS-DSA-Net's patch sides must be multiples of {SIDE_MULTIPLE} and at least {MINIMUM_SIDE}; "
+            f"in {list(sides)} {', '.join(wrong)}"
+        )
+    return tuple(int(side) for side in sides)
+
+
+class MSDSANet(nn.Module):
+    """MS-DSA-Net (Zhang et al. 2024, Insights into Imaging 15:222), written from its description.
+
+    Six encoder stages of residual units with max-pooling between them; transformer pathways with dual
+    self-attention (:class:`~nnunet_tv.architectures.dual_self_attention.DualSelfAttention`) at stages 3 to 6,
+    half as wide; a decoder of five steps that joins pathways 5, 4, 3 and stages 2, 1; a 1³ convolution to the
+    classes, no final nonlinearity. Position embeddings and the key/value projection are sized by the input:
+    a network is built for one patch size.
+
+    Parameters
+    ----------
+    input_channels : int
+        Number of images per case; 2 (T1w, FLAIR) in the papers.
+    num_classes : int
+        Number of output channels, background included.
+    input_size : sequence of 3 int
+        Patch size in voxels; see :func:`check_input_size`. A list, as JSON gives it, will do.
+    deep_supervision : bool
+        Must be False: there is one output.
+    published_token_order : bool
+        True: the spatial attention's result is laid out as the published code does, which scatters positions;
+        published weights need it. False: the clean order, for training anew.
+    dropout : float
+        Of attention maps, and of whole channels at the end of each transformer block.
+
+    Raises
+    ------
+    ValueError
+        `input_size` does not fit; `deep_supervision` is True; a forward pass on another spatial shape.
+    """
+
+    def __init__(self, input_channels: int, num_classes: int, *, input_size: Sequence[int],
+                 deep_supervision: bool = False, published_token_order: bool = True, dropout: float = 0.1):
+        super().__init__()
+        if deep_supervision:
+            raise ValueError("MSDSANet has one output: build it with deep_supervision=False (in a trainer, "
+                             "set enable_deep_supervision to False)")
+        self.input_size = check_input_size(input_size)
+        self.stages = nn.ModuleList(
+            ResidualUnit(before, width)
+            for before, width in zip((input_channels, *WIDTHS[:-1]), WIDTHS, strict=True)
+        )
+        self.pool = nn.MaxPool3d(2)
+        self.pathways = nn.ModuleList(
+            TransformerPathway(
+                WIDTHS[stage], [side >> stage for side in self.input_size], projected_positions=projected,
+                dropout=dropout, published_token_order=published_token_order,
+            )
+            for stage, projected in PATHWAYS.items()
+        )
+        skips = [width // 2 if stage in PATHWAYS else width for stage, width in enumerate(WIDTHS)]
+        self.steps = nn.ModuleList(
+            UpStep(coarse, fine) for coarse, fine in zip(skips[:0:-1], skips[-2::-1], strict=True)
+        )
+        self.head = nn.Conv3d(skips[0], num_classes, 1)
+        self.apply(self.initialize)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of a batch of patches.
+
+        Parameters
+        ----------
+        image : Tensor, shape (B, input_channels, *input_size)
+            Intensities as nnU-Net's preprocessing, or the published one, scales them.
+
+        Returns
+        -------
+        Tensor, shape (B, num_classes, *input_size)
+
+        Raises
+        ------
+        ValueError
+            The spatial shape is not `input_size`.
+        """
+        if tuple(image.shape[2:]) != self.input_size:
+            raise ValueError(f"this MSDSANet was built for patches of {self.input_size}, found "
+                             f"{tuple(image.shape[2:])} in an input of shape {tuple(image.shape)}")
+        skips = []
+        features = image
+        for number, stage in enumerate(self.stages):
+            features = stage(features if number == 0 else self.pool(features))
+            skips.append(features)
+        for number, pathway in zip(PATHWAYS, self.pathways, strict=True):
+            skips[number] = pathway(skips[number])
+        features = skips.pop()
+        for step in self.steps:
+            features = step(features, skips.pop())
+        return self.head(features)
+
+    @staticmethod
+    def initialize(module: nn.Module) -> None:
+        """Initialise one module, for ``network.apply``: nnU-Net calls it so after building a network.
+
+        Kaiming normal for convolutions, Xavier uniform for linear maps, 1 and 0 for norms, 0 for biases. The
+        parameters that are no module's weight (embeddings, scales, projections, temperatures) keep the values
+        they were made with.
+        """
+        if isinstance(module, (nn.Conv3d, nn.ConvTranspose3d)):
+            nn.init.kaiming_normal_(module.weight, a=NEGATIVE_SLOPE)
+        elif isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+        elif isinstance(module, (nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm)):
+            nn.init.ones_(module.weight)
+        else:
+            return
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+    @classmethod
+    def from_published(cls, state_dict: Mapping, *, input_size: Sequence[int], input_channels: int = 2,
+                       num_classes: int = 2) -> MSDSANet:
+        """Network with the weights of a published checkpoint.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to Tensor
+            In the published layout; wrapped in ``state_dict`` or ``model_state_dict``, or with names prefixed
+            by ``module.``, will do. It is not changed.
+        input_size : sequence of 3 int
+            Patch size the weights were trained with.
+        input_channels, num_classes : int
+            As the weights have them.
+
+        Returns
+        -------
+        MSDSANet
+            In training mode, as every new network: call ``eval()`` before using it.
+
+        Raises
+        ------
+        PublishedWeightsError
+            Not a state dict; or names missing, unexpected or of another shape, all listed.
+        ValueError
+            `input_size` does not fit.
+        """
+        network = cls(input_channels, num_classes, input_size=input_size)
+        network.load_state_dict(translated(state_dict, network.state_dict()))
+        return network

@@ -1,0 +1,115 @@
+"""The published checkpoint layout of MS-DSA-Net: its names, and how they become ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from nnunet_tv.errors import NnunetTVError
+
+#: Keys under which training scripts keep a state dict.
+WRAPPERS = ("state_dict", "model_state_dict")
+PREFIX = "module."
+
+# ours -> published, applied in order
+_RULES = (
+    (r"^stages\.(\d+)\.", lambda m: f"encoder{int(m[1]) + 1}.layer."),
+    (r"^pathways\.(\d+)\.reduce\.0\.", lambda m: f"patch_embedding{int(m[1]) + 3}.0.conv."),
+    (r"^pathways\.(\d+)\.reduce\.1\.", lambda m: f"patch_embedding{int(m[1]) + 3}.1."),
+    (r"^pathways\.(\d+)\.blocks\.", lambda m: f"trans{int(m[1]) + 3}."),
+    (r"^steps\.(\d+)\.upsample\.", lambda m: f"decoder{5 - int(m[1])}.transp_conv.conv."),
+    (r"^steps\.(\d+)\.unit\.", lambda m: f"decoder{5 - int(m[1])}.conv_block."),
+    (r"^head\.", lambda m: "out.conv.conv."),
+    (r"\bunit\.", lambda m: "conv51."),
+    (r"\bconv([12])\.weight", lambda m: f"conv{m[1]}.conv.weight"),
+    (r"\bshortcut\.0\.", lambda m: "conv3.conv."),
+    (r"\bproject\.1\.", lambda m: "conv8.1."),
+    (r"\battention\.channel_temperature$", lambda m: "dsa.temperature"),
+    (r"\battention\.spatial_temperature$", lambda m: "dsa.temperature2"),
+    (r"\battention\.position_projection$", lambda m: "dsa.EF"),
+    (r"\battention\.", lambda m: "dsa."),
+    (r"\bscale$", lambda m: "gamma"),
+    (r"\bposition_embedding$", lambda m: "pos_embed"),
+)
+
+
+class PublishedWeightsError(NnunetTVError, ValueError):
+    """The weights do not fit the published layout."""
+
+
+def published_name(name: str) -> str:
+    """Name in the published layout of the tensor that our network calls `name`.
+
+    >>> published_name("stages.0.shortcut.0.weight"), published_name("pathways.3.blocks.2.scale")
+    ('encoder1.layer.conv3.conv.weight', 'trans6.2.gamma')
+    """
+    for pattern, replacement in _RULES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def unwrapped(content: object) -> dict[str, Tensor]:
+    """The state dict in what ``torch.load`` gave, without wrapper and ``module.`` prefixes.
+
+    Raises
+    ------
+    PublishedWeightsError
+        There is none.
+    """
+    if isinstance(content, Mapping):
+        for wrapper in WRAPPERS:
+            if isinstance(content.get(wrapper), Mapping):
+                content = content[wrapper]
+                break
+    if not isinstance(content, Mapping) or not content:
+        found = "nothing" if isinstance(content, Mapping) else type(content).__name__
+        raise PublishedWeightsError(f"expected a state dict (names to tensors), found {found}: save the network's "
+                                    "state_dict()")
+    others = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    if others:
+        raise PublishedWeightsError(f"expected a state dict (names to tensors), found other values under "
+                                    f"{', '.join(others)}: save the network's state_dict()")
+    if all(name.startswith(PREFIX) for name in content):
+        return {name[len(PREFIX):]: tensor for name, tensor in content.items()}
+    return dict(content)
+
+
+def translated(content: object, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published weights under our names.
+
+    Parameters
+    ----------
+    content : mapping
+        As for :func:`unwrapped`.
+    expected : mapping of str to Tensor
+        State dict of our network; only names and shapes count.
+
+    Raises
+    ------
+    PublishedWeightsError
+        Names missing, unexpected, of another shape or with values that are not finite: every one is listed.
+    """
+    found = unwrapped(content)
+    names = {published_name(name): name for name in expected}
+    problems = [f"missing: {name} {_shape(expected[ours])}"
+                for name, ours in names.items() if name not in found]
+    problems += [f"unexpected: {name} {_shape(found[name])}" for name in found if name not in names]
+    for name in names.keys() & found.keys():
+        wanted = expected[names[name]]
+        if found[name].shape != wanted.shape:
+            problems.append(f"shape of {name}: expected {_shape(wanted)}, found {_shape(found[name])}")
+        elif not torch.isfinite(found[name]).all():
+            problems.append(f"NaN or infinite values in {name}")
+    if problems:
+        raise PublishedWeightsError(
+            f"the weights do not fit MS-DSA-Net ({len(problems)} problems; is it the right file, patch size, "
+            "number of channels and classes?):\n  " + "\n  ".join(sorted(problems))
+        )
+    return {ours: found[name] for name, ours in names.items()}
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"

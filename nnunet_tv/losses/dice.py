@@ -1,0 +1,83 @@
+"""Soft Dice loss of the foreground channel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nnunet_tv.losses.foreground import Foreground, ForegroundLoss
+
+
+def soft_dice(probability: Tensor, reference: Tensor, *, batch_dice: bool, smooth: float,
+              ddp: bool = False) -> Tensor:
+    """Soft Dice coefficient in [0, 1].
+
+    Parameters
+    ----------
+    probability, reference : Tensor, shape (B, *spatial)
+        p and g.
+    batch_dice : bool
+        Sums run over the whole batch (one value) or per patch.
+    smooth : float
+        ε of the formula.
+    ddp : bool
+        Add up the sums of all ranks first (only with `batch_dice`).
+
+    Returns
+    -------
+    Tensor, shape () or (B,)
+    """
+    axes = tuple(range(0 if batch_dice else 1, probability.ndim))
+    overlap = (probability * reference).sum(axes)
+    total = probability.sum(axes) + reference.sum(axes)
+    if ddp and batch_dice:
+        overlap, total = _sum_over_ranks(overlap), _sum_over_ranks(total)
+    return (2 * overlap + smooth) / (total + smooth)
+
+
+def _sum_over_ranks(value: Tensor) -> Tensor:
+    from nnunetv2.utilities.ddp_allgather import AllGatherGrad  # starts nnU-Net's machinery: only when needed
+
+    return AllGatherGrad.apply(value).sum(0)
+
+
+class DiceLoss(ForegroundLoss):
+    r"""Dice loss, eq. 2 of the TV paper (arXiv 2510.06276).
+
+    .. math:: 1 - \frac{2 \sum p g + \varepsilon}{\sum p + \sum g + \varepsilon}
+
+    p is the foreground probability (not squared), g the label; the background channel has no term.
+    The loss is in [0, 1]; a target without foreground gives 0 only for a probability of 0 everywhere.
+
+    Parameters
+    ----------
+    batch_dice : bool
+        True: the sums run over all patches of the batch, one Dice per batch, as the authors implemented it.
+        False: the mean of the patches' losses.
+    smooth : float
+        ε, positive.
+    ddp : bool
+        Training is distributed: with `batch_dice` the sums are gathered over ranks with nnU-Net's
+        ``AllGatherGrad``, so that the loss is that of the whole batch.
+
+    Raises
+    ------
+    ValueError
+        `smooth` is not positive: an empty target with an empty prediction would be 0/0.
+    """
+
+    def __init__(self, *, batch_dice: bool = True, smooth: float = 1e-5, ddp: bool = False):
+        super().__init__()
+        if not smooth > 0:
+            raise ValueError(f"smooth must be positive (an empty patch is 0/0 without it), found {smooth}")
+        self.batch_dice, self.smooth, self.ddp = batch_dice, smooth, ddp
+
+    def compute(self, foreground: Foreground) -> Tensor:
+        """Loss of a checked batch."""
+        dice = soft_dice(foreground.probability, foreground.reference, batch_dice=self.batch_dice,
+                         smooth=self.smooth, ddp=self.ddp)
+        return 1 - torch.mean(dice)
+
+    def extra_repr(self) -> str:
+        """Settings, for nnU-Net's log."""
+        return f"batch_dice={self.batch_dice}, smooth={self.smooth:g}, ddp={self.ddp}"
