@@ -1,0 +1,70 @@
+"""The same work for many cases: in order, with a progress bar, and one bad case costs only itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from nnunet_tv.errors import CaseError, NnunetTVError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def each_case(
+    function: Callable[[Item], Result], items: Sequence[Item], *, processes: int = 1, label: str = ""
+) -> list[Result | CaseError]:
+    """Results of `function` for all `items`, in their order.
+
+    Parameters
+    ----------
+    function : callable
+        Top-level function of one item (it is pickled when `processes` > 1).
+    items : sequence
+        One per case.
+    processes : int
+        Worker processes, started fresh ("spawn"), so that a parent that uses a GPU is safe; 1 works here.
+    label : str
+        Text of the progress bar, which is shown on terminals only.
+
+    Returns
+    -------
+    list
+        The result of each item, or the :class:`CaseError` that it raised.
+
+    Raises
+    ------
+    ValueError
+        `processes` below 1.
+    NnunetTVError
+        A worker process died (killed, often for want of memory).
+    """
+    if processes < 1:
+        raise ValueError(f"expected at least one process, found {processes}")
+    processes = min(processes, len(items))
+    bar = {"total": len(items), "desc": label, "disable": None, "leave": False}
+    if processes <= 1:
+        return [_outcome(function, item) for item in tqdm(items, **bar)]
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
+        futures = [pool.submit(_outcome, function, item) for item in items]
+        return [future.result() for future in tqdm(futures, **bar)]
+    except BrokenProcessPool as error:
+        raise NnunetTVError(
+            f"{label or 'work'}: a worker process died, most often for want of memory; use fewer than "
+            f"{processes} (-np)"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _outcome(function: Callable[[Item], Result], item: Item) -> Result | CaseError:
+    try:
+        return function(item)
+    except CaseError as error:
+        return error
