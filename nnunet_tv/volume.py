@@ -160,7 +160,7 @@ def read_mask(path: str | Path, *, case: str) -> tuple[Volume, str]:
     values = np.unique(volume.data)
     top = float(values[-1])
     off = np.minimum(np.abs(values), np.abs(values - top))
-    if top <= 0 and (values.size > 1 or top < 0) or top > 0 and off.max() > MASK_TOLERANCE * top:
+    if (top <= 0 and (values.size > 1 or top < 0)) or (top > 0 and off.max() > MASK_TOLERANCE * top):
         shown = ", ".join(f"{value:g}" for value in values[:6]) + (", …" if values.size > 6 else "")
         raise CaseError(case, f"expected a mask of two values, 0 and one other, found {values.size}: {shown}; "
                         "save one binary mask of the lesion", Path(path))

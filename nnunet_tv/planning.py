@@ -1,0 +1,143 @@
+"""Fingerprint, plan and preprocess a data set by its name, which nnU-Net's own commands do by number.
+
+Through nnU-Net's Python API; nothing of nnU-Net is changed. The stock ``nnUNetPlans.json`` is always
+written; with a patch size also ``MSDSANetPlans.json``, which shares its preprocessed data.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.files import atomic, read_json, write_json
+from nnunet_tv.host import folder
+from nnunet_tv.training.plans import UnsupportedPlan, resolved, with_ms_dsa_net
+
+STOCK_PLANS = "nnUNetPlans"
+MS_DSA_NET_PLANS = "MSDSANetPlans"
+
+log = logging.getLogger(__name__)
+
+
+def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",),
+                 patch_size: Sequence[int] | None = None, processes: int = 2,
+                 replace_split: bool = False) -> list[Path]:
+    """Do everything between conversion and training.
+
+    Parameters
+    ----------
+    name : str
+        Folder name under ``nnUNet_raw``.
+    configurations : sequence of str
+        Configurations to preprocess.
+    patch_size : sequence of int, optional
+        Patch of MS-DSA-Net in the order of nnU-Net's arrays (z, y, x for NIfTI); writes
+        ``MSDSANetPlans.json``.
+    processes : int
+        Worker processes.
+    replace_split : bool
+        Take over a split that differs from the one already preprocessed.
+
+    Returns
+    -------
+    list of Path
+        The plans files.
+
+    Raises
+    ------
+    NnunetTVError
+        No such data set, unknown configuration, or a split that differs.
+    ValueError
+        A patch side that the network cannot take.
+    """
+    if patch_size is not None:
+        from nnunet_tv.architectures.ms_dsa_net import check_input_size
+
+        check_input_size(patch_size)
+    raw, preprocessed = folder("nnUNet_raw") / name, folder("nnUNet_preprocessed") / name
+    check_before_work(raw, preprocessed, replace_split=replace_split)
+    _stock_plan(name, raw, processes)
+    plans = read_json(preprocessed / f"{STOCK_PLANS}.json")
+    written = [preprocessed / f"{STOCK_PLANS}.json"]
+    for configuration in configurations:
+        resolved(plans, configuration)  # names what there is
+    if patch_size is not None:
+        written.append(write_ms_dsa_net_plans(plans, preprocessed, configurations, patch_size))
+    _preprocess(name, configurations, processes)
+    copy_references(raw, preprocessed)
+    return written
+
+
+def check_before_work(raw: Path, preprocessed: Path, *, replace_split: bool) -> None:
+    """Find out what would fail later: no data set, no workers, a split that differs."""
+    if not (raw / "dataset.json").is_file():
+        raise NnunetTVError(f"{raw} holds no dataset.json: convert the data first (nnunet-tv-convert), or correct -d "
+                            "or nnUNet_raw")
+    if os.environ.get("nnUNet_n_proc_DA") == "0":
+        raise NnunetTVError("nnUNet_n_proc_DA is 0, with which nnU-Net's planner fails: export nnUNet_n_proc_DA=1")
+    source, target = raw / "splits_final.json", preprocessed / "splits_final.json"
+    if source.is_file() and target.is_file() and read_json(source) != read_json(target):
+        if not replace_split:
+            raise NnunetTVError(
+                f"{source} differs from {target}, with which models may have been trained; mixing the two can put test "
+                "cases into training. To take the new split over, remove those models or know them, and add "
+                "--replace-split")
+        target.unlink()
+
+
+def _stock_plan(name: str, raw: Path, processes: int) -> None:
+    from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
+    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
+    from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
+
+    try:
+        verify_dataset_integrity(str(raw), processes)
+    except (AssertionError, FileNotFoundError, RuntimeError) as error:
+        raise NnunetTVError(f"nnU-Net's integrity check refuses {raw}: {error} (details above). Convert the data set "
+                            "again, or mend the files named") from error
+    DatasetFingerprintExtractor(name, processes).run(overwrite_existing=True)
+    ExperimentPlanner(name, plans_name=STOCK_PLANS).plan_experiment()  # copies splits_final.json and dataset.json
+
+
+def write_ms_dsa_net_plans(plans: dict, preprocessed: Path, configurations: Sequence[str],
+                           patch_size: Sequence[int]) -> Path:
+    """Write ``MSDSANetPlans.json``: the stock plans with our network, on the stock plan's preprocessed data."""
+    for configuration in configurations:
+        sides = len(resolved(plans, configuration)["patch_size"])
+        if sides != len(patch_size):
+            raise UnsupportedPlan(f"--patch-size has {len(patch_size)} sides, configuration {configuration} is "
+                                  f"{sides}D: MS-DSA-Net is a 3D network; leave that configuration out")
+        plans = with_ms_dsa_net(plans, configuration, patch_size)
+    kept = {configuration: plans["configurations"][configuration] for configuration in configurations}
+    path = preprocessed / f"{MS_DSA_NET_PLANS}.json"
+    write_json({**plans, "plans_name": MS_DSA_NET_PLANS, "configurations": kept}, path)
+    return path
+
+
+def _preprocess(name: str, configurations: Sequence[str], processes: int) -> None:
+    from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+
+    for configuration in configurations:
+        DefaultPreprocessor(verbose=False).run(name, configuration, STOCK_PLANS, num_processes=processes)
+
+
+def copy_references(raw: Path, preprocessed: Path) -> None:
+    """Make ``gt_segmentations`` the labels of the raw data set; the validation after training reads them."""
+    from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+    dataset_json = read_json(raw / "dataset.json")
+    cases = get_filenames_of_train_images_and_targets(str(raw), dataset_json)
+    target = preprocessed / "gt_segmentations"
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = {case + dataset_json["file_ending"]: Path(files["label"]) for case, files in cases.items()}
+    for name, label in wanted.items():
+        with atomic(target / name) as temporary:
+            shutil.copyfile(label, temporary)
+    for left in target.iterdir():
+        if left.name not in wanted:
+            left.unlink()
+            log.info("Removed %s: no longer in the raw data set", left)

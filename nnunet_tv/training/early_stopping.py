@@ -1,0 +1,62 @@
+"""When to stop, and which epoch's weights to keep."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+
+@dataclass
+class EarlyStopping:
+    """Stop when a moving average of the validation loss has not improved for `patience` epochs.
+
+    Source: TV paper (arXiv 2510.06276), 4.2, and its implementation: ``average = 0.3·new + 0.7·old``,
+    beginning with the first loss; at least 120 epochs. The kept weights are those of the smallest raw
+    loss. A loss that is not finite improves nothing and leaves the average alone.
+
+    Attributes
+    ----------
+    average, best_average : float or None
+        Moving average of the loss now, and the smallest so far.
+    waited : int
+        Epochs since `best_average`.
+    best_loss : float or None
+        Smallest raw loss so far, the one whose weights are kept.
+    """
+
+    patience: int = 25
+    min_epochs: int = 120
+    smoothing: float = 0.3
+    average: float | None = None
+    best_average: float | None = None
+    waited: int = 0
+    best_loss: float | None = None
+
+    def update(self, loss: float) -> bool:
+        """Take an epoch's validation loss; return whether its weights are the best so far."""
+        if not math.isfinite(loss):
+            self.waited += 1
+            return False
+        old = self.average
+        self.average = loss if old is None else self.smoothing * loss + (1 - self.smoothing) * old
+        if self.best_average is None or self.average < self.best_average:
+            self.best_average, self.waited = self.average, 0
+        else:
+            self.waited += 1
+        if self.best_loss is None or loss < self.best_loss:
+            self.best_loss = loss
+            return True
+        return False
+
+    def should_stop(self, epochs_done: int) -> bool:
+        """Whether to stop now; never before `min_epochs` epochs are done."""
+        return epochs_done >= self.min_epochs and self.waited >= self.patience
+
+    def state_dict(self) -> dict:
+        """State for a checkpoint."""
+        return asdict(self)
+
+    def load_state_dict(self, state: dict) -> None:
+        """Restore what :meth:`state_dict` gave."""
+        for name, value in state.items():
+            setattr(self, name, value)

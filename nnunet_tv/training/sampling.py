@@ -1,0 +1,67 @@
+"""Which case comes when, and where a patch lies. Pure functions of their generator.
+
+Arrays are nnU-Net's preprocessed ones: segmentation (1, *spatial) with -1 outside the nonzero mask,
+0 in the brain, 1 in the lesion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nnunet_tv.errors import CaseError
+from nnunet_tv.training.seeds import Stage, generator
+
+
+def epoch_order(cases: Sequence[str], fold: int | str, epoch: int) -> list[str]:
+    """Every training case once, in an order drawn from (fold, epoch) alone."""
+    ordered = sorted(cases)
+    return [ordered[i] for i in generator(fold, Stage.ORDER, epoch).permutation(len(ordered))]
+
+
+def draw_centre(segmentation: np.ndarray, *, lesion: bool, case: str, rng: np.random.Generator) -> tuple[int, ...]:
+    """Voxel at which a patch is centred.
+
+    Parameters
+    ----------
+    segmentation : ndarray of int, shape (X, Y, Z)
+        -1 outside the nonzero mask, 0 brain, 1 lesion.
+    lesion : bool
+        Uniform over the lesion; otherwise, and where there is no lesion, uniform over the brain that is
+        not lesion.
+    case : str
+        Case identifier for messages.
+    rng : Generator
+        Source of the draw.
+
+    Returns
+    -------
+    tuple of int
+        Index of the voxel.
+    """
+    wanted = np.flatnonzero(segmentation == 1) if lesion else np.empty(0, int)
+    if wanted.size == 0:
+        wanted = np.flatnonzero(segmentation == 0)
+    if wanted.size == 0:
+        raise CaseError(case, "the preprocessed case has no brain voxel (nonzero, without lesion) to draw a "
+                        "background patch from: check its image and label, and preprocess again")
+    return tuple(int(i) for i in np.unravel_index(wanted[rng.integers(wanted.size)], segmentation.shape))
+
+
+def patch_start(centre: Sequence[int], shape: Sequence[int], patch_size: Sequence[int]) -> tuple[int, ...]:
+    """First index of the patch along each axis.
+
+    The patch is moved inside the volume where it sticks out; where the volume is smaller than the patch,
+    it is centred and the patch sticks out on both sides (padding).
+
+    >>> patch_start((5, 50, 2), (100, 100, 10), (20, 20, 20))
+    (0, 40, -5)
+    """
+    start = []
+    for middle, size, patch in zip(centre, shape, patch_size, strict=True):
+        if size <= patch:
+            start.append(-((patch - size) // 2))
+        else:
+            start.append(min(max(middle - patch // 2, 0), size - patch))
+    return tuple(start)

@@ -1,0 +1,63 @@
+"""Every random draw of the recipe has a named seed, so that a run can be interrupted and repeated."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+import numpy as np
+import torch
+
+#: Stands for fold ``all`` in seeds; larger than any fold that a split holds.
+FOLD_ALL = 1_000_003
+
+
+class Stage(IntEnum):
+    """What a draw is for; part of its seed."""
+
+    WEIGHTS = 0
+    ORDER = 1
+    TRAIN = 2
+    SELECTION = 3
+    NETWORK = 4
+
+
+def fold_number(fold: int | str) -> int:
+    """Integer for a fold in seeds; ``all`` has a fixed one."""
+    return FOLD_ALL if fold == "all" else int(fold)
+
+
+def generator(fold: int | str, stage: Stage, *key: int) -> np.random.Generator:
+    """NumPy generator for one draw: equal arguments give equal numbers on every machine."""
+    return np.random.default_rng([fold_number(fold), int(stage), *key])
+
+
+def seed_globals(fold: int | str, stage: Stage, *key: int) -> None:
+    """Seed the global generators of Python, NumPy and torch (CPU and CUDA) for one draw."""
+    torch.manual_seed(_seed_cpu(fold, stage, *key))
+
+
+@contextmanager
+def seeded(fold: int | str, stage: Stage, *key: int) -> Iterator[None]:
+    """Seed the global generators (CPU) inside the block and restore them after it.
+
+    A batch made in this process then takes nothing from the random numbers of the network.
+    """
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    torch.default_generator.manual_seed(_seed_cpu(fold, stage, *key))
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        torch.set_rng_state(cpu)
+
+
+def _seed_cpu(fold: int | str, stage: Stage, *key: int) -> int:
+    """Seed Python's and NumPy's global generators; return the seed meant for torch's."""
+    seeds = generator(fold, stage, *key).integers(0, 2**32, size=3, dtype=np.uint64)
+    random.seed(int(seeds[0]))
+    np.random.seed(int(seeds[1]))  # noqa: NPY002  batchgeneratorsv2 draws from the global generator
+    return int(seeds[2])
