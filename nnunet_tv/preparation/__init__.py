@@ -1,1 +1,1 @@
-
+"""Raw scans to one grid, ready for nnU-Net."""

@@ -1,0 +1,139 @@
+"""OpenNeuro ds004199: 85 people with focal cortical dysplasia type II and 85 controls (Schuch et al. 2023).
+
+Layout: ``participants.tsv`` (byte-order mark, CRLF; columns ``participant_id``, ``group`` fcd or hc, ``split``
+train or test) and, for each subject, ``sub-*/anat`` with one T1w, one FLAIR and, for patients, one lesion mask
+``*_roi`` drawn on the FLAIR. Acquisition names vary, and one mask (sub-00048, version 1.0.6) carries another
+acquisition's name than its FLAIR: files are therefore paired by subject.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from nnunet_tv.conversion.source import CONTROL, PATIENT, SourceCase, SourceDataset
+from nnunet_tv.errors import NnunetTVError
+
+CHANNELS = ("T1w", "FLAIR")
+GROUPS = {"fcd": PATIENT, "hc": CONTROL}
+COLUMNS = ("participant_id", "group")
+#: What a file is, by the end of its name.
+KINDS = {"T1w": "_T1w", "FLAIR": "_FLAIR", "label": "_roi"}
+ENDINGS = (".nii.gz", ".nii")
+_SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
+
+
+def read(folder: str | Path) -> SourceDataset:
+    """Pair the files of every subject; nothing but ``participants.tsv`` is opened.
+
+    Parameters
+    ----------
+    folder : Path
+        The data set's root, with ``participants.tsv``.
+
+    Returns
+    -------
+    SourceDataset
+        A subject whose files or row are not as expected has a ``problem``; the others are usable.
+
+    Raises
+    ------
+    NnunetTVError
+        The folder is not this data set.
+    """
+    folder = Path(folder)
+    participants = _participants(folder)
+    folders = {path.name: path for path in sorted(folder.glob("sub-*")) if path.is_dir()}
+    if not folders:
+        raise NnunetTVError(f"{folder}: expected subject folders (sub-00001 …), found none: give the folder "
+                            "of ds004199 into which the data were downloaded")
+    cases = []
+    for subject in sorted({*participants, *folders}):
+        cases.append(_case(subject, participants.get(subject), folders.get(subject)))
+    return SourceDataset(
+        folder=folder, channels=CHANNELS, labels={"background": 0, "FCD": 1}, label_on="FLAIR", cases=tuple(cases),
+        name="OpenNeuro ds004199: focal cortical dysplasia type II, T1w and FLAIR", licence="CC0",
+        reference="https://doi.org/10.18112/openneuro.ds004199.v1.0.6",
+    )
+
+
+def _participants(folder: Path) -> dict[str, list[dict[str, str]]]:
+    """Rows of participants.tsv by subject (one each, unless the list repeats a subject)."""
+    path = folder / "participants.tsv"
+    if not path.is_file():
+        raise NnunetTVError(f"{folder}: expected participants.tsv and sub-*/anat as in OpenNeuro ds004199, found no "
+                            "participants.tsv: give the data set's own folder")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter="\t")
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            rows = [{key: (value or "").strip() for key, value in row.items() if key is not None} for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise NnunetTVError(f"{path}: expected a tab-separated UTF-8 table ({error}): download it again") from error
+    if missing:
+        found = ", ".join(reader.fieldnames or ()) or "nothing"
+        raise NnunetTVError(f"{path}: expected columns {', '.join(COLUMNS)}, found {found}: "
+                            "this is not the list of ds004199")
+    participants: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        if row["participant_id"]:
+            participants.setdefault(row["participant_id"], []).append(row)
+    return participants
+
+
+def _case(subject: str, rows: list[dict[str, str]] | None, folder: Path | None) -> SourceCase:
+    rows = rows or []
+    row = rows[0] if rows else {}
+    group, assigned = GROUPS.get(row.get("group", ""), ""), row.get("split", "")
+    problem = _row_problem(subject, rows, group, folder)
+    if problem or folder is None:
+        return SourceCase(subject, group, assigned=assigned, problem=problem)
+    seen, found = _anat(subject, folder)
+    kinds = "one T1w, one FLAIR" + (" and one lesion mask (_roi)" if group == PATIENT else " and no lesion mask")
+    wanted = {"T1w": 1, "FLAIR": 1, "label": 1 if group == PATIENT else 0}
+    if any(len(found[kind]) != count for kind, count in wanted.items()):
+        # a control with a mask may be a patient: without a group it is told whatever --controls says
+        known = group if not (group == CONTROL and found["label"]) else ""
+        return SourceCase(subject, known, assigned=assigned,
+                          problem=f"{folder / 'anat'}: expected {kinds}, found {', '.join(seen) or 'no NIfTI file'}: "
+                                  "complete the download, or leave one of each")
+    channels = {name: found[name][0] for name in CHANNELS}
+    label = found["label"][0] if group == PATIENT else None
+    return SourceCase(subject, group, channels, label, assigned, notes=_notes(channels["FLAIR"], label))
+
+
+def _row_problem(subject: str, rows: list[dict[str, str]], group: str, folder: Path | None) -> str:
+    if not rows:
+        return f"{folder}: the folder's subject is not in participants.tsv, so its group is unknown: add its row"
+    if len(rows) > 1:
+        return f"participants.tsv has {len(rows)} rows for it: leave the right one"
+    if not _SUBJECT.fullmatch(subject):
+        return "participants.tsv: expected an identifier such as sub-00001: repair the row"
+    if not group:
+        return f"participants.tsv: expected group fcd or hc, found {rows[0]['group']!r}: repair the row"
+    if folder is None:
+        return "it is in participants.tsv, but there is no folder for it: download it"
+    return ""
+
+
+def _anat(subject: str, folder: Path) -> tuple[list[str], dict[str, list[Path]]]:
+    """Names of all NIfTI files in ``anat``, and the subject's files by kind (links without content too)."""
+    anat = folder / "anat"
+    names = sorted(path.name for path in anat.iterdir()) if anat.is_dir() else []
+    seen = [name for name in names if name.endswith(ENDINGS) and not name.startswith(".")]
+    found: dict[str, list[Path]] = {kind: [] for kind in KINDS}
+    for name in seen:
+        for kind, ending in KINDS.items():
+            if name.startswith(f"{subject}_") and name.removesuffix(".gz").removesuffix(".nii").endswith(ending):
+                found[kind].append(anat / name)
+    return seen, found
+
+
+def _notes(flair: Path, label: Path | None) -> tuple[str, ...]:
+    if label is None:
+        return ()
+    stem = flair.name.removesuffix(".gz").removesuffix(".nii")
+    if label.name.startswith(f"{stem}_roi."):
+        return ()
+    return (f"mask {label.name} does not carry the name of its FLAIR {flair.name}: paired by subject",)

@@ -1,0 +1,169 @@
+"""One case: read, prepare, write, remember. Runs in worker processes; a bad case returns, it never raises."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing import connection, parent_process
+from pathlib import Path
+from typing import Any
+
+from nnunet_tv import __version__
+from nnunet_tv.conversion.folder import RawFolder
+from nnunet_tv.errors import CaseError
+from nnunet_tv.files import sha256
+from nnunet_tv.preparation.chain import CHAIN_VERSION, prepare_case
+from nnunet_tv.volume import write_volume
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know of one case.
+
+    Attributes
+    ----------
+    case : str
+        Case identifier.
+    channels : dict of str to Path
+        Scans in the network's order.
+    label : Path, optional
+        Lesion mask; without it the label is empty (a control).
+    label_on : str
+        Scan on which the mask was drawn.
+    registration : str
+        As for :func:`~nnunet_tv.preparation.chain.prepare_case`.
+    folder : RawFolder
+        Where to write.
+    training : bool
+        imagesTr or imagesTs.
+    """
+
+    case: str
+    channels: Mapping[str, Path]
+    label: Path | None
+    label_on: str
+    registration: str
+    folder: RawFolder
+    training: bool
+
+    @property
+    def outputs(self) -> dict[str, Path]:
+        """Where the case's files go."""
+        return self.folder.outputs(self.case, len(self.channels), self.training)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one case.
+
+    Attributes
+    ----------
+    case : str
+        Case identifier.
+    problem : str
+        Why it is not in the data set; empty if it is.
+    notes : tuple of str
+        What its conversion noted.
+    sha256 : dict of str to str
+        Of each source that could be read, by channel name or ``label``.
+    orientation : str
+        Axis codes of the first scan.
+    changed : bool
+        Whether files were written or moved; False when all was up to date.
+    """
+
+    case: str
+    problem: str = ""
+    notes: tuple[str, ...] = ()
+    sha256: Mapping[str, str] | None = None
+    orientation: str = ""
+    changed: bool = False
+
+
+def convert_case(job: Job) -> Outcome:
+    """Convert `job` unless its sources, settings, program version and outputs are what they were."""
+    _end_with_parent()
+    digests: dict[str, str] = {}
+    try:
+        return _convert(job, digests)
+    except CaseError as error:
+        problem = str(error).removeprefix(f"{job.case}: ")
+    except Exception as error:  # one case's surprise must not cost the others
+        log.debug("%s", job.case, exc_info=True)
+        problem = f"unexpected {type(error).__name__}: {error}; please report this with the file"
+    return Outcome(job.case, problem=problem, sha256=digests)
+
+
+def _convert(job: Job, digests: dict[str, str]) -> Outcome:
+    sources = {**job.channels, **({} if job.label is None else {"label": job.label})}
+    for name, path in sources.items():
+        if path.is_file():
+            digests[name] = sha256(path)
+    made_from = {
+        "sources": dict(digests),
+        "channels": list(job.channels),
+        "label_on": job.label_on,
+        "registration": job.registration,
+        "version": f"{__version__}, chain {CHAIN_VERSION}",
+    }
+    record = job.folder.record(job.case)
+    if set(digests) == set(sources) and record.get("made_from") == made_from:
+        moved = _bring_back(job, record["outputs"])
+        if moved is not None:
+            return Outcome(job.case, notes=tuple(record["notes"]), sha256=digests,
+                           orientation=record["orientation"], changed=moved)
+    prepared = prepare_case(job.case, job.channels, job.label, label_on=job.label_on, registration=job.registration)
+    outputs: dict[str, Any] = {}
+    volumes = dict(zip(job.outputs, [*prepared.images.values(), prepared.label], strict=True))
+    for key, volume in volumes.items():
+        staged = _staged(job, key)
+        write_volume(volume, staged)
+        outputs[key] = sha256(staged)
+    job.folder.begin_change()
+    job.folder.write_record(job.case, {})  # from here on, files of this case are known to be ours
+    for key, path in job.outputs.items():
+        os.replace(_staged(job, key), path)
+    job.folder.write_record(job.case, {
+        "made_from": made_from, "outputs": outputs, "notes": list(prepared.notes),
+        "orientation": prepared.orientation,
+    })
+    return Outcome(job.case, notes=prepared.notes, sha256=digests, orientation=prepared.orientation, changed=True)
+
+
+def _staged(job: Job, key: str) -> Path:
+    return job.folder.staging / f"{job.case}_{key}.nii.gz"
+
+
+def _bring_back(job: Job, digests: Mapping[str, str]) -> bool | None:
+    """False if all outputs are in place and intact; True if they were moved from Tr to Ts or back; else None."""
+    def intact(paths: Mapping[str, Path]) -> bool:
+        return set(paths) == set(digests) and all(
+            path.is_file() and sha256(path) == digests[key] for key, path in paths.items())
+
+    if intact(job.outputs):
+        return False
+    elsewhere = job.folder.outputs(job.case, len(job.channels), not job.training)
+    if not intact(elsewhere):
+        return None
+    job.folder.begin_change()
+    for key, path in job.outputs.items():
+        os.replace(elsewhere[key], path)
+    return True
+
+
+def _end_with_parent() -> None:
+    """In a worker process: stop as soon as the command that started it is gone (killed), once and for all."""
+    parent = parent_process()
+    if parent is None or any(thread.name == _end_with_parent.__name__ for thread in threading.enumerate()):
+        return
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name=_end_with_parent.__name__, daemon=True).start()

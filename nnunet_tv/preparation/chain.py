@@ -1,0 +1,191 @@
+"""One case, from its files to volumes on one identical grid, ready for nnU-Net.
+
+A registration is a function from the scans to an :class:`Alignment`: the grid to work on, and where its
+points lie in each scan. The chain does not know which one it has; a new one is a line in
+:data:`REGISTRATIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_tv.errors import CaseError
+from nnunet_tv.preparation.resample import grids_overlap, resample_image, resample_mask, share_inside
+from nnunet_tv.volume import Volume, read_mask, read_volume, same_grid
+
+#: Part of what decides whether a converted case is up to date: raise it when the output would differ.
+CHAIN_VERSION = 1
+#: A lesion whose volume changes by more than this share on its way is noted.
+VOLUME_CHANGE = 0.2
+#: A scan that covers less than this share of the grid is noted.
+COVERAGE = 0.5
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where a case is worked on.
+
+    Attributes
+    ----------
+    grid : Volume
+        The grid that every output has (its values are not used).
+    to_scan : dict of str to ndarray, shape (4, 4)
+        For a scan's name: scanner coordinates of `grid` to those of the scan, in mm. A scan that is
+        not named is where its own header puts it.
+    notes : tuple of str
+        What a reader of the conversion table should know.
+    """
+
+    grid: Volume
+    to_scan: Mapping[str, np.ndarray]
+    notes: tuple[str, ...] = ()
+
+
+def no_registration(case: str, scans: Mapping[str, Volume]) -> Alignment:
+    """Grid of the first scan; every scan stays where its own header puts it."""
+    return Alignment(next(iter(scans.values())), {})
+
+
+REGISTRATIONS: dict[str, Callable[[str, Mapping[str, Volume]], Alignment]] = {"none": no_registration}
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """What :func:`prepare_case` returns.
+
+    Attributes
+    ----------
+    images : dict of str to Volume
+        float32, in the order of the channels, all on one grid.
+    label : Volume
+        uint8, 0 and 1, on the same grid; all 0 where there was no mask.
+    notes : tuple of str
+        What was done that is not self-evident, and what looks odd.
+    orientation : str
+        Axis codes of the first scan as it was found, such as ``PSR``.
+    """
+
+    images: dict[str, Volume]
+    label: Volume
+    notes: tuple[str, ...]
+    orientation: str
+
+
+def prepare_case(
+    case: str,
+    channels: Mapping[str, str | Path],
+    label: str | Path | None = None,
+    *,
+    label_on: str | None = None,
+    registration: str = "none",
+) -> PreparedCase:
+    """Read a case's scans and its lesion mask and put all of them on one grid.
+
+    Parameters
+    ----------
+    case : str
+        Case identifier for messages.
+    channels : dict of str to Path
+        Scans by name, such as ``{"T1w": ..., "FLAIR": ...}``. The first gives the grid when
+        `registration` is ``none``.
+    label : Path, optional
+        Lesion mask; without it the label is all background (a control).
+    label_on : str, optional
+        Name of the scan on which the mask was drawn; the first if left out. The mask moves with it.
+    registration : str
+        A key of :data:`REGISTRATIONS`.
+
+    Returns
+    -------
+    PreparedCase
+
+    Raises
+    ------
+    ValueError
+        Unknown registration or scan name: the caller's mistake.
+    CaseError
+        As :func:`~nnunet_tv.volume.read_volume` and :func:`~nnunet_tv.volume.read_mask`; grids that do
+        not overlap; an empty mask; a lesion of which nothing is left on the grid.
+    """
+    if registration not in REGISTRATIONS:
+        raise ValueError(f"registration is one of {', '.join(REGISTRATIONS)}, not {registration!r}")
+    first = next(iter(channels))
+    label_on = label_on or first
+    if label_on not in channels:
+        raise ValueError(f"the mask is drawn on one of {', '.join(channels)}, not {label_on!r}")
+    scans = {name: read_volume(path, case=case) for name, path in channels.items()}
+    alignment = REGISTRATIONS[registration](case, scans)
+    notes = list(alignment.notes)
+    images = {}
+    for name, scan in scans.items():
+        images[name] = _place_scan(case, name, scan, channels[name], alignment, notes)
+    if label is None:
+        target = Volume(np.zeros(alignment.grid.shape, np.uint8), alignment.grid.affine)
+    else:
+        mask, remark = read_mask(label, case=case)
+        if remark:
+            notes.append(f"{Path(label).name}: {remark}")
+        _check_mask(case, mask, label, scans[label_on], label_on, notes)
+        target = _place_mask(case, mask, label, alignment, alignment.to_scan.get(label_on), notes)
+    return PreparedCase(images, target, tuple(notes), scans[first].orientation)
+
+
+def _place_scan(
+    case: str, name: str, scan: Volume, path: str | Path, alignment: Alignment, notes: list[str]
+) -> Volume:
+    grid, world = alignment.grid, alignment.to_scan.get(name)
+    if not grids_overlap(scan, grid, world=world):
+        raise CaseError(case, f"the {name} lies wholly outside the grid it is wanted on: it is not the same head "
+                        "position or not the same person; check the headers of the case's scans", path)
+    if scan.data.min() == scan.data.max():
+        notes.append(f"{name}: every voxel is {scan.data.flat[0]:g}")
+    if grid is not scan and (share := _coverage(grid, scan, world)) < COVERAGE:
+        notes.append(f"{name} covers {share:.0%} of the grid")
+    return resample_image(scan, grid, world=world)
+
+
+def _coverage(grid: Volume, scan: Volume, world: np.ndarray | None) -> float:
+    """Share of the grid's voxels inside the scan, from every fourth voxel along each axis."""
+    sparse = np.zeros(grid.shape, np.uint8)
+    sparse[::4, ::4, ::4] = 1
+    inverse = None if world is None else np.linalg.inv(world)
+    return share_inside(Volume(sparse, grid.affine), scan, world=inverse)
+
+
+def _check_mask(
+    case: str, mask: Volume, path: str | Path, drawn_on: Volume, name: str, notes: list[str]
+) -> None:
+    if not mask.data.any():
+        raise CaseError(case, "expected a lesion, found an empty mask (every voxel is 0): export the mask again, "
+                        "or list the case as a control", path)
+    if same_grid(mask, drawn_on):
+        return
+    if not grids_overlap(mask, drawn_on):
+        raise CaseError(case, f"the grid of the mask does not overlap the {name}'s: mask and {name} are not of "
+                        "the same scan; find the mask that was drawn on it", path)
+    notes.append(f"{Path(path).name}: grid differs from the {name}'s, placed by its own affine")
+
+
+def _place_mask(
+    case: str, mask: Volume, path: str | Path, alignment: Alignment, world: np.ndarray | None, notes: list[str]
+) -> Volume:
+    grid = alignment.grid
+    kept = share_inside(mask, grid, world=world)
+    result = resample_mask(mask, grid, world=world)
+    if kept == 0 or not result.data.any():
+        raise CaseError(case, f"of the {int(mask.data.sum())} voxels of the lesion none is left on the grid of the "
+                        "images: mask and scans do not belong together, or the scan misses the lesion", path)
+    if kept < 1:
+        notes.append(f"{max(1 - kept, 0.001):.1%} of the lesion's voxels lie outside the grid and are lost")
+    before, after = _volume_mm3(mask), _volume_mm3(result)
+    if abs(after / before - 1) > VOLUME_CHANGE:
+        notes.append(f"the lesion's volume changed from {before:.1f} to {after:.1f} mm3 on the grid")
+    return result
+
+
+def _volume_mm3(mask: Volume) -> float:
+    return float(mask.data.sum()) * abs(float(np.linalg.det(mask.affine[:3, :3])))
