@@ -70,6 +70,13 @@ def same_grid(first: Volume, second: Volume, tolerance: float = GRID_TOLERANCE) 
 def check_file(path: str | Path, case: str) -> Path:
     """`path` if it is a file with content; a :class:`CaseError` that says what to do if not."""
     path = Path(path)
+    try:
+        return _checked_file(path, case)
+    except OSError as error:
+        raise CaseError(case, f"the file cannot be opened ({error.strerror}): check its permissions", path) from error
+
+
+def _checked_file(path: Path, case: str) -> Path:
     if path.is_symlink() and not path.exists():
         raise CaseError(case, "dangling link: the file's content was never downloaded; run `datalad get` "
                         "(or `git annex get`) on it", path)
@@ -115,6 +122,8 @@ def read_volume(path: str | Path, *, case: str) -> Volume:
         data = data[..., 0]
     if data.ndim != 3:
         raise CaseError(case, f"expected a 3D image, found shape {data.shape}: choose one volume of the series", path)
+    if 0 in data.shape:
+        raise CaseError(case, f"expected voxels, found shape {data.shape}: export the image again", path)
     if data.dtype.names or np.iscomplexobj(data):
         raise CaseError(case, f"expected real numbers, found {data.dtype} (colour or complex): export a plain image",
                         path)

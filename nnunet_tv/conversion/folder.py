@@ -55,6 +55,22 @@ class RawFolder:
             raise NnunetTVError(f"{self.root}: it was not made by nnunet-tv-convert (it holds "
                                 f"{', '.join(foreign[:5])}) and stays as it is: choose another --name, or move it away")
 
+    def create(self, *folders: Path) -> None:
+        """Make `folders` within a data set folder that is ours, or new.
+
+        Raises
+        ------
+        NnunetTVError
+            As :meth:`check_ours`; a folder that cannot be made.
+        """
+        self.check_ours()
+        for folder in folders:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise NnunetTVError(f"{folder}: the folder cannot be made ({error.strerror}): choose another "
+                                    "output folder (-o)") from error
+
     @contextmanager
     def opened(self, cases: Iterable[str]) -> Iterator[None]:
         """Own the folder while it is changed; clear what a killed run left.
@@ -62,12 +78,9 @@ class RawFolder:
         Raises
         ------
         NnunetTVError
-            Not ours, another conversion is running, or files of cases that are neither planned nor ours.
+            As :meth:`create`; another conversion is running; files of cases that are neither planned nor ours.
         """
-        self.check_ours()
-        for folder in (*IMAGE_FOLDERS, *LABEL_FOLDERS):
-            (self.root / folder).mkdir(parents=True, exist_ok=True)
-        self.records.mkdir(parents=True, exist_ok=True)
+        self.create(self.records, *(self.root / name for name in (*IMAGE_FOLDERS, *LABEL_FOLDERS)))
         with open(self.root / _STATE / "lock", "w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,11 +104,11 @@ class RawFolder:
     def _files(self) -> Iterator[tuple[str, Path]]:
         """Case and path of every file that nnU-Net would read."""
         for folder in IMAGE_FOLDERS:
-            for path in sorted((self.root / folder).iterdir()):
+            for path in sorted((self.root / folder).glob(f"*{ENDING}")):
                 match = _IMAGE.fullmatch(path.name)
                 yield (match[1] if match else path.name), path
         for folder in LABEL_FOLDERS:
-            for path in sorted((self.root / folder).iterdir()):
+            for path in sorted((self.root / folder).glob(f"*{ENDING}")):
                 yield path.name.removesuffix(ENDING), path
 
     def outputs(self, case: str, n_channels: int, training: bool) -> dict[str, Path]:

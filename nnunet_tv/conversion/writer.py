@@ -56,7 +56,7 @@ def dry_run(plan: Plan, root: Path) -> Report:
 
     The names differ from a conversion's, so that nothing takes one for the other.
     """
-    RawFolder(root).check_ours()
+    RawFolder(root).create(root)
     failed, notes, rows = {}, {}, []
     for planned in plan.cases:
         source = planned.source
@@ -67,9 +67,11 @@ def dry_run(plan: Plan, root: Path) -> Report:
         notes[source.case] = (*source.notes, *(f"content missing: {line}" for line in missing_content(source)))
         rows.append(row(planned, plan.dataset.folder, status=PLANNED, notes=notes[source.case]))
     write_table(rows, root / PLAN_TABLE)
-    write_json(without(plan.folds, set(failed)), root / PLAN_SPLITS)
+    folds = without(plan.folds, set(failed))
+    write_json(folds, root / PLAN_SPLITS)
     counts = _counts([case for case in plan.cases if case.source.case not in failed])
-    return Report(failed, {case: lines for case, lines in notes.items() if lines}, counts=counts)
+    notes = {case: lines for case, lines in notes.items() if lines}
+    return Report(failed, notes, tuple(_left_out(plan) + _told_folds(folds)), counts=counts)
 
 
 def convert(plan: Plan, root: Path, *, processes: int = 1) -> Report:
@@ -139,7 +141,8 @@ def _finish(
     write_table(rows, folder.root / TABLE)
     for name in (PLAN_TABLE, PLAN_SPLITS):  # superseded
         (folder.root / name).unlink(missing_ok=True)
-    return Report(failed, notes, _remarks(plan, outcomes, converted, removed), incomplete, counts)
+    remarks = (*_remarks(plan, outcomes, converted, removed), *_told_folds(folds))
+    return Report(failed, notes, remarks, incomplete, counts)
 
 
 def _incomplete(folds: list[Fold], counts: dict[str, int]) -> str:
@@ -157,10 +160,24 @@ def _counts(cases: Iterable[PlannedCase]) -> dict[str, int]:
     return {"training": sum(training), "test": len(training) - sum(training)}
 
 
+def _left_out(plan: Plan) -> list[str]:
+    return [f"{plan.left_out} controls left out (--controls none)"] if plan.left_out else []
+
+
+def _told_folds(folds: list[Fold]) -> list[str]:
+    """One line per run of equal sizes, such as ``fold 0-9: 59 train, 12 val, 12 selection``."""
+    sizes = [", ".join(f"{len(cases)} {role}" for role, cases in fold.items()) for fold in folds]
+    lines, first = [], 0
+    for number, size in enumerate(sizes):
+        if number + 1 == len(sizes) or sizes[number + 1] != size:
+            name = f"fold {first}" if first == number else f"folds {first}-{number}"
+            lines.append(f"{name}: {size}")
+            first = number + 1
+    return lines
+
+
 def _remarks(plan: Plan, outcomes: dict[str, Outcome], converted: set[str], removed: list[str]) -> tuple[str, ...]:
-    lines = []
-    if plan.left_out:
-        lines.append(f"{plan.left_out} controls left out (--controls none)")
+    lines = _left_out(plan)
     if removed:
         lines.append(f"removed what an earlier conversion had made of {len(removed)} cases: {', '.join(removed)}")
     found: dict[str, int] = {}

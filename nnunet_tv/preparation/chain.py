@@ -109,7 +109,7 @@ def prepare_case(
         Unknown registration or scan name: the caller's mistake.
     CaseError
         As :func:`~nnunet_tv.volume.read_volume` and :func:`~nnunet_tv.volume.read_mask`; grids that do
-        not overlap; an empty mask; a lesion of which nothing is left on the grid.
+        not overlap; an empty mask; a lesion that lies wholly outside the grid.
     """
     if registration not in REGISTRATIONS:
         raise ValueError(f"registration is one of {', '.join(REGISTRATIONS)}, not {registration!r}")
@@ -175,10 +175,10 @@ def _place_mask(
 ) -> Volume:
     grid = alignment.grid
     kept = share_inside(mask, grid, world=world)
-    result = resample_mask(mask, grid, world=world)
-    if kept == 0 or not result.data.any():
-        raise CaseError(case, f"of the {int(mask.data.sum())} voxels of the lesion none is left on the grid of the "
+    if kept == 0:
+        raise CaseError(case, f"of the {int(mask.data.sum())} voxels of the lesion none lies on the grid of the "
                         "images: mask and scans do not belong together, or the scan misses the lesion", path)
+    result = resample_mask(mask, grid, world=world)
     if kept < 1:
         notes.append(f"{max(1 - kept, 0.001):.1%} of the lesion's voxels lie outside the grid and are lost")
     before, after = _volume_mm3(mask), _volume_mm3(result)
