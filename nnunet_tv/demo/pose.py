@@ -1,0 +1,123 @@
+"""From template to scanner: a subject's anatomy (affine and smooth warp), then where the head lies (rigid).
+
+Every transform is known in closed form, so that a registration can be measured against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def rigid(rotation_deg: np.ndarray, translation_mm: np.ndarray, centre_mm: np.ndarray) -> np.ndarray:
+    """4 x 4 matrix: rotate about x, then y, then z through `centre_mm`, then shift."""
+    a, b, c = np.deg2rad(rotation_deg)
+    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    matrix = np.eye(4)
+    matrix[:3, :3] = about_z @ about_y @ about_x
+    centre = np.asarray(centre_mm, float)
+    matrix[:3, 3] = centre + translation_mm - matrix[:3, :3] @ centre
+    return matrix
+
+
+def apply(matrix: np.ndarray, points_mm: np.ndarray) -> np.ndarray:
+    """`matrix` (4 x 4) applied to points of shape (..., 3)."""
+    return points_mm @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Smooth displacement: a sum of sine waves, ``u(p) = sum_k a_k sin(2 pi f_k·p + phase_k)``.
+
+    Attributes
+    ----------
+    amplitude_mm : ndarray, shape (K, 3)
+    frequency_per_mm : ndarray, shape (K, 3)
+    phase : ndarray, shape (K,)
+        Radians.
+    """
+
+    amplitude_mm: np.ndarray
+    frequency_per_mm: np.ndarray
+    phase: np.ndarray
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, size_mm: float, *, waves: int = 10,
+             wavelength_mm: tuple[float, float] = (45.0, 160.0)) -> Warp:
+        """Random waves whose displacement is about `size_mm` (root mean square) and never folds.
+
+        The amplitude of each wave is proportional to its length, which spreads the strain evenly.
+        """
+        direction = rng.standard_normal((waves, 3))
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        length = rng.uniform(*wavelength_mm, size=(waves, 1))
+        amplitude = rng.standard_normal((waves, 3)) * length
+        amplitude *= size_mm / max(np.sqrt((amplitude**2).sum() / 2), 1e-9)
+        frequency = direction / length
+        strain = 2 * np.pi * (np.linalg.norm(amplitude, axis=1) / length[:, 0]).sum()
+        return cls(amplitude * min(1.0, 0.8 / max(strain, 1e-9)), frequency, rng.uniform(0, 2 * np.pi, waves))
+
+    def displacement(self, points_mm: np.ndarray) -> np.ndarray:
+        """Displacement in mm at points of shape (..., 3)."""
+        total = np.zeros_like(points_mm)
+        number = points_mm.dtype
+        waves = zip(self.amplitude_mm, self.frequency_per_mm, self.phase, strict=True)
+        for amplitude, frequency, phase in waves:
+            wave = np.sin(points_mm @ (2 * np.pi * frequency).astype(number) + number.type(phase))
+            total += wave[..., None] * amplitude.astype(number)
+        return total
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a subject's anatomy lies in one scan.
+
+    Attributes
+    ----------
+    scanner_from_head : ndarray, shape (4, 4)
+        Rigid; how the head lies in the scanner.
+    template_from_head : ndarray, shape (4, 4)
+        Affine part of the subject's anatomy.
+    warp : Warp
+        Added after the affine part, in template mm.
+    """
+
+    scanner_from_head: np.ndarray
+    template_from_head: np.ndarray
+    warp: Warp
+
+    def to_template(self, points_mm: np.ndarray) -> np.ndarray:
+        """Template points (MNI mm) of scanner points of shape (..., 3)."""
+        matrix = self.template_from_head @ np.linalg.inv(self.scanner_from_head)
+        linear = apply(matrix.astype(points_mm.dtype), points_mm)
+        return linear + self.warp.displacement(linear)
+
+    def to_scanner(self, points_mm: np.ndarray, *, iterations: int = 50) -> np.ndarray:
+        """Scanner points of template points: the warp is inverted by fixed-point iteration."""
+        points_mm = np.asarray(points_mm, float)
+        linear = points_mm
+        for _ in range(iterations):
+            linear = points_mm - self.warp.displacement(linear)
+        return apply(self.scanner_from_head @ np.linalg.inv(self.template_from_head), linear)
+
+    def moved(self, motion: np.ndarray) -> Pose:
+        """The same head after the rigid `motion` (4 x 4, scanner mm): the pose of another scan."""
+        return Pose(motion @ self.scanner_from_head, self.template_from_head, self.warp)
+
+    def as_json(self) -> dict:
+        """Plain lists, for the record beside the data."""
+        return {
+            "scanner_from_head": self.scanner_from_head.tolist(),
+            "template_from_head": self.template_from_head.tolist(),
+            "warp": {name: getattr(self.warp, name).tolist()
+                     for name in ("amplitude_mm", "frequency_per_mm", "phase")},
+        }
+
+    @classmethod
+    def from_json(cls, content: dict) -> Pose:
+        """Inverse of :meth:`as_json`."""
+        warp = Warp(**{name: np.array(value) for name, value in content["warp"].items()})
+        return cls(np.array(content["scanner_from_head"]), np.array(content["template_from_head"]), warp)

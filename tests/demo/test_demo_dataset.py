@@ -1,0 +1,166 @@
+"""The data set's layout against the public one's, and its making against interruption."""
+
+import re
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from nnunet_tv.demo import dataset
+from nnunet_tv.demo.dataset import make_dataset, plan_members
+from nnunet_tv.demo.phantom import Settings
+from nnunet_tv.demo.pose import Pose, apply
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.files import read_json
+from nnunet_tv.volume import Volume, same_grid
+
+COARSE = Settings(resolution_mm=5.0, lesion_radius_mm=(14.0, 18.0))
+HEADER = ("participant_id\tgroup\tsex\tage_epilepsyonset\tage_scan\tmri_diagnosis\tmap\tspect\tpet\tinvasive_EEG\top"
+          "\tage_op\thistopathology\t1year_outcome\tlatest_outcome\ttime_follow-up\themisphere\tlobe\tsplit\r\n")
+
+
+def make(folder, **changes):
+    arguments = {"patients": 4, "controls": 2, "seed": 3, "test": 1, "settings": COARSE, "progress": False}
+    return make_dataset(folder, **{**arguments, **changes})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantoms") / "ds"
+    make(folder)
+    return folder
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_names_are_the_public_data_sets(made):
+    pattern = re.compile(r"sub-\d{5}/anat/sub-\d{5}_acq-\w+_(T1w|FLAIR)(_roi)?\.(nii\.gz|json)"
+                         r"|participants\.(tsv|json)|dataset_description\.json|README|\.bidsignore"
+                         r"|derivatives/phantom/(sub-\d{5}|settings)\.json")
+    assert [name for name in contents(made) if not pattern.fullmatch(name)] == []
+    assert len(list(made.glob("sub-*/anat/*_T1w.nii.gz"))) == 6
+    assert len(list(made.glob("sub-*/anat/*_FLAIR.nii.gz"))) == 6
+    assert len(list(made.glob("sub-*/anat/*_FLAIR_roi.nii.gz"))) == 4
+    assert len(list(made.glob("sub-*/anat/*.json"))) == 12
+
+
+def test_one_mask_is_named_unlike_its_flair(made):
+    odd = [mask for mask in made.glob("sub-*/anat/*_roi.nii.gz")
+           if not mask.with_name(mask.name.replace("_roi", "")).exists()]
+    assert len(odd) == 1 and "acq-32ch10_FLAIR_roi" in odd[0].name
+
+
+def test_participants_as_published(made):
+    raw = (made / "participants.tsv").read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbf" + HEADER.encode())
+    assert raw.count(b"\n") == raw.count(b"\r\n") == 7
+    table = pd.read_csv(made / "participants.tsv", sep="\t", encoding="utf-8-sig", keep_default_na=False)
+    patients, controls = table[table.group == "fcd"], table[table.group == "hc"]
+    assert (len(patients), len(controls)) == (4, 2)
+    assert list(patients.split).count("test") == 1 and set(controls.split) == {"train"}
+    assert set(controls.hemisphere) == set(controls.histopathology) == {"n/a"}
+    assert list(table.group) == ["fcd"] * 4 + ["hc"] * 2
+    for row in table.itertuples():
+        lesion = read_json(made / f"derivatives/phantom/{row.participant_id}.json")["lesion"]
+        has_mask = bool(list(made.glob(f"{row.participant_id}/anat/*_roi.nii.gz")))
+        assert has_mask == (row.group == "fcd") == (lesion is not None)
+        if lesion:
+            assert (row.hemisphere, row.lobe) == (lesion["hemisphere"], lesion["lobe"])
+            assert row.histopathology in (lesion["histology"], "n/a")
+
+
+def test_files_agree_with_the_record(made):
+    """Hemisphere of every mask from the files alone: mask voxels, header, recorded pose."""
+    for mask in made.glob("sub-*/anat/*_roi.nii.gz"):
+        case = mask.name[:9]
+        truth, image = read_json(made / f"derivatives/phantom/{case}.json"), nib.load(mask)
+        points = apply(image.affine, np.argwhere(np.asarray(image.dataobj)).astype(float))
+        side = Pose.from_json(truth["flair_pose"]).to_template(points).mean(0)[0]
+        assert ("L" if side < 0 else "R") == truth["lesion"]["hemisphere"]
+        flair = nib.load(next(mask.parent.glob("*_FLAIR.nii.gz")))
+        same = same_grid(Volume(np.asarray(image.dataobj), image.affine),
+                         Volume(np.asarray(flair.dataobj), flair.affine))
+        assert same == ("32ch10" not in mask.name)
+
+
+def test_sidecars_tell_the_geometry(made):
+    for path in made.glob("sub-*/anat/*.json"):
+        content, image = read_json(path), nib.load(path.with_suffix("").with_suffix(".nii.gz"))
+        assert content["SliceThickness"] == pytest.approx(image.header.get_zooms()[2], abs=1e-3)
+        rows = np.array(content["ImageOrientationPatientDICOM"]).reshape(2, 3)
+        axes = image.affine[:3, :2] / np.linalg.norm(image.affine[:3, :2], axis=0)
+        assert rows[0] == pytest.approx([-axes[0, 0], -axes[1, 0], axes[2, 0]], abs=1e-5)
+        assert rows[1] == pytest.approx([axes[0, 1], axes[1, 1], -axes[2, 1]], abs=1e-5)
+        assert "phantom" in content["ManufacturersModelName"]
+
+
+def test_equal_bytes_from_equal_seeds(made, tmp_path):
+    make(tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(made)
+    make(tmp_path / "other", seed=4, patients=1, controls=0, test=0)
+    name = "derivatives/phantom/sub-00001.json"
+    assert contents(tmp_path / "other")[name] != contents(made)[name]
+
+
+def test_second_call_rewrites_no_image(made):
+    before = {path: path.stat().st_mtime_ns for path in made.glob("sub-*/anat/*")}
+    assert make(made) == [f"sub-{number:05d}" for number in range(1, 7)]
+    assert {path: path.stat().st_mtime_ns for path in made.glob("sub-*/anat/*")} == before
+
+
+def test_interrupted_and_continued_is_the_same(made, tmp_path, monkeypatch):
+    real, calls = dataset.write_volume, []
+
+    def stop_at_the_fifth(volume, path):
+        calls.append(path)
+        if len(calls) == 5:
+            path.with_name(f".partial-1-{path.name}").write_bytes(b"half")  # what a killed process leaves
+            raise KeyboardInterrupt
+        real(volume, path)
+
+    monkeypatch.setattr(dataset, "write_volume", stop_at_the_fifth)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "ds")
+    assert len(list(tmp_path.glob("ds/derivatives/phantom/sub-*.json"))) == 1
+    monkeypatch.setattr(dataset, "write_volume", real)
+    make(tmp_path / "ds")
+    assert contents(tmp_path / "ds") == contents(made)
+
+
+@pytest.mark.parametrize("wrong", [{"patients": 0, "test": 0}, {"controls": -1}, {"test": 5}, {"test": -1}])
+def test_impossible_numbers(tmp_path, wrong):
+    value = next(f"{key}={value}" for key, value in wrong.items())
+    with pytest.raises(NnunetTVError, match=rf"expected at least one patient.*{value}"):
+        make(tmp_path / "ds", **wrong)
+    assert not (tmp_path / "ds").exists()
+
+
+def test_other_settings_in_the_same_folder(made):
+    with pytest.raises(NnunetTVError, match=r"made differently \(seed: 3 there, 5 now\): choose another folder"):
+        make(made, seed=5)
+
+
+def test_folder_of_something_else(tmp_path):
+    (tmp_path / "thesis.doc").write_text("mine")
+    with pytest.raises(NnunetTVError, match=r"expected an empty or new folder, found 1 entries"):
+        make(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]
+
+
+@pytest.mark.parametrize("patients", [4, 16, 85])
+def test_plan_meets_every_protocol_and_one_odd_mask(patients):
+    members = plan_members(patients=patients, controls=3, seed=1, test=2)
+    assert sum(member.patient for member in members) == patients
+    assert {member.protocol.flair for member in members if member.patient} == {
+        "T2sel", "tse3dvfl", "traAcpc4mm", "cor3mmOPT"}
+    assert sum(member.odd_roi for member in members) == 1
+    assert sum(member.test for member in members) == 2
+    assert all(member.patient for member in members if member.test or member.odd_roi)
+
+
+def test_a_third_is_tested_unless_said(tmp_path):
+    make(tmp_path / "ds", patients=3, controls=0, test=None)
+    assert (tmp_path / "ds/participants.tsv").read_text(encoding="utf-8-sig").count("\ttest") == 1

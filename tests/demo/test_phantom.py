@@ -1,0 +1,130 @@
+"""One phantom: geometry against the recorded truth, looks against anatomy."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from nnunet_tv.demo.phantom import MARKER_MM, PROTOCOLS, Phantom, Settings, make_phantom
+from nnunet_tv.demo.pose import apply
+from nnunet_tv.volume import Volume, same_grid
+
+ALL = list(PROTOCOLS)
+
+
+@pytest.fixture(scope="module", params=range(4), ids=[p.flair for p in ALL])
+def phantom(request) -> Phantom:
+    return make_phantom(np.random.default_rng([5, request.param]), patient=True, protocol=ALL[request.param])
+
+
+def values_at(image: Volume, points: np.ndarray) -> np.ndarray:
+    indices = apply(np.linalg.inv(image.affine), points)
+    return ndimage.map_coordinates(image.data.astype(float), indices.T, order=1)
+
+
+def mask_points(mask: Volume) -> np.ndarray:
+    return apply(mask.affine, np.argwhere(mask.data).astype(float))
+
+
+def test_at_most_eight_tiles(phantom):
+    assert max(phantom.t1.shape) <= 96
+    head = np.argwhere(phantom.t1.data)
+    assert (np.ptp(head, axis=0) + 1 > 64).all()  # not a fragment
+
+
+def test_grids_are_the_protocols(phantom):
+    protocol = phantom.protocol
+    assert phantom.t1.orientation == protocol.t1_orientation
+    assert phantom.flair.orientation == protocol.flair_orientation
+    assert phantom.flair.spacing_mm == pytest.approx(protocol.flair_spacing_mm(2.3))
+    assert phantom.t1.spacing_mm == pytest.approx((2.3, 2.3, 2.3))
+    assert not same_grid(phantom.t1, phantom.flair)
+    assert same_grid(phantom.flair, phantom.roi)
+    off_axis = np.abs(phantom.t1.affine[:3, :3] / 2.3)
+    assert 1e-5 < 1 - off_axis.max(axis=0).min() < 0.05  # oblique, by a few degrees
+
+
+def test_air_is_zero_and_tissue_is_not(phantom):
+    for image in (phantom.t1, phantom.flair):
+        assert image.data.dtype == np.int16
+        inside = ndimage.binary_fill_holes(image.data > 0)
+        assert 0.2 < inside.mean() < 0.8
+        assert (image.data[inside] > 0).mean() > 0.99
+
+
+def test_lesion_is_where_the_record_says(phantom):
+    points = phantom.flair_pose.to_template(mask_points(phantom.roi))
+    assert ((points[:, 0] < 0) == (phantom.lesion.hemisphere == "L")).all()
+    gap = np.linalg.norm(points.mean(0) - phantom.lesion.centre_mm)
+    assert gap < phantom.lesion.radius_mm
+
+
+def test_lesion_is_brighter_than_its_mirror_image_in_flair(phantom):
+    """The template is symmetric: what differs between the sides is the lesion (and bias, and noise)."""
+    points = mask_points(phantom.roi)
+    template = phantom.flair_pose.to_template(points)
+    mirrored = phantom.flair_pose.to_scanner(template * [-1, 1, 1])
+    own, other = (values_at(phantom.flair, where).mean() for where in (points, mirrored))
+    assert own > 1.12 * other
+
+
+def test_white_matter_is_brightest_in_t1_and_fluid_darkest_in_both(phantom):
+    frontal_white, ventricle = np.array([[-22.0, 28, 24], [22, 28, 24]]), np.array([[-6.0, 14, 12], [6, 14, 12]])
+    for image, pose in ((phantom.t1, phantom.t1_pose), (phantom.flair, phantom.flair_pose)):
+        white, fluid = (values_at(image, pose.to_scanner(where)).max() for where in (frontal_white, ventricle))
+        assert white > 1.3 * fluid
+
+
+def test_controls_have_no_lesion():
+    control = make_phantom(np.random.default_rng(3), patient=False, protocol=ALL[0])
+    assert control.roi is None and control.lesion is None
+    assert control.truth()["lesion"] is None
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_marker_keeps_left_and_right_known(index):
+    """The capsule is on the right of the head in both scans, however they are stored and posed."""
+    settings = Settings(marker=True, rotation_deg=25.0, translation_mm=20.0, oblique_deg=12.0, motion_mm=6.0,
+                        motion_deg=6.0, noise=0.0, bias=0.0, max_side=None)
+    made = make_phantom(np.random.default_rng([8, index]), patient=False, settings=settings, protocol=ALL[index])
+    for image, pose in ((made.t1, made.t1_pose), (made.flair, made.flair_pose)):
+        expected = pose.to_scanner(np.array(MARKER_MM))
+        distance = np.linalg.norm(mask_points(Volume(image.data >= 0, image.affine)) - expected, axis=1)
+        near = image.data.ravel() * (distance < 14)
+        bright = near > 0.85 * near.max()
+        found = mask_points(Volume(bright.reshape(image.shape), image.affine)).mean(0)
+        assert np.linalg.norm(found - expected) < 0.6 * max(image.spacing_mm)
+        assert near.max() > 0.9 * image.data.max()
+        assert pose.to_template(found)[0] > 60
+
+
+def test_same_head_in_both_scans_up_to_the_motion():
+    made = make_phantom(np.random.default_rng(2), patient=False, settings=Settings(motion_mm=5.0, motion_deg=0.0))
+    point = np.array([[30.0, -20, 10]])
+    moved = made.flair_pose.to_scanner(point) - made.t1_pose.to_scanner(point)
+    assert 0 < np.abs(moved).max() <= 5
+    still = make_phantom(np.random.default_rng(2), patient=False, settings=Settings(motion_mm=0.0, motion_deg=0.0))
+    assert still.flair_pose.to_scanner(point) == pytest.approx(still.t1_pose.to_scanner(point))
+
+
+def test_own_grid_of_a_mask():
+    made = make_phantom(np.random.default_rng(4), patient=True, protocol=ALL[0], roi_on_own_grid=True)
+    assert not same_grid(made.flair, made.roi)
+    points = made.flair_pose.to_template(mask_points(made.roi))
+    assert np.linalg.norm(points.mean(0) - made.lesion.centre_mm) < made.lesion.radius_mm
+
+
+def test_subjects_differ_and_repeat():
+    first, again, other = (make_phantom(np.random.default_rng(seed), patient=True,
+                                        settings=Settings(resolution_mm=4.0)) for seed in (1, 1, 2))
+    assert np.array_equal(first.t1.data, again.t1.data) and np.array_equal(first.roi.data, again.roi.data)
+    assert first.lesion == again.lesion != other.lesion
+    assert not np.allclose(first.t1_pose.template_from_head, other.t1_pose.template_from_head)
+
+
+@pytest.mark.slow
+def test_fine_phantom():
+    made = make_phantom(np.random.default_rng(1), patient=True, protocol=ALL[2],
+                        settings=Settings(resolution_mm=1.0, max_side=None, marker=True))
+    assert made.t1.spacing_mm == pytest.approx((1, 1, 1))
+    assert made.flair.spacing_mm == pytest.approx((0.9, 0.9, 3.675))
+    assert min(made.t1.shape) > 140
