@@ -122,8 +122,6 @@ def read_volume(path: str | Path, *, case: str) -> Volume:
         data = data[..., 0]
     if data.ndim != 3:
         raise CaseError(case, f"expected a 3D image, found shape {data.shape}: choose one volume of the series", path)
-    if 0 in data.shape:
-        raise CaseError(case, f"expected voxels, found shape {data.shape}: export the image again", path)
     if data.dtype.names or np.iscomplexobj(data):
         raise CaseError(case, f"expected real numbers, found {data.dtype} (colour or complex): export a plain image",
                         path)
