@@ -71,9 +71,10 @@ class DualSelfAttention(nn.Module):
         query, key, channel_value, spatial_value = parts.permute(2, 0, 3, 1, 4)  # each (B, heads, N, c)
         projection = self.position_projection.T
         projected_key, projected_value = projection @ key, projection @ spatial_value  # (B, heads, P, c)
-        # float32: the squares are summed over up to 32768 positions
-        query = normalize(query.float(), dim=2).to(parts.dtype)
-        key = normalize(key.float(), dim=2).to(parts.dtype)
+        # at least float32: the squares are summed over up to 32768 positions
+        precise = torch.promote_types(parts.dtype, torch.float32)
+        query = normalize(query.to(precise), dim=2).to(parts.dtype)
+        key = normalize(key.to(precise), dim=2).to(parts.dtype)
         return (self._channel_branch(query, key, channel_value)
                 + self._spatial_branch(query, projected_key, projected_value))
 

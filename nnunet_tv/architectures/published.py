@@ -66,8 +66,8 @@ def unwrapped(content: object) -> dict[str, Tensor]:
                 break
     if not isinstance(content, Mapping) or not content:
         found = "nothing" if isinstance(content, Mapping) else type(content).__name__
-        raise PublishedWeightsError(f"expected a state dict (names to tensors), found {found}: save the network's "
-                                    "state_dict()")
+        raise PublishedWeightsError(f"expected a state dict (names to tensors), found {found}: save the "
+                                    "network's state_dict()")
     others = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
     if others:
         raise PublishedWeightsError(f"expected a state dict (names to tensors), found other values under "
@@ -109,6 +109,31 @@ def translated(content: object, expected: Mapping[str, Tensor]) -> dict[str, Ten
             "number of channels and classes?):\n  " + "\n  ".join(sorted(problems))
         )
     return {ours: found[name] for name, ours in names.items()}
+
+
+def cube_side(content: Mapping[str, Tensor]) -> int:
+    """Side of the cubic patch that published weights were trained with, from their position embeddings.
+
+    Parameters
+    ----------
+    content : mapping of str to Tensor
+        State dict in the published layout, without wrapper (:func:`unwrapped`).
+
+    Raises
+    ------
+    PublishedWeightsError
+        No position embeddings, or their number is not that of a cube.
+    """
+    name = published_name("pathways.0.blocks.0.position_embedding")
+    if name not in content or content[name].ndim != 3:
+        raise PublishedWeightsError(f"no position embeddings ({name}, 1 x positions x channels) among the "
+                                    "weights: this is not a checkpoint of the published MS-DSA-Net")
+    positions = content[name].shape[1]
+    side = round(positions ** (1 / 3))
+    if side**3 != positions:
+        raise PublishedWeightsError(f"the weights have {positions} positions at a quarter of the resolution, "
+                                    "which is no cube: give the patch size they were trained with")
+    return 4 * side
 
 
 def _shape(tensor: Tensor) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nnunet_tv.losses.dice import DiceLoss
 from nnunet_tv.losses.dice_bce import DiceBCELoss
 from nnunet_tv.losses.dice_tv import DiceTVLoss
-from nnunet_tv.losses.foreground import Foreground, ForegroundLoss, check_label_manager
+from nnunet_tv.losses.foreground import Foreground, ForegroundLoss
 from nnunet_tv.losses.total_variation import TotalVariation
 
 __all__ = [
@@ -15,5 +15,4 @@ __all__ = [
     "Foreground",
     "ForegroundLoss",
     "TotalVariation",
-    "check_label_manager",
 ]

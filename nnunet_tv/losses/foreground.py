@@ -134,30 +134,3 @@ def _check_labels(target: Tensor, loss: str) -> None:
         f"{loss} takes labels 0 and 1, found {shown}: -1 is what nnU-Net's preprocessing writes outside the "
         "brain and its RemoveLabelTansform(-1, 0) removes; other values mean a mask that is not binary"
     )
-
-
-def check_label_manager(label_manager, *, loss: str) -> None:
-    """Refuse a data set these losses cannot learn, before training starts.
-
-    Parameters
-    ----------
-    label_manager : nnunetv2.utilities.label_handling.label_handling.LabelManager
-        From the plans and dataset.json.
-    loss : str
-        Name for the message.
-
-    Raises
-    ------
-    NotImplementedError
-        Regions, an ignore label, or not exactly one foreground class.
-    """
-    if label_manager.has_regions:
-        found = "region-based labels"
-    elif label_manager.has_ignore_label:
-        found = f"an ignore label ({label_manager.ignore_label})"
-    elif label_manager.num_segmentation_heads != 2:
-        found = f"{label_manager.num_segmentation_heads - 1} foreground classes"
-    else:
-        return
-    raise NotImplementedError(f"{loss} takes background and one foreground class; dataset.json has {found}: "
-                              f"{INSTEAD}")

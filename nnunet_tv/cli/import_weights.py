@@ -1,0 +1,53 @@
+"""``nnunet-tv-import-weights``: the authors' MS-DSA-Net weights as an nnU-Net model folder."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_tv.cli import parser, run
+
+DESCRIPTION = """\
+Write an nnU-Net model folder with the MS-DSA-Net weights that its authors published (model.pth).
+
+The images that the model is given must be prepared as the authors did: T1w as channel 0000 and
+FLAIR as 0001, registered to MNI152 at 1 mm, with skull, each channel clipped to its 0.5 and 99.5
+percentiles over the whole volume. nnU-Net then scales minimum..maximum to 0..1 and puts the axes
+into the published order. The clipping is not done here and not by nnU-Net: without it, one bright
+voxel changes the scale of the whole image.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; exit status 0, or 1 with one message."""
+    command = parser("nnunet-tv-import-weights", DESCRIPTION)
+    command.add_argument("weights", type=Path, metavar="model.pth", help="published weights (a state dict)")
+    command.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="MODEL_FOLDER",
+        help="folder to write; nnUNetv2_predict -d DATASET finds it as $nnUNet_results/DATASET/"
+             "nnUNetTrainerDice__MSDSANetPlans__3d_fullres, where the name DATASET starts with Dataset",
+    )
+    command.add_argument("--patch-size", type=int, nargs=3, metavar=("X", "Y", "Z"),
+                         help="patch size the weights were trained with (default: the cube they fit)")
+    command.add_argument("--overwrite", action="store_true", help="replace the folder of an earlier import")
+    arguments = command.parse_args(argv)
+    return run(lambda: _import(arguments))
+
+
+def _import(arguments: Namespace) -> int:
+    from nnunet_tv.inference.published_model import import_published
+
+    folder = arguments.output
+    size = import_published(arguments.weights, folder, input_size=arguments.patch_size,
+                            overwrite=arguments.overwrite)
+    print(f"wrote {folder}: MS-DSA-Net for patches of {' x '.join(map(str, size))} voxels of 1 mm\n"
+          "Images must be in MNI152 at 1 mm, with skull, T1w as _0000 and FLAIR as _0001, each clipped to\n"
+          "its 0.5 and 99.5 percentiles beforehand: nnU-Net scales minimum to maximum, it does not clip.\n"
+          "Predict with:\n"
+          f"  nnUNetv2_predict_from_modelfolder -m {folder} -i IMAGES -o OUT -f 0")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""From trained or imported models to segmentations."""

@@ -1,0 +1,220 @@
+"""The authors' MS-DSA-Net weights as a model folder that stock nnU-Net runs.
+
+The published network saw arrays in (X, Y, Z) order, RAS, at 1 mm, and its token order makes it depend on
+the order of axes. nnU-Net's arrays are (z, y, x). The plan turns them (``transpose_forward``), the weights
+stay as they are; the reader brings every image to RAS first.
+"""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.files import TEMPORARY_PREFIX, write_json
+from nnunet_tv.training.plans import MS_DSA_NET
+
+CONFIGURATION = "3d_fullres"
+PLANS_NAME = "MSDSANetPlans"
+TRAINER = "nnUNetTrainerDice"
+#: Channels in the order that the published network takes them.
+CHANNELS = ("T1w", "FLAIR")
+#: Everything that the import writes; a folder that holds more is never replaced.
+FILES = ("dataset.json", "plans.json", "fold_0/checkpoint_final.pth")
+
+
+def read_weights(path: str | Path) -> dict[str, Any]:
+    """State dict in a ``.pth`` file, read without running code from it.
+
+    Raises
+    ------
+    NnunetTVError
+        No such file, not a PyTorch file, more than tensors in it, or no state dict.
+    """
+    import torch
+
+    from nnunet_tv.architectures.published import PublishedWeightsError, unwrapped
+
+    path = Path(path)
+    if not path.is_file():
+        raise NnunetTVError(f"{path}: no such file; expected the authors' model.pth")
+    try:
+        return unwrapped(torch.load(path, map_location="cpu", weights_only=True))
+    except PublishedWeightsError as error:
+        raise PublishedWeightsError(f"{path}: {error}") from error
+    except pickle.UnpicklingError as error:
+        raise NnunetTVError(
+            f"{path}: not a file of tensors only, or damaged ({_first_line(error)}): files that run code when "
+            "read are refused; save the network's state_dict() alone"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise NnunetTVError(f"{path}: not a readable PyTorch file ({_first_line(error)}): "
+                            "download it again") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def model_plans(input_size: Sequence[int], *, dataset_name: str) -> dict[str, Any]:
+    """nnU-Net plans under which the published network sees what it was trained on.
+
+    Parameters
+    ----------
+    input_size : sequence of 3 int
+        Patch size along X, Y, Z.
+    dataset_name : str
+        nnU-Net data set, such as ``DatasetFCD``.
+
+    Returns
+    -------
+    dict
+        Complete plans: ``nnUNetv2_preprocess`` and training take them as well.
+    """
+    size = [int(side) for side in input_size]
+    resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
+    configuration = {
+        "data_identifier": f"{PLANS_NAME}_{CONFIGURATION}",
+        "preprocessor_name": "DefaultPreprocessor",
+        "batch_size": 4,
+        "patch_size": size,
+        "median_image_size_in_voxels": [182.0, 218.0, 182.0],  # MNI152, 1 mm
+        "spacing": [1.0, 1.0, 1.0],
+        "normalization_schemes": ["RescaleTo01Normalization"] * len(CHANNELS),
+        "use_mask_for_norm": [False] * len(CHANNELS),
+        "resampling_fn_data": "resample_data_or_seg_to_shape",
+        "resampling_fn_seg": "resample_data_or_seg_to_shape",
+        "resampling_fn_data_kwargs": resampling,
+        "resampling_fn_seg_kwargs": {**resampling, "is_seg": True, "order": 1},
+        "resampling_fn_probabilities": "resample_data_or_seg_to_shape",
+        "resampling_fn_probabilities_kwargs": {**resampling, "order": 1},
+        "architecture": {
+            "network_class_name": MS_DSA_NET,
+            "arch_kwargs": {"input_size": size},
+            "_kw_requires_import": [],
+        },
+        "batch_dice": True,
+    }
+    # demanded by nnU-Net, not used by RescaleTo01Normalization
+    unit = {"max": 1.0, "mean": 0.5, "median": 0.5, "min": 0.0, "percentile_00_5": 0.0,
+            "percentile_99_5": 1.0, "std": 1.0}
+    return {
+        "dataset_name": dataset_name,
+        "plans_name": PLANS_NAME,
+        "original_median_spacing_after_transp": [1.0, 1.0, 1.0],
+        "original_median_shape_after_transp": [182, 218, 182],
+        "image_reader_writer": "NibabelIOWithReorient",
+        "transpose_forward": [2, 1, 0],
+        "transpose_backward": [2, 1, 0],
+        "configurations": {CONFIGURATION: configuration},
+        "experiment_planner_used": "ExperimentPlanner",
+        "label_manager": "LabelManager",
+        "foreground_intensity_properties_per_channel": {str(i): unit for i in range(len(CHANNELS))},
+    }
+
+
+def model_dataset(dataset_name: str) -> dict[str, Any]:
+    """``dataset.json`` of the imported model: its channels, in order, and its one foreground label."""
+    return {
+        "name": dataset_name,
+        "channel_names": {str(number): channel for number, channel in enumerate(CHANNELS)},
+        "labels": {"background": 0, "FCD": 1},
+        "numTraining": 0,
+        "file_ending": ".nii.gz",
+    }
+
+
+def import_published(weights: str | Path, folder: str | Path, *, input_size: Sequence[int] | None = None,
+                     overwrite: bool = False) -> tuple[int, int, int]:
+    """Write an nnU-Net model folder with published weights.
+
+    Parameters
+    ----------
+    weights : Path
+        ``model.pth`` in the published layout (:mod:`nnunet_tv.architectures.published`).
+    folder : Path
+        Model folder to make, whole or not at all. Its parent's name is taken as the data set's if it starts
+        with ``Dataset``.
+    input_size : sequence of 3 int, optional
+        Patch size the weights were trained with; read from them if it is a cube.
+    overwrite : bool
+        Replace a folder that an earlier import wrote.
+
+    Returns
+    -------
+    tuple of 3 int
+        The patch size.
+
+    Raises
+    ------
+    NnunetTVError
+        As :func:`read_weights`; weights that do not fit; a patch size that does not; a folder that exists.
+    """
+    from nnunet_tv.architectures import MSDSANet, check_input_size
+    from nnunet_tv.architectures.published import PublishedWeightsError, cube_side
+
+    folder = Path(folder).resolve()
+    check_replaceable(folder, overwrite=overwrite)
+    state_dict = read_weights(weights)
+    try:
+        size = check_input_size([cube_side(state_dict)] * 3 if input_size is None else input_size)
+        network = MSDSANet.from_published(state_dict, input_size=size, input_channels=len(CHANNELS))
+    except PublishedWeightsError as error:
+        raise PublishedWeightsError(f"{weights}: {error}") from error
+    except ValueError as error:
+        raise NnunetTVError(f"{weights}: {error}") from error
+    dataset_name = folder.parent.name if folder.parent.name.startswith("Dataset") else "DatasetFCD"
+    _write_folder(folder, network.state_dict(), model_plans(size, dataset_name=dataset_name),
+                  model_dataset(dataset_name))
+    return size
+
+
+def check_replaceable(folder: Path, *, overwrite: bool) -> None:
+    """Raise a :class:`NnunetTVError` unless `folder` is free, or an earlier import that may be replaced."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not folder.is_dir():
+        raise NnunetTVError(f"{folder}: expected a folder to write, found a file")
+    if not overwrite:
+        raise NnunetTVError(f"{folder}: exists already; choose another folder, or replace it with "
+                            "--overwrite")
+    parts = {str(path.relative_to(folder)) for path in folder.rglob("*")
+             if not path.is_dir() or path.is_symlink()}
+    others = sorted(parts - set(FILES))
+    if others:
+        shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+        raise NnunetTVError(f"{folder}: holds more than an import writes ({shown}) and is not replaced: "
+                            "choose another folder")
+
+
+def _write_folder(folder: Path, state_dict: Mapping[str, Any], plans: dict, dataset: dict) -> None:
+    import torch
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder.parent) as temporary:
+        new = Path(temporary, "new")
+        (new / "fold_0").mkdir(parents=True)
+        write_json(plans, new / "plans.json")
+        write_json(dataset, new / "dataset.json")
+        torch.save(_checkpoint(state_dict, plans, dataset), new / "fold_0" / "checkpoint_final.pth")
+        if folder.exists():
+            folder.rename(Path(temporary, "old"))
+        new.rename(folder)
+
+
+def _checkpoint(state_dict: Mapping[str, Any], plans: dict, dataset: dict) -> dict[str, Any]:
+    """What nnU-Net's predictor and ``-pretrained_weights`` read; there is no training to continue."""
+    return {
+        "network_weights": dict(state_dict),
+        "optimizer_state": None,
+        "grad_scaler_state": None,
+        "logging": None,
+        "_best_ema": None,
+        "current_epoch": 0,
+        "init_args": {"plans": plans, "configuration": CONFIGURATION, "fold": 0, "dataset_json": dataset},
+        "trainer_name": TRAINER,
+        "inference_allowed_mirroring_axes": (0, 1, 2),
+    }

@@ -1,0 +1,75 @@
+"""Total variation against closed forms and arithmetic in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from nnunet_tv.losses import TotalVariation
+from nnunet_tv.losses.total_variation import total_variation
+
+
+def numpy_total_variation(p):
+    total = 0.0
+    for axis in range(1, p.ndim):
+        size = p.shape[axis]
+        if size > 1:
+            total += np.abs(np.take(p, range(1, size), axis) - np.take(p, range(size - 1), axis)).mean()
+    return total
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_perfect_lesion_of_1000_voxels(side):
+    """One 10×10×10 lesion in a batch of four: 200 differences of 1 per axis, among 4·(n-1)·n·n pairs."""
+    logits = torch.zeros(4, 2, side, side, side)
+    logits[:, 1] = -100
+    logits[2, 1, 20:30, 31:41, 42:52] = 100
+    value = TotalVariation()(logits, (logits[:, 1:] > 0)).item()
+    assert value == pytest.approx(3 * 200 / (4 * (side - 1) * side**2), rel=1e-5)
+    assert f"{value:.1e}" == {64: "5.8e-04", 128: "7.2e-05"}[side]
+
+
+def test_means_are_added_not_averaged():
+    p = torch.tensor([[[0.0, 1.0], [0.0, 1.0]]])  # changes along the last axis only, at every pair
+    assert total_variation(p).item() == 1
+    checkerboard = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])
+    assert total_variation(checkerboard).item() == 2
+
+
+def test_patches_are_no_neighbours():
+    p = torch.stack([torch.zeros(4, 4, 4), torch.ones(4, 4, 4)])
+    assert total_variation(p).item() == 0
+
+
+def test_probability_is_of_the_foreground():
+    logits = torch.zeros(1, 2, 2, 1)
+    logits[0, 1, 1] = np.log(3.0)  # p = 1/2, 3/4
+    assert TotalVariation()(logits, torch.zeros(1, 1, 2, 1)).item() == pytest.approx(0.25)
+
+
+def test_axis_of_length_one_adds_nothing():
+    generator = torch.Generator().manual_seed(0)
+    flat = torch.rand((2, 5, 4), generator=generator, dtype=torch.float64)
+    assert total_variation(flat[..., None]).item() == total_variation(flat).item() > 0
+
+
+def test_single_voxel_is_zero_with_a_gradient():
+    logits = torch.randn(1, 2, 1, 1, 1, requires_grad=True)
+    value = TotalVariation()(logits, torch.zeros(1, 1, 1, 1, 1))
+    value.backward()
+    assert value.item() == 0 and (logits.grad == 0).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays.arrays(np.float64, arrays.array_shapes(min_dims=3, max_dims=4, max_side=5),
+                     elements=st.floats(0, 1)))
+def test_equals_numpy_and_is_zero_only_where_constant(p):
+    value = total_variation(torch.from_numpy(p)).item()
+    assert value == pytest.approx(numpy_total_variation(p), rel=1e-9, abs=1e-300)
+    assert 0 <= value <= p.ndim - 1
+    per_patch = p.reshape(len(p), -1)
+    assert (value == 0) == bool((per_patch == per_patch[:, :1]).all())
