@@ -188,6 +188,13 @@ def read_segmentation(path: str | Path, *, case: str) -> Volume:
         raise CaseError(case, str(error), path) from error
 
 
+def filter_volume(volume: Volume, **settings: Any) -> Volume:
+    """:func:`remove_small_clusters` on a volume, whose voxel size counts when `min_mm3` comes alone."""
+    if settings.get("min_mm3") is not None and settings.get("voxel_mm3") is None:
+        settings = {**settings, "voxel_mm3": math.prod(volume.spacing_mm)}
+    return Volume(remove_small_clusters(volume.data, **settings), volume.affine)
+
+
 def filter_folder(
     source: str | Path, destination: str | Path, *, processes: int = 1, **settings: Any
 ) -> list[Path]:
@@ -250,13 +257,11 @@ def segmentation_names(folder: str | Path) -> list[str]:
 def _filter_file(name: str, *, source: Path, destination: Path, settings: dict[str, Any]) -> Path:
     case = name.removesuffix(ENDING)
     volume = read_segmentation(source / name, case=case)
-    if settings.get("min_mm3") is not None and settings.get("voxel_mm3") is None:
-        settings = {**settings, "voxel_mm3": math.prod(volume.spacing_mm)}
     try:
-        data = remove_small_clusters(volume.data, **settings)
+        filtered = filter_volume(volume, **settings)
     except ValueError as error:
         raise CaseError(case, str(error), source / name) from error
-    write_volume(Volume(data, volume.affine), destination / name)
+    write_volume(filtered, destination / name)
     return destination / name
 
 

@@ -1,0 +1,203 @@
+"""One picture per case: the slice through the largest cluster in three planes, a row for each group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from nnunet_tv.clusters import label_clusters
+from nnunet_tv.errors import CaseError
+from nnunet_tv.evaluation.folders import Run, on_grid_of
+from nnunet_tv.files import atomic
+from nnunet_tv.postprocessing import ENDING, filter_volume, read_segmentation
+from nnunet_tv.volume import Volume, read_volume
+
+GREEN, BLUE, YELLOW = (0.15, 0.85, 0.25), (0.25, 0.5, 1.0), (1.0, 0.9, 0.1)
+#: Said under every picture; the arrays are turned so that it is true.
+CONVENTION = "Radiological convention: the patient's left is on the image's right."
+#: Plane, axes of the (L, A, S) array across and up, letters at the left and right of the picture.
+_PLANES = (("axial", 0, 1, "R", "L"), ("coronal", 0, 2, "R", "L"), ("sagittal", 1, 2, "P", "A"))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of a picture: a group's prediction, raw and filtered, and a line of text."""
+
+    name: str
+    raw: np.ndarray
+    filtered: np.ndarray
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class PictureJob:
+    """What :func:`draw_files` needs to draw a case from its files."""
+
+    case: str
+    reference: Path
+    runs: tuple[Run, ...]
+    captions: tuple[str, ...]
+    images: Path | None
+    output: Path
+    filter_settings: dict[str, Any]
+    connectivity: int = 26
+
+
+def draw_files(job: PictureJob) -> str:
+    """Read a case's files and draw it; a warning (or nothing) about the background image is returned."""
+    truth = read_segmentation(job.reference, case=job.case)
+    background, warning = _background(job, truth)
+    layers = []
+    for run, caption in zip(job.runs, job.captions, strict=True):
+        raw = on_grid_of(read_segmentation(run.raw / job.reference.name, case=job.case), truth)
+        if run.filtered is None:
+            filtered = filter_volume(raw, **job.filter_settings)
+        else:
+            filtered = on_grid_of(read_segmentation(run.filtered / job.reference.name, case=job.case), truth)
+        layers.append(Layer(f"{run.group}, run {run.run}", raw.data, filtered.data, caption))
+    draw_case(job.case, truth, layers, job.output, background=background, connectivity=job.connectivity)
+    return warning
+
+
+def draw_case(
+    case: str,
+    reference: Volume,
+    layers: Sequence[Layer],
+    output: str | Path,
+    *,
+    background: np.ndarray | None = None,
+    connectivity: int = 26,
+) -> None:
+    """Draw one case as PNG: reference green, prediction blue, post-processed prediction outlined in yellow.
+
+    Parameters
+    ----------
+    case : str
+        Title.
+    reference : Volume
+        Its affine decides which side is left; all arrays are on its grid.
+    layers : sequence of Layer
+        One row each.
+    output : Path
+        PNG file, written atomically.
+    background : ndarray, shape of the reference, optional
+        Scan under the masks; without it the background is plain.
+    connectivity : {26, 18, 6}
+        Which neighbours make one cluster.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    turn = nib.orientations.ornt_transform(
+        nib.io_orientation(reference.affine), nib.orientations.axcodes2ornt("LAS")
+    )
+
+    def turned(array: np.ndarray) -> np.ndarray:
+        return nib.apply_orientation(array, turn)
+
+    truth = turned(reference.data).astype(bool)
+    masks = [(turned(layer.raw).astype(bool), turned(layer.filtered).astype(bool)) for layer in layers]
+    sizes_mm = [0.0] * 3
+    for axis, size in enumerate(reference.spacing_mm):
+        sizes_mm[int(turn[axis, 0])] = size
+    position, where = slice_position(truth, [raw for raw, _ in masks], connectivity=connectivity)
+    scan = None if background is None else turned(background)
+
+    figure = Figure(figsize=(9.6, 0.9 + 3.2 * len(layers)), facecolor="black", layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(f"{case}: slices through {where}", color="white", fontsize=12)
+    grid = figure.subplots(len(layers), 3, squeeze=False)
+    for axes, layer, (raw, filtered) in zip(grid, layers, masks, strict=True):
+        for ax, plane in zip(axes, _PLANES, strict=True):
+            _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered)
+        axes[0].set_title(layer.name, color="white", fontsize=9, loc="left")
+        axes[1].set_title(layer.caption, color="0.75", fontsize=8, loc="left")
+    handles = [Patch(color=GREEN, label="reference"), Patch(color=BLUE, label="prediction"),
+               Patch(facecolor="none", edgecolor=YELLOW, label="after post-processing")]
+    figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False, labelcolor="white", fontsize=8)
+    figure.text(0.99, 0.012, CONVENTION, color="0.75", fontsize=8, ha="right")
+    with atomic(output) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+
+
+def slice_position(
+    truth: np.ndarray, predictions: Sequence[np.ndarray], *, connectivity: int = 26
+) -> tuple[tuple[int, int, int], str]:
+    """Index along each axis at which the largest cluster has most voxels, and which cluster it is.
+
+    The largest cluster of the reference; where that is empty, of the predictions; else the middle.
+    """
+    predicted = [(mask, "the largest predicted cluster (empty reference)") for mask in predictions]
+    for mask, where in [(truth, "the largest reference cluster"), *predicted]:
+        if mask.any():
+            labels, _ = label_clusters(mask, connectivity=connectivity)
+            sizes = np.bincount(labels.ravel())
+            sizes[0] = 0
+            cluster = labels == sizes.argmax()
+            along = (cluster.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3))
+            return tuple(int(counts.argmax()) for counts in along), where
+    return tuple(side // 2 for side in truth.shape), "the middle (no reference, no prediction)"
+
+
+def outline(mask: np.ndarray, across_mm: float, up_mm: float) -> np.ndarray:
+    """Edges between inside and outside pixels of a 2D mask: segments, shape (n, 2 ends, 2 coordinates), in mm."""
+    padded = np.pad(mask.astype(np.int8), 1)
+    segments = []
+    for axis in (0, 1):
+        i, j = np.nonzero(np.diff(padded, axis=axis))
+        start = np.stack([i if axis == 0 else i - 1, j if axis == 1 else j - 1], axis=1)
+        end = start + ((0, 1) if axis == 0 else (1, 0))
+        segments.append(np.stack([start, end], axis=1))
+    return np.concatenate(segments) * (across_mm, up_mm)
+
+
+def _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered) -> None:
+    from matplotlib.collections import LineCollection
+
+    name, across, up, left, right = plane
+    through = ({0, 1, 2} - {across, up}).pop()
+
+    def cut(array: np.ndarray) -> np.ndarray:
+        return np.take(array, position[through], axis=through)
+
+    shape = cut(truth).shape
+    extent = (0, shape[0] * sizes_mm[across], 0, shape[1] * sizes_mm[up])
+    if scan is not None:
+        shown = scan[scan != 0] if np.any(scan) else scan
+        low, high = np.percentile(shown, (1, 99.5))
+        ax.imshow(cut(scan).T, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), extent=extent, origin="lower")
+    else:
+        ax.set_facecolor("0.13")
+    for mask, colour in ((truth, GREEN), (raw, BLUE)):
+        layer = np.zeros((*shape[::-1], 4))
+        layer[cut(mask).T] = (*colour, 0.4)
+        ax.imshow(layer, extent=extent, origin="lower", interpolation="nearest")
+    for mask, colour, width in ((truth, GREEN, 0.8), (raw, BLUE, 0.8), (filtered, YELLOW, 1.4)):
+        ax.add_collection(LineCollection(outline(cut(mask), sizes_mm[across], sizes_mm[up]), colors=[colour],
+                                         linewidths=width))
+    ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal")
+    for x, letter in ((0.03, left), (0.97, right)):
+        ax.text(x, 0.5, letter, color="white", fontsize=10, transform=ax.transAxes, ha="center", va="center")
+    ax.text(0.03, 0.03, name, color="0.75", fontsize=8, transform=ax.transAxes)
+
+
+def _background(job: PictureJob, truth: Volume) -> tuple[np.ndarray | None, str]:
+    if job.images is None:
+        return None, ""
+    names = (f"{job.case}_0000{ENDING}", f"{job.case}{ENDING}")
+    path = next((job.images / name for name in names if (job.images / name).exists()), None)
+    if path is None:
+        return None, f"{job.case}: no image {' or '.join(names)} in {job.images}; drawn on a plain background"
+    try:
+        image = on_grid_of(read_volume(path, case=job.case), truth)
+    except CaseError as error:
+        return None, f"{error}; drawn on a plain background"
+    if image is None:
+        return None, f"{job.case}: {path} is not on the reference's grid; drawn on a plain background"
+    return image.data, ""
