@@ -1,0 +1,63 @@
+"""``nnunet-tv-demo``: phantoms, and the whole chain on them through the commands a user types."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_tv.cli import parser, run
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see ``nnunet-tv-demo --help``."""
+    arguments = parser(
+        "nnunet-tv-demo",
+        "Make a small data set of synthetic phantoms in the layout of OpenNeuro ds004199, then convert, plan,\n"
+        "train, predict, filter and report through the commands that a user types, printing each.\n\n"
+        "Run it again to continue. A command that fails stops the demo with its exit status.",
+    )
+    arguments.add_argument("-o", "--output", type=Path, default=Path("nnunet-tv-demo"), metavar="FOLDER",
+                           help="everything is written there (default: %(default)s)")
+    arguments.add_argument("--fast", action="store_true",
+                           help="fewer phantoms and epochs: under 10 minutes on 2 CPU cores")
+    arguments.add_argument("--seed", type=int, default=0, help="of the phantoms (default: %(default)s)")
+    arguments.add_argument("-np", dest="processes", type=int, default=max(1, min(2, os.cpu_count() or 1)),
+                           metavar="N", help="worker processes of each command (default: %(default)s)")
+    options = arguments.parse_args(argv)
+    if options.processes < 1:
+        arguments.error(f"-np {options.processes}: expected at least 1")
+    if options.seed < 0:
+        arguments.error(f"--seed {options.seed}: expected 0 or more")
+    return run(lambda: _demo(options))
+
+
+def _demo(options) -> int:
+    from nnunet_tv.demo.dataset import make_dataset
+    from nnunet_tv.demo.runner import StepFailed, run_steps
+    from nnunet_tv.demo.summary import closing_words
+    from nnunet_tv.demo.walkthrough import FAST, FULL, Folders, default_device, environment, steps, training_cases
+
+    folders, scale, device = Folders(options.output.resolve()), FAST if options.fast else FULL, default_device()
+    _say(f"Demo in {folders.root}, device {device}. Phantoms: {folders.scans}")
+    make_dataset(folders.scans, patients=scale.patients, controls=scale.controls, test=scale.test, seed=options.seed)
+    variables = environment(folders, processes=options.processes)
+    _say("\n".join(f"$ export {name}={shlex.quote(value)}" for name, value in variables.items()))
+    try:
+        run_steps(steps(folders, scale, processes=options.processes, device=device), logs=folders.logs,
+                  variables=variables, say=_say)
+    except StepFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    _say(closing_words(folders.report, scale, cases=training_cases(folders)))
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,57 @@
+"""What the demo says at its end: the figures of its report, and what they are worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nnunet_tv.demo.walkthrough import GROUP, Scale
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.files import read_json
+
+MEASURES = ("Sens", "Prec", "DC", "sSens", "nFPC")
+
+
+def figures(report: Path) -> dict[str, dict[str, float | None]]:
+    """Means of Table 1 by stage (``raw``, ``filtered``) from ``report.json``.
+
+    Raises
+    ------
+    NnunetTVError
+        The file is missing or holds no figures of the demo's group.
+    """
+    path = report / "report.json"
+    if not path.is_file():
+        raise NnunetTVError(f"{path}: expected the report's figures, found no file: look at the report's log")
+    try:
+        stages = read_json(path)["groups"][GROUP]
+        return {stage: {name: stages[stage][name]["mean"] for name in MEASURES} for stage in ("raw", "filtered")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise NnunetTVError(f"{path}: expected groups, {GROUP}, raw and filtered with {', '.join(MEASURES)}, found "
+                            f"something else ({type(error).__name__}: {error}): make the report again") from error
+
+
+def closing_words(report: Path, scale: Scale, *, cases: int) -> str:
+    """Figures, place of the report, and an honest word on both.
+
+    Parameters
+    ----------
+    report : Path
+        The report's folder.
+    scale : Scale
+        What was made and trained.
+    cases : int
+        Training cases, which are the iterations of an epoch.
+    """
+    table = ["                " + "".join(f"{name:>9}" for name in MEASURES)]
+    for stage, values in figures(report).items():
+        cells = "".join(f"{'n/a' if values[name] is None else format(values[name], '.4f'):>9}" for name in MEASURES)
+        table.append(f"  {GROUP} {stage:<9}" + cells)
+    iterations = scale.epochs * cases
+    return "\n".join([
+        "", *table, "",
+        f"Report: {report}",
+        "",
+        f"What this is worth: the chain works on this machine. The network saw {iterations} batches of synthetic",
+        "phantoms (the paper: up to 300 epochs of 59 patients), so it finds nothing clinical, and the figures",
+        f"above, from {scale.test} test phantoms, say nothing about patients. Research use only.",
+    ])

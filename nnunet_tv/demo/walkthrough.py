@@ -1,0 +1,170 @@
+"""The whole way from scans to a report on phantoms, through the commands that a user types."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from nnunet_tv.files import read_json
+
+DATASET, CONFIGURATION, PLANS, GROUP = "DatasetFCD", "3d_fullres", "MSDSANetPlans", "DiceTV"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is made and trained.
+
+    Attributes
+    ----------
+    patients, controls, test : int
+        Subjects made; `test` of the patients are for testing, as are all controls.
+    epochs : int
+        One pass over the training patients each.
+    """
+
+    patients: int
+    controls: int
+    test: int
+    epochs: int
+
+
+#: 12 patients: 3 tested, 2 select, 7 train (the official split's shares of the rest).
+FAST = Scale(patients=12, controls=2, test=3, epochs=3)
+FULL = Scale(patients=30, controls=4, test=8, epochs=30)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command, as typed.
+
+    Attributes
+    ----------
+    title : str
+        What it does, for the reader.
+    command : tuple of str
+        Console script and arguments.
+    """
+
+    title: str
+    command: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Console script."""
+        return self.command[0]
+
+    def typed(self) -> str:
+        """The line to type in a shell."""
+        return shlex.join(self.command)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where everything lies in the demo's folder."""
+
+    root: Path
+
+    @property
+    def scans(self) -> Path:
+        """The phantoms, as a downloaded data set."""
+        return self.root / "ds004199-phantoms"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """nnU-Net's three variables."""
+        return {name: str(self.root / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+
+    @property
+    def raw(self) -> Path:
+        """The converted data set."""
+        return self.root / "nnUNet_raw" / DATASET
+
+    def model(self, trainer: str) -> Path:
+        """nnU-Net's folder of a trained model."""
+        return self.root / "nnUNet_results" / DATASET / f"{trainer}__{PLANS}__{CONFIGURATION}"
+
+    @property
+    def predictions(self) -> Path:
+        """Segmentations as the network gives them."""
+        return self.root / "predictions" / "raw"
+
+    @property
+    def filtered(self) -> Path:
+        """Segmentations after the cluster filter."""
+        return self.root / "predictions" / "filtered"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.root / "report"
+
+    @property
+    def logs(self) -> Path:
+        """What the commands said."""
+        return self.root / "logs"
+
+
+def trainer_name(epochs: int) -> str:
+    """Trainer of the demo: the paper's recipe, shortened."""
+    return f"nnUNetTrainerDiceTV_{epochs}epochs"
+
+
+def steps(folders: Folders, scale: Scale, *, processes: int, device: str) -> list[Step]:
+    """The commands in order; a training that was begun is continued (``--c``)."""
+    trainer = trainer_name(scale.epochs)
+    model = folders.model(trainer)
+    begun = any((model / "fold_0").glob("checkpoint_*.pth"))
+    workers = str(processes)
+    predict_options = ("--disable_tta",) if device == "cpu" else ()
+    return [
+        Step("One grid per case, nnU-Net's names, the split of participants.tsv, controls as test cases",
+             ("nnunet-tv-convert", "ds004199", "-i", str(folders.scans), "--register", "none",
+              "--split", "official", "--repeats", "1", "--controls", "test", "-np", workers)),
+        Step("Fingerprint, plan and preprocess; patches of 64 voxels instead of 128",
+             ("nnunet-tv-plan", "-d", DATASET, "-c", CONFIGURATION, "--patch-size", "64", "64", "64",
+              "-np", workers)),
+        Step(f"Train MS-DSA-Net with Dice + TV for {scale.epochs} epochs (the paper: up to 300)",
+             ("nnUNetv2_train", DATASET, CONFIGURATION, "0", "-p", PLANS, "-tr", trainer, "-device", device,
+              *(("--c",) if begun else ()))),
+        Step("Segment the test cases" + (" (without mirroring, which is 8 times faster)" if predict_options else ""),
+             ("nnUNetv2_predict", "-i", str(folders.raw / "imagesTs"), "-o", str(folders.predictions),
+              "-d", DATASET, "-c", CONFIGURATION, "-f", "0", "-p", PLANS, "-tr", trainer, "-device", device,
+              "-npp", "1", "-nps", "1", *predict_options)),
+        Step("Remove small clusters with the filter that training left in the model's folder",
+             ("nnUNetv2_apply_postprocessing", "-i", str(folders.predictions), "-o", str(folders.filtered),
+              "-pp_pkl_file", str(model / "postprocessing.pkl"), "-np", workers)),
+        Step("Compare with the true lesions",
+             ("nnunet-tv-report", "--ref", str(folders.raw / "labelsTs"),
+              "--pred", f"{GROUP}={folders.predictions}", "--pred-pp", f"{GROUP}={folders.filtered}",
+              "--images", str(folders.raw / "imagesTs"), "-o", str(folders.report),
+              "--remark", f"Synthetic phantoms. nnU-Net, fold 0, {scale.epochs} epochs, patches of 64 voxels, "
+              f"overlap 0.5, {'no' if predict_options else '8'} mirrors.")),
+    ]
+
+
+def environment(folders: Folders, *, processes: int) -> dict[str, str]:
+    """Variables for the commands: nnU-Net's folders, and few data-loading workers unless the user chose.
+
+    ``nnUNet_compile`` is switched off where PyTorch's compiler lacks Triton.
+    """
+    variables = dict(folders.variables)
+    if "nnUNet_n_proc_DA" not in os.environ:
+        variables["nnUNet_n_proc_DA"] = str(min(2, processes))  # 0 breaks nnU-Net's planner
+    if "nnUNet_compile" not in os.environ and find_spec("triton") is None:
+        variables["nnUNet_compile"] = "f"
+    return variables
+
+
+def default_device() -> str:
+    """``cuda`` where there is one, else ``cpu``."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def training_cases(folders: Folders) -> int:
+    """Training cases of the split that the demo trained on."""
+    return len(read_json(folders.raw / "splits_final.json")[0]["train"])

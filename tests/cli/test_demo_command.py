@@ -1,0 +1,91 @@
+"""``nnunet-tv-demo``: usage, what it prints around the commands, and the whole of it (slow)."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from nnunet_tv.cli import demo
+from nnunet_tv.demo import dataset, runner, summary, walkthrough
+from nnunet_tv.demo.walkthrough import Step
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["-np", "0"], "-np 0: expected at least 1"),
+    (["--seed", "-1"], "--seed -1: expected 0 or more"),
+])
+def test_usage(capsys, arguments, message):
+    with pytest.raises(SystemExit, match="2"):
+        demo.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def without_work(monkeypatch):
+    """No phantoms and no report: what remains is the command itself."""
+    made = []
+    monkeypatch.setattr(dataset, "make_dataset", lambda folder, **options: made.append((folder, options)))
+    monkeypatch.setattr(walkthrough, "default_device", lambda: "cpu")
+    monkeypatch.setattr(walkthrough, "training_cases", lambda folders: 10)
+    monkeypatch.setattr(summary, "closing_words", lambda report, scale, cases: f"words on {report.name}")
+    return made
+
+
+def test_failing_step_is_the_exit_status(without_work, tmp_path, capsys, monkeypatch):
+    log = tmp_path / "log"
+    log.write_text("because\n")
+
+    def fail(steps, **options):
+        raise runner.StepFailed(Step("", ("nnUNetv2_train", "X")), 7, log)
+
+    monkeypatch.setattr(runner, "run_steps", fail)
+    assert demo.main(["-o", str(tmp_path / "demo")]) == 7
+    error = capsys.readouterr().err
+    assert error.startswith("error: exit status 7 from: nnUNetv2_train X") and "because" in error and str(log) in error
+
+
+def test_exports_are_printed_and_given(without_work, tmp_path, capsys, monkeypatch):
+    given = {}
+    monkeypatch.setattr(runner, "run_steps", lambda steps, **options: given.update(options, steps=steps))
+    assert demo.main(["-o", str(tmp_path / "my demo"), "--fast", "--seed", "5"]) == 0
+    out = capsys.readouterr().out
+    assert f"$ export nnUNet_raw='{tmp_path / 'my demo' / 'nnUNet_raw'}'" in out
+    assert "words on report" in out
+    assert given["variables"]["nnUNet_results"] == str(tmp_path / "my demo" / "nnUNet_results")
+    assert len(given["steps"]) == 6
+    folder, options = without_work[0]
+    assert folder == tmp_path / "my demo" / "ds004199-phantoms"
+    assert (options["seed"], options["patients"]) == (5, walkthrough.FAST.patients)
+
+
+def test_two_seeds_in_one_folder(tmp_path, capsys, monkeypatch):
+    """The folder's phantoms are kept, and the refusal is one line with status 1."""
+    monkeypatch.setattr(dataset, "_make_member", lambda folder, member, seed, settings: {"participant": {
+        "participant_id": member.case, **dict.fromkeys(dataset.sidecars.COLUMNS, "n/a")}})
+    monkeypatch.setattr(runner, "run_steps", lambda steps, **options: None)
+    monkeypatch.setattr(walkthrough, "training_cases", lambda folders: 10)
+    monkeypatch.setattr(summary, "closing_words", lambda report, scale, cases: "")
+    assert demo.main(["-o", str(tmp_path), "--fast"]) == 0
+    assert demo.main(["-o", str(tmp_path), "--fast", "--seed", "1"]) == 1
+    assert "made differently (seed: 0 there, 1 now)" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_whole_demo_and_again(tmp_path, capsys):
+    """The report it ends with is there, complete and equal to what the command prints; a rerun trains nothing."""
+    assert demo.main(["--fast", "-o", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    groups = json.loads((tmp_path / "report/report.json").read_text())["groups"]
+    shown = re.search(r"DiceTV raw\s+(.*)", out).group(1).split()
+    means = [groups["DiceTV"]["raw"][name]["mean"] for name in summary.MEASURES]
+    assert shown == ["n/a" if mean is None else f"{mean:.4f}" for mean in means]
+    cases = pd.read_csv(tmp_path / "report/cases.csv")
+    scale = walkthrough.FAST
+    assert cases["case"].nunique() == scale.test + scale.controls
+    assert len(list(tmp_path.glob("report/pictures/*.png"))) >= scale.test
+    weights = next(tmp_path.glob("nnUNet_results/*/*/fold_0/checkpoint_final.pth"))
+    before = weights.read_bytes()
+    assert demo.main(["--fast", "-o", str(tmp_path)]) == 0
+    assert weights.read_bytes() == before

@@ -1,0 +1,99 @@
+"""Running a list of commands, with small scripts in their place."""
+
+import os
+import stat
+import sys
+import time
+
+import pytest
+
+from nnunet_tv.demo import runner
+from nnunet_tv.demo.runner import StepFailed, find_script, run_steps
+from nnunet_tv.demo.walkthrough import Step
+from nnunet_tv.errors import NnunetTVError
+
+
+@pytest.fixture
+def scripts(tmp_path, monkeypatch):
+    """A folder of commands, found as console scripts are: beside the interpreter."""
+    folder, python = tmp_path / "bin", sys.executable
+    folder.mkdir()
+    monkeypatch.setattr(runner.sys, "executable", str(folder / "python"))
+
+    def add(name, body):
+        path = folder / name
+        path.write_text(f"#!{python}\nimport os, sys, time\n{body}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    return add
+
+
+def run(steps, tmp_path, **variables):
+    said = []
+    run_steps(steps, logs=tmp_path / "logs", variables=variables, say=said.append)
+    return "\n".join(said)
+
+
+def test_commands_are_shown_run_and_logged(scripts, tmp_path):
+    scripts("greet", "print('hello', sys.argv[1], os.environ['WHERE']); print('Epoch 3'); print('dull')")
+    said = run([Step("Say hello", ("greet", "two words"))], tmp_path, WHERE="here")
+    assert "[1/1] Say hello\n$ greet 'two words'" in said
+    assert "| Epoch 3" in said and "dull" not in said
+    assert (tmp_path / "logs/01-greet.log").read_text() == "hello two words here\nEpoch 3\ndull\n"
+
+
+def test_nothing_runs_after_a_failure(scripts, tmp_path):
+    scripts("fails", "print('the reason'); sys.exit(3)")
+    scripts("never", "open('ran', 'w')")
+    with pytest.raises(StepFailed, match=r"(?s)exit status 3 from: fails --x 'a b'.*01-fails\.log.*the reason") as e:
+        run([Step("", ("fails", "--x", "a b")), Step("", ("never",))], tmp_path)
+    assert e.value.exit_status == 3
+    assert not list((tmp_path / "logs").glob("02-*"))
+
+
+def test_killed_command_gives_a_shells_status(scripts, tmp_path):
+    scripts("dies", "os.kill(os.getpid(), 9)")
+    with pytest.raises(StepFailed, match="exit status -9") as error:
+        run([Step("", ("dies",))], tmp_path)
+    assert error.value.exit_status == 137
+
+
+def test_missing_command_stops_before_the_first_runs(scripts, tmp_path):
+    scripts("first", "pass")
+    with pytest.raises(NnunetTVError, match=r"no-such-command: no such command beside .* or on the PATH"):
+        run([Step("", ("first",)), Step("", ("no-such-command",))], tmp_path)
+    assert not list((tmp_path / "logs").iterdir())
+
+
+def test_path_is_the_last_place(scripts, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "tool-of-the-path").write_text("#!/bin/sh\n")
+    (elsewhere / "tool-of-the-path").chmod(0o755)
+    monkeypatch.setenv("PATH", str(elsewhere))
+    assert find_script("tool-of-the-path") == elsewhere / "tool-of-the-path"
+
+
+def test_timestamps_are_cut_and_progress_bars_end_well(scripts, tmp_path):
+    scripts("train", "print('2026-01-01 10:00:00.123: train_loss 0.5'); print('10%\\r20%\\rEpoch 7')")
+    said = run([Step("", ("train",))], tmp_path)
+    assert "| train_loss 0.5" in said and "| Epoch 7" in said and "2026" not in said
+
+
+def test_interrupted_demo_leaves_no_child(scripts, tmp_path, monkeypatch):
+    """The terminal's Ctrl-C reaches parent and child; a child that ignores it is ended after a while."""
+    scripts("sleeps", "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+                      "open(sys.argv[1], 'w').write(str(os.getpid()))\nprint('Epoch 1', flush=True)\ntime.sleep(60)")
+    monkeypatch.setattr(runner._end, "__defaults__", (0.4,))
+
+    def interrupt(line):
+        if "| Epoch 1" in line:
+            raise KeyboardInterrupt
+
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_steps([Step("", ("sleeps", str(tmp_path / "pid")))], logs=tmp_path / "logs", variables={}, say=interrupt)
+    assert time.monotonic() - begin < 30
+    pid = int((tmp_path / "pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

@@ -1,0 +1,40 @@
+"""The closing words repeat the report's figures and say what they are worth."""
+
+import json
+
+import pytest
+
+from nnunet_tv.demo.summary import closing_words, figures
+from nnunet_tv.demo.walkthrough import Scale
+from nnunet_tv.errors import NnunetTVError
+
+VALUES = {"Sens": 0.25, "Prec": None, "DC": 0.125, "sSens": 0.5, "nFPC": 22.0}
+
+
+def write(folder, stages=("raw", "filtered")):
+    measures = {name: {"mean": value, "std": None, "runs": [value]} for name, value in VALUES.items()}
+    folder.mkdir(exist_ok=True)
+    (folder / "report.json").write_text(json.dumps({"groups": {"DiceTV": dict.fromkeys(stages, measures)}}))
+    return folder
+
+
+def test_figures_are_the_reports(tmp_path):
+    assert figures(write(tmp_path / "report")) == {"raw": VALUES, "filtered": VALUES}
+
+
+def test_words_hold_figures_place_and_an_honest_judgement(tmp_path):
+    report = write(tmp_path / "report")
+    text = closing_words(report, Scale(patients=12, controls=2, test=3, epochs=4), cases=7)
+    assert "DiceTV raw         0.2500      n/a   0.1250   0.5000  22.0000" in text
+    assert str(report) in text
+    assert "28 batches" in text and "nothing clinical" in text and "3 test phantoms" in text
+
+
+def test_no_report(tmp_path):
+    with pytest.raises(NnunetTVError, match=r"report\.json: expected the report's figures, found no file"):
+        figures(tmp_path)
+
+
+def test_report_of_something_else(tmp_path):
+    with pytest.raises(NnunetTVError, match=r"expected groups, DiceTV, raw and filtered .*KeyError: 'filtered'"):
+        figures(write(tmp_path / "report", stages=("raw",)))

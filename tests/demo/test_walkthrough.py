@@ -1,0 +1,149 @@
+"""The list of commands: each is one that its own parser takes, and they fit together."""
+
+import argparse
+import importlib
+import os
+import shlex
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from nnunet_tv.demo import walkthrough
+from nnunet_tv.demo.walkthrough import FAST, FULL, Folders, environment, steps, trainer_name, training_cases
+
+ROOT = Path(__file__).parents[2]
+ORDER = ["nnunet-tv-convert", "nnunet-tv-plan", "nnUNetv2_train", "nnUNetv2_predict",
+         "nnUNetv2_apply_postprocessing", "nnunet-tv-report"]
+NNUNET_ENTRY_POINTS = {
+    "nnUNetv2_train": ("nnunetv2.run.run_training", "run_training_entry"),
+    "nnUNetv2_predict": ("nnunetv2.inference.predict_from_raw_data", "predict_entry_point"),
+    "nnUNetv2_apply_postprocessing": ("nnunetv2.postprocessing.remove_connected_components",
+                                      "entry_point_apply_postprocessing"),
+}
+
+
+@pytest.fixture
+def folders(tmp_path) -> Folders:
+    return Folders(tmp_path / "my demo")
+
+
+def listed(folders, device="cpu", scale=FAST):
+    return steps(folders, scale, processes=2, device=device)
+
+
+def value(step, flag):
+    return step.command[step.command.index(flag) + 1]
+
+
+def entry_point(name: str):
+    if name in NNUNET_ENTRY_POINTS:
+        module, function = NNUNET_ENTRY_POINTS[name]
+    else:
+        scripts = {script.name: script for script in entry_points(group="console_scripts")}
+        return scripts[name].load()
+    return getattr(importlib.import_module(module), function)
+
+
+class Parsed(Exception):
+    """Carries what a command's own parser made of a line."""
+
+
+def test_order(folders):
+    assert [step.name for step in listed(folders)] == ORDER
+
+
+@pytest.mark.parametrize("name", ORDER)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_each_line_is_taken_by_its_own_parser(folders, monkeypatch, name, device):
+    step = next(step for step in listed(folders, device) if step.name == name)
+    real = argparse.ArgumentParser.parse_args
+
+    def stop_after_parsing(self, args=None, namespace=None):
+        raise Parsed(real(self, args, namespace))
+
+    main = entry_point(name)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop_after_parsing)
+    monkeypatch.setattr("sys.argv", list(step.command))
+    with pytest.raises(Parsed) as parsed:
+        main()
+    options = vars(parsed.value.args[0])
+    if "device" in options:
+        assert options["device"] == device
+
+
+def test_lines_fit_together(folders):
+    convert, plan, train, predict, postprocess, report = listed(folders)
+    assert value(plan, "-d") == predict.command[predict.command.index("-d") + 1] == train.command[1] == "DatasetFCD"
+    assert plan.command[plan.command.index("--patch-size") + 1:][:3] == ("64", "64", "64")
+    assert value(train, "-tr") == value(predict, "-tr") == trainer_name(FAST.epochs)
+    assert value(train, "-p") == value(predict, "-p") == "MSDSANetPlans"
+    assert value(predict, "-o") == value(postprocess, "-i")
+    assert value(report, "--pred") == f"DiceTV={value(predict, '-o')}"
+    assert value(report, "--pred-pp") == f"DiceTV={value(postprocess, '-o')}"
+    assert value(postprocess, "-pp_pkl_file").endswith(
+        f"DatasetFCD/{trainer_name(FAST.epochs)}__MSDSANetPlans__3d_fullres/postprocessing.pkl")
+    assert value(convert, "-i") == str(folders.scans)
+    assert Path(value(predict, "-i")).parent == Path(value(report, "--ref")).parent == folders.raw
+
+
+def test_typed_line_survives_a_space_in_the_path(folders):
+    for step in listed(folders):
+        assert tuple(shlex.split(step.typed())) == step.command
+
+
+def test_mirroring_is_left_out_on_the_cpu_only(folders):
+    assert "--disable_tta" in listed(folders, "cpu")[3].command
+    assert "--disable_tta" not in listed(folders, "cuda")[3].command
+
+
+def test_training_is_continued_where_it_was_begun(folders):
+    assert "--c" not in listed(folders)[2].command
+    fold = folders.model(trainer_name(FAST.epochs)) / "fold_0"
+    fold.mkdir(parents=True)
+    assert "--c" not in listed(folders)[2].command
+    (fold / "checkpoint_latest.pth").touch()
+    assert listed(folders)[2].command[-1] == "--c"
+
+
+def test_the_trainer_exists():
+    """Both lengths resolve by nnU-Net's own look-up."""
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+    from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
+
+    for scale in (FAST, FULL):
+        found = recursive_find_python_class(str(ROOT / "trainers"), trainer_name(scale.epochs), None)
+        assert found is not None and issubclass(found, nnUNetTrainer)
+
+
+@pytest.mark.parametrize("scale", [FAST, FULL])
+def test_scales_leave_training_and_selection_cases(scale):
+    from nnunet_tv.conversion.splits import split_official
+
+    assigned = {f"sub-{i:05d}": "test" if i < scale.test else "train" for i in range(scale.patients)}
+    split = split_official(assigned, repeats=1)
+    assert len(split.test) == scale.test
+    assert len(split.folds[0]["val"]) >= 2 and len(split.folds[0]["train"]) >= 6
+
+
+def test_variables(folders, monkeypatch):
+    monkeypatch.delenv("nnUNet_n_proc_DA", raising=False)
+    monkeypatch.delenv("nnUNet_compile", raising=False)
+    monkeypatch.setattr(walkthrough, "find_spec", lambda name: None)
+    found = environment(folders, processes=8)
+    assert found["nnUNet_raw"] == str(folders.root / "nnUNet_raw")
+    assert set(found) == {"nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "nnUNet_n_proc_DA", "nnUNet_compile"}
+    assert (found["nnUNet_n_proc_DA"], found["nnUNet_compile"]) == ("2", "f")
+    monkeypatch.setenv("nnUNet_n_proc_DA", "5")
+    monkeypatch.setattr(walkthrough, "find_spec", lambda name: object())
+    assert set(environment(folders, processes=1)) == {"nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"}
+
+
+def test_training_cases_come_from_the_split(folders):
+    folders.raw.mkdir(parents=True)
+    (folders.raw / "splits_final.json").write_text('[{"train": ["a", "b", "c"], "val": ["d"]}]')
+    assert training_cases(folders) == 3
+
+
+def test_commands_are_installed_names():
+    assert not [name for name in ORDER if os.sep in name]
