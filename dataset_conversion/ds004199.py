@@ -67,13 +67,12 @@ def _participants(folder: Path) -> dict[str, list[dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t")
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            found = list(reader.fieldnames or ())
             rows = [{key: (value or "").strip() for key, value in row.items() if key is not None} for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise NnunetTVError(f"{path}: expected a tab-separated UTF-8 table ({error}): download it again") from error
-    if missing:
-        found = ", ".join(reader.fieldnames or ()) or "nothing"
-        raise NnunetTVError(f"{path}: expected columns {', '.join(COLUMNS)}, found {found}: "
+    if not set(COLUMNS) <= set(found):
+        raise NnunetTVError(f"{path}: expected columns {', '.join(COLUMNS)}, found {', '.join(found) or 'nothing'}: "
                             "this is not the list of ds004199")
     participants: dict[str, list[dict[str, str]]] = {}
     for row in rows:

@@ -113,8 +113,8 @@ def make_plan(dataset: SourceDataset, settings: Settings) -> Plan:
 def _with_assignment(case: SourceCase) -> SourceCase:
     if case.group != PATIENT or case.problem or case.assigned in (TRAIN, TEST):
         return case
-    return replace(case, problem=f"--split official needs train or test for it in the data set's list, found "
-                                 f"{case.assigned or 'nothing'!r}: use --split paper or cv5")
+    return replace(case, problem="--split official needs train or test for it in the data set's list, found "
+                                 f"{case.assigned!r}: repair the list, or use --split paper or cv5")
 
 
 def _split(patients: list[SourceCase], settings: Settings) -> Split:

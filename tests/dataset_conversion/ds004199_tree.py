@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 from scipy.spatial.transform import Rotation
 
 LIST = Path(__file__).parents[1] / "data" / "ds004199"
@@ -86,4 +88,24 @@ def build(root: Path, keep=lambda subject: True) -> Path:
         points = centres(affine, shape)
         save(path, lesion_values(points) if "_roi" in path.name else scan_values(points), affine)
     (root / "participants.tsv").write_bytes((LIST / "participants.tsv").read_bytes())
+    return root
+
+
+@pytest.fixture(scope="session")
+def whole_tree(tmp_path_factory) -> Path:
+    """The complete list with tiny volumes; not to be changed."""
+    return build(tmp_path_factory.mktemp("bids") / "ds004199")
+
+
+@pytest.fixture
+def tree(whole_tree, tmp_path) -> Path:
+    """Eight patients and two controls of it, with their rows in participants.tsv; a test may damage it."""
+    subjects = [*(f"sub-{number:05d}" for number in (1, 3, 6, 18, 27, 48, 74, 140, 2, 5))]
+    root = tmp_path / "ds004199"
+    root.mkdir()
+    lines = (whole_tree / "participants.tsv").read_bytes().split(b"\r\n")
+    chosen = [line for line in lines if line.split(b"\t")[0].decode() in subjects]
+    (root / "participants.tsv").write_bytes(b"\r\n".join([lines[0], *chosen]) + b"\r\n")
+    for subject in subjects:
+        shutil.copytree(whole_tree / subject, root / subject)
     return root

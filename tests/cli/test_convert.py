@@ -1,0 +1,61 @@
+"""Usage of nnunet-tv-convert; what it does is tested in tests/dataset_conversion."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from nnunet_tv.cli.convert import DATA_SETS, main
+
+
+def usage_error(capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["FCD", "Dataset", "Dataset__FCD", "Dataset/FCD", "../DatasetFCD", "Dataset FCD"])
+def test_names_that_nnunet_cannot_use(capsys, name):
+    error = usage_error(capsys, "ds004199", "-i", "x", "-o", "y", "--name", name)
+    assert "expected a name such as DatasetFCD" in error and f"found {name!r}" in error
+
+
+@pytest.mark.parametrize("option", ["--repeats", "-np"])
+@pytest.mark.parametrize("value", ["0", "two", "1.5"])
+def test_numbers(capsys, option, value):
+    error = usage_error(capsys, "ds004199", "-i", "x", "-o", "y", option, value)
+    assert f"expected a whole number of at least 1, found {value!r}" in error
+
+
+def test_no_place_to_write(capsys, monkeypatch):
+    monkeypatch.delenv("nnUNet_raw", raising=False)
+    assert "export nnUNet_raw=" in usage_error(capsys, "ds004199", "-i", "x")
+
+
+def test_repeats_are_not_for_cv5(capsys):
+    assert "cv5 has five folds" in usage_error(capsys, "ds004199", "-i", "x", "-o", "y", "--split", "cv5",
+                                               "--repeats", "3")
+
+
+def test_an_unknown_data_set(capsys):
+    assert "invalid choice: 'ds000000'" in usage_error(capsys, "ds000000", "-i", "x")
+
+
+def test_every_data_set_has_a_reader():
+    from importlib import import_module
+
+    for module, line in DATA_SETS.values():
+        assert callable(import_module(module).read) and line
+
+
+def test_help_imports_nothing_heavy():
+    code = ("import sys; from nnunet_tv.cli.convert import main\n"
+            "try: main(['ds004199', '--help'])\n"
+            "except SystemExit: pass\n"
+            "heavy = {'torch', 'numpy', 'SimpleITK', 'nibabel', 'nnunetv2'} & set(sys.modules)\n"
+            "sys.exit(f'imported {heavy}' if heavy else 0)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "--split" in done.stdout, done.stderr

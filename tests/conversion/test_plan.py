@@ -1,0 +1,107 @@
+"""Roles: who goes where, for every split and every choice about controls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nnunet_tv.conversion.plan import Settings, make_plan, missing_content
+from nnunet_tv.conversion.source import SourceCase, SourceDataset
+from nnunet_tv.errors import NnunetTVError
+
+
+def dataset(patients: int = 20, controls: int = 4, *, assigned: bool = True, extra=()) -> SourceDataset:
+    cases = [SourceCase(f"p{n:02d}", "patient", assigned=("test" if n % 4 == 0 else "train") if assigned else "")
+             for n in range(patients)]
+    cases += [SourceCase(f"c{n:02d}", "control", assigned="train") for n in range(controls)]
+    return SourceDataset(Path("bids"), ("T1w", "FLAIR"), {"background": 0, "FCD": 1}, "FLAIR", (*cases, *extra),
+                         "name", "CC0", "doi")
+
+
+def roles(plan, *splits: str) -> set[str]:
+    return {planned.source.case for planned in plan.cases if planned.split in splits}
+
+
+@pytest.mark.parametrize("split", ["paper", "official"])
+def test_roles_agree_with_folds_and_folders(split):
+    plan = make_plan(dataset(), Settings(split, repeats=3))
+    fold = plan.folds[0]
+    assert len(plan.folds) == 3
+    assert roles(plan, "train") == set(fold["train"]) and roles(plan, "selection") == set(fold["val"])
+    assert {planned.source.case for planned in plan.cases if planned.training} == {*fold["train"], *fold["val"]}
+    assert len(plan.cases) == 20 and plan.left_out == 4
+    if split == "official":
+        assert roles(plan, "test") == {f"p{n:02d}" for n in range(0, 20, 4)}
+
+
+def test_cv5_trains_on_everyone_and_names_the_fold_that_scores():
+    plan = make_plan(dataset(), Settings("cv5"))
+    assert all(planned.training for planned in plan.cases)
+    for number, fold in enumerate(plan.folds):
+        assert roles(plan, f"fold {number}") == set(fold["val"])
+
+
+@pytest.mark.parametrize("split", ["paper", "official", "cv5"])
+def test_controls_in_training_are_in_every_fold_and_never_scored(split):
+    plan = make_plan(dataset(), Settings(split, controls="train"))
+    controls = {f"c{n:02d}" for n in range(4)}
+    for fold in plan.folds:
+        assert controls <= set(fold["train"]) and not controls & {*fold["val"], *fold["selection"]}
+    placed = [planned for planned in plan.cases if planned.source.case in controls]
+    assert len(placed) == 4 and all(planned.training and planned.split == "train" for planned in placed)
+    without = make_plan(dataset(), Settings(split))
+    assert [fold["val"] for fold in plan.folds] == [fold["val"] for fold in without.folds]
+
+
+@pytest.mark.parametrize("split", ["paper", "official", "cv5"])
+def test_controls_in_the_test_set_are_in_no_fold(split):
+    plan = make_plan(dataset(), Settings(split, controls="test"))
+    assert plan.folds == make_plan(dataset(), Settings(split)).folds
+    assert roles(plan, "test") >= {"c00", "c01", "c02", "c03"}
+    assert not any(planned.training for planned in plan.cases if planned.source.group == "control")
+
+
+def test_a_case_with_a_problem_is_drawn_like_the_others():
+    whole, damaged = dataset(), dataset()
+    cases = tuple(SourceCase(case.case, case.group, problem="gone") if case.case == "p03" else case
+                  for case in damaged.cases)
+    damaged = SourceDataset(**{**vars(damaged), "cases": cases})
+    assert make_plan(damaged, Settings()).folds == make_plan(whole, Settings()).folds
+
+
+def test_a_case_of_unknown_group_is_told_and_drawn_nowhere():
+    plan = make_plan(dataset(extra=[SourceCase("x", "", problem="not in the list")]), Settings())
+    planned = next(planned for planned in plan.cases if planned.source.case == "x")
+    assert planned.split == "" and not any("x" in cases for fold in plan.folds for cases in fold.values())
+
+
+def test_official_names_the_patients_without_assignment():
+    plan = make_plan(dataset(extra=[SourceCase("p99", "patient")]), Settings("official"))
+    problems = {planned.source.case: planned.source.problem for planned in plan.cases if planned.source.problem}
+    assert list(problems) == ["p99"]
+    assert "needs train or test" in problems["p99"] and "found ''" in problems["p99"]
+
+
+def test_what_cannot_be_planned():
+    with pytest.raises(NnunetTVError, match="assigns no patient to train or test; use --split paper"):
+        make_plan(dataset(assigned=False), Settings("official"))
+    with pytest.raises(NnunetTVError, match="bids: expected patients, found none among 4 cases"):
+        make_plan(dataset(0), Settings())
+    with pytest.raises(NnunetTVError, match="cv5 has five folds"):
+        make_plan(dataset(), Settings("cv5", repeats=2))
+    with pytest.raises(NnunetTVError, match="at least one repeat, found 0"):
+        make_plan(dataset(), Settings(repeats=0))
+    with pytest.raises(ValueError, match="controls is one of none, test, train, not 'all'"):
+        make_plan(dataset(), Settings(controls="all"))
+    with pytest.raises(ValueError, match="split is one of paper, official, cv5, not 'mine'"):
+        make_plan(dataset(), Settings("mine"))
+
+
+def test_missing_content_is_told_by_file(tmp_path):
+    (tmp_path / "a.nii.gz").symlink_to("nowhere")
+    (tmp_path / "b.nii.gz").write_bytes(b"")
+    (tmp_path / "c.nii.gz").write_bytes(b"content")
+    channels = {"T1w": tmp_path / "a.nii.gz", "FLAIR": tmp_path / "b.nii.gz"}
+    case = SourceCase("p", "patient", channels, tmp_path / "c.nii.gz")
+    assert missing_content(case) == ["T1w a.nii.gz: dangling link", "FLAIR b.nii.gz: the file is empty"]

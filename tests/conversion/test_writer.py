@@ -1,0 +1,318 @@
+"""Writing: only what is there is counted, only what changed is converted, and only our own files are touched."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnunet_tv.conversion import worker
+from nnunet_tv.conversion.folder import RawFolder
+from nnunet_tv.conversion.plan import Settings, make_plan
+from nnunet_tv.conversion.source import SourceCase, SourceDataset
+from nnunet_tv.conversion.table import read_table
+from nnunet_tv.conversion.writer import convert, dry_run
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.files import read_json
+from nnunet_tv.volume import Volume, read_volume, write_volume
+
+AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
+
+
+@pytest.fixture
+def source(tmp_path) -> SourceDataset:
+    """Six patients and two controls with tiny files."""
+    folder, cases = tmp_path / "source", []
+    for number in range(8):
+        name, generator = f"case{number}", np.random.default_rng(number)
+        channels = {}
+        for channel in ("T1w", "FLAIR"):
+            channels[channel] = folder / f"{name}_{channel}.nii.gz"
+            write_volume(Volume(generator.random((6, 7, 8)).astype(np.float32), AFFINE), channels[channel])
+        label: Path | None = None
+        if number < 6:
+            label, mask = folder / f"{name}_roi.nii.gz", np.zeros((6, 7, 8), np.uint8)
+            mask[2:5, 3:6, number % 3 + 1 : 6] = 1
+            write_volume(Volume(mask, AFFINE), label)
+        cases.append(SourceCase(name, "patient" if number < 6 else "control", channels, label))
+    return SourceDataset(folder, ("T1w", "FLAIR"), {"background": 0, "FCD": 1}, "FLAIR", tuple(cases),
+                         "test data", "CC0", "none")
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    """All files but the lock, by path."""
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*"))
+            if path.is_file() and path.name != "lock"}
+
+
+def times(root: Path) -> dict[str, int]:
+    return {str(path.relative_to(root)): path.stat().st_mtime_ns for path in root.glob("*/*.nii.gz")}
+
+
+def plan_of(source, **settings):
+    return make_plan(source, Settings(repeats=2, **settings))
+
+
+def with_cases(source, *cases):
+    changed = {case.case: case for case in cases}
+    return replace(source, cases=tuple(changed.get(case.case, case) for case in source.cases))
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    return tmp_path / "raw" / "DatasetTest"
+
+
+def test_everything_is_there_and_counted(source, root):
+    report = convert(plan_of(source), root)
+    content = read_json(root / "dataset.json")
+    folds = read_json(root / "splits_final.json")
+    images = {path.name[:-12] for path in (root / "imagesTr").iterdir()}
+    assert report.ok and report.counts == {"training": 5, "test": 1, "changed": 6}
+    assert content["numTraining"] == 5 == len(images)
+    assert content["channel_names"] == {"0": "T1w", "1": "FLAIR"} and content["labels"] == {"background": 0, "FCD": 1}
+    assert content["conversion"]["split"] == "paper" and content["file_ending"] == ".nii.gz"
+    assert len(folds) == 2 and images == {*folds[0]["train"], *folds[0]["val"]}
+    assert {path.name[:-7] for path in (root / "labelsTr").iterdir()} == images
+    assert len(list((root / "imagesTs").iterdir())) == 2 and len(list((root / "labelsTs").iterdir())) == 1
+    rows = read_table(root / "conversion.tsv")
+    assert [row["case"] for row in rows] == [f"case{n}" for n in range(6)]
+    assert rows[0]["sources"] == "T1w=case0_T1w.nii.gz; FLAIR=case0_FLAIR.nii.gz; label=case0_roi.nii.gz"
+    assert all(row["status"] == "converted" and row["sha256"].count("=") == 3 for row in rows)
+    assert "2 controls left out (--controls none)" in report.remarks
+    assert "folds 0-1: 4 train, 1 val, 1 selection" in report.remarks
+
+
+def test_a_second_run_changes_nothing(source, root):
+    convert(plan_of(source), root)
+    before, when = snapshot(root), times(root)
+    table = (root / "conversion.tsv").stat().st_mtime_ns, (root / "dataset.json").stat().st_mtime_ns
+    report = convert(plan_of(source), root)
+    assert report.counts["changed"] == 0 and snapshot(root) == before and times(root) == when
+    assert table == ((root / "conversion.tsv").stat().st_mtime_ns, (root / "dataset.json").stat().st_mtime_ns)
+
+
+def test_only_a_changed_source_is_converted_again(source, root):
+    convert(plan_of(source), root)
+    when = times(root)
+    flair = read_volume(source.cases[2].channels["FLAIR"], case="case2")
+    write_volume(Volume(flair.data + 1, flair.affine), source.cases[2].channels["FLAIR"])
+    report = convert(plan_of(source), root)
+    assert report.counts["changed"] == 1
+    assert {name for name, time in times(root).items() if time != when[name]} == {
+        name for name in when if "case2" in name}
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "record"])
+def test_a_damaged_output_is_made_again(source, root, damage):
+    convert(plan_of(source), root)
+    before = snapshot(root)
+    path = next((root / "imagesTr").glob("*_0001.nii.gz"))
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:100])
+    elif damage == "gone":
+        path.unlink()
+    else:
+        (root / ".conversion" / "records" / f"{path.name[:-12]}.json").write_text("{")
+    assert convert(plan_of(source), root).counts["changed"] == 1
+    assert snapshot(root) == before
+
+
+def test_another_version_or_setting_converts_everything_again(source, root, monkeypatch):
+    convert(plan_of(source), root)
+    monkeypatch.setattr(worker, "CHAIN_VERSION", 2)
+    assert convert(plan_of(source), root).counts["changed"] == 6
+
+
+def test_another_split_moves_files_and_converts_nothing(source, root, monkeypatch):
+    convert(plan_of(source), root)
+    monkeypatch.setattr(worker, "prepare_case", None)  # would fail if a case was converted again
+    plan = make_plan(source, Settings("cv5"))
+    report = convert(plan, root)
+    assert report.ok and report.counts == {"training": 6, "test": 0, "changed": 1}
+    assert not list((root / "imagesTs").iterdir()) and not list((root / "labelsTs").iterdir())
+    assert len(list((root / "imagesTr").iterdir())) == 12 and read_json(root / "dataset.json")["numTraining"] == 6
+
+
+def test_a_case_that_left_the_plan_leaves_the_data_set(source, root):
+    convert(plan_of(source, controls="train"), root)
+    report = convert(plan_of(source), root)
+    assert not [name for name in snapshot(root) if "case6" in name or "case7" in name]
+    assert "removed what an earlier conversion had made of 2 cases: case6, case7" in report.remarks
+    assert read_json(root / "dataset.json")["numTraining"] == 5
+
+
+@pytest.mark.parametrize("controls, folder", [("train", "Tr"), ("test", "Ts")])
+def test_controls_have_an_empty_label(source, root, controls, folder):
+    convert(plan_of(source, controls=controls), root)
+    for case in ("case6", "case7"):
+        label = read_volume(root / f"labels{folder}" / f"{case}.nii.gz", case=case)
+        assert label.shape == (6, 7, 8) and not label.data.any()
+        assert (root / f"images{folder}" / f"{case}_0001.nii.gz").is_file()
+
+
+def test_a_bad_case_costs_only_itself_and_is_in_no_fold(source, root):
+    source.cases[1].channels["FLAIR"].write_bytes(b"broken")
+    report = convert(plan_of(source), root)
+    assert not report.ok and list(report.failed) == ["case1"] and "case1_FLAIR.nii.gz" in report.failed["case1"]
+    folds = read_json(root / "splits_final.json")
+    present = {path.name[:-7] for path in (root / "labelsTr").iterdir()}
+    assert "case1" not in present and present == {*folds[0]["train"], *folds[0]["val"]}
+    assert read_json(root / "dataset.json")["numTraining"] == len(present) == 4
+    row = read_table(root / "conversion.tsv")[1]
+    assert row["status"] == "failed" and "not a readable NIfTI" in row["notes"] and "FLAIR=" in row["sha256"]
+
+
+def test_a_case_that_fails_later_is_taken_out_again_and_back_when_repaired(source, root):
+    convert(plan_of(source), root)
+    before = snapshot(root)
+    good = source.cases[1].channels["T1w"].read_bytes()
+    source.cases[1].channels["T1w"].unlink()
+    report = convert(plan_of(source), root)
+    assert "no such file" in report.failed["case1"] and not [name for name in snapshot(root) if "case1" in name]
+    source.cases[1].channels["T1w"].write_bytes(good)
+    assert convert(plan_of(source), root).counts["changed"] == 1 and snapshot(root) == before
+
+
+def test_a_surprise_costs_only_its_case(source, root, monkeypatch):
+    original = worker.prepare_case
+
+    def surprising(case, *arguments, **options):
+        if case == "case3":
+            raise RuntimeError("surprise")
+        return original(case, *arguments, **options)
+
+    monkeypatch.setattr(worker, "prepare_case", surprising)
+    report = convert(plan_of(source), root)
+    assert report.failed == {"case3": "unexpected RuntimeError: surprise; please report this with the file"}
+
+
+def test_workers_make_the_same_files(source, root, tmp_path):
+    convert(plan_of(source), root)
+    convert(plan_of(source), tmp_path / "other", processes=2)
+    assert snapshot(root) == snapshot(tmp_path / "other")
+
+
+def test_nothing_usable(source, root):
+    plan = plan_of(source)
+    for planned in plan.cases:
+        if planned.training:
+            planned.source.channels["T1w"].unlink()
+    report = convert(plan, root)
+    assert report.incomplete == "no training case could be converted: the data set cannot be used"
+    assert not (root / "splits_final.json").exists() and not report.ok
+
+
+def test_a_fold_without_selection_cases_is_not_written(source, root):
+    plan = plan_of(source)
+    selection = plan.folds[0]["selection"]
+    for planned in plan.cases:
+        if planned.source.case in selection:
+            planned.source.channels["T1w"].unlink()
+    report = convert(plan, root)
+    assert report.incomplete.startswith("fold 0 has no val case, so that splits_final.json was not written")
+    assert not (root / "splits_final.json").exists() and read_json(root / "dataset.json")["numTraining"] == 4
+
+
+def test_a_foreign_data_set_is_left_alone(source, root):
+    (root / "imagesTr").mkdir(parents=True)
+    (root / "dataset.json").write_text("{}")
+    for action in (convert, dry_run):
+        with pytest.raises(NnunetTVError, match=r"DatasetTest: it was not made by nnunet-tv-convert .*dataset.json"):
+            action(plan_of(source), root)
+    assert snapshot(root) == {"dataset.json": b"{}"}
+
+
+def test_a_foreign_file_is_named(source, root):
+    convert(plan_of(source), root)
+    (root / "imagesTr" / "mine_0000.nii.gz").write_bytes(b"mine")
+    with pytest.raises(NnunetTVError, match=r"mine_0000.nii.gz: found 1 files that nnunet-tv-convert did not write"):
+        convert(plan_of(source), root)
+    assert (root / "imagesTr" / "mine_0000.nii.gz").read_bytes() == b"mine"
+
+
+def test_folders_that_cannot_be_made(source, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NnunetTVError, match="expected a folder or nothing, found a file: choose another --name"):
+        convert(plan_of(source), tmp_path / "file")
+    with pytest.raises(NnunetTVError, match=r"the folder cannot be made .Not a directory"):
+        convert(plan_of(source), tmp_path / "file" / "DatasetTest")
+
+
+def test_two_conversions_at_once(source, root):
+    convert(plan_of(source), root)
+    with open(root / ".conversion" / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(NnunetTVError, match="another nnunet-tv-convert is writing here"):
+            convert(plan_of(source), root)
+
+
+def test_what_a_killed_run_left_is_cleared(source, root):
+    convert(plan_of(source), root)
+    before = snapshot(root)
+    folder = RawFolder(root)
+    folder.staging.mkdir()
+    (folder.staging / "case0_label.nii.gz").write_bytes(b"half")
+    (root / ".partial-1-dataset.json").write_text("{")
+    os.replace(root / "imagesTr" / _first(root), root / "imagesTs" / _first(root))  # killed while moving
+    convert(plan_of(source), root)
+    assert snapshot(root) == before
+
+
+def _first(root: Path) -> str:
+    return sorted(path.name for folder in ("imagesTr", "imagesTs") for path in (root / folder).iterdir()
+                  if "case0" in path.name)[0]
+
+
+def test_while_a_case_is_put_in_place_the_data_set_is_incomplete(source, root, monkeypatch):
+    """A reader never finds dataset.json beside a half-changed set of cases."""
+    convert(plan_of(source), root)
+    write_volume(Volume(np.ones((6, 7, 8), np.float32), np.diag([2.0, 2, 2, 1])), source.cases[0].channels["T1w"])
+    seen = []
+    original = os.replace
+
+    def watched(start, end):
+        if "images" in str(end):
+            seen.append((root / "dataset.json").exists())
+        original(start, end)
+
+    monkeypatch.setattr(worker.os, "replace", watched)
+    convert(plan_of(source), root)
+    assert seen == [False, False] and (root / "dataset.json").exists()
+
+
+def test_a_dry_run_reads_no_voxels_and_cannot_be_mistaken(source, root):
+    for case in source.cases:
+        for path in case.files.values():
+            path.unlink()
+    source.cases[0].channels["T1w"].symlink_to("nowhere")
+    bad = with_cases(source, replace(source.cases[1], problem="two candidates"))
+    report = dry_run(plan_of(bad), root)
+    assert sorted(path.name for path in root.iterdir()) == ["conversion.plan.tsv", "splits_final.plan.json"]
+    rows = {row["case"]: row for row in read_table(root / "conversion.plan.tsv")}
+    assert rows["case0"]["status"] == "planned"
+    assert "content missing: T1w case0_T1w.nii.gz: dangling link" in rows["case0"]["notes"]
+    assert rows["case1"]["status"] == "failed" and report.failed == {"case1": "two candidates"}
+    folds = json.loads((root / "splits_final.plan.json").read_text())
+    assert "case1" not in json.dumps(folds)
+
+
+def test_a_conversion_follows_a_dry_run_and_replaces_its_plan(source, root):
+    assert dry_run(plan_of(source), root).ok
+    planned = read_json(root / "splits_final.plan.json")
+    convert(plan_of(source), root)
+    assert read_json(root / "splits_final.json") == planned and not list(root.glob("*.plan.*"))
+
+
+def test_grids_with_different_axes_are_told(source, root):
+    flipped = np.diag([-2.0, 2, 2, 1])
+    flipped[0, 3] = 10
+    write_volume(Volume(np.random.default_rng(0).random((6, 7, 8)).astype(np.float32), flipped),
+                 source.cases[0].channels["T1w"])
+    report = convert(plan_of(source), root)
+    assert any("T1w grids have different axes (LAS 1, RAS 5)" in line for line in report.remarks)
