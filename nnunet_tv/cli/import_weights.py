@@ -16,6 +16,13 @@ FLAIR as 0001, registered to MNI152 at 1 mm, with skull, each channel clipped to
 percentiles over the whole volume. nnU-Net then scales minimum..maximum to 0..1 and puts the axes
 into the published order. The clipping is not done here and not by nnU-Net: without it, one bright
 voxel changes the scale of the whole image.
+
+To train on from the weights (the data set is DATASET, with integer id ID, in nnU-Net's raw folder):
+  nnUNetv2_extract_fingerprint -d ID
+  cp MODEL_FOLDER/plans.json $nnUNet_preprocessed/DATASET/MSDSANetPublishedPlans.json
+  nnUNetv2_preprocess -d ID -plans_name MSDSANetPublishedPlans -c 3d_fullres -np 4
+  nnUNetv2_train ID 3d_fullres 0 -tr nnUNetTrainerDice -p MSDSANetPublishedPlans \\
+      -pretrained_weights MODEL_FOLDER/fold_0/checkpoint_final.pth
 """
 
 
@@ -26,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_argument(
         "-o", "--output", type=Path, required=True, metavar="MODEL_FOLDER",
         help="folder to write; nnUNetv2_predict -d DATASET finds it as $nnUNet_results/DATASET/"
-             "nnUNetTrainerDice__MSDSANetPlans__3d_fullres, where the name DATASET starts with Dataset",
+             "nnUNetTrainerDice__MSDSANetPublishedPlans__3d_fullres, where the name DATASET starts with Dataset",
     )
     command.add_argument("--patch-size", type=int, nargs=3, metavar=("X", "Y", "Z"),
                          help="patch size the weights were trained with (default: the cube they fit)")

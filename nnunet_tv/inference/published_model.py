@@ -18,7 +18,8 @@ from nnunet_tv.files import TEMPORARY_PREFIX, write_json
 from nnunet_tv.training.plans import MS_DSA_NET
 
 CONFIGURATION = "3d_fullres"
-PLANS_NAME = "MSDSANetPlans"
+#: Not MSDSANetPlans: those z-score and keep nnU-Net's axes, so models of one are of no use in the other.
+PLANS_NAME = "MSDSANetPublishedPlans"
 TRAINER = "nnUNetTrainerDice"
 #: Channels in the order that the published network takes them.
 CHANNELS = ("T1w", "FLAIR")

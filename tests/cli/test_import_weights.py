@@ -1,0 +1,49 @@
+"""The command parses, calls and reports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from nnunet_tv.cli.import_weights import main
+
+
+@pytest.fixture
+def weights(published_weights, tmp_path):
+    torch.save(published_weights, tmp_path / "model.pth")
+    return tmp_path / "model.pth"
+
+
+def test_writes_the_folder_and_says_what_images_need(weights, tmp_path, capsys):
+    assert main([str(weights), "-o", str(tmp_path / "model")]) == 0
+    said = capsys.readouterr().out
+    assert f"wrote {tmp_path / 'model'}" in said and "64 x 64 x 64" in said
+    assert "0.5 and 99.5 percentiles" in said.replace("\n", " ") and f"-m {tmp_path / 'model'}" in said
+    plans = json.loads((tmp_path / "model" / "plans.json").read_text())
+    assert plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"] == {"input_size": [64, 64, 64]}
+
+
+def test_wrong_patch_size_is_one_message_and_status_1(weights, tmp_path, capsys):
+    assert main([str(weights), "-o", str(tmp_path / "model"), "--patch-size", "96", "96", "96"]) == 1
+    assert "expected 1x13824x32, found 1x4096x32" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
+def test_existing_folder_needs_overwrite(weights, tmp_path, capsys):
+    arguments = [str(weights), "-o", str(tmp_path / "model"), "--patch-size", "64", "64", "64"]
+    assert main(arguments) == 0
+    assert main(arguments) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*arguments, "--overwrite"]) == 0
+
+
+def test_help_tells_of_the_clipping_and_loads_no_torch():
+    code = "import sys; from nnunet_tv.cli.import_weights import main\ntry: main(['--help'])\nfinally: " \
+           "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "99.5" in done.stdout and "--overwrite" in done.stdout

@@ -1,0 +1,259 @@
+"""Imported weights: nnU-Net's prediction equals the network on the (X, Y, Z) array in [0, 1]."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from nnunet_tv.architectures import MSDSANet, PublishedWeightsError
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.inference.published_model import (
+    FILES,
+    PLANS_NAME,
+    TRAINER,
+    import_published,
+    model_dataset,
+    model_plans,
+    read_weights,
+)
+
+SIZE = (64, 64, 64)
+MODEL = f"Dataset901_Imported/{TRAINER}__{PLANS_NAME}__3d_fullres"
+
+
+@pytest.fixture(scope="module")
+def weights(_published_weights, tmp_path_factory):
+    path = tmp_path_factory.mktemp("published") / "model.pth"
+    # the fill's output is nearly flat: a sharper head makes the comparison count
+    content = {name: tensor * 4 if name == "out.conv.conv.weight" else tensor
+               for name, tensor in _published_weights.items()}
+    torch.save({"epoch": 7, "model_state_dict": {f"module.{name}": tensor for name, tensor in content.items()}}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(weights, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    assert import_published(weights, folder / MODEL) == SIZE
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scan(published_image):
+    """Two channels, (2, X, Y, Z), with 10 as the smallest value: nnU-Net crops zeros away."""
+    image = published_image[0] - published_image[0].min((1, 2, 3), keepdims=True)
+    return (10 + 300 * image).astype(np.float32)
+
+
+def foreground(network, image):
+    """Foreground probability, (X, Y, Z), of the network on the image scaled to [0, 1]."""
+    low, high = image.min((1, 2, 3), keepdims=True), image.max((1, 2, 3), keepdims=True)
+    with torch.no_grad():
+        logits = network(torch.from_numpy((image - low) / (high - low))[None])
+    return torch.softmax(logits, 1)[0, 1].numpy()
+
+
+@pytest.fixture(scope="module")
+def expected(weights, scan):
+    network = MSDSANet.from_published(read_weights(weights), input_size=SIZE).eval()
+    result = foreground(network, scan)
+    # what any wrong order of axes or channels, or a flip, would give is far from it
+    for axes in ((0, 3, 2, 1), (0, 2, 1, 3)):
+        wrong = foreground(network, np.ascontiguousarray(scan.transpose(axes))).transpose([i - 1 for i in axes[1:]])
+        assert np.abs(wrong - result).max() > 0.1
+    wrong = foreground(network, np.ascontiguousarray(np.flip(scan, 1)))
+    assert np.abs(np.flip(wrong, 0) - result).max() > 0.1
+    assert np.abs(foreground(network, scan[::-1].copy()) - result).max() > 0.1
+    return result
+
+
+def write_case(folder: Path, scan: np.ndarray, codes: str) -> np.ndarray:
+    """Write both channels with voxels stored in the orientation `codes`; return the affine."""
+    folder.mkdir(parents=True)
+    affine = np.diag([1.0, 1.0, 1.0, 1.0])
+    affine[:3, 3] = [-30, -20, -10]
+    stored = nib.orientations.axcodes2ornt(codes)
+    turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), stored)
+    for channel, data in enumerate(scan):
+        image = nib.Nifti1Image(data, affine).as_reoriented(turn)
+        nib.save(image, folder / f"case_000{channel}.nii.gz")
+    return image.affine
+
+
+def check_prediction(folder: Path, expected: np.ndarray, affine: np.ndarray, margin: int = 0) -> None:
+    """Compare everything, or what is `margin` voxels from the border."""
+    image = nib.load(folder / "case.nii.gz")
+    np.testing.assert_allclose(image.affine, affine, atol=1e-4)
+    found = np.asarray(nib.as_closest_canonical(image).dataobj)
+    inside = (slice(margin, -margin or None),) * 3
+    found, expected = found[inside], expected[inside]
+    sure = np.abs(expected - 0.5) > 0.01  # nnU-Net keeps logits in half precision
+    assert 0.05 < expected[sure].round().mean() < 0.95 and sure.mean() > 0.8
+    assert np.array_equal(found[sure], expected.round()[sure])
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LAS", "PSR"])
+def test_prediction_equals_the_network_called_directly(results, scan, expected, tmp_path, codes):
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    affine = write_case(tmp_path / "in", scan, codes)
+    (tmp_path / "out").mkdir()
+    predictor = nnUNetPredictor(use_mirroring=False, use_gaussian=False, device=torch.device("cpu"), allow_tqdm=False)
+    predictor.initialize_from_trained_model_folder(str(results / MODEL), (0,))
+    assert isinstance(predictor.network, MSDSANet) and predictor.trainer_name == TRAINER
+    predictor.predict_from_files_sequential(str(tmp_path / "in"), str(tmp_path / "out"), save_probabilities=True)
+    check_prediction(tmp_path / "out", expected, affine)
+    # probabilities are in the reader's order: (z, y, x) of the canonical image
+    probabilities = np.load(tmp_path / "out" / "case.npz")["probabilities"]
+    assert np.abs(probabilities[1].transpose(2, 1, 0) - expected).max() < 0.01
+
+
+@pytest.mark.slow
+def test_command_finds_the_model_by_its_names(results, scan, expected, tmp_path):
+    affine = write_case(tmp_path / "in", scan, "RAS")
+    command = ["nnUNetv2_predict", "-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-d",
+               "Dataset901_Imported", "-c", "3d_fullres", "-tr", TRAINER, "-p", PLANS_NAME, "-f", "0",
+               "-device", "cpu", "--disable_tta", "-npp", "1", "-nps", "1"]
+    environment = os.environ | {"nnUNet_results": str(results), "nnUNet_raw": str(tmp_path),
+                                "nnUNet_preprocessed": str(tmp_path)}
+    subprocess.run([Path(sys.executable).with_name(command[0]), *command[1:]], check=True, env=environment)
+    # weighted with nnU-Net's Gaussian and kept in half precision, logits near the corners are coarse
+    check_prediction(tmp_path / "out", expected, affine, margin=8)
+
+
+def test_trainers_take_the_plans_and_pretrained_weights(results, weights):
+    """A trainer's network has the plans' patch size, and nnU-Net's ``-pretrained_weights`` loads into it."""
+    from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    plans = PlansManager(str(results / MODEL / "plans.json"))
+    configuration = plans.get_configuration("3d_fullres")
+    network = recursive_find_trainer_class_by_name(TRAINER).build_network_architecture(
+        plans, configuration, 2, 2, enable_deep_supervision=False)
+    load_pretrained_weights(network, str(results / MODEL / "fold_0" / "checkpoint_final.pth"))
+    assert network.input_size == SIZE == tuple(configuration.patch_size)
+    for name, tensor in MSDSANet.from_published(read_weights(weights), input_size=SIZE).state_dict().items():
+        assert torch.equal(network.state_dict()[name], tensor), name
+
+
+def test_preprocessing_by_the_plans_scales_to_0_1_in_x_y_z(scan, tmp_path):
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    write_case(tmp_path / "in", scan, "RAS")
+    plans = PlansManager(model_plans(SIZE, dataset_name="DatasetFCD"))
+    configuration = plans.get_configuration("3d_fullres")
+    data, _, _ = configuration.preprocessor_class(verbose=False).run_case(
+        [str(tmp_path / "in" / f"case_000{channel}.nii.gz") for channel in range(2)], None, plans, configuration,
+        model_dataset("DatasetFCD"))
+    low, high = scan.min((1, 2, 3), keepdims=True), scan.max((1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(data, (scan - low) / (high - low), atol=1e-5)
+
+
+def test_folder_holds_what_is_said(results):
+    folder = results / MODEL
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == set(FILES)
+    dataset = json.loads((folder / "dataset.json").read_text())
+    plans = json.loads((folder / "plans.json").read_text())
+    assert dataset["name"] == plans["dataset_name"] == "Dataset901_Imported"
+    assert dataset["channel_names"] == {"0": "T1w", "1": "FLAIR"}
+    assert not list(folder.parent.glob(".*"))
+
+
+def test_another_parent_folder_gives_the_usual_data_set(weights, tmp_path):
+    import_published(weights, tmp_path / "model")
+    assert json.loads((tmp_path / "model" / "dataset.json").read_text())["name"] == "DatasetFCD"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_import_is_replaced_only_when_asked(weights, tmp_path):
+    (tmp_path / "model").mkdir()  # empty: free
+    import_published(weights, tmp_path / "model")
+    (tmp_path / "model" / "plans.json").write_text("{}")
+    with pytest.raises(NnunetTVError, match=r"model: exists already.*--overwrite"):
+        import_published(weights, tmp_path / "model")
+    assert (tmp_path / "model" / "plans.json").read_text() == "{}"
+    import_published(weights, tmp_path / "model", overwrite=True)
+    assert json.loads((tmp_path / "model" / "plans.json").read_text())["transpose_forward"] == [2, 1, 0]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_other_work_is_never_replaced(weights, tmp_path):
+    import_published(weights, tmp_path / "model")
+    (tmp_path / "model" / "fold_0" / "checkpoint_best.pth").write_bytes(b"trained for days")
+    before = contents(tmp_path)
+    with pytest.raises(NnunetTVError, match=r"more than an import writes \(fold_0/checkpoint_best.pth\)"):
+        import_published(weights, tmp_path / "model", overwrite=True)
+    assert contents(tmp_path) == before
+
+
+def test_a_file_is_in_the_way(weights, tmp_path):
+    (tmp_path / "model").write_text("notes")
+    with pytest.raises(NnunetTVError, match="expected a folder to write, found a file"):
+        import_published(weights, tmp_path / "model", overwrite=True)
+
+
+def test_a_failing_write_leaves_the_old_model(weights, tmp_path, monkeypatch):
+    import_published(weights, tmp_path / "model")
+    before = contents(tmp_path)
+
+    def full(content, path):
+        Path(path).write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="no space left"):
+        import_published(weights, tmp_path / "model", overwrite=True)
+    assert contents(tmp_path) == before
+
+
+def test_patch_size_must_fit_the_weights(weights, tmp_path):
+    with pytest.raises(PublishedWeightsError, match=r"(?s)model\.pth: .*0.pos_embed: expected 1x6144x32, found 1x4096"):
+        import_published(weights, tmp_path / "model", input_size=(64, 64, 96))
+    with pytest.raises(NnunetTVError, match=r"model\.pth: .*axis 2 is 100"):
+        import_published(weights, tmp_path / "model", input_size=(64, 64, 100))
+    assert not any(tmp_path.iterdir())
+
+
+def test_unusable_files_are_named(tmp_path):
+    good = tmp_path / "good.pth"
+    torch.save({"fc.weight": torch.zeros(2)}, good)
+    (tmp_path / "text.pth").write_text("<html>not found</html>")
+    (tmp_path / "cut.pth").write_bytes(good.read_bytes()[:200])
+    (tmp_path / "empty.pth").touch()
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    for name, words in {
+        "missing.pth": "no such file",
+        "text.pth": "not a file of tensors only, or damaged",
+        "cut.pth": "not a readable PyTorch file|or damaged",
+        "empty.pth": "not a readable PyTorch file",
+        "module.pth": r"not a file of tensors only.*save the network's state_dict\(\) alone",
+        "list.pth": "expected a state dict",
+        "good.pth": "no position embeddings",
+    }.items():
+        with pytest.raises(NnunetTVError, match=rf"{name}: .*({words})"):
+            import_published(tmp_path / name, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_reading_runs_no_code(tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    torch.save({"state_dict": Harm()}, tmp_path / "model.pth")
+    with pytest.raises(NnunetTVError, match="files that run code when read are refused"):
+        read_weights(tmp_path / "model.pth")
+    assert not (tmp_path / "harm").exists()
