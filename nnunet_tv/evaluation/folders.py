@@ -125,7 +125,7 @@ def score_folders(
     Raises
     ------
     NnunetTVError
-        A folder is missing, or there are no references or runs.
+        A folder is missing or is both predictions and references, or there are no references or runs.
     """
     reference = Path(reference)
     if not runs:
@@ -133,6 +133,9 @@ def score_folders(
     for folder in (reference, *_folders(runs)):
         if not folder.is_dir():
             raise NnunetTVError(f"{folder}: no such folder")
+        if folder is not reference and folder.resolve() == reference.resolve():
+            raise NnunetTVError(f"{folder}: given as predictions and as references; scoring references against "
+                                "themselves is always perfect")
     names = segmentation_names(reference)
     if not names:
         raise NnunetTVError(f"{reference}: expected references (CASE{ENDING}), found none")
@@ -140,13 +143,15 @@ def score_folders(
                    filter_settings=filter_settings or {})
     done = each_case(work, names, processes=processes, label="score")
     rows = [row for result in done for row in result.rows]
+    inputs = {path: digest for result in done for path, digest in result.inputs.items()}
     order = {(run.group, run.run): position for position, run in enumerate(runs)}
     rows.sort(key=lambda row: (order[row.group, row.run], STAGES.index(row.stage), row.case))
     return Scores(
         rows,
         [problem for result in done for problem in result.problems],
-        _extra_predictions(runs, set(names)) + [warning for result in done for warning in result.warnings],
-        {path: digest for result in done for path, digest in result.inputs.items()},
+        [*_extra_predictions(runs, set(names)), *_equal_runs(runs, names, inputs),
+         *(warning for result in done for warning in result.warnings)],
+        inputs,
     )
 
 
@@ -173,6 +178,19 @@ def _extra_predictions(runs: Sequence[Run], names: set[str]) -> list[str]:
         if extra:
             shown = ", ".join(name.removesuffix(ENDING) for name in extra)
             warnings.append(f"{folder}: {len(extra)} predictions without a reference, not scored: {shown}")
+    return warnings
+
+
+def _equal_runs(runs: Sequence[Run], names: Sequence[str], inputs: dict[str, str]) -> list[str]:
+    """Runs whose files are the same, byte by byte: their spread would say nothing."""
+    seen: dict[tuple, Run] = {}
+    warnings = []
+    for run in runs:
+        digests = (run.group, *(inputs.get(str(run.raw / name)) for name in names))
+        first = seen.setdefault(digests, run)
+        if first is not run and None not in digests:
+            warnings.append(f"{run.group}: the predictions of runs {first.run} and {run.run} are the same files, byte "
+                            f"by byte ({first.raw}, {run.raw}): not two independent runs")
     return warnings
 
 

@@ -111,13 +111,13 @@ def draw_case(
 
     figure = Figure(figsize=(9.6, 0.9 + 3.2 * len(layers)), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{case}: slices through {where}", color="white", fontsize=12)
+    figure.suptitle(f"{case}: slices through {where}", color="white", fontsize=12, parse_math=False)
     grid = figure.subplots(len(layers), 3, squeeze=False)
     for axes, layer, (raw, filtered) in zip(grid, layers, masks, strict=True):
         for ax, plane in zip(axes, _PLANES, strict=True):
             _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered)
-        axes[0].set_title(layer.name, color="white", fontsize=9, loc="left")
-        axes[1].set_title(layer.caption, color="0.75", fontsize=8, loc="left")
+        axes[0].set_title(layer.name, color="white", fontsize=9, loc="left", parse_math=False)
+        axes[1].set_title(layer.caption, color="0.75", fontsize=8, loc="left", parse_math=False)
     handles = [Patch(color=GREEN, label="reference"), Patch(color=BLUE, label="prediction"),
                Patch(facecolor="none", edgecolor=YELLOW, label="after post-processing")]
     figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False, labelcolor="white", fontsize=8)

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
+from glob import escape
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def make_report(
     NnunetTVError
         `out` holds something that is not a report; as :func:`score_folders`.
     """
-    out, reference = Path(out), Path(reference)
+    out, reference = Path(out).resolve(), Path(reference)
     images = None if images is None else Path(images)
     check_out(out)
     if images is not None and not images.is_dir():
@@ -83,6 +84,7 @@ def make_report(
     content = _content(scores, reference, runs, command, {
         "connectivity": connectivity, "hit": "any true positive voxel", "filter": settings, "filter_steps": steps,
     })
+    _remove_left(out)
     # In the same folder as `out`, so that the last step is a rename.
     work = out.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{out.name}"
     try:
@@ -230,6 +232,24 @@ def _is_report(path: Path) -> bool:
         return read_json(path)["meta"]["tool"] == TOOL
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _remove_left(out: Path) -> None:
+    """Delete the working folders of killed runs; those of running processes stay."""
+    for left in out.parent.glob(f"{TEMPORARY_PREFIX}*-{escape(out.name)}*"):
+        process = left.name.removeprefix(TEMPORARY_PREFIX).partition("-")[0]
+        if process.isdecimal() and (int(process) == os.getpid() or not _is_running(int(process))):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _replace(work: Path, out: Path) -> None:

@@ -74,21 +74,21 @@ def summarise(runs: Sequence[float | None]) -> dict[str, Any]:
     }
 
 
-def cell(value: dict[str, Any], *, plus_minus: str = "±") -> str:
+def cell(value: dict[str, Any]) -> str:
     """One cell: ``0.3822 ± 0.0337``; how many runs are undefined where there is no mean."""
     if value["mean"] is None:
         undefined = sum(run is None for run in value["runs"])
         return "undefined" if len(value["runs"]) == 1 else f"undefined in {undefined} of {len(value['runs'])} runs"
     text = f"{value['mean']:.4f}"
-    return text if value["std"] is None else f"{text} {plus_minus} {value['std']:.4f}"
+    return text if value["std"] is None else f"{text} ± {value['std']:.4f}"
 
 
-def table_rows(groups: Groups, stage: str, measures: Sequence[str] = MEASURES, **style: str) -> list[list[str]]:
+def table_rows(groups: Groups, stage: str, measures: Sequence[str] = MEASURES) -> list[list[str]]:
     """Rows of text for one stage: group, number of runs, one cell per measure."""
     rows = []
     for name, stages in groups.items():
         values = [stages[stage][measure] for measure in measures]
-        rows.append([name, str(_n_runs(values[0])), *(cell(value, **style) for value in values)])
+        rows.append([name, str(_n_runs(values[0])), *map(cell, values)])
     return rows
 
 
@@ -126,9 +126,10 @@ def to_latex(groups: Groups, notes: Sequence[str]) -> str:
     lines = [r"\begin{table}", r"\centering"]
     for stage in STAGES:
         lines += [r"\par\medskip " + escape_latex(TITLES[stage]) + r"\par",
-                  r"\begin{tabular}{lr" + "c" * len(MEASURES) + "}", r"\hline", " & ".join(["Group", "Runs", *MEASURES]) + r" \\", r"\hline"]
-        for row in table_rows(groups, stage, plus_minus="PLUSMINUS"):
-            lines.append(" & ".join(escape_latex(text).replace("PLUSMINUS", r"$\pm$") for text in row) + r" \\")
+                  r"\begin{tabular}{lr" + "c" * len(MEASURES) + "}", r"\hline",
+                  " & ".join(["Group", "Runs", *MEASURES]) + r" \\", r"\hline"]
+        for row in table_rows(groups, stage):
+            lines.append(" & ".join(escape_latex(text) for text in row) + r" \\")
         lines += [r"\hline", r"\end{tabular}"]
     lines += [r"\par\medskip\footnotesize " + " ".join(escape_latex(note) for note in notes), r"\end{table}"]
     return "\n".join(lines) + "\n"
@@ -138,7 +139,8 @@ def escape_latex(text: str) -> str:
     """`text` as plain LaTeX text."""
     special = {
         "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
-        "×": r"$\times$", "³": r"$^3$", ">": r"\textgreater{}", "<": r"\textless{}", "|": r"\textbar{}", "\n": " ", "·": r"$\cdot$",
+        "×": r"$\times$", "³": r"$^3$", ">": r"\textgreater{}", "<": r"\textless{}", "|": r"\textbar{}",
+        "\n": " ", "·": r"$\cdot$",
         **{character: f"\\{character}" for character in "&%$#_{}"},
     }
     return "".join(special.get(character, character) for character in text)

@@ -1,0 +1,259 @@
+"""nnunet-tv-report, as it is called."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nnunet_tv.cli.report import main
+from nnunet_tv.files import sha256
+from nnunet_tv.volume import Volume, write_volume
+
+RAS = np.diag([1.0, 1.0, 1.0, 1.0])
+SHAPE = (24, 24, 24)
+
+
+def cube(*starts, side=6):
+    result = np.zeros(SHAPE, np.uint8)
+    for x, y, z in starts:
+        result[x:x + side, y:y + side, z:z + side] = 1
+    return result
+
+
+def save(folder, case, data, affine=RAS):
+    write_volume(Volume(data, affine), folder / f"{case}.nii.gz")
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Two cases; group A with two runs, B with one."""
+    monkeypatch.chdir(tmp_path)
+    for case, start in (("sub-1", 2), ("sub-2", 12)):
+        save(tmp_path / "ref", case, cube((start, 4, 4)))
+        save(tmp_path / "a0", case, cube((start, 4, 4)))
+        save(tmp_path / "a1", case, cube((start + 3, 4, 4)) | cube((20, 20, 20), side=2))
+        save(tmp_path / "b0", case, cube((start, 14, 14)))
+    return tmp_path
+
+
+def call(*extra):
+    return main(["--ref", "ref", "--pred", "A=a0", "A=a1", "--pred", "B=b0", "-o", "out", *extra])
+
+
+def test_report_folder(study, capsys):
+    save(study / "a0", "healthy", cube())
+    assert call("--paper", "--remark", "nnU-Net, 8 mirrors, overlap 0.5.") == 0
+    captured = capsys.readouterr()
+    assert "| A | 2 | 0.7500 ± 0.3536 |" in captured.out and "report.html" in captured.out
+    assert "warning: a0: 1 predictions without a reference, not scored: healthy" in captured.err
+    out = study / "out"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "cases.csv", "pictures", "report.html", "report.json", "table1.csv", "table1.md", "table1.tex",
+    ]
+    assert sorted(path.name for path in (out / "pictures").iterdir()) == ["sub-1.png", "sub-2.png"]
+    assert [path.name for path in study.iterdir() if path.name.startswith(".")] == []
+    markdown = (out / "table1.md").read_text()
+    for note in ("2 subjects, 2 of them with a lesion", "Fewer than 10 subjects", "sample standard deviation",
+                 "any true positive voxel", "26-connectivity", "smaller than 50 voxels", "pooled over all subjects",
+                 "How predictions were made: nnU-Net, 8 mirrors", "TV paper"):
+        assert note in markdown, note
+    lines = list(csv.reader((out / "cases.csv").open()))
+    assert len(lines) == 1 + 2 * 3 * 2
+    assert lines[1] == ["sub-1", "A", "0", "raw", "scored", "216", "0", "0", "1.0", "1", "0"]
+    assert lines[5] == ["sub-1", "A", "1", "raw", "scored", "108", "116", "108", str(216 / 440), "1", "1"]
+
+
+def test_report_json(study):
+    assert call() == 0
+    content = json.loads((study / "out" / "report.json").read_text())
+    assert set(content["groups"]) == {"A", "B"}
+    for stages in content["groups"].values():
+        assert set(stages) == {"raw", "filtered"}
+        for measures in stages.values():
+            assert set(measures) == {"Sens", "Prec", "DC", "sSens", "nFPC"}
+            assert all(set(value) == {"mean", "std", "runs"} for value in measures.values())
+    raw, filtered = content["groups"]["A"]["raw"], content["groups"]["A"]["filtered"]
+    assert raw["Sens"]["runs"] == [1.0, 0.5] and raw["nFPC"]["runs"] == [0.0, 1.0]
+    assert filtered["nFPC"]["runs"] == [0.0, 0.0] and filtered["Sens"]["runs"][0] == 160 / 216  # rounded by opening
+    assert content["groups"]["B"]["raw"]["Prec"] == {"mean": 0.0, "std": None, "runs": [0.0]}
+    assert content["per_subject"]["A"]["raw"]["Sens"]["mean"] == 0.75
+    meta = content["meta"]
+    assert meta["sha256"]["ref/sub-1.nii.gz"] == sha256("ref/sub-1.nii.gz") and len(meta["sha256"]) == 8
+    assert meta["command"][:3] == ["nnunet-tv-report", "--ref", "ref"]
+    assert meta["versions"]["numpy"] == np.__version__ and meta["versions"]["nnunet-tv"]
+    assert meta["settings"]["filter"] == {"min_voxels": 50, "connectivity": 26} and meta["runs"][1]["run"] == 1
+    assert len(content["cases"]) == 12 and content["problems"] == [] and "paper" not in content
+
+
+def test_undefined_is_null_and_never_nan(study):
+    for case in ("sub-1", "sub-2"):
+        save(study / "a1", case, cube())
+    assert call() == 0
+    text = (study / "out" / "report.json").read_text()
+    precision = json.loads(text)["groups"]["A"]["raw"]["Prec"]
+    assert precision == {"mean": None, "std": None, "runs": [1.0, None]} and "NaN" not in text
+    assert "undefined in 1 of 2 runs" in (study / "out" / "table1.md").read_text()
+
+
+def test_html_is_one_file_that_needs_no_network(study):
+    assert main(["--ref", "ref", "--pred", "<b>&=a0", "-o", "out"]) == 0
+    page = (study / "out" / "report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>") and page.count('src="data:image/png;base64,') == 2
+    assert not re.search(r"<script|<link|https?://", page)
+    assert "&lt;b&gt;&amp;" in page and "<b>&" not in page
+    assert "Radiological convention" in page
+
+
+def test_filtered_folders_are_used(study):
+    assert call("--pred-pp", "A=b0", "A=a1") == 0
+    groups = json.loads((study / "out" / "report.json").read_text())["groups"]
+    assert groups["A"]["filtered"]["Sens"]["runs"] == [0.0, 0.5]
+    note = (study / "out" / "table1.md").read_text()
+    assert "given as files for A, run 0, A, run 1" in note and "applied here to B, run 0:" in note
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [(["--min-voxels", "12"], 1), (["--min-voxels", "13"], 0), (["--min-mm3", "12"], 1), (["--min-mm3", "12.5"], 0)],
+)
+def test_filter_size(study, options, left):
+    # A block of 3×3×4 is eroded to 1×1×2, then dilated to 2 + 2·4 + 2 = 12 voxels.
+    for case in ("sub-1", "sub-2"):
+        false = np.zeros(SHAPE, np.uint8)
+        false[18:21, 18:21, 16:20] = 1
+        save(study / "a0", case, false)
+    assert main(["--ref", "ref", "--pred", "A=a0", *options, "-o", "out"]) == 0
+    stages = json.loads((study / "out" / "report.json").read_text())["groups"]["A"]
+    assert (stages["raw"]["nFPC"]["mean"], stages["filtered"]["nFPC"]["mean"]) == (1, left)
+
+
+def test_workers_and_connectivity(study):
+    for case in ("sub-1", "sub-2"):  # two false cubes that touch with a corner
+        save(study / "a0", case, cube((10, 12, 12), side=4) | cube((14, 16, 16), side=4))
+    for connectivity, clusters in ((26, 1), (18, 2)):
+        assert main(["--ref", "b0", "--pred", "A=a0", "-np", "2", "--connectivity", f"{connectivity}", "-o", "out"]) == 0
+        content = json.loads((study / "out" / "report.json").read_text())
+        assert [case["score"]["n_clusters"] for case in content["cases"][:2]] == [clusters] * 2
+        assert f"({connectivity}-connectivity) without any voxel" in (study / "out" / "table1.md").read_text()
+
+
+def test_missing_prediction_fails_and_flatters_nobody(study, capsys):
+    (study / "a1" / "sub-2.nii.gz").unlink()
+    assert call() == 1
+    error = capsys.readouterr().err
+    assert "error: sub-2: missing raw prediction of A, run 1: expected a1/sub-2.nii.gz" in error
+    assert "1 problems, so no table" in error
+    assert sorted(path.name for path in (study / "out").iterdir()) == ["cases.csv", "report.json"]
+    content = json.loads((study / "out" / "report.json").read_text())
+    assert content["groups"] == {} and len(content["problems"]) == 1
+    lines = list(csv.DictReader((study / "out" / "cases.csv").open()))
+    assert [line["case"] for line in lines if line["status"] == "missing prediction"] == ["sub-2", "sub-2"]
+    assert len(lines) == 12
+    save(study / "a1", "sub-2", cube((12, 4, 4)))
+    assert call() == 0  # and the failed report is replaced
+    assert (study / "out" / "table1.md").exists()
+
+
+def test_other_geometry_and_labels_fail(study, capsys):
+    shifted = RAS.copy()
+    shifted[0, 3] = 2
+    save(study / "a0", "sub-1", cube((2, 4, 4)), shifted)
+    save(study / "b0", "sub-2", cube((2, 4, 4)) * 255)
+    assert call() == 1
+    error = capsys.readouterr().err
+    assert "sub-1: a0/sub-1.nii.gz: geometry mismatch" in error and "b0/sub-2.nii.gz: expected the labels 0" in error
+
+
+def test_missing_folders_fail(study, capsys):
+    assert main(["--ref", "ref", "--pred", "A=nowhere", "-o", "out"]) == 1
+    assert "error: nowhere: no such folder" in capsys.readouterr().err
+    assert main(["--ref", "ref", "--pred", "A=a0", "--images", "gone", "-o", "out"]) == 1
+    assert "gone: no such folder of images" in capsys.readouterr().err
+    assert not (study / "out").exists()
+
+
+def test_an_earlier_report_is_replaced_and_nothing_else(study, capsys):
+    assert call() == 0
+    created = (study / "out" / "report.json").stat().st_ino
+    assert call() == 0
+    assert (study / "out" / "report.json").stat().st_ino != created
+    (study / "out" / "my-notes.txt").write_text("keep me")
+    assert call() == 1
+    assert "out: holds my-notes.txt, which is not part of a report" in capsys.readouterr().err
+    assert (study / "out" / "my-notes.txt").read_text() == "keep me" and (study / "out" / "table1.md").exists()
+
+
+def test_folders_and_files_of_others_are_not_overwritten(study, capsys):
+    (study / "out").mkdir()
+    assert call() == 0  # an empty folder is fine
+    for path in (study / "out").iterdir():
+        if path.name == "report.json":
+            path.write_text('{"meta": {"tool": "another"}}')
+    assert call() == 1
+    assert "out: not an earlier report" in capsys.readouterr().err
+    assert main(["--ref", "ref", "--pred", "A=a0", "-o", "ref"]) == 1
+    assert "ref: holds sub-1.nii.gz, sub-2.nii.gz, which is not part of a report" in capsys.readouterr().err
+    (study / "file").write_text("x")
+    assert main(["--ref", "ref", "--pred", "A=a0", "-o", "file"]) == 1
+    assert "file: expected a folder for the report, found a file" in capsys.readouterr().err
+
+
+def test_what_a_killed_run_left_is_removed_but_not_a_running_ones(study):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left, running = study / f".partial-{dead.pid}-out", study / f".partial-{os.getppid()}-out"
+    for folder in (left, running):
+        (folder / "pictures").mkdir(parents=True)
+    assert call() == 0
+    assert not left.exists() and running.exists()
+
+
+def test_an_interrupted_report_leaves_the_earlier_one(study, monkeypatch):
+    assert call() == 0
+    before = (study / "out" / "report.json").read_text()
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nnunet_tv.evaluation.report.to_html", interrupt)
+    assert call() == 130
+    assert (study / "out" / "report.json").read_text() == before
+    assert [path.name for path in study.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pred", "a0"], "expected NAME=FOLDER, found 'a0'"),
+        (["--pred", "=a0"], "expected NAME=FOLDER, found '=a0'"),
+        (["--pred", "A=a0", "A=a0"], "--pred A=a0 is given twice: one run would count as two"),
+        (["--pred", "A=a0", "--pred-pp", "B=b0"], "--pred-pp B has no --pred B; names are A"),
+        (["--pred", "A=a0", "A=a1", "--pred-pp", "A=b0"], "A: 2 folders with --pred but 1 with --pred-pp"),
+        (["--pred", "A=a0", "--min-voxels", "-1"], "expected one argument|number of voxels from 0"),
+        (["--pred", "A=a0", "--min-voxels", "x"], "number of voxels from 0, found 'x'"),
+        (["--pred", "A=a0", "--min-mm3", "x"], "volume in mm³ from 0, found 'x'"),
+        (["--pred", "A=a0", "--min-mm3", "5", "--min-voxels", "5"], "not allowed with"),
+        (["--pred", "A=a0", "-np", "0"], "number of processes from 1, found '0'"),
+        (["--pred", "A=a0", "--connectivity", "8"], "invalid choice: 8"),
+        ([], "required: --pred"),
+    ],
+)
+def test_usage_errors(study, arguments, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--ref", "ref", "-o", "out", *arguments])
+    assert caught.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_help_needs_no_heavy_import():
+    code = ("import sys; from nnunet_tv.cli.report import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+            "print(sorted({'numpy', 'scipy', 'nibabel', 'matplotlib', 'torch', 'pandas'} & set(sys.modules)))")
+    text = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert text.endswith("[]\n") and "--pred-pp" in text and "Exit status" in text
