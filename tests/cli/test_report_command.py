@@ -137,8 +137,9 @@ def test_filter_size(study, options, left):
 def test_workers_and_connectivity(study):
     for case in ("sub-1", "sub-2"):  # two false cubes that touch with a corner
         save(study / "a0", case, cube((10, 12, 12), side=4) | cube((14, 16, 16), side=4))
-    for connectivity, clusters in ((26, 1), (18, 2)):
-        assert main(["--ref", "b0", "--pred", "A=a0", "-np", "2", "--connectivity", f"{connectivity}", "-o", "out"]) == 0
+    for connectivity, clusters, processes in ((26, 1, "2"), (18, 2, "1")):
+        options = ["-np", processes, "--connectivity", f"{connectivity}", "-o", "out"]
+        assert main(["--ref", "b0", "--pred", "A=a0", *options]) == 0
         content = json.loads((study / "out" / "report.json").read_text())
         assert [case["score"]["n_clusters"] for case in content["cases"][:2]] == [clusters] * 2
         assert f"({connectivity}-connectivity) without any voxel" in (study / "out" / "table1.md").read_text()
