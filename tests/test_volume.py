@@ -171,4 +171,7 @@ def test_sitk_reads_the_geometry_that_was_written(tmp_path, axes):
         lps = np.array(image.TransformIndexToPhysicalPoint(index))
         assert np.allclose(lps * (-1, -1, 1), (affine @ (*index, 1))[:3], atol=1e-4)
         assert image[index] == ramp(3, 4, 5)[index]
+    written = nib.load(tmp_path / "a.nii.gz")
+    assert np.allclose(written.get_qform(coded=True)[0], written.get_sform(coded=True)[0], atol=1e-5)
+    assert written.get_qform(coded=True)[1] == written.get_sform(coded=True)[1] == 1
     assert os.listdir(tmp_path) == ["a.nii.gz"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnunet_tv.conversion.splits import split_cv5, split_official, split_paper, without
@@ -36,6 +36,7 @@ def test_the_draw_is_fixed():
     assert tuple(split_cv5(REAL).folds[3]["selection"][:3]) == CV5_SELECTION
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(names, st.integers(1, 3), st.randoms())
 def test_paper_holds_everyone_once(cases, repeats, shuffle):
     split = split_paper(cases, repeats=repeats)
@@ -49,6 +50,7 @@ def test_paper_holds_everyone_once(cases, repeats, shuffle):
     assert split_paper(other, repeats=repeats) == split
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(names, st.randoms())
 def test_official_keeps_the_authors_test_set(cases, shuffle):
     ordered = sorted(cases)
@@ -67,6 +69,7 @@ def test_official_sizes_for_the_real_numbers():
     assert (len(split.folds[0]["train"]), len(split.folds[0]["val"]), len(split.test)) == (47, 10, 28)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(names.filter(lambda cases: len(cases) >= 5), st.randoms())
 def test_cv5_scores_everyone_once_and_selects_from_the_others(cases, shuffle):
     split = split_cv5(cases)

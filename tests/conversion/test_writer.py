@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -19,6 +20,7 @@ from nnunet_tv.conversion.table import read_table
 from nnunet_tv.conversion.writer import convert, dry_run
 from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.files import read_json
+from nnunet_tv.preparation import chain
 from nnunet_tv.volume import Volume, read_volume, write_volume
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
@@ -83,7 +85,9 @@ def test_everything_is_there_and_counted(source, root):
     rows = read_table(root / "conversion.tsv")
     assert [row["case"] for row in rows] == [f"case{n}" for n in range(6)]
     assert rows[0]["sources"] == "T1w=case0_T1w.nii.gz; FLAIR=case0_FLAIR.nii.gz; label=case0_roi.nii.gz"
-    assert all(row["status"] == "converted" and row["sha256"].count("=") == 3 for row in rows)
+    assert all(row["status"] == "converted" for row in rows)
+    digests = {kind: hashlib.sha256(path.read_bytes()).hexdigest() for kind, path in source.cases[0].files.items()}
+    assert rows[0]["sha256"] == "; ".join(f"{kind}={digest}" for kind, digest in digests.items())
     assert "2 controls left out (--controls none)" in report.remarks
     assert "folds 0-1: 4 train, 1 val, 1 selection" in report.remarks
 
@@ -127,6 +131,11 @@ def test_another_version_or_setting_converts_everything_again(source, root, monk
     convert(plan_of(source), root)
     monkeypatch.setattr(worker, "CHAIN_VERSION", 2)
     assert convert(plan_of(source), root).counts["changed"] == 6
+    monkeypatch.setitem(chain.REGISTRATIONS, "other", chain.no_registration)
+    assert convert(plan_of(source, registration="other"), root).counts["changed"] == 6
+    moved = replace(source, label_on="T1w")
+    assert convert(plan_of(moved, registration="other"), root).counts["changed"] == 6
+    assert convert(plan_of(moved, registration="other"), root).counts["changed"] == 0
 
 
 def test_another_split_moves_files_and_converts_nothing(source, root, monkeypatch):

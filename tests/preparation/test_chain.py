@@ -117,6 +117,17 @@ def test_a_flat_scan_and_a_scan_of_a_corner_are_noted(tmp_path):
     assert notes[0] == "FLAIR: every voxel is 7" and notes[1].startswith("FLAIR covers ")
 
 
+def test_the_share_that_a_scan_covers_follows_its_registration(tmp_path, monkeypatch):
+    channels, _ = files(tmp_path)  # every fourth voxel of 8: x = 0 and x = 4
+    half = ("FLAIR covers 50% of the grid",)
+    monkeypatch.setattr(chain, "COVERAGE", 0.6)
+    for shift_mm, expected in ((6, half), (3, ()), (-3, half)):
+        world = affine(origin=(shift_mm, 0, 0))
+        monkeypatch.setitem(chain.REGISTRATIONS, "moved",
+                            lambda case, scans, world=world: Alignment(scans["T1w"], {"FLAIR": world}))
+        assert prepare_case("sub-1", channels, registration="moved").notes == expected
+
+
 def test_a_registration_moves_scan_and_mask_together(tmp_path, monkeypatch):
     """A new registration is a function and a line in the table; scan and mask follow it."""
     channels, roi = files(tmp_path)
