@@ -164,9 +164,14 @@ class RecipeTrainer(PluginTrainer):
         self.on_epoch_end()
 
     def on_train_epoch_start(self) -> None:
-        """Seed dropout for this epoch, so that a continued run repeats it."""
+        """Set the learning rate, and seed dropout for this epoch, so that a continued run repeats it."""
         seed_globals(self.fold, Stage.NETWORK, self.current_epoch, self.local_rank)
-        super().on_train_epoch_start()
+        self.network.train()
+        self.lr_scheduler.step(self.current_epoch)
+        rate = self.optimizer.param_groups[0]["lr"]
+        self.print_to_log_file("")
+        self.print_to_log_file(f"Epoch {self.current_epoch}, learning rate {rate:.3g}")
+        self.logger.log("lrs", rate, self.current_epoch)
 
     def validation_step(self, batch: dict) -> dict:
         """nnU-Net's step, and how much of the patches is called lesion (for the warning)."""

@@ -1,0 +1,73 @@
+"""The doctor: exit status 0 only when all is well, and each fault with what to type."""
+
+import pytest
+
+from nnunet_tv import doctor
+from nnunet_tv.cli.doctor import main
+from nnunet_tv.startup import VARIABLE, trainers_folder
+
+
+def test_all_is_well(nnunet_folders, capsys):
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert "!!" not in shown and shown.endswith("All is well.\n")
+    for expected in ("nnunetv2: 2.", "device: ", f"nnUNet_raw: {nnunet_folders / 'nnUNet_raw'}",
+                     "nnUNetTrainerDiceTV: resolves", "nnUNetTrainerDiceOnlyLoss: resolves"):
+        assert expected in shown
+
+
+def test_an_unset_variable_fails_with_the_line_to_type(nnunet_folders, monkeypatch, capsys):
+    monkeypatch.delenv("nnUNet_results")
+    assert main([]) == 1
+    shown = capsys.readouterr().out
+    assert "!!  nnUNet_results: not set (trained models): export nnUNet_results=" in shown
+    assert "1 thing(s) to mend" in shown
+
+
+def test_a_missing_folder_fails(nnunet_folders, monkeypatch):
+    monkeypatch.setenv("nnUNet_raw", str(nnunet_folders / "gone"))
+    finding = next(doctor.folders())
+    assert not finding.well and finding.found.endswith(f"gone is no folder: mkdir -p '{nnunet_folders / 'gone'}'")
+
+
+def test_a_worker_count_that_breaks_the_planner(nnunet_folders, monkeypatch):
+    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
+    assert [f.found for f in doctor.folders() if not f.well] == [
+        "0 breaks nnU-Net's planner: export nnUNet_n_proc_DA=1"]
+
+
+def test_without_the_start_up_line_the_export_line_is_given(nnunet_folders, monkeypatch, capsys):
+    monkeypatch.setenv(VARIABLE, "/mine")
+    assert main([]) == 1
+    shown = capsys.readouterr().out
+    assert f"type: export {VARIABLE}='/mine:{trainers_folder()}'" in shown
+    assert "nnUNetTrainerDiceTV: does not resolve: nnU-Net does not see our folder" in shown
+
+
+def test_a_foreign_class_of_our_name_is_told(nnunet_folders, monkeypatch, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "theirs.py").write_text(
+        "from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer\n"
+        "class nnUNetTrainerDiceTV(nnUNetTrainer):\n    pass\n")
+    monkeypatch.setenv(VARIABLE, f"{tmp_path / 'mine'}:{trainers_folder()}")
+    wrong = [finding for finding in doctor.trainers() if not finding.well]
+    assert [finding.subject for finding in wrong] == ["nnUNetTrainerDiceTV"]
+    assert "another class of that name, theirs" in wrong[0].found
+
+
+def test_torch_and_torchvision_that_do_not_match_are_recognised():
+    text = doctor._advice(RuntimeError("operator torchvision::nms does not exist"))
+    assert "install both from the same source" in text
+
+
+def test_a_package_that_is_missing(monkeypatch):
+    monkeypatch.setattr(doctor, "PACKAGES", ("no-such-package",))
+    assert list(doctor.versions()) == [doctor.Finding("no-such-package", "not installed: pip install no-such-package",
+                                                      False)]
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help(argument, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([argument])
+    assert stop.value.code == 0 and "nnunet-tv" in capsys.readouterr().out

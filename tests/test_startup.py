@@ -1,0 +1,84 @@
+"""The start-up line: found without set-up, a user's own value kept, cheap."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nnunet_tv.startup import VARIABLE, announce, extended, trainers_folder
+
+
+def environment_of_a_fresh_process(**environment):
+    clean = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    code = f"import os; print(os.environ.get({VARIABLE!r}, ''))"
+    return subprocess.run([sys.executable, "-c", code], env={**clean, **environment}, capture_output=True, text=True,
+                          check=True).stdout.strip()
+
+
+def test_the_folder_holds_thin_trainers_named_for_their_class():
+    files = sorted(Path(trainers_folder()).glob("nnUNetTrainer*.py"))
+    assert len(files) >= 6
+    for file in files:
+        assert f"class {file.stem}(" in file.read_text()
+        assert len(file.read_text().splitlines()) <= 30
+
+
+def test_a_fresh_process_knows_the_folder():
+    assert environment_of_a_fresh_process() == trainers_folder()
+
+
+def test_a_users_own_folders_are_kept_in_front():
+    assert environment_of_a_fresh_process(**{VARIABLE: "/mine"}) == f"/mine{os.pathsep}{trainers_folder()}"
+
+
+def test_a_process_started_by_ours_does_not_add_it_twice():
+    assert environment_of_a_fresh_process(**{VARIABLE: trainers_folder()}) == trainers_folder()
+
+
+def test_blank_entries_do_not_survive():
+    assert extended(f" {os.pathsep}/mine", "/ours") == f"/mine{os.pathsep}/ours"
+
+
+def test_a_broken_installation_is_said_and_does_not_stop_the_interpreter(monkeypatch, capsys):
+    def broken():
+        raise ImportError("gone")
+
+    monkeypatch.setattr("nnunet_tv.startup.trainers_folder", broken)
+    announce()
+    assert capsys.readouterr().err == "nnunet-tv: nnU-Net will not find our trainers: gone\n"
+
+
+def test_a_missing_folder_is_an_error_that_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("os.path.isdir", lambda _: False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ImportError, match=r"nnunet_tv\.trainers is not installed beside .*reinstall nnunet-tv"):
+        trainers_folder()
+
+
+def test_start_up_imports_nothing_heavy():
+    code = "import sys, nnunet_tv.startup; print(sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(Path.cwd())!r}); " + code],
+                            capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]).stdout
+    assert not {"torch", "numpy", "nnunetv2", "scipy"} & set(eval(loaded))
+
+
+def test_nnunets_look_up_finds_every_trainer_and_none_of_its_own_has_our_names():
+    from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+    import nnunetv2
+    from nnunet_tv.doctor import trainer_names
+
+    stock = str(Path(nnunetv2.__path__[0], "training", "nnUNetTrainer"))
+    for name in trainer_names():
+        assert recursive_find_python_class(stock, name, "nnunetv2.training.nnUNetTrainer", nnunetv2.__path__[0]) is None
+        found = recursive_find_trainer_class_by_name(name)
+        assert found.__name__ == name and hasattr(found, "loss_spec")
+    found = recursive_find_trainer_class_by_name("nnUNetTrainerDiceTV_tv0p05_5epochs")
+    assert found.__name__ == "nnUNetTrainerDiceTV_tv0p05_5epochs"
+    with pytest.raises(RuntimeError, match=r"nnUNetTrainerDiceTV_5epochs_tv0p05.*Write nnUNetTrainerDiceTV_tv0p05_5epochs"):
+        recursive_find_trainer_class_by_name("nnUNetTrainerDiceTV_5epochs_tv0p05")
+    with pytest.raises(RuntimeError, match="Could not find requested nnunet trainer nnUNetTrainerDiceTV_mine"):
+        recursive_find_trainer_class_by_name("nnUNetTrainerDiceTV_mine")

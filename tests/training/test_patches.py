@@ -1,0 +1,114 @@
+"""Batches: the same whatever the number of workers, from one subject, in the stated order."""
+
+import numpy as np
+import pytest
+import torch
+
+from nnunet_tv.training import sampling
+from nnunet_tv.training.patches import SubjectPatches, loader
+from nnunet_tv.training.seeds import Stage
+
+PATCH = (16, 16, 16)
+
+
+class Cases:
+    """Stands for nnU-Net's data set class: the same interface, in memory."""
+
+    def __init__(self, names, lesions=True):
+        rng = np.random.default_rng(5)
+        self.identifiers = names
+        self.cases = {}
+        for name in names:
+            segmentation = np.full((1, 24, 20, 22), -1, np.int16)
+            segmentation[:, 2:-2, 2:-2, 2:-2] = 0
+            if lesions:
+                segmentation[:, 10:13, 4:7, 12:15] = 1
+            self.cases[name] = (rng.standard_normal((2, 24, 20, 22)).astype(np.float32), segmentation, None, {})
+
+    def load_case(self, name):
+        return self.cases[name]
+
+
+def patches(stage=Stage.TRAIN, fold=0, numbers=range(4), **settings):
+    return SubjectPatches(Cases([f"sub-{i}" for i in range(5)], **settings), stage=stage, fold=fold, patch_size=PATCH,
+                          patch_numbers=numbers, transpose_forward=[0, 1, 2], use_mask_for_norm=[True, True])
+
+
+def batches(workers, first=0, last=2, **settings):
+    return list(loader(patches(**settings), first_epoch=first, last_epoch=last, workers=workers, pin=False))
+
+
+def equal(first, second):
+    return all(a["keys"] == b["keys"] and torch.equal(a["data"], b["data"]) and torch.equal(a["target"], b["target"])
+               for a, b in zip(first, second, strict=True))
+
+
+def test_batches_do_not_depend_on_the_workers():
+    assert equal(batches(0), batches(2))
+
+
+def test_a_continued_run_gets_the_batches_of_its_epoch():
+    assert equal(batches(0, first=1), batches(0)[5:])
+
+
+def test_batches_do_not_touch_the_networks_random_numbers():
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    patches()[0, 0]
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_epochs_and_folds_differ():
+    assert not equal(batches(0, last=1), batches(0, first=1))
+    assert not equal(batches(0, last=1), batches(0, last=1, fold=1))
+
+
+def test_an_epoch_is_each_subject_once_and_a_batch_is_one_subject():
+    epoch = batches(0, last=1)
+    assert sorted(batch["keys"][0] for batch in epoch) == [f"sub-{i}" for i in range(5)]
+    for batch in epoch:
+        assert len(set(batch["keys"])) == 1
+        assert batch["data"].shape == (4, 2, *PATCH) and batch["data"].dtype == torch.float32
+        assert batch["target"].shape == (4, 1, *PATCH) and set(batch["target"].unique().tolist()) <= {0, 1}
+
+
+def test_a_training_patch_is_centred_on_the_lesion_with_probability_one_half(monkeypatch):
+    drawn, draw = [], sampling.draw_centre
+
+    def recording(segmentation, *, lesion, case, rng):
+        drawn.append(lesion)
+        return draw(segmentation, lesion=lesion, case=case, rng=rng)
+
+    monkeypatch.setattr("nnunet_tv.training.patches.draw_centre", recording)
+    batches(0, last=15)
+    assert len(drawn) == 15 * 5 * 4
+    assert abs(sum(drawn) - 150) < 4 * 75**0.5
+
+
+def test_the_selection_is_the_same_every_epoch_half_on_the_lesion():
+    first, second = (batches(0, first=epoch, last=epoch + 1, stage=Stage.SELECTION) for epoch in (0, 7))
+    assert equal(first, second)
+    assert [batch["keys"][0] for batch in first] == [f"sub-{i // 2}" for i in range(10)]
+    for batch in first:
+        for i in (0, 2):  # the centre of an even patch is a lesion voxel, and patches are moved inside at borders only
+            assert batch["target"][i].any()
+
+
+def test_without_lesion_all_patches_are_background():
+    assert not any(batch["target"].any() for batch in batches(0, last=1, lesions=False))
+
+
+def test_ranks_take_disjoint_parts_of_one_batch():
+    whole, first, second = patches()[0, 1], patches(numbers=range(2))[0, 1], patches(numbers=range(2, 4))[0, 1]
+    assert torch.equal(torch.cat([first["data"], second["data"]]), whole["data"])
+
+
+@pytest.mark.parametrize("shape", [(10, 20, 30), (16, 16, 16)])
+def test_small_volumes_are_padded(shape):
+    source = patches(stage=Stage.SELECTION)
+    data, segmentation = np.ones((2, *shape), np.float32), np.zeros((1, *shape), np.int16)
+    source.source.cases = dict.fromkeys(source.cases, (data, segmentation, None, {}))
+    batch = source[0, 0]
+    inside = np.prod([min(a, b) for a, b in zip(shape, PATCH, strict=True)])
+    assert int(batch["data"][0, 0].sum()) == inside

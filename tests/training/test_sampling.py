@@ -1,0 +1,72 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnunet_tv.errors import CaseError
+from nnunet_tv.training.sampling import draw_centre, epoch_order, patch_start
+
+CASES = [f"sub-{i:05d}" for i in range(1, 60)]
+
+
+def test_an_epoch_is_every_case_once():
+    order = epoch_order(CASES, 0, 3)
+    assert sorted(order) == CASES
+    assert order != CASES
+
+
+def test_order_depends_on_fold_and_epoch_and_not_on_the_list():
+    orders = {(fold, epoch): tuple(epoch_order(CASES, fold, epoch)) for fold in (0, 1, "all") for epoch in range(3)}
+    assert len(set(orders.values())) == len(orders)
+    assert epoch_order(CASES[::-1], 1, 2) == list(orders[1, 2])
+
+
+def brain():
+    segmentation = np.full((6, 7, 8), -1, np.int16)
+    segmentation[1:5, 1:6, 1:7] = 0
+    segmentation[2, 3, 4] = segmentation[2, 3, 5] = 1
+    return segmentation
+
+
+def test_lesion_centres_are_uniform_over_the_lesion():
+    rng = np.random.default_rng(0)
+    drawn = Counter(draw_centre(brain(), lesion=True, case="a", rng=rng) for _ in range(400))
+    assert set(drawn) == {(2, 3, 4), (2, 3, 5)}
+    assert min(drawn.values()) > 150
+
+
+def test_background_centres_are_uniform_over_the_brain_without_lesion():
+    rng, segmentation = np.random.default_rng(0), brain()
+    drawn = Counter(draw_centre(segmentation, lesion=False, case="a", rng=rng) for _ in range(20_000))
+    assert {segmentation[voxel] for voxel in drawn} == {0}
+    assert len(drawn) == (segmentation == 0).sum()
+    expected = 20_000 / len(drawn)
+    assert max(abs(count - expected) for count in drawn.values()) < 5 * expected**0.5
+
+
+def test_without_lesion_the_centre_is_background():
+    segmentation = brain()
+    segmentation[segmentation == 1] = 0
+    voxel = draw_centre(segmentation, lesion=True, case="a", rng=np.random.default_rng(0))
+    assert segmentation[voxel] == 0
+
+
+def test_without_brain_the_case_is_named():
+    with pytest.raises(CaseError, match="sub-00007: the preprocessed case has no brain voxel"):
+        draw_centre(np.full((3, 3, 3), -1), lesion=False, case="sub-00007", rng=np.random.default_rng(0))
+
+
+@given(st.integers(1, 300), st.integers(1, 200), st.data())
+def test_the_patch_lies_inside_or_is_centred(size, patch, data):
+    middle = data.draw(st.integers(0, size - 1))
+    (start,) = patch_start((middle,), (size,), (patch,))
+    if size >= patch:
+        assert 0 <= start <= size - patch
+        assert start <= middle < start + patch
+        if patch // 2 <= middle <= size - patch + patch // 2:
+            assert start + patch // 2 == middle
+    else:
+        before, after = -start, start + patch - size
+        assert after - before in (0, 1)

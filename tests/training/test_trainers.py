@@ -1,0 +1,304 @@
+"""The trainers in nnU-Net's own loop, on real preprocessed data, with a network of two convolutions."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from nnunetv2.run.run_training import get_trainer_from_args, maybe_load_checkpoint
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.postprocessing import remove_small_clusters
+from nnunet_tv.training.early_stopping import EarlyStopping
+from nnunet_tv.training.plans import MS_DSA_NET, UnsupportedPlan, with_network
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _no_progress_picture(monkeypatch):
+    """nnU-Net draws progress.png for a second every epoch; nothing here looks at it."""
+    monkeypatch.setattr("nnunetv2.training.logging.nnunet_logger.LocalLogger.plot_progress_png", lambda *_: None)
+
+
+@pytest.fixture
+def tiny(planned):
+    """The planned data set with TinyPlans.json, which names a network of the tests at 32³."""
+    folder = planned / "nnUNet_preprocessed" / "DatasetFCD"
+    plans = json.loads((folder / "nnUNetPlans.json").read_text())
+    plans = with_network(plans, "3d_fullres", network="tiny_network.TinyNetwork", patch_size=(32, 32, 32))
+    (folder / "TinyPlans.json").write_text(json.dumps({**plans, "plans_name": "TinyPlans"}))
+    return planned
+
+
+def trainer(name="nnUNetTrainerDiceTV_3epochs", fold=0, plans="TinyPlans", continued=False):
+    made = get_trainer_from_args("DatasetFCD", "3d_fullres", fold, name, plans, continued, device=CPU)
+    if continued:
+        maybe_load_checkpoint(made, True, False)
+    return made
+
+
+def weights(made):
+    return {name: value.clone() for name, value in made.network.state_dict().items()}
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def read(made, name="checkpoint_final.pth"):
+    return torch.load(Path(made.output_folder, name), weights_only=False)
+
+
+def test_two_runs_of_a_fold_are_equal_and_folds_differ(tiny):
+    first, second, other = trainer(), trainer(), trainer(fold=1)
+    for made in (first, second, other):
+        made.run_training()
+    assert same(weights(first), weights(second))
+    assert not same(weights(first), weights(other))
+    assert first.num_iterations_per_epoch == 3 and first.num_val_iterations_per_epoch == 2
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Stop])
+def test_an_interrupted_run_continues_to_the_same_weights(tiny, error, capsys):
+    whole = trainer("nnUNetTrainerDiceTV_8epochs", fold=0)
+    whole.run_training()
+    expected, log = weights(whole), whole.logger.get_checkpoint()
+
+    broken = trainer("nnUNetTrainerDiceTV_8epochs", fold=0)
+    Path(broken.output_folder, "checkpoint_final.pth").unlink()
+    step = broken.train_step
+
+    def failing_step(batch):
+        if broken.current_epoch == 6:
+            raise error
+        return step(batch)
+
+    broken.train_step = failing_step
+    with pytest.raises(error):
+        broken.run_training()
+    if error is KeyboardInterrupt:
+        assert "Interrupted in epoch 6. Continue from checkpoint_latest.pth" in capsys.readouterr().out
+
+    resumed = trainer("nnUNetTrainerDiceTV_8epochs", fold=0, continued=True)
+    assert resumed.current_epoch == 5
+    resumed.run_training()
+    assert same(weights(resumed), expected)
+    assert resumed.logger.get_checkpoint()["val_losses"] == log["val_losses"]
+    assert resumed.early_stopping == whole.early_stopping
+    assert not Path(resumed.output_folder, "checkpoint_latest.pth").exists()
+
+
+def test_interrupted_in_the_first_epoch_there_is_a_checkpoint(tiny):
+    made = trainer()
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    made.train_step = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        made.run_training()
+    assert read(made, "checkpoint_latest.pth")["current_epoch"] == 0
+    resumed, fresh = trainer(continued=True), trainer()
+    resumed.run_training()
+    fresh.run_training()
+    assert same(weights(resumed), weights(fresh))
+
+
+def test_the_best_weights_are_kept_and_loaded(tiny):
+    made = trainer("nnUNetTrainerDice_4epochs")
+    losses = iter([0.9, 0.2, 0.5, 0.6])
+    seen = []
+    end = made.on_validation_epoch_end
+
+    def scripted(outputs):
+        seen.append(weights(made))
+        end(outputs)
+        made.logger.log("val_losses", next(losses), made.current_epoch)
+
+    made.on_validation_epoch_end = scripted
+    made.run_training()
+    final, best, last = (read(made, f"checkpoint_{name}.pth") for name in ("final", "best", "last_epoch"))
+    assert same(final["network_weights"], seen[1]) and same(best["network_weights"], seen[1])
+    assert same(last["network_weights"], seen[3]) and not same(seen[1], seen[3])
+    assert same(weights(made), seen[1])
+    assert final["current_epoch"] == 4 and final["stopped"] is False
+    assert final["trainer_name"] == "nnUNetTrainerDice_4epochs"
+    assert len(final["logging"]["val_losses"]) == 4
+
+
+def test_stopping_early_survives_and_trains_nothing_more(tiny):
+    made = trainer("nnUNetTrainerDiceBCE_9epochs")
+    made.early_stopping = EarlyStopping(patience=2, min_epochs=3)
+    end = made.on_validation_epoch_end
+
+    def worse(outputs):
+        end(outputs)
+        made.logger.log("val_losses", 1.0 + made.current_epoch, made.current_epoch)
+
+    made.on_validation_epoch_end = worse
+    made.run_training()
+    assert made.current_epoch == 3 and read(made)["stopped"] is True
+    before = {path: path.stat().st_mtime_ns for path in Path(made.output_folder).glob("checkpoint_*")}
+    again = trainer("nnUNetTrainerDiceBCE_9epochs", continued=True)
+    again.run_training()
+    assert again.stopped and again.dataloader_train is None
+    assert {path: path.stat().st_mtime_ns for path in Path(made.output_folder).glob("checkpoint_*")} == before
+
+
+def test_without_checkpoints_the_best_weights_are_loaded_from_memory(tiny):
+    made = trainer("nnUNetTrainerDice_2epochs")
+    made.disable_checkpointing = True
+    made.run_training()
+    assert made.best_weights is not None and same(weights(made), made.best_weights)
+    assert not list(Path(made.output_folder).glob("*.pth"))
+
+
+def test_fold_all_is_seeded_and_neither_stops_nor_selects(tiny):
+    first, second = trainer("nnUNetTrainerDice_2epochs", "all"), trainer("nnUNetTrainerDice_2epochs", "all")
+    first.early_stopping = EarlyStopping(patience=0, min_epochs=0)
+    first.run_training()
+    second.run_training()
+    assert first.current_epoch == 2 and not first.stopped and first.best_weights is None
+    assert same(weights(first), weights(second))
+    assert same(read(first)["network_weights"], read(first, "checkpoint_last_epoch.pth")["network_weights"])
+
+
+def test_the_selection_entry_of_a_split_is_used(tiny):
+    splits = tiny / "nnUNet_preprocessed" / "DatasetFCD" / "splits_final.json"
+    cases = [f"sub-{i:05d}" for i in range(1, 5)]
+    splits.write_text(json.dumps([{"train": cases[:2], "val": [cases[3]], "selection": [cases[2]]},
+                                  {"train": cases[:3], "val": [cases[3]]}]))
+    assert trainer(fold=0).selection_keys() == [cases[2]]
+    assert trainer(fold=1).selection_keys() == [cases[3]]
+
+
+def test_a_split_with_unknown_cases_is_refused(tiny):
+    splits = tiny / "nnUNet_preprocessed" / "DatasetFCD" / "splits_final.json"
+    splits.write_text(json.dumps([{"train": ["sub-00001", "sub-00099"], "val": ["sub-00004"]}]))
+    with pytest.raises(NnunetTVError, match="fold 0 of splits_final.json names cases that are not preprocessed .*sub-00099"):
+        trainer().run_training()
+
+
+def test_trivial_output_is_warned_about(tiny, capsys):
+    made = trainer()
+    for _ in range(5):
+        made._warn_if_trivial(0.0)
+    assert "WARNING: the output is all background on the selection patches for 5 epochs" in capsys.readouterr().out
+    made._warn_if_trivial(0.3)
+    assert made.trivial_epochs == 0
+    for _ in range(5):
+        made._warn_if_trivial(1.0)
+    assert "all lesion" in capsys.readouterr().out
+
+
+def test_the_recipe_puts_our_network_into_the_stock_plan(planned, capsys):
+    made = trainer("nnUNetTrainerDiceTV", plans="nnUNetPlans")
+    assert made.configuration_manager.network_arch_class_name == MS_DSA_NET
+    assert list(made.configuration_manager.patch_size) == [128] * 3
+    assert made.num_epochs == 300
+    assert "is replaced by MS-DSA-Net: patch 128×128×128" in capsys.readouterr().out
+
+
+def test_the_weight_in_the_name_reaches_the_loss(planned):
+    made = trainer("nnUNetTrainerDiceTV_tv0p05", plans="MSDSANetPlans")
+    made.initialize()
+    assert made.loss.tv_weight == 0.05
+    assert made.initial_lr == 1e-4 and made.weight_decay == 1e-5
+    assert isinstance(made.optimizer, torch.optim.AdamW)
+    assert {group["weight_decay"] for group in made.optimizer.param_groups} == {1e-5}
+
+
+def test_2d_is_refused_with_the_name_to_use(planned):
+    with pytest.raises(UnsupportedPlan, match="Use nnUNetTrainerDiceTVLoss"):
+        get_trainer_from_args("DatasetFCD", "2d", 0, "nnUNetTrainerDiceTV", "nnUNetPlans", device=CPU)
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerDiceOnlyLoss", "nnUNetTrainerDiceBCELoss", "nnUNetTrainerDiceTVLoss_tv0p2_2epochs"])
+def test_loss_only_keeps_nnunets_network_and_recipe(planned, name):
+    made = trainer(name, plans="nnUNetPlans")
+    made.num_iterations_per_epoch = made.num_val_iterations_per_epoch = 1
+    made.num_epochs = min(made.num_epochs, 1)
+    made.run_training()
+    assert type(made.bare_network()).__name__ == "PlainConvUNet"
+    assert isinstance(made.loss, DeepSupervisionWrapper)
+    assert type(made.loss.loss).__name__ == {"O": "DiceLoss", "B": "DiceBCELoss", "T": "DiceTVLoss"}[name[17]]
+    assert isinstance(made.optimizer, torch.optim.SGD) and made.initial_lr == 1e-2
+    assert Path(made.output_folder, "checkpoint_final.pth").is_file()
+
+
+def test_loss_only_switches_deep_supervision_off_where_the_network_has_none(tiny):
+    made = trainer("nnUNetTrainerDiceTVLoss_1epochs")
+    made.num_iterations_per_epoch = made.num_val_iterations_per_epoch = 1
+    made.run_training()
+    assert made.enable_deep_supervision is False and type(made.loss).__name__ == "DiceTVLoss"
+
+
+def test_validation_is_there_raw_and_filtered_with_the_hook_beside_the_model(tiny):
+    made = trainer("nnUNetTrainerDiceTV_1epochs")
+    made.run_training()
+    made.perform_actual_validation()
+    fold, model = Path(made.output_folder), Path(made.output_folder_base)
+    assert [path.name for path in (fold / "validation_filtered").glob("*.nii.gz")] == ["sub-00004.nii.gz"]
+    assert (fold / "validation" / "sub-00004.nii.gz").is_file()
+    functions, settings = pickle.loads((model / "postprocessing.pkl").read_bytes())
+    assert functions == [remove_small_clusters] and settings[0]["min_voxels"] == 50
+    assert (model / "postprocessing.json").is_file()
+
+    before = (fold / "validation" / "summary.json").stat().st_mtime_ns
+    again = trainer("nnUNetTrainerDiceTV_1epochs", continued=True)
+    again.run_training()
+    again.perform_actual_validation()
+    assert (fold / "validation" / "summary.json").stat().st_mtime_ns == before
+
+
+TRAIN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from nnunetv2.run.run_training import run_training
+import torch
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    run_training("DatasetFCD", "3d_fullres", 0, "nnUNetTrainerDiceTV_12epochs", "TinyPlans",
+                 continue_training="--c" in sys.argv, device=torch.device("cpu"))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_process_continues_to_the_same_weights(tiny, kill):
+    script = tiny / "train.py"
+    script.write_text(TRAIN)
+    tests = str(Path(__file__).parents[1])
+    fold = tiny / "nnUNet_results" / "DatasetFCD" / "nnUNetTrainerDiceTV_12epochs__TinyPlans__3d_fullres" / "fold_0"
+
+    def start(*flags):
+        return subprocess.Popen([sys.executable, str(script), tests, *flags], env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+    assert start().wait() == 0
+    expected = torch.load(fold / "checkpoint_final.pth", weights_only=False)["network_weights"]
+    (fold / "checkpoint_final.pth").unlink()
+
+    process = start()
+    latest = fold / "checkpoint_latest.pth"
+    while not (latest.exists() and torch.load(latest, weights_only=False)["current_epoch"] >= 5):
+        assert process.poll() is None
+        time.sleep(0.1)
+    time.sleep(0.5)  # into an epoch
+    assert process.poll() is None
+    process.send_signal(kill)
+    assert process.wait() != 0
+    assert start("--c").wait() == 0
+    assert same(torch.load(fold / "checkpoint_final.pth", weights_only=False)["network_weights"], expected)
+    assert not list(fold.glob(".partial-*"))
