@@ -16,7 +16,7 @@ from nnunet_tv.demo.walkthrough import Step
 from nnunet_tv.errors import NnunetTVError
 
 #: Lines of a command's output that are worth showing while it runs; all of them are in its log.
-SHOWN = re.compile(r"Epoch \d+\s*$|Epoch time|train_loss|val_loss|Predicting \S+|predicting \S+"
+SHOWN = re.compile(r"^Epoch \d+|^Epoch time|^Training cases|train_loss|val_loss|Predicting \S+|predicting \S+"
                    r"|New best|best weights|^error|Error:|: converted|up to date")
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: ")
 _TAIL_LINES = 15
