@@ -17,8 +17,9 @@ percentiles over the whole volume. nnU-Net then scales minimum..maximum to 0..1 
 into the published order. The clipping is not done here and not by nnU-Net: without it, one bright
 voxel changes the scale of the whole image.
 
-To train on from the weights (the data set is DATASET, with integer id ID, in nnU-Net's raw folder):
-  nnUNetv2_extract_fingerprint -d ID
+To train on from the weights, with images prepared in the same way (the data set is DATASET, with
+integer id ID, in nnU-Net's raw folder; give --dataset DATASET or the folder named below):
+  nnUNetv2_plan_and_preprocess -d ID --no_pp
   cp MODEL_FOLDER/plans.json $nnUNet_preprocessed/DATASET/MSDSANetPublishedPlans.json
   nnUNetv2_preprocess -d ID -plans_name MSDSANetPublishedPlans -c 3d_fullres -np 4
   nnUNetv2_train ID 3d_fullres 0 -tr nnUNetTrainerDice -p MSDSANetPublishedPlans \\
@@ -37,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     command.add_argument("--patch-size", type=int, nargs=3, metavar=("X", "Y", "Z"),
                          help="patch size the weights were trained with (default: the cube they fit)")
+    command.add_argument("--dataset", metavar="NAME",
+                         help="data set that the plans name (default: the name of the model folder's parent if it "
+                              "starts with Dataset, else DatasetFCD)")
     command.add_argument("--overwrite", action="store_true", help="replace the folder of an earlier import")
     arguments = command.parse_args(argv)
     return run(lambda: _import(arguments))
@@ -47,7 +51,7 @@ def _import(arguments: Namespace) -> int:
 
     folder = arguments.output
     size = import_published(arguments.weights, folder, input_size=arguments.patch_size,
-                            overwrite=arguments.overwrite)
+                            dataset_name=arguments.dataset, overwrite=arguments.overwrite)
     print(f"wrote {folder}: MS-DSA-Net for patches of {' x '.join(map(str, size))} voxels of 1 mm\n"
           "Images must be in MNI152 at 1 mm, with skull, T1w as _0000 and FLAIR as _0001, each clipped to\n"
           "its 0.5 and 99.5 percentiles beforehand: nnU-Net scales minimum to maximum, it does not clip.\n"

@@ -129,7 +129,7 @@ def model_dataset(dataset_name: str) -> dict[str, Any]:
 
 
 def import_published(weights: str | Path, folder: str | Path, *, input_size: Sequence[int] | None = None,
-                     overwrite: bool = False) -> tuple[int, int, int]:
+                     dataset_name: str | None = None, overwrite: bool = False) -> tuple[int, int, int]:
     """Write an nnU-Net model folder with published weights.
 
     Parameters
@@ -137,10 +137,12 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
     weights : Path
         ``model.pth`` in the published layout (:mod:`nnunet_tv.architectures.published`).
     folder : Path
-        Model folder to make, whole or not at all. Its parent's name is taken as the data set's if it starts
-        with ``Dataset``.
+        Model folder to make, whole or not at all.
     input_size : sequence of 3 int, optional
         Patch size the weights were trained with; read from them if it is a cube.
+    dataset_name : str, optional
+        Data set that the plans name, which is where nnU-Net looks for its files when training with them.
+        Default: the name of the model folder's parent if it starts with ``Dataset``, else ``DatasetFCD``.
     overwrite : bool
         Replace a folder that an earlier import wrote.
 
@@ -152,13 +154,18 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
     Raises
     ------
     NnunetTVError
-        As :func:`read_weights`; weights that do not fit; a patch size that does not; a folder that exists.
+        As :func:`read_weights`; weights that do not fit; a patch size that does not; a folder that exists;
+        a data set name that nnU-Net would not recognise.
     """
     from nnunet_tv.architectures import MSDSANet, check_input_size
     from nnunet_tv.architectures.published import PublishedWeightsError, cube_side
 
     folder = Path(folder).resolve()
     check_replaceable(folder, overwrite=overwrite)
+    if dataset_name is None:
+        dataset_name = folder.parent.name if folder.parent.name.startswith("Dataset") else "DatasetFCD"
+    elif not dataset_name.startswith("Dataset") or "/" in dataset_name:
+        raise NnunetTVError(f"data set names of nnU-Net start with Dataset and name a folder, found {dataset_name!r}")
     state_dict = read_weights(weights)
     try:
         size = check_input_size([cube_side(state_dict)] * 3 if input_size is None else input_size)
@@ -167,7 +174,6 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
         raise PublishedWeightsError(f"{weights}: {error}") from error
     except ValueError as error:
         raise NnunetTVError(f"{weights}: {error}") from error
-    dataset_name = folder.parent.name if folder.parent.name.startswith("Dataset") else "DatasetFCD"
     _write_folder(folder, network.state_dict(), model_plans(size, dataset_name=dataset_name),
                   model_dataset(dataset_name))
     return size

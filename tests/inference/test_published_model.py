@@ -173,6 +173,12 @@ def test_another_parent_folder_gives_the_usual_data_set(weights, tmp_path):
     assert json.loads((tmp_path / "model" / "dataset.json").read_text())["name"] == "DatasetFCD"
 
 
+@pytest.mark.parametrize("name", ["FCD", "Dataset1/FCD"])
+def test_data_set_names_are_nnunets(weights, tmp_path, name):
+    with pytest.raises(NnunetTVError, match=f"start with Dataset .*found '{name}'"):
+        import_published(weights, tmp_path / "model", dataset_name=name)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
