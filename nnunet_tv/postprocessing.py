@@ -21,7 +21,7 @@ from nnunet_tv.clusters import CONNECTIVITIES, bounding_box, label_clusters
 from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.files import atomic, remove_partial, write_json
 from nnunet_tv.parallel import each_case
-from nnunet_tv.volume import Volume, read_volume, write_volume
+from nnunet_tv.volume import Volume, read_mask, write_volume
 
 #: Ending of the files that nnU-Net writes and we filter.
 ENDING = ".nii.gz"
@@ -170,24 +170,6 @@ def write_postprocessing(folder: str | Path, **settings: Any) -> Path:
     return path
 
 
-def read_segmentation(path: str | Path, *, case: str) -> Volume:
-    """Read a segmentation of labels 0 and 1; ``data`` is uint8.
-
-    0/255 is refused, unlike in :func:`nnunet_tv.volume.read_mask`: nnU-Net writes 0 and 1, so anything else
-    is another file than the one meant.
-
-    Raises
-    ------
-    CaseError
-        As :func:`nnunet_tv.volume.read_volume`, and for other labels.
-    """
-    volume = read_volume(path, case=case)
-    try:
-        return Volume(_foreground(volume.data).view(np.uint8), volume.affine)
-    except ValueError as error:
-        raise CaseError(case, str(error), path) from error
-
-
 def filter_volume(volume: Volume, **settings: Any) -> Volume:
     """:func:`remove_small_clusters` on a volume, whose voxel size counts when `min_mm3` comes alone."""
     if settings.get("min_mm3") is not None and settings.get("voxel_mm3") is None:
@@ -256,7 +238,7 @@ def segmentation_names(folder: str | Path) -> list[str]:
 
 def _filter_file(name: str, *, source: Path, destination: Path, settings: dict[str, Any]) -> Path:
     case = name.removesuffix(ENDING)
-    volume = read_segmentation(source / name, case=case)
+    volume = read_mask(source / name, case=case)
     try:
         filtered = filter_volume(volume, **settings)
     except ValueError as error:

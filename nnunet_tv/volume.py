@@ -21,8 +21,6 @@ from nnunet_tv.files import atomic
 GRID_TOLERANCE = 1e-3
 #: Largest deviation of |cos| between grid axes from 0: ITK, with which nnU-Net reads, holds no shear.
 SHEAR_TOLERANCE = 1e-3
-#: Largest distance of a mask value from 0 or 1 that counts as rounding (0.9999…).
-MASK_TOLERANCE = 1e-2
 _ANNEX = b"/annex/objects/"
 
 
@@ -148,33 +146,27 @@ def _checked_affine(image, case: str, path: Path) -> np.ndarray:
     return affine
 
 
-def read_mask(path: str | Path, *, case: str) -> tuple[Volume, str]:
-    """Read a binary mask; 0/255 and 0.9999… are made 0/1 and said.
+def read_mask(path: str | Path, *, case: str) -> Volume:
+    """Read a lesion mask or a segmentation of labels 0 and 1.
 
     Returns
     -------
-    mask : Volume
+    Volume
         ``data`` is uint8, 0 or 1.
-    note : str
-        What was changed; empty for a clean mask.
 
     Raises
     ------
     CaseError
-        As :func:`read_volume`, and for values that are not two levels, one of them 0.
+        As :func:`read_volume`, and for any value that is not exactly 0 or 1 (255, 0.9999…, several
+        labels): which voxels are lesion is for the person who drew it to say.
     """
     volume = read_volume(path, case=case)
     values = np.unique(volume.data)
-    top = float(values[-1])
-    off = np.minimum(np.abs(values), np.abs(values - top))
-    if (top <= 0 and (values.size > 1 or top < 0)) or (top > 0 and off.max() > MASK_TOLERANCE * top):
-        shown = ", ".join(f"{value:g}" for value in values[:6]) + (", …" if values.size > 6 else "")
-        raise CaseError(case, f"expected a mask of two values, 0 and one other, found {values.size}: {shown}; "
-                        "save one binary mask of the lesion", Path(path))
-    mask = (volume.data > top / 2 if top > 0 else np.zeros(volume.shape)).astype(np.uint8)
-    clean = np.isin(values, (0.0, 1.0)).all()
-    note = "" if clean else f"mask values {', '.join(f'{value:g}' for value in values[:4])} read as 0/1"
-    return Volume(mask, volume.affine), note
+    if not np.isin(values, (0.0, 1.0)).all():
+        shown = ", ".join(f"{value:.9g}" for value in values[:6]) + (", …" if values.size > 6 else "")
+        raise CaseError(case, f"expected the labels 0 (background) and 1 (lesion), found {shown}: decide which values "
+                        "are lesion and save them as 1, everything else as 0", Path(path))
+    return Volume(volume.data.astype(np.uint8), volume.affine)
 
 
 def write_volume(volume: Volume, path: str | Path) -> None:

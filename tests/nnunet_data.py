@@ -9,10 +9,10 @@ from pathlib import Path
 
 os.environ["nnUNet_def_n_proc"] = "1"  # nnU-Net reads it once, when it is first imported
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
+import numpy as np
+import pytest
 
-from nnunet_tv.volume import Volume, write_volume  # noqa: E402
+from nnunet_tv.volume import Volume, write_volume
 
 FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
@@ -30,7 +30,8 @@ def small_brain(rng: np.random.Generator, *, lesion: bool = True, side: int = 40
     return t1.astype(np.float32), flair.astype(np.float32), mask
 
 
-def write_raw_dataset(folder: Path, *, cases: int = 4, selection: int = 1, folds: int = 2, side: int = 40, seed: int = 0):
+def write_raw_dataset(folder: Path, *, cases: int = 4, selection: int = 1, folds: int = 2, side: int = 40,
+                      seed: int = 0) -> None:
     """A raw data set of `cases` patients; the last `selection` cases are val and selection of every fold."""
     rng = np.random.default_rng(seed)
     affine = np.diag([2.0, 2.0, 2.0, 1.0])

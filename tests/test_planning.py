@@ -17,7 +17,8 @@ def test_everything_between_conversion_and_training_is_there(planned):
     folder = planned / "nnUNet_preprocessed" / "DatasetFCD"
     raw = planned / "nnUNet_raw" / "DatasetFCD"
     assert (folder / "splits_final.json").read_text() == (raw / "splits_final.json").read_text()
-    assert sorted(p.name for p in (folder / "gt_segmentations").iterdir()) == [f"sub-0000{i}.nii.gz" for i in range(1, 5)]
+    references = sorted(path.name for path in (folder / "gt_segmentations").iterdir())
+    assert references == [f"sub-0000{i}.nii.gz" for i in range(1, 5)]
     assert len(list((folder / "nnUNetPlans_3d_fullres").glob("sub-*.pkl"))) == 4
     stock = plans(planned)
     assert stock["plans_name"] == "nnUNetPlans"

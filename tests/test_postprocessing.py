@@ -19,7 +19,6 @@ from nnunet_tv.postprocessing import (
     check_settings,
     describe,
     filter_folder,
-    read_segmentation,
     remove_small_clusters,
     write_postprocessing,
 )
@@ -303,15 +302,6 @@ def test_filter_folder_refuses_what_would_mislead(tmp_path):
         filter_folder(source, tmp_path / "out")
     with pytest.raises(ValueError, match="at least one process, found 0"):
         filter_folder(source, tmp_path / "new", processes=0)
-
-
-def test_read_segmentation_refuses_0_255(tmp_path):
-    data = blocks((5, 5, 5), ((1, 2), (1, 2), (1, 2)))
-    write_volume(Volume(data, RAS_2MM), tmp_path / "good.nii.gz")
-    write_volume(Volume(data * 255, RAS_2MM), tmp_path / "bad.nii.gz")
-    assert read_segmentation(tmp_path / "good.nii.gz", case="good").data.dtype == np.uint8
-    with pytest.raises(NnunetTVError, match=r"^sub-7: .*bad.nii.gz: expected the labels 0 .* found 0, 255"):
-        read_segmentation(tmp_path / "bad.nii.gz", case="sub-7")
 
 
 def test_pickle_works_in_a_fresh_process_and_json_says_what_it_does(tmp_path):

@@ -59,16 +59,16 @@ def test_a_missing_folder_is_an_error_that_says_what_to_do(monkeypatch):
 
 def test_start_up_imports_nothing_heavy():
     code = "import sys, nnunet_tv.startup; print(sorted({name.split('.')[0] for name in sys.modules}))"
-    loaded = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(Path.cwd())!r}); " + code],
-                            capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]).stdout
-    assert not {"torch", "numpy", "nnunetv2", "scipy"} & set(eval(loaded))
+    loaded = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True,
+                            cwd=Path(__file__).parents[1]).stdout
+    assert "'nnunet_tv'" in loaded and not any(name in loaded for name in ("torch", "numpy", "nnunetv2", "scipy"))
 
 
 def test_nnunets_look_up_finds_every_trainer_and_none_of_its_own_has_our_names():
+    import nnunetv2
     from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-    import nnunetv2
     from nnunet_tv.doctor import trainer_names
 
     stock = str(Path(nnunetv2.__path__[0], "training", "nnUNetTrainer"))
@@ -78,7 +78,7 @@ def test_nnunets_look_up_finds_every_trainer_and_none_of_its_own_has_our_names()
         assert found.__name__ == name and hasattr(found, "loss_spec")
     found = recursive_find_trainer_class_by_name("nnUNetTrainerDiceTV_tv0p05_5epochs")
     assert found.__name__ == "nnUNetTrainerDiceTV_tv0p05_5epochs"
-    with pytest.raises(RuntimeError, match=r"nnUNetTrainerDiceTV_5epochs_tv0p05.*Write nnUNetTrainerDiceTV_tv0p05_5epochs"):
+    with pytest.raises(RuntimeError, match="Write nnUNetTrainerDiceTV_tv0p05_5epochs"):
         recursive_find_trainer_class_by_name("nnUNetTrainerDiceTV_5epochs_tv0p05")
     with pytest.raises(RuntimeError, match="Could not find requested nnunet trainer nnUNetTrainerDiceTV_mine"):
         recursive_find_trainer_class_by_name("nnUNetTrainerDiceTV_mine")

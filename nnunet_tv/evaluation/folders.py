@@ -15,8 +15,8 @@ from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.evaluation.measures import CaseScore, score_case
 from nnunet_tv.files import sha256
 from nnunet_tv.parallel import each_case
-from nnunet_tv.postprocessing import ENDING, filter_volume, read_segmentation, segmentation_names
-from nnunet_tv.volume import Volume, same_grid
+from nnunet_tv.postprocessing import ENDING, filter_volume, segmentation_names
+from nnunet_tv.volume import Volume, read_mask, same_grid
 
 RAW, FILTERED = "raw", "filtered"
 STAGES = (RAW, FILTERED)
@@ -200,7 +200,7 @@ def _score_one(
     """All runs of one case: the reference is read once, each prediction when it is its turn."""
     case, result = name.removesuffix(ENDING), _CaseResult()
     try:
-        truth = read_segmentation(reference / name, case=case)
+        truth = read_mask(reference / name, case=case)
         result.inputs[str(reference / name)] = sha256(reference / name)
     except CaseError as error:
         result.problems.append(str(error))
@@ -234,7 +234,7 @@ def _read(
         return None, _problem(case, run, stage, MISSING, f"{case}: missing {what}: expected {path}; predict it, or "
                               "take the case out of the references", result)
     try:
-        volume = read_segmentation(path, case=case)
+        volume = read_mask(path, case=case)
         result.inputs[str(path)] = sha256(path)
     except CaseError as error:
         return None, _problem(case, run, stage, UNUSABLE, str(error), result)

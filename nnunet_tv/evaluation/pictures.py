@@ -14,8 +14,8 @@ from nnunet_tv.clusters import label_clusters
 from nnunet_tv.errors import CaseError
 from nnunet_tv.evaluation.folders import Run, on_grid_of
 from nnunet_tv.files import atomic
-from nnunet_tv.postprocessing import ENDING, filter_volume, read_segmentation
-from nnunet_tv.volume import Volume, read_volume
+from nnunet_tv.postprocessing import ENDING, filter_volume
+from nnunet_tv.volume import Volume, read_mask, read_volume
 
 GREEN, BLUE, YELLOW = (0.15, 0.85, 0.25), (0.25, 0.5, 1.0), (1.0, 0.9, 0.1)
 #: Said under every picture; the arrays are turned so that it is true.
@@ -50,15 +50,15 @@ class PictureJob:
 
 def draw_files(job: PictureJob) -> str:
     """Read a case's files and draw it; a warning (or nothing) about the background image is returned."""
-    truth = read_segmentation(job.reference, case=job.case)
+    truth = read_mask(job.reference, case=job.case)
     background, warning = _background(job, truth)
     layers = []
     for run, caption in zip(job.runs, job.captions, strict=True):
-        raw = on_grid_of(read_segmentation(run.raw / job.reference.name, case=job.case), truth)
+        raw = on_grid_of(read_mask(run.raw / job.reference.name, case=job.case), truth)
         if run.filtered is None:
             filtered = filter_volume(raw, **job.filter_settings)
         else:
-            filtered = on_grid_of(read_segmentation(run.filtered / job.reference.name, case=job.case), truth)
+            filtered = on_grid_of(read_mask(run.filtered / job.reference.name, case=job.case), truth)
         layers.append(Layer(f"{run.group}, run {run.run}", raw.data, filtered.data, caption))
     draw_case(job.case, truth, layers, job.output, background=background, connectivity=job.connectivity)
     return warning

@@ -126,9 +126,7 @@ def prepare_case(
     if label is None:
         target = Volume(np.zeros(alignment.grid.shape, np.uint8), alignment.grid.affine)
     else:
-        mask, remark = read_mask(label, case=case)
-        if remark:
-            notes.append(f"{Path(label).name}: {remark}")
+        mask = read_mask(label, case=case)
         _check_mask(case, mask, label, scans[label_on], label_on, notes)
         target = _place_mask(case, mask, label, alignment, alignment.to_scan.get(label_on), notes)
     return PreparedCase(images, target, tuple(notes), scans[first].orientation)

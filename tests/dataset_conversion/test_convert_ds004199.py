@@ -202,6 +202,10 @@ def damage(path: Path, kind: str) -> None:
         data[0, 0, :2] = np.nan
     elif kind == "three levels":
         data[0, 0, 0] = 2
+    elif kind == "0 and 255":
+        data *= 255
+    elif kind == "0.9999":
+        data *= 0.9999
     elif kind == "empty":
         data[:] = 0
     elif kind == "elsewhere":
@@ -219,7 +223,9 @@ def damage(path: Path, kind: str) -> None:
     ("unreadable", "roi", "not a readable NIfTI image"),
     ("4D", "FLAIR", r"expected a 3D image, found shape \(14, 14, 14, 2\)"),
     ("NaN", "T1w", "2 voxels are NaN or infinite"),
-    ("three levels", "roi", "expected a mask of two values"),
+    ("three levels", "roi", r"expected the labels 0 \(background\) and 1 \(lesion\), found 0, 1, 2"),
+    ("0 and 255", "roi", "found 0, 255: decide which values are lesion"),
+    ("0.9999", "roi", "found 0, 0.99989"),
     ("empty", "roi", "found an empty mask"),
     ("affine", "T1w", "the affine is not invertible"),
     ("elsewhere", "roi", "does not overlap the FLAIR's"),
@@ -244,19 +250,6 @@ def test_a_bad_file_is_named_and_costs_only_its_case(tree, tmp_path, capsys, kin
     assert not list(folder.glob("*/sub-00003*"))
     assert "sub-00003" not in (folder / "splits_final.json").read_text()
     assert read_json(folder / "dataset.json")["numTraining"] == len(list((folder / "labelsTr").iterdir()))
-
-
-@pytest.mark.parametrize("top", [255, 0.9999])
-def test_a_two_level_mask_is_named_and_used(tree, tmp_path, capsys, top):
-    path = file_of(tree, "sub-00003", "roi")
-    image = nib.load(path)
-    nib.Nifti1Image(np.asarray(image.dataobj).astype(np.float32) * top, image.affine).to_filename(path)
-    assert convert(tree, tmp_path / "raw") == 0
-    expected = f"{path.name}: mask values 0, {top:g} read as 0/1"
-    assert table(tmp_path / "raw" / "DatasetFCD")["sub-00003"]["notes"] == expected
-    assert f"note: sub-00003: {expected}" in capsys.readouterr().out
-    label = next((tmp_path / "raw").glob("*/labels*/sub-00003.nii.gz"))
-    assert np.unique(np.asarray(nib.load(label).dataobj)).tolist() == [0, 1]
 
 
 def test_a_dry_run_on_a_clone_without_content(tree, tmp_path, capsys):

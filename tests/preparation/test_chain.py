@@ -102,14 +102,6 @@ def test_a_mask_on_its_own_grid_is_placed_by_its_affine_and_noted(tmp_path):
     assert np.array_equal(prepared.label.data, box())
 
 
-@pytest.mark.parametrize("top", [255, 0.9999])
-def test_a_two_level_mask_is_used_and_named(tmp_path, top):
-    channels, roi = files(tmp_path, mask=Volume(box().astype(np.float32) * top, affine()))
-    prepared = prepare_case("sub-1", channels, roi)
-    assert np.array_equal(prepared.label.data, box())
-    assert prepared.notes == (f"roi.nii.gz: mask values 0, {top:g} read as 0/1",)
-
-
 def test_a_flat_scan_and_a_scan_of_a_corner_are_noted(tmp_path):
     flair = Volume(np.full((3, 3, 3), 7, np.float32), affine())
     channels, _ = files(tmp_path, flair=flair)

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 
 from nnunet_tv.training.names import LossSpec, TrainerNotFound, spell, variants_of
@@ -12,7 +14,7 @@ class Base:
     """Doc."""
 
     loss_spec = LossSpec(Loss, {"a": "alpha", "tv": "tv_weight"})
-    loss_settings: dict = {}
+    loss_settings: ClassVar[dict] = {}
     epochs_in_name = None
     default_epochs = 300
 
@@ -56,12 +58,12 @@ def test_another_spelling_is_told_the_right_one(name, right):
 
 
 def test_no_epochs_at_all_are_refused():
-    with pytest.raises(TrainerNotFound, match="Base_0epochs: .* at least 1"):
+    with pytest.raises(TrainerNotFound, match=r"Base_0epochs: .* at least 1"):
         lookup("Base_0epochs")
 
 
-@pytest.mark.parametrize("name", ["Base_", "Base_mine", "Base_tv", "Base_tvx", "Base_tv0p05_tv0p02", "Other", "__path__",
-                                  "Base_5epochs_6epochs", "Base_tv-1", "BaseTV_tv0p05"])
+@pytest.mark.parametrize("name", ["Base_", "Base_mine", "Base_tv", "Base_tvx", "Base_tv0p05_tv0p02", "Other",
+                                  "__path__", "Base_5epochs_6epochs", "Base_tv-1", "BaseTV_tv0p05"])
 def test_what_is_not_ours_is_left_to_nnunet(name):
     assert not hasattr_like(name)
 

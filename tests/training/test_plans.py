@@ -19,7 +19,8 @@ LABELS = {"labels": {"background": 0, "FCD": 1}}
 
 def plans(network="dynamic_network_architectures.architectures.unet.PlainConvUNet", patch=(48, 64, 80)):
     full = {"data_identifier": "nnUNetPlans_3d_fullres", "patch_size": list(patch), "batch_size": 2,
-            "architecture": {"network_class_name": network, "arch_kwargs": {"n_stages": 5}, "_kw_requires_import": ["x"]}}
+            "architecture": {"network_class_name": network, "arch_kwargs": {"n_stages": 5},
+                             "_kw_requires_import": ["x"]}}
     return {"plans_name": "nnUNetPlans", "configurations": {
         "2d": {**full, "patch_size": list(patch[1:])}, "3d_fullres": full, "3d_lowres": full,
         "3d_cascade_fullres": {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"},
@@ -62,7 +63,7 @@ def test_unknown_configuration_lists_what_there_is():
 
 
 def test_2d_and_cascade_are_refused_with_the_loss_only_name():
-    with pytest.raises(UnsupportedPlan, match="2d is 2D. Use nnUNetTrainerDiceTVLoss"):
+    with pytest.raises(UnsupportedPlan, match=r"2d is 2D\. Use nnUNetTrainerDiceTVLoss"):
         check_recipe(plans(), "2d", LABELS, "nnUNetTrainerDiceTV")
     with pytest.raises(UnsupportedPlan, match=r"cascade \(it follows 3d_lowres\). Use nnUNetTrainerDiceOnlyLoss"):
         check_recipe(plans(), "3d_cascade_fullres", LABELS, "nnUNetTrainerDice")
@@ -77,7 +78,7 @@ def test_2d_and_cascade_are_refused_with_the_loss_only_name():
     ({"background": 0, "FCD": 2}, "foreground labels"),
 ])
 def test_labels_beyond_one_class_are_refused(labels, found):
-    with pytest.raises(UnsupportedPlan, match=f"T trains background 0 and one foreground class 1, but .*{found}"):
+    with pytest.raises(UnsupportedPlan, match=rf"T trains background 0 and one foreground class 1, but .*{found}"):
         check_labels({"labels": labels}, "T")
 
 

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ def test_warm_up_is_linear_from_ten_percent():
     rates = [learning_rate(epoch, epochs=300) for epoch in range(11)]
     assert rates[0] == pytest.approx(1e-5)
     assert rates[10] == pytest.approx(1e-4)
-    steps = [b - a for a, b in zip(rates, rates[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(rates)]
     assert steps == pytest.approx([9e-6] * 10)
 
 
