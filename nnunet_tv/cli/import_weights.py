@@ -17,8 +17,11 @@ percentiles over the whole volume. nnU-Net then scales minimum..maximum to 0..1 
 into the published order. The clipping is not done here and not by nnU-Net: without it, one bright
 voxel changes the scale of the whole image.
 
+nnUNetv2_predict_from_modelfolder runs any MODEL_FOLDER. nnUNetv2_predict -d DATASET finds this one:
+  $nnUNet_results/DATASET/nnUNetTrainerDice__MSDSANetPublishedPlans__3d_fullres
+
 To train on from the weights, with images prepared in the same way (the data set is DATASET, with
-integer id ID, in nnU-Net's raw folder; give --dataset DATASET or the folder named below):
+integer id ID, in nnU-Net's raw folder; give --dataset DATASET or the folder above):
   nnUNetv2_plan_and_preprocess -d ID --no_pp
   cp MODEL_FOLDER/plans.json $nnUNet_preprocessed/DATASET/MSDSANetPublishedPlans.json
   nnUNetv2_preprocess -d ID -plans_name MSDSANetPublishedPlans -c 3d_fullres -np 4
@@ -33,8 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_argument("weights", type=Path, metavar="model.pth", help="published weights (a state dict)")
     command.add_argument(
         "-o", "--output", type=Path, required=True, metavar="MODEL_FOLDER",
-        help="folder to write; nnUNetv2_predict -d DATASET finds it as $nnUNet_results/DATASET/"
-             "nnUNetTrainerDice__MSDSANetPublishedPlans__3d_fullres, where the name DATASET starts with Dataset",
+        help="folder to write",
     )
     command.add_argument("--patch-size", type=int, nargs=3, metavar=("X", "Y", "Z"),
                          help="patch size the weights were trained with (default: the cube they fit)")
