@@ -3,7 +3,8 @@
 Each with probability 1/2: a flip along each axis; a rotation of up to ±90° about the anterior-posterior
 axis; a shift of all intensities by up to ±0.1; Gaussian noise of standard deviation 0.1. The last two
 are of an image scaled to [0, 1] between its 0.5 and 99.5 percentiles; nnU-Net z-scores instead, so they
-are multiplied by 5.15, the distance between those percentiles of a unit normal distribution.
+are multiplied by 5.15, the distance between those percentiles of a unit normal distribution. Plans that
+scale to [0, 1] (imported published weights) leave them as they are.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
 from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 
-UNIT_NORMAL_SPAN = 5.15
-SHIFT = 0.1 * UNIT_NORMAL_SPAN
-NOISE_STD = 0.1 * UNIT_NORMAL_SPAN
+from nnunet_tv.training.plans import UnsupportedPlan
+
+#: Distance between the 0.5 and 99.5 percentiles after each of nnU-Net's normalisations.
+INTENSITY_SPANS = {"ZScoreNormalization": 5.15, "CTNormalization": 5.15, "RescaleTo01Normalization": 1.0}
+#: Largest shift and standard deviation of the noise, as shares of that distance.
+SHIFT, NOISE_STD = 0.1, 0.1
 MAX_ROTATION_RAD = math.pi / 2
 
 
@@ -54,6 +58,23 @@ class RotationAbout:
         if dim != self.axis:
             return 0.0
         return float(np.random.uniform(-self.limit_rad, self.limit_rad))  # noqa: NPY002
+
+
+def intensity_span(normalization_schemes: Sequence[str]) -> float:
+    """Distance between the 0.5 and 99.5 percentiles of the normalised channels.
+
+    Raises
+    ------
+    UnsupportedPlan
+        A normalisation whose scale is not known here, or channels of different scales.
+    """
+    spans = {INTENSITY_SPANS.get(scheme) for scheme in normalization_schemes}
+    if len(spans) != 1 or None in spans:
+        raise UnsupportedPlan(
+            f"the recipe's intensity augmentation needs one known scale for all channels "
+            f"({', '.join(INTENSITY_SPANS)}), but the plan normalises by {', '.join(normalization_schemes)}. Plan again with one of those, or use a "
+            "loss-only trainer.")
+    return spans.pop()
 
 
 def anterior_posterior_axis(properties: dict, transpose_forward: Sequence[int]) -> int:
@@ -86,12 +107,13 @@ def rotated_patch_size(patch_size: Sequence[int], axis: int) -> tuple[int, ...]:
 
 
 def training_transforms(
-    patch_size: Sequence[int], axis: int, use_mask_for_norm: Sequence[bool] | None
+    patch_size: Sequence[int], axis: int, *, span: float, use_mask_for_norm: Sequence[bool] | None
 ) -> BasicTransform:
     """Transforms of one training patch, from :func:`rotated_patch_size` to `patch_size`.
 
     Takes and gives ``image`` (C, *spatial) float32 and ``segmentation`` (1, *spatial) with -1 outside
     the mask; -1 becomes 0 at the end. Channels that nnU-Net normalised inside the mask stay 0 outside.
+    `span` is that of :func:`intensity_span`.
     """
     rotation = SpatialTransform(
         tuple(patch_size), patch_center_dist_from_border=0, random_crop=False,
@@ -101,8 +123,8 @@ def training_transforms(
     transforms = [
         rotation,
         MirrorTransform(allowed_axes=(0, 1, 2)),
-        RandomTransform(UniformShift(SHIFT), apply_probability=0.5),
-        RandomTransform(GaussianNoiseTransform(NOISE_STD, p_per_channel=1, synchronize_channels=True),
+        RandomTransform(UniformShift(SHIFT * span), apply_probability=0.5),
+        RandomTransform(GaussianNoiseTransform(NOISE_STD * span, p_per_channel=1, synchronize_channels=True),
                         apply_probability=0.5),
     ]
     masked = [i for i, masked in enumerate(use_mask_for_norm or ()) if masked]

@@ -18,7 +18,12 @@ from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from nnunet_tv.training.augmentation import anterior_posterior_axis, rotated_patch_size, training_transforms
+from nnunet_tv.training.augmentation import (
+    anterior_posterior_axis,
+    intensity_span,
+    rotated_patch_size,
+    training_transforms,
+)
 from nnunet_tv.training.sampling import draw_centre, epoch_order, patch_start
 from nnunet_tv.training.seeds import Stage, generator, seeded
 
@@ -42,18 +47,20 @@ class SubjectPatches(Dataset):
         Spatial size of a patch, in the plan's axis order.
     patch_numbers : sequence of int
         Which of the subject's patches to make: all four, or a rank's share of them.
-    transpose_forward, use_mask_for_norm : sequence
+    transpose_forward, normalization_schemes, use_mask_for_norm : sequence
         From the plan.
     """
 
     def __init__(self, source: Any, *, stage: Stage, fold: int | str, patch_size: Sequence[int],
                  patch_numbers: Sequence[int], transpose_forward: Sequence[int],
-                 use_mask_for_norm: Sequence[bool] | None):
+                 normalization_schemes: Sequence[str], use_mask_for_norm: Sequence[bool] | None):
         self.source, self.stage, self.fold = source, stage, fold
         self.patch_size, self.patch_numbers = tuple(patch_size), tuple(patch_numbers)
         self.transpose_forward = tuple(transpose_forward)
         self.cases = sorted(source.identifiers)
-        self.augment = [training_transforms(self.patch_size, axis, use_mask_for_norm) for axis in range(3)]
+        span = intensity_span(normalization_schemes)
+        self.augment = [training_transforms(self.patch_size, axis, span=span, use_mask_for_norm=use_mask_for_norm)
+                        for axis in range(3)]
         self.plain = RemoveLabelTansform(-1, 0)
 
     def __len__(self) -> int:

@@ -96,6 +96,7 @@ class RecipeTrainer(PluginTrainer):
                 stage=stage, fold=self.fold, patch_size=self.configuration_manager.patch_size,
                 patch_numbers=self._patch_numbers(),
                 transpose_forward=self.plans_manager.transpose_forward,
+                normalization_schemes=self.configuration_manager.normalization_schemes,
                 use_mask_for_norm=self.configuration_manager.use_mask_for_norm,
             )
             loaders.append((len(patches), loader(

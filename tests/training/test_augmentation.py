@@ -1,3 +1,5 @@
+import statistics
+
 import numpy as np
 import pytest
 import torch
@@ -7,20 +9,23 @@ from nnunet_tv.training.augmentation import (
     SHIFT,
     UniformShift,
     anterior_posterior_axis,
+    intensity_span,
     rotated_patch_size,
     training_transforms,
 )
+from nnunet_tv.training.plans import UnsupportedPlan
 from nnunet_tv.training.seeds import Stage, seeded
 
 PATCH = (12, 12, 12)
 
 
-def augmented(axis, number, image=None, segmentation=None, masked=(False, False)):
+def augmented(axis, number, image=None, segmentation=None, masked=(False, False), span=5.15):
     size = rotated_patch_size(PATCH, axis)
     image = torch.zeros((2, *size)) if image is None else image.clone()
     segmentation = torch.zeros((1, *size), dtype=torch.int16) if segmentation is None else segmentation.clone()
     with seeded(0, Stage.TRAIN, number):
-        return training_transforms(PATCH, axis, masked)(image=image, segmentation=segmentation)
+        transforms = training_transforms(PATCH, axis, span=span, use_mask_for_norm=masked)
+        return transforms(image=image, segmentation=segmentation)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -52,21 +57,34 @@ def test_outcome_shapes_types_and_labels():
     assert int(result["segmentation"].abs().max()) == 0  # -1 became 0
 
 
-def test_shift_and_noise_are_of_the_stated_size_and_frequency():
+@pytest.mark.parametrize("span", [5.15, 1.0])
+def test_shift_and_noise_are_of_the_stated_size_and_frequency(span):
     noisy, shifts = 0, []
     for number in range(300):
-        image = augmented(0, number)["image"]
+        image = augmented(0, number, span=span)["image"]
         spread = float(image.std())
         if spread > 1e-3:
             noisy += 1
-            assert spread == pytest.approx(NOISE_STD, rel=0.1)
+            assert spread == pytest.approx(span * NOISE_STD, rel=0.1)
         else:
             shifts.append(float(image[0, 0, 0, 0]))
     assert 110 < noisy < 190
     moved = [shift for shift in shifts if shift]
     assert 0.3 < len(moved) / len(shifts) < 0.7
-    assert max(abs(shift) for shift in moved) <= SHIFT
-    assert pytest.approx(0.515) == SHIFT == NOISE_STD
+    assert 0.09 * span < max(abs(shift) for shift in moved) <= SHIFT * span == 0.1 * span
+    assert NOISE_STD == 0.1
+
+
+def test_the_span_follows_the_plans_normalisation():
+    span = statistics.NormalDist().inv_cdf(0.995) - statistics.NormalDist().inv_cdf(0.005)
+    assert intensity_span(["ZScoreNormalization"] * 2) == pytest.approx(span, abs=0.005)
+    assert intensity_span(["RescaleTo01Normalization"] * 2) == 1
+
+
+@pytest.mark.parametrize("schemes", [["NoNormalization"], ["ZScoreNormalization", "RescaleTo01Normalization"]])
+def test_an_unknown_or_mixed_scale_is_refused(schemes):
+    with pytest.raises(UnsupportedPlan, match=f"but the plan normalises by {', '.join(schemes)}"):
+        intensity_span(schemes)
 
 
 def test_the_shift_is_one_number_for_all_channels():

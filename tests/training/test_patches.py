@@ -31,7 +31,8 @@ class Cases:
 
 def patches(stage=Stage.TRAIN, fold=0, numbers=range(4), **settings):
     return SubjectPatches(Cases([f"sub-{i}" for i in range(5)], **settings), stage=stage, fold=fold, patch_size=PATCH,
-                          patch_numbers=numbers, transpose_forward=[0, 1, 2], use_mask_for_norm=[True, True])
+                          patch_numbers=numbers, transpose_forward=[0, 1, 2],
+                          normalization_schemes=["ZScoreNormalization"] * 2, use_mask_for_norm=[True, True])
 
 
 def batches(workers, first=0, last=2, **settings):
