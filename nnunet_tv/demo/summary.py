@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from nnunet_tv.demo.walkthrough import GROUP, Scale
@@ -30,8 +31,31 @@ def figures(report: Path) -> dict[str, dict[str, float | None]]:
                             f"something else ({type(error).__name__}: {error}): make the report again") from error
 
 
+def marked(report: Path) -> tuple[float, float]:
+    """Mean number of voxels per test patient that the network marked, and that the true lesions have (raw)."""
+    path = report / "cases.csv"
+    if not path.is_file():
+        raise NnunetTVError(f"{path}: expected the report's cases, found no file: look at the report's log")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["stage"] == "raw" and int(row["tp"]) + int(row["fn"])]
+    if not rows:
+        raise NnunetTVError(f"{path}: expected test patients with a lesion, found none: make the report again")
+    counts = [(int(row["tp"]) + int(row["fp"]), int(row["tp"]) + int(row["fn"])) for row in rows]
+    return sum(own for own, _ in counts) / len(counts), sum(true for _, true in counts) / len(counts)
+
+
+def judgement(own: float, true: float) -> str:
+    """One sentence on how much is marked: the figures alone can flatter."""
+    fact = f"On average it marked {own:.0f} voxels per test patient; the true lesions have {true:.0f}."
+    if own == 0:
+        return f"{fact} It found nothing."
+    if own > 10 * true:
+        return f"{fact} Sens and sSens are\nhigh where nearly everything is marked; Prec, DC and nFPC tell."
+    return fact
+
+
 def closing_words(report: Path, scale: Scale, *, cases: int) -> str:
-    """Figures, place of the report, and an honest word on both.
+    """Figures, place of the report, and what both are worth.
 
     Parameters
     ----------
@@ -54,4 +78,5 @@ def closing_words(report: Path, scale: Scale, *, cases: int) -> str:
         f"What this is worth: the chain works on this machine. The network saw {iterations} batches of synthetic",
         "phantoms (the paper: up to 300 epochs of 59 patients), so it finds nothing clinical, and the figures",
         f"above, from {scale.test} test phantoms, say nothing about patients. Research use only.",
+        judgement(*marked(report)),
     ])

@@ -4,17 +4,25 @@ import json
 
 import pytest
 
-from nnunet_tv.demo.summary import closing_words, figures
+from nnunet_tv.demo.summary import closing_words, figures, judgement, marked
 from nnunet_tv.demo.walkthrough import Scale
 from nnunet_tv.errors import NnunetTVError
 
 VALUES = {"Sens": 0.25, "Prec": None, "DC": 0.125, "sSens": 0.5, "nFPC": 22.0}
+
+CASES = """case,group,run,stage,status,tp,fp,fn,dice,detected,n_false_clusters
+sub-00001,DiceTV,0,raw,empty reference,0,900,0,0.0,,9
+sub-00002,DiceTV,0,raw,scored,10,90,30,0.1,1,5
+sub-00003,DiceTV,0,raw,scored,20,180,40,0.1,1,5
+sub-00003,DiceTV,0,filtered,scored,1,1,59,0.1,1,5
+"""
 
 
 def write(folder, stages=("raw", "filtered")):
     measures = {name: {"mean": value, "std": None, "runs": [value]} for name, value in VALUES.items()}
     folder.mkdir(exist_ok=True)
     (folder / "report.json").write_text(json.dumps({"groups": {"DiceTV": dict.fromkeys(stages, measures)}}))
+    (folder / "cases.csv").write_text(CASES)
     return folder
 
 
@@ -38,3 +46,21 @@ def test_no_report(tmp_path):
 def test_report_of_something_else(tmp_path):
     with pytest.raises(NnunetTVError, match=r"expected groups, DiceTV, raw and filtered .*KeyError: 'filtered'"):
         figures(write(tmp_path / "report", stages=("raw",)))
+
+
+def test_marked_voxels_are_those_of_raw_patients(tmp_path):
+    assert marked(write(tmp_path / "report")) == (150.0, 50.0)  # (100 + 200) / 2 and (40 + 60) / 2
+
+
+def test_flattering_figures_are_explained():
+    assert judgement(150, 50).endswith("150 voxels per test patient; the true lesions have 50.")
+    assert judgement(0, 50).endswith("It found nothing.")
+    assert "nearly everything is marked" in judgement(50000, 50)
+
+
+def test_report_without_cases(tmp_path):
+    with pytest.raises(NnunetTVError, match=r"cases\.csv: expected the report's cases, found no file"):
+        marked(tmp_path)
+    (tmp_path / "cases.csv").write_text(CASES.splitlines()[0] + "\n")
+    with pytest.raises(NnunetTVError, match="expected test patients with a lesion, found none"):
+        marked(tmp_path)
