@@ -57,13 +57,6 @@ def test_a_missing_folder_is_an_error_that_says_what_to_do(monkeypatch):
         trainers_folder()
 
 
-def test_start_up_imports_nothing_heavy():
-    code = "import sys, nnunet_tv.startup; print(sorted({name.split('.')[0] for name in sys.modules}))"
-    loaded = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True,
-                            cwd=Path(__file__).parents[1]).stdout
-    assert "'nnunet_tv'" in loaded and not any(name in loaded for name in ("torch", "numpy", "nnunetv2", "scipy"))
-
-
 def test_nnunets_look_up_finds_every_trainer_and_none_of_its_own_has_our_names():
     import nnunetv2
     from nnunetv2.utilities.find_class_by_name import recursive_find_python_class

@@ -1,0 +1,46 @@
+"""Does a command line mean something? Ask the parser that it is for, without running the command."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from importlib.metadata import entry_points
+
+NNUNET_ENTRY_POINTS = {
+    "nnUNetv2_train": ("nnunetv2.run.run_training", "run_training_entry"),
+    "nnUNetv2_predict": ("nnunetv2.inference.predict_from_raw_data", "predict_entry_point"),
+    "nnUNetv2_predict_from_modelfolder": ("nnunetv2.inference.predict_from_raw_data",
+                                          "predict_entry_point_modelfolder"),
+    "nnUNetv2_apply_postprocessing": ("nnunetv2.postprocessing.remove_connected_components",
+                                      "entry_point_apply_postprocessing"),
+}
+
+
+class _Parsed(Exception):
+    pass
+
+
+def entry_point(name: str):
+    """The function behind a console script."""
+    if name in NNUNET_ENTRY_POINTS:
+        module, function = NNUNET_ENTRY_POINTS[name]
+        return getattr(importlib.import_module(module), function)
+    return {script.name: script for script in entry_points(group="console_scripts")}[name].load()
+
+
+def parse(words: list[str], monkeypatch) -> argparse.Namespace:
+    """What the command's own parser makes of `words` (the first is the command); SystemExit if it refuses."""
+    main, real = entry_point(words[0]), argparse.ArgumentParser.parse_args
+
+    def stop_after_parsing(self, args=None, namespace=None):
+        raise _Parsed(real(self, args, namespace))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_args", stop_after_parsing)
+        patch.setattr(sys, "argv", words)
+        try:
+            main()
+        except _Parsed as parsed:
+            return parsed.args[0]
+    raise AssertionError(f"{words[0]} did not parse its arguments")
