@@ -39,8 +39,9 @@ def external_trainers(site_folder):
     """What nnUNet_extTrainer is in an interpreter that knows `site_folder` alone."""
     code = f"import os, site; site.addsitedir({str(site_folder)!r}); print(os.environ.get('nnUNet_extTrainer', ''))"
     clean = {name: value for name, value in os.environ.items() if name != "nnUNet_extTrainer"}
-    return subprocess.run([sys.executable, "-S", "-c", code], env=clean, cwd=site_folder, capture_output=True, text=True,
-                          check=True).stdout.strip()
+    done = subprocess.run([sys.executable, "-S", "-c", code], env=clean, cwd=site_folder, capture_output=True,
+                          text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_the_wheel_carries_everything(source, tmp_path):

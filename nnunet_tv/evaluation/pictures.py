@@ -183,7 +183,8 @@ def _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered) -> No
                                          linewidths=width))
     ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal")
     for x, letter in ((0.03, left), (0.97, right)):
-        ax.text(x, 0.5, letter, color="white", fontsize=10, transform=ax.transAxes, ha="center", va="center")
+        ax.text(x, 0.5, letter, color="white", fontsize=10, transform=ax.transAxes, ha="center", va="center", zorder=9,
+                bbox={"facecolor": "black", "edgecolor": "none", "alpha": 0.8, "pad": 1.5})
     ax.text(0.03, 0.03, name, color="0.75", fontsize=8, transform=ax.transAxes)
 
 

@@ -72,8 +72,8 @@ def intensity_span(normalization_schemes: Sequence[str]) -> float:
     if len(spans) != 1 or None in spans:
         raise UnsupportedPlan(
             f"the recipe's intensity augmentation needs one known scale for all channels "
-            f"({', '.join(INTENSITY_SPANS)}), but the plan normalises by {', '.join(normalization_schemes)}. Plan again with one of those, or use a "
-            "loss-only trainer.")
+            f"({', '.join(INTENSITY_SPANS)}), but the plan normalises by {', '.join(normalization_schemes)}. Plan "
+            "again with one of those, or use a loss-only trainer.")
     return spans.pop()
 
 
