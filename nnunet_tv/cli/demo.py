@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.add_argument("-o", "--output", type=Path, default=Path("nnunet-tv-demo"), metavar="FOLDER",
                            help="everything is written there (default: %(default)s)")
     arguments.add_argument("--fast", action="store_true",
-                           help="fewer phantoms and epochs: under 10 minutes on 2 CPU cores")
+                           help="fewer phantoms and epochs: about 5 minutes on 2 CPU cores instead of one to two hours")
     arguments.add_argument("--seed", type=int, default=0, help="of the phantoms (default: %(default)s)")
     arguments.add_argument("-np", dest="processes", type=int, default=max(1, min(2, os.cpu_count() or 1)),
                            metavar="N", help="worker processes of each command (default: %(default)s)")
