@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from nnunet_tv.errors import NnunetTVError
@@ -26,7 +27,7 @@ def folder(variable: str) -> Path:
 
 def check_dataset_name(name: str) -> str:
     """`name` if nnU-Net takes it as a folder name; an error with the rule if not."""
-    if not name.startswith("Dataset") or "__" in name or not all(c.isalnum() or c in "_-." for c in name):
-        raise NnunetTVError(f"data set name {name!r}: expected one that begins with 'Dataset' and has letters, digits, "
-                            "'-', '.' and single '_' only, such as DatasetFCD or Dataset085_FCD")
+    if not re.fullmatch(r"Dataset[A-Za-z0-9._-]+", name) or "__" in name:
+        raise NnunetTVError(f"data set name {name!r}: expected one such as DatasetFCD or Dataset085_FCD (letters, "
+                            "digits, '.', '-' and '_', no '__')")
     return name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -50,7 +52,7 @@ def each_case(
     bar = {"total": len(items), "desc": label, "disable": None, "leave": False}
     if processes <= 1:
         return [_outcome(function, item) for item in tqdm(items, **bar)]
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_end_with_parent)
     try:
         futures = [pool.submit(_outcome, function, item) for item in items]
         return [future.result() for future in tqdm(futures, **bar)]
@@ -68,3 +70,14 @@ def _outcome(function: Callable[[Item], Result], item: Item) -> Result | CaseErr
         return function(item)
     except CaseError as error:
         return error
+
+
+def _end_with_parent() -> None:
+    """In a worker: stop as soon as the command that started it is gone, even if it was killed."""
+    parent = parent_process()
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

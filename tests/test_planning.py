@@ -51,8 +51,10 @@ def test_an_unknown_data_set_is_named(nnunet_folders, capsys):
 
 @pytest.mark.parametrize("name", ["FCD", "Dataset__FCD", "Dataset/FCD", "Dataset FCD"])
 def test_a_name_that_nnunet_cannot_take(nnunet_folders, name, capsys):
-    assert main(["-d", name]) == 1
-    assert f"data set name {name!r}: expected one that begins with 'Dataset'" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main(["-d", name])
+    assert stop.value.code == 2
+    assert f"data set name {name!r}: expected one such as DatasetFCD" in capsys.readouterr().err
 
 
 def test_an_unset_folder_gives_the_line_to_type(nnunet_folders, monkeypatch, capsys):
@@ -69,7 +71,7 @@ def test_no_workers_are_refused(nnunet_folders, monkeypatch, capsys):
     assert "nnUNet_n_proc_DA is 0, with which nnU-Net's planner fails" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["-d", "DatasetFCD", "-np", "0"])
-    assert "-np 0: expected at least 1" in capsys.readouterr().err
+    assert "-np: expected a whole number of at least 1, found '0'" in capsys.readouterr().err
 
 
 def test_a_split_that_differs_is_refused_until_said(planned, capsys):

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from pathlib import Path
 
 from nnunet_tv import cli
+from nnunet_tv.cli.types import add_processes, dataset_name, whole_number
 
 #: Data sets: the module that knows the layout (it has ``read(folder)``), and one line of help.
 DATA_SETS = {
     "ds004199": ("nnunet_tv.dataset_conversion.ds004199", "OpenNeuro ds004199: FCD type II, T1w and FLAIR"),
 }
-_NAME = re.compile(r"Dataset[A-Za-z0-9._-]+")
 DESCRIPTION = """Convert a public data set into an nnU-Net raw data set.
 
 What is up to date stays; a killed run is continued by the same command. A case that cannot be used is named
 with its file, the others are converted. Exit status: 0 all converted, 1 something was named, 2 usage."""
-
-
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text) or "__" in text:
-        raise argparse.ArgumentTypeError(
-            f"expected a name such as DatasetFCD or Dataset085_FCD (letters, digits, . _ -, no __), found {text!r}")
-    return text
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
-    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,12 +28,13 @@ def _parser() -> argparse.ArgumentParser:
                               formatter_class=argparse.RawDescriptionHelpFormatter)
         one.add_argument("-i", "--input", type=Path, required=True, metavar="FOLDER", help="the downloaded data set")
         one.add_argument("-o", "--output", type=Path, metavar="RAW_ROOT", help="default: $nnUNet_raw")
-        one.add_argument("--name", type=_name, default="DatasetFCD",
+        one.add_argument("--name", type=dataset_name, default="DatasetFCD",
                          help="folder in RAW_ROOT (default: %(default)s; Dataset085_FCD for nnU-Net's own -d 85)")
         one.add_argument("--split", choices=("paper", "official", "cv5"), default="paper",
                          help="paper: 59/12/14 of 85, our own seeded draw; official: the data set's train/test; "
                               "cv5: five folds (default: %(default)s)")
-        one.add_argument("--repeats", type=_positive, help="runs on one split, run k is fold k (default: 10; not cv5)")
+        one.add_argument("--repeats", type=whole_number(1),
+                         help="runs on one split, run k is fold k (default: 10; not cv5)")
         one.add_argument("--controls", choices=("none", "test", "train"), default="none",
                          help="healthy controls, with an empty label: none, in imagesTs, or in imagesTr and every "
                               "fold's train (default: %(default)s)")
@@ -55,8 +42,7 @@ def _parser() -> argparse.ArgumentParser:
                          help="none: all on the T1w's grid, by scanner coordinates (default: %(default)s)")
         one.add_argument("--dry-run", action="store_true",
                          help="write and print the plan (conversion.plan.tsv); needs no voxels")
-        one.add_argument("-np", "--processes", type=_positive, default=2,
-                         help="worker processes (default: %(default)s)")
+        add_processes(one)
     return result
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tv.cli import parser, run
+from nnunet_tv.cli.types import add_processes, whole_number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,14 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                            help="everything is written there (default: %(default)s)")
     arguments.add_argument("--fast", action="store_true",
                            help="fewer phantoms and epochs: about 5 minutes on 2 CPU cores instead of one to two hours")
-    arguments.add_argument("--seed", type=int, default=0, help="of the phantoms (default: %(default)s)")
-    arguments.add_argument("-np", dest="processes", type=int, default=max(1, min(2, os.cpu_count() or 1)),
-                           metavar="N", help="worker processes of each command (default: %(default)s)")
+    arguments.add_argument("--seed", type=whole_number(0), default=0, help="of the phantoms (default: %(default)s)")
+    add_processes(arguments)
     options = arguments.parse_args(argv)
-    if options.processes < 1:
-        arguments.error(f"-np {options.processes}: expected at least 1")
-    if options.seed < 0:
-        arguments.error(f"--seed {options.seed}: expected 0 or more")
     return run(lambda: _demo(options))
 
 

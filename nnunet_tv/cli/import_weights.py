@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tv.cli import parser, run
+from nnunet_tv.cli.types import dataset_name
 
 DESCRIPTION = """\
 Write an nnU-Net model folder with the MS-DSA-Net weights that its authors published (model.pth).
@@ -34,13 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit status 0, or 1 with one message."""
     command = parser("nnunet-tv-import-weights", DESCRIPTION)
     command.add_argument("weights", type=Path, metavar="model.pth", help="published weights (a state dict)")
-    command.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="MODEL_FOLDER",
-        help="folder to write",
-    )
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL_FOLDER", help="folder to write")
     command.add_argument("--patch-size", type=int, nargs=3, metavar=("X", "Y", "Z"),
                          help="patch size the weights were trained with (default: the cube they fit)")
-    command.add_argument("--dataset", metavar="NAME",
+    command.add_argument("--dataset", type=dataset_name, metavar="NAME",
                          help="data set that the plans name (default: the name of the model folder's parent if it "
                               "starts with Dataset, else DatasetFCD)")
     command.add_argument("--overwrite", action="store_true", help="replace the folder of an earlier import")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from nnunet_tv.cli import parser, run
+from nnunet_tv.cli.types import add_processes, dataset_name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,25 +17,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         "gt_segmentations and splits_final.json. With --patch-size also MSDSANetPlans.json\n"
         "(nnUNetv2_train ... -p MSDSANetPlans), which names MS-DSA-Net at that patch size.",
     )
-    arguments.add_argument("-d", dest="dataset", required=True, metavar="NAME",
+    arguments.add_argument("-d", dest="dataset", type=dataset_name, required=True, metavar="NAME",
                            help="folder name under nnUNet_raw, such as DatasetFCD")
     arguments.add_argument("-c", dest="configurations", nargs="+", default=["3d_fullres"], metavar="CONFIGURATION",
                            help="configurations to preprocess (default: 3d_fullres)")
     arguments.add_argument("--patch-size", nargs=3, type=int, metavar=("Z", "Y", "X"),
                            help="patch of MS-DSA-Net in nnU-Net's array order; each side a multiple of 32, at least 64")
-    arguments.add_argument("-np", dest="processes", type=int, default=max(1, min(4, os.cpu_count() or 1)), metavar="N",
-                           help="worker processes (default: %(default)s)")
+    add_processes(arguments)
     arguments.add_argument("--replace-split", action="store_true",
                            help="take over a splits_final.json that differs from the one already preprocessed")
     options = arguments.parse_args(argv)
-    if options.processes < 1:
-        arguments.error(f"-np {options.processes}: expected at least 1")
 
     def action() -> int:
-        from nnunet_tv.host import check_dataset_name
         from nnunet_tv.planning import plan_dataset
 
-        name = check_dataset_name(options.dataset)
+        name = options.dataset
         try:
             written = plan_dataset(name, configurations=options.configurations, patch_size=options.patch_size,
                                    processes=options.processes, replace_split=options.replace_split)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from nnunet_tv.cli import parser, run
+from nnunet_tv.cli.types import add_processes, whole_number
 
 DESCRIPTION = """\
 Score folders of predictions against references: Table 1 (Sens, Prec, DC, sSens, nFPC; mean ± sample standard
@@ -71,11 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--connectivity", type=int, choices=(6, 18, 26), default=26,
         help="neighbours that make one cluster, for the measures and the filter (default: 26)")
     size = result.add_mutually_exclusive_group()
-    size.add_argument("--min-voxels", type=_natural, default=50, metavar="N",
+    size.add_argument("--min-voxels", type=whole_number(0), default=50, metavar="N",
                       help="smallest cluster that the filter keeps (default: 50)")
     size.add_argument("--min-mm3", type=_positive, metavar="V", help="the same in mm³")
     add("--remark", default="", metavar="TEXT", help="how the predictions were made, for the table's note")
-    add("-np", dest="processes", type=_at_least_one, default=1, metavar="N", help="worker processes (default: 1)")
+    add_processes(result)
     add("-o", dest="out", type=Path, required=True, metavar="OUT", help="report folder; an earlier report is replaced")
     return result
 
@@ -108,18 +109,6 @@ def _named(text: str) -> tuple[str, Path]:
     if not (name.strip() and equals and folder):
         raise argparse.ArgumentTypeError(f"expected NAME=FOLDER, found {text!r}")
     return name.strip(), Path(folder)
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a number of voxels from 0, found {text!r}")
-    return int(text)
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of processes from 1, found {text!r}")
-    return int(text)
 
 
 def _positive(text: str) -> float:

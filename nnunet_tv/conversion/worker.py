@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +85,6 @@ class Outcome:
 
 def convert_case(job: Job) -> Outcome:
     """Convert `job` unless its sources, settings, program version and outputs are what they were."""
-    _end_with_parent()
     digests: dict[str, str] = {}
     try:
         return _convert(job, digests)
@@ -154,16 +151,3 @@ def _bring_back(job: Job, digests: Mapping[str, str]) -> bool | None:
     for key, path in job.outputs.items():
         os.replace(elsewhere[key], path)
     return True
-
-
-def _end_with_parent() -> None:
-    """In a worker process: stop as soon as the command that started it is gone (killed), once and for all."""
-    parent = parent_process()
-    if parent is None or any(thread.name == _end_with_parent.__name__ for thread in threading.enumerate()):
-        return
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, name=_end_with_parent.__name__, daemon=True).start()

@@ -15,6 +15,7 @@ from typing import Any
 
 from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.files import TEMPORARY_PREFIX, write_json
+from nnunet_tv.host import check_dataset_name
 from nnunet_tv.training.plans import MS_DSA_NET
 
 CONFIGURATION = "3d_fullres"
@@ -164,8 +165,7 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
     check_replaceable(folder, overwrite=overwrite)
     if dataset_name is None:
         dataset_name = folder.parent.name if folder.parent.name.startswith("Dataset") else "DatasetFCD"
-    elif not dataset_name.startswith("Dataset") or "/" in dataset_name:
-        raise NnunetTVError(f"data set names of nnU-Net start with Dataset and name a folder, found {dataset_name!r}")
+    check_dataset_name(dataset_name)
     state_dict = read_weights(weights)
     try:
         size = check_input_size([cube_side(state_dict)] * 3 if input_size is None else input_size)

@@ -20,7 +20,7 @@ def usage_error(capsys, *arguments: str) -> str:
 @pytest.mark.parametrize("name", ["FCD", "Dataset", "Dataset__FCD", "Dataset/FCD", "../DatasetFCD", "Dataset FCD"])
 def test_names_that_nnunet_cannot_use(capsys, name):
     error = usage_error(capsys, "ds004199", "-i", "x", "-o", "y", "--name", name)
-    assert "expected a name such as DatasetFCD" in error and f"found {name!r}" in error
+    assert f"data set name {name!r}: expected one such as DatasetFCD" in error
 
 
 @pytest.mark.parametrize("option", ["--repeats", "-np"])

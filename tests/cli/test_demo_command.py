@@ -12,8 +12,8 @@ from nnunet_tv.demo.walkthrough import Step
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["-np", "0"], "-np 0: expected at least 1"),
-    (["--seed", "-1"], "--seed -1: expected 0 or more"),
+    (["-np", "0"], "-np: expected a whole number of at least 1, found '0'"),
+    (["--seed", "-1"], "--seed: expected a whole number of at least 0, found '-1'"),
 ])
 def test_usage(capsys, arguments, message):
     with pytest.raises(SystemExit, match="2"):

@@ -1,13 +1,11 @@
 """The list of commands: each is one that its own parser takes, and they fit together."""
 
-import argparse
-import importlib
 import os
 import shlex
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from command_lines import parse
 
 from nnunet_tv.demo import walkthrough
 from nnunet_tv.demo.walkthrough import FAST, FULL, Folders, environment, steps, trainer_name, training_cases
@@ -15,13 +13,6 @@ from nnunet_tv.demo.walkthrough import FAST, FULL, Folders, environment, steps, 
 ROOT = Path(__file__).parents[2]
 ORDER = ["nnunet-tv-convert", "nnunet-tv-plan", "nnUNetv2_train", "nnUNetv2_predict",
          "nnUNetv2_apply_postprocessing", "nnunet-tv-report"]
-NNUNET_ENTRY_POINTS = {
-    "nnUNetv2_train": ("nnunetv2.run.run_training", "run_training_entry"),
-    "nnUNetv2_predict": ("nnunetv2.inference.predict_from_raw_data", "predict_entry_point"),
-    "nnUNetv2_apply_postprocessing": ("nnunetv2.postprocessing.remove_connected_components",
-                                      "entry_point_apply_postprocessing"),
-}
-
 
 @pytest.fixture
 def folders(tmp_path) -> Folders:
@@ -36,19 +27,6 @@ def value(step, flag):
     return step.command[step.command.index(flag) + 1]
 
 
-def entry_point(name: str):
-    if name in NNUNET_ENTRY_POINTS:
-        module, function = NNUNET_ENTRY_POINTS[name]
-    else:
-        scripts = {script.name: script for script in entry_points(group="console_scripts")}
-        return scripts[name].load()
-    return getattr(importlib.import_module(module), function)
-
-
-class Parsed(Exception):
-    """Carries what a command's own parser made of a line."""
-
-
 def test_order(folders):
     assert [step.name for step in listed(folders)] == ORDER
 
@@ -57,17 +35,7 @@ def test_order(folders):
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_each_line_is_taken_by_its_own_parser(folders, monkeypatch, name, device):
     step = next(step for step in listed(folders, device) if step.name == name)
-    real = argparse.ArgumentParser.parse_args
-
-    def stop_after_parsing(self, args=None, namespace=None):
-        raise Parsed(real(self, args, namespace))
-
-    main = entry_point(name)
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop_after_parsing)
-    monkeypatch.setattr("sys.argv", list(step.command))
-    with pytest.raises(Parsed) as parsed:
-        main()
-    options = vars(parsed.value.args[0])
+    options = vars(parse(list(step.command), monkeypatch))
     if "device" in options:
         assert options["device"] == device
 

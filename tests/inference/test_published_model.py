@@ -175,7 +175,7 @@ def test_another_parent_folder_gives_the_usual_data_set(weights, tmp_path):
 
 @pytest.mark.parametrize("name", ["FCD", "Dataset1/FCD"])
 def test_data_set_names_are_nnunets(weights, tmp_path, name):
-    with pytest.raises(NnunetTVError, match=f"start with Dataset .*found '{name}'"):
+    with pytest.raises(NnunetTVError, match=f"data set name '{name}': expected one such as DatasetFCD"):
         import_published(weights, tmp_path / "model", dataset_name=name)
 
 

@@ -1,0 +1,35 @@
+"""Arguments that several commands take, and how they are checked."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
+
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.host import check_dataset_name
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Argument type: a whole number of at least `least`."""
+
+    def convert(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise ArgumentTypeError(f"expected a whole number of at least {least}, found {text!r}")
+        return int(text)
+
+    return convert
+
+
+def dataset_name(text: str) -> str:
+    """Argument type: a name that nnU-Net takes as a data set's folder."""
+    try:
+        return check_dataset_name(text)
+    except NnunetTVError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def add_processes(parser: ArgumentParser) -> None:
+    """Add ``-np``; the default is at most four, since each worker holds a case in memory."""
+    parser.add_argument("-np", dest="processes", type=whole_number(1), default=max(1, min(4, os.cpu_count() or 1)),
+                        metavar="N", help="worker processes (default: %(default)s)")
