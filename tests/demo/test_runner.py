@@ -22,7 +22,9 @@ def scripts(tmp_path, monkeypatch):
 
     def add(name, body):
         path = folder / name
-        path.write_text(f"#!{python}\nimport os, sys, time\n{body}\n")
+        code = path.with_suffix(".py")
+        code.write_text(f"import os, sys, time\n{body}\n")
+        path.write_text(f"#!/bin/sh\nexec '{python}' '{code}' \"$@\"\n")  # as pip does for a path with spaces
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
     return add
