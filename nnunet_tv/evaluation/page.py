@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from nnunet_tv.drawing import CONVENTION
 from nnunet_tv.evaluation.folders import STAGES
-from nnunet_tv.evaluation.pictures import CONVENTION
 from nnunet_tv.evaluation.tables import MEASURES, PER_SUBJECT, TITLES, Groups, table_rows
 
 _STYLE = """

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from nnunet_tv.clusters import label_clusters
+from nnunet_tv.drawing import CONVENTION, PLANES, outline, turned, write_letters
 from nnunet_tv.errors import CaseError
 from nnunet_tv.evaluation.folders import Run, on_grid_of
 from nnunet_tv.files import atomic
@@ -18,10 +18,6 @@ from nnunet_tv.postprocessing import ENDING, filter_volume
 from nnunet_tv.volume import Volume, read_mask, read_volume
 
 GREEN, BLUE, YELLOW = (0.15, 0.85, 0.25), (0.25, 0.5, 1.0), (1.0, 0.9, 0.1)
-#: Said under every picture; the arrays are turned so that it is true.
-CONVENTION = "Radiological convention: the patient's left is on the image's right."
-#: Plane, axes of the (L, A, S) array across and up, letters at the left and right of the picture.
-_PLANES = (("axial", 0, 1, "R", "L"), ("coronal", 0, 2, "R", "L"), ("sagittal", 1, 2, "P", "A"))
 
 
 @dataclass(frozen=True)
@@ -94,27 +90,21 @@ def draw_case(
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    turn = nib.orientations.ornt_transform(
-        nib.io_orientation(reference.affine), nib.orientations.axcodes2ornt("LAS")
-    )
+    def turned_array(array: np.ndarray) -> np.ndarray:
+        return turned(Volume(array, reference.affine))[0]
 
-    def turned(array: np.ndarray) -> np.ndarray:
-        return nib.apply_orientation(array, turn)
-
-    truth = turned(reference.data).astype(bool)
-    masks = [(turned(layer.raw).astype(bool), turned(layer.filtered).astype(bool)) for layer in layers]
-    sizes_mm = [0.0] * 3
-    for axis, size in enumerate(reference.spacing_mm):
-        sizes_mm[int(turn[axis, 0])] = size
+    truth, sizes_mm = turned(reference)
+    truth = truth.astype(bool)
+    masks = [(turned_array(layer.raw).astype(bool), turned_array(layer.filtered).astype(bool)) for layer in layers]
     position, where = slice_position(truth, [raw for raw, _ in masks], connectivity=connectivity)
-    scan = None if background is None else turned(background)
+    scan = None if background is None else turned_array(background)
 
     figure = Figure(figsize=(9.6, 0.9 + 3.2 * len(layers)), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"{case}: slices through {where}", color="white", fontsize=12, parse_math=False)
     grid = figure.subplots(len(layers), 3, squeeze=False)
     for axes, layer, (raw, filtered) in zip(grid, layers, masks, strict=True):
-        for ax, plane in zip(axes, _PLANES, strict=True):
+        for ax, plane in zip(axes, PLANES, strict=True):
             _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered)
         axes[0].set_title(layer.name, color="white", fontsize=9, loc="left", parse_math=False)
         axes[1].set_title(layer.caption, color="0.75", fontsize=8, loc="left", parse_math=False)
@@ -145,22 +135,10 @@ def slice_position(
     return tuple(side // 2 for side in truth.shape), "the middle (no reference, no prediction)"
 
 
-def outline(mask: np.ndarray, across_mm: float, up_mm: float) -> np.ndarray:
-    """Edges between inside and outside pixels of a 2D mask: segments, shape (n, 2 ends, 2 coordinates), in mm."""
-    padded = np.pad(mask.astype(np.int8), 1)
-    segments = []
-    for axis in (0, 1):
-        i, j = np.nonzero(np.diff(padded, axis=axis))
-        start = np.stack([i if axis == 0 else i - 1, j if axis == 1 else j - 1], axis=1)
-        end = start + ((0, 1) if axis == 0 else (1, 0))
-        segments.append(np.stack([start, end], axis=1))
-    return np.concatenate(segments) * (across_mm, up_mm)
-
-
 def _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered) -> None:
     from matplotlib.collections import LineCollection
 
-    name, across, up, left, right = plane
+    _, across, up, _, _ = plane
     through = ({0, 1, 2} - {across, up}).pop()
 
     def cut(array: np.ndarray) -> np.ndarray:
@@ -182,10 +160,7 @@ def _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered) -> No
         ax.add_collection(LineCollection(outline(cut(mask), sizes_mm[across], sizes_mm[up]), colors=[colour],
                                          linewidths=width))
     ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal")
-    for x, letter in ((0.03, left), (0.97, right)):
-        ax.text(x, 0.5, letter, color="white", fontsize=10, transform=ax.transAxes, ha="center", va="center", zorder=9,
-                bbox={"facecolor": "black", "edgecolor": "none", "alpha": 0.8, "pad": 1.5})
-    ax.text(0.03, 0.03, name, color="0.75", fontsize=8, transform=ax.transAxes)
+    write_letters(ax, plane)
 
 
 def _background(job: PictureJob, truth: Volume) -> tuple[np.ndarray | None, str]:

@@ -1,0 +1,86 @@
+"""One T1w and one FLAIR of what was found for a case, or an error that lists what was seen and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnunet_tv.errors import CaseError
+from nnunet_tv.intake.facts import Candidate
+from nnunet_tv.intake.recognise import FLAIR, T1W, Verdict, recognise
+
+CHANNELS = (T1W, FLAIR)
+_WORDS = {0: "none", 2: "two", 3: "three"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The pair of a case.
+
+    Attributes
+    ----------
+    scans : dict of str to Candidate
+        ``T1w`` and ``FLAIR``.
+    reasons : dict of str to str
+        Why each.
+    notes : tuple of str
+        What else looked like one and was not taken.
+    """
+
+    scans: dict[str, Candidate]
+    reasons: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def choose(case: str, candidates: Sequence[Candidate]) -> Choice:
+    """The only T1w and the only FLAIR of `candidates`.
+
+    Volumes (3D) are preferred to stacks of thick slices, and originals to copies such as ``T1_brain``; what
+    was passed over is in the notes.
+
+    Raises
+    ------
+    CaseError
+        None or several of a kind. The message lists every candidate with the reason, and how to pin.
+    """
+    verdicts = [recognise(candidate.facts) for candidate in candidates]
+    scans, reasons, notes, problems = {}, {}, [], []
+    for kind in CHANNELS:
+        best, passed = _best(kind, candidates, verdicts)
+        if len(best) == 1:
+            scans[kind] = best[0][0]
+            reasons[kind] = best[0][1].reason
+            notes += [f"{candidate.label} looks like a {kind} too and was passed over (2D, or a copy)"
+                      for candidate, _ in passed]
+        else:
+            problems.append(f"{_WORDS.get(len(best), len(best))} that {'is' if len(best) == 0 else 'are'} {kind}")
+    if problems:
+        raise CaseError(case, f"expected one T1w and one FLAIR, found {' and '.join(problems)}. Seen:\n"
+                        f"{_listing(candidates, verdicts)}\n{how_to_pin(case, candidates)}")
+    return Choice(scans, reasons, tuple(notes))
+
+
+def _best(
+    kind: str, candidates: Sequence[Candidate], verdicts: Sequence[Verdict]
+) -> tuple[list[tuple[Candidate, Verdict]], list[tuple[Candidate, Verdict]]]:
+    fitting = [pair for pair in zip(candidates, verdicts, strict=True) if pair[1].kind == kind]
+    lowest = min((verdict.rank for _, verdict in fitting), default=0)
+    return ([pair for pair in fitting if pair[1].rank == lowest], [pair for pair in fitting if pair[1].rank > lowest])
+
+
+def _listing(candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> str:
+    if not candidates:
+        return "    nothing"
+    lines = []
+    for candidate, verdict in zip(candidates, verdicts, strict=True):
+        names = "" if not candidate.is_dicom or not candidate.facts.texts else f" {candidate.facts.texts[0]!r}"
+        told = candidate.facts.told()
+        lines.append(f"    {candidate.label}{names}: {verdict.kind}: {verdict.reason}{f' ({told})' if told else ''}")
+    return "\n".join(lines)
+
+
+def how_to_pin(case: str, candidates: Sequence[Candidate]) -> str:
+    """What to type to choose by hand."""
+    first, second = [candidate.label for candidate in candidates[:2]] if len(candidates) > 1 else ("T1", "FLAIR")
+    return (f"    If two of them are the right ones, say which: --pair {case},T1,FLAIR (such as --pair "
+            f"'{case},{first},{second}'), or a row `case t1 flair` in a tab-separated table: --pairs TABLE")

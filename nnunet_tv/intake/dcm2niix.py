@@ -1,0 +1,115 @@
+"""One DICOM series -> one NIfTI volume, through dcm2niix, with nothing in it that names a person."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from nnunet_tv.errors import CaseError, NnunetTVError
+from nnunet_tv.files import atomic
+from nnunet_tv.intake.facts import Candidate
+from nnunet_tv.intake.privacy import redact
+
+_TIMEOUT_S = 600
+
+
+def find_dcm2niix() -> str:
+    """Path of the program: on PATH, or of the Python package of that name.
+
+    Raises
+    ------
+    NnunetTVError
+        It is nowhere.
+    """
+    found = shutil.which("dcm2niix")
+    if found:
+        return found
+    try:
+        import dcm2niix
+    except ImportError:
+        pass
+    else:
+        if Path(dcm2niix.bin).is_file():
+            return str(dcm2niix.bin)
+    raise NnunetTVError("DICOM needs the program dcm2niix, which is neither on PATH nor installed for this Python: "
+                        "pip install dcm2niix")
+
+
+def convert_series(case: str, name: str, series: Candidate, output: Path, *, secrets: Iterable[str] = ()) -> None:
+    """Write the volume of `series` to `output` (``.nii.gz``), atomically.
+
+    Only the series' own files are shown to dcm2niix, under neutral names. The header of what it writes is
+    replaced by one that holds geometry alone.
+
+    Parameters
+    ----------
+    case, name : str
+        Case and channel, for messages.
+    series : Candidate
+        Of :func:`nnunet_tv.intake.dicom.read_studies`.
+    output : Path
+        NIfTI file.
+    secrets : iterable of str
+        Hidden in what dcm2niix says, where that is passed on.
+
+    Raises
+    ------
+    CaseError
+        dcm2niix failed, or made no or several volumes of the series.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=output.parent) as folder:
+        source, target = Path(folder, "dicom"), Path(folder, "nifti")
+        source.mkdir(), target.mkdir()
+        for index, path in enumerate(series.files):
+            _show(path, source / f"{index:06d}.dcm")
+        said = _run([find_dcm2niix(), "-b", "n", "-ba", "y", "-z", "n", "-f", "series", "-o", str(target),
+                     str(source)], case, name, series, secrets)
+        made = sorted(target.glob("*.nii"))
+        if len(made) != 1:
+            raise CaseError(case, f"expected one volume of {series.label} ({name}), dcm2niix made {len(made)} "
+                            f"({', '.join(path.name for path in made) or 'nothing'}): the series is incomplete or "
+                            f"holds several images; it said: {said[-300:]}")
+        _write_plain(made[0], output)
+
+
+def _show(path: Path, link: Path) -> None:
+    try:
+        os.symlink(path.resolve(), link)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, link)
+
+
+def _run(command: list[str], case: str, name: str, series: Candidate, secrets: Iterable[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S,
+                              check=False)
+    except subprocess.TimeoutExpired as error:
+        raise CaseError(case, f"dcm2niix did not finish {series.label} ({name}) in {_TIMEOUT_S} s: "
+                        "export the series again") from error
+    said = redact(" ".join(f"{done.stdout} {done.stderr}".split()), secrets)
+    if done.returncode:
+        raise CaseError(case, f"dcm2niix cannot convert {series.label} ({name}), exit status {done.returncode}: "
+                        f"export the series again; it said: {said[-300:]}")
+    return said
+
+
+def _write_plain(path: Path, output: Path) -> None:
+    """Copy voxels and geometry; texts of the header and its extensions (dates, comments) are left behind."""
+    import nibabel as nib
+
+    image = nib.load(path)
+    data = image.dataobj.get_unscaled()
+    plain = nib.Nifti1Image(data, image.affine)
+    slope, inter = image.dataobj.slope, image.dataobj.inter
+    if (slope, inter) != (1.0, 0.0):
+        plain = nib.Nifti1Image(data * slope + inter, image.affine)
+    plain.set_sform(image.affine, code=1)
+    plain.set_qform(image.affine, code=1)
+    plain.header.set_xyzt_units("mm")
+    with atomic(output) as temporary:
+        nib.save(plain, temporary)

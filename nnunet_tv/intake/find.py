@@ -1,0 +1,216 @@
+"""A folder as somebody keeps it -> cases: which scans, why these, or what is wrong with a case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from nnunet_tv.errors import CaseError, NnunetTVError
+from nnunet_tv.intake import dicom
+from nnunet_tv.intake.choose import Choice, choose
+from nnunet_tv.intake.facts import ENDINGS, Candidate
+from nnunet_tv.intake.layout import case_name, nifti_cases, walk
+from nnunet_tv.intake.pins import Pin, choose_pinned
+
+_OTHER_FORMATS = (".nrrd", ".nhdr", ".mgz", ".mgh", ".mha", ".mhd", ".img", ".mnc", ".zip", ".tar", ".tgz", ".7z")
+
+
+@dataclass(frozen=True)
+class FoundCase:
+    """One case.
+
+    Attributes
+    ----------
+    case : str
+        Name, fit for a file's.
+    choice : Choice, optional
+        The pair; None if there is none.
+    problem : str
+        Why there is none; empty if there is one.
+    study : str
+        Hash of the StudyInstanceUID for DICOM, else empty.
+    secrets : frozenset of str
+        What must not be told of this patient; empty for NIfTI.
+    """
+
+    case: str
+    choice: Choice | None = None
+    problem: str = ""
+    study: str = ""
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything below the input folder.
+
+    Attributes
+    ----------
+    cases : tuple of FoundCase
+        By name.
+    remarks : tuple of str
+        On the folder as a whole.
+    studies : dict of str to str
+        Case names of DICOM studies by their key, to be given as `names` the next time.
+    """
+
+    cases: tuple[FoundCase, ...]
+    remarks: tuple[str, ...] = ()
+    studies: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_cases(
+    folder: str | Path,
+    *,
+    pins: Mapping[str, Pin] | None = None,
+    keep_ids: bool = False,
+    names: Mapping[str, str] | None = None,
+    exclude: Path | None = None,
+) -> Found:
+    """Cases below `folder`: a BIDS tree, folders of patients, NIfTI files, DICOM, or a mixture.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the scans are.
+    pins : dict of str to Pin, optional
+        Pairs that a person named.
+    keep_ids : bool
+        Name DICOM cases by PatientID, and leave names in descriptions. Otherwise they are ``case-0001`` …
+    names : dict of str to str, optional
+        Names given to DICOM studies before: they keep them, new ones get the next numbers.
+    exclude : Path, optional
+        A folder that is not looked into (the output).
+
+    Raises
+    ------
+    NnunetTVError
+        No such folder, nothing in it that could be a scan.
+    """
+    folder, pins = Path(folder), dict(pins or {})
+    niftis, dicoms, others = _sort_files(folder, exclude)
+    studies, unreadable = dicom.read_studies(dicoms, keep_ids=keep_ids)
+    if not niftis and not studies:
+        raise NnunetTVError(_nothing(folder, len(dicoms), others))
+    study_names = _study_names(studies, names or {}, keep_ids)
+    groups = _groups(folder, niftis)
+    hidden = {study_names[study.key]: study for study in studies}
+    for name, study in hidden.items():
+        if name in groups:
+            groups[name] = CaseError(name, "a NIfTI case and a DICOM study have this name: give -i one of them")
+        else:
+            groups[name] = list(study.series)
+    cases = _pinned(folder, groups, pins)
+    cases = tuple(_with_study(case, hidden.get(case.case)) for case in sorted(cases, key=lambda one: one.case))
+    return Found(cases, tuple(_remarks(niftis, studies, unreadable, others)), dict(study_names))
+
+
+def _sort_files(folder: Path, exclude: Path | None) -> tuple[list[Path], list[Path], list[Path]]:
+    if not folder.exists():
+        raise NnunetTVError(f"{folder}: no such folder (-i)")
+    if not folder.is_dir():
+        raise NnunetTVError(f"{folder}: expected a folder of scans (-i), found a file: give the folder that holds it")
+    exclude = None if exclude is None else exclude.resolve()
+    niftis, dicoms, others = [], [], []
+    for path in walk(folder):
+        if exclude is not None and path.resolve().is_relative_to(exclude):
+            continue
+        name = path.name.lower()
+        if name.endswith(ENDINGS):
+            niftis.append(path)
+        elif name.endswith(_OTHER_FORMATS):
+            others.append(path)
+        elif dicom.is_dicom(path):
+            dicoms.append(path)
+    return niftis, dicoms, others
+
+
+def _nothing(folder: Path, n_dicom: int, others: Sequence[Path]) -> str:
+    found = ""
+    if others:
+        endings = ", ".join(sorted({path.suffix for path in others}))
+        found = f"; it holds {len(others)} files of other formats ({endings}): convert or unpack them"
+    if n_dicom:
+        found = f"; of {n_dicom} DICOM files none has a readable header: export them again"
+    return (f"{folder}: expected NIfTI files (.nii, .nii.gz) or DICOM, in a BIDS tree, in a folder for each patient or "
+            f"all in one folder, found none{found}")
+
+
+def _study_names(studies: Sequence[dicom.Study], names: Mapping[str, str], keep_ids: bool) -> dict[str, str]:
+    """A name for each study; those given before stay with their study, also of studies that are not here now."""
+    if keep_ids:
+        ids = [dicom.patient_case(study) for study in studies]
+        return {study.key: name if ids.count(name) == 1 else f"{name}_study-{study.key[:6]}"
+                for study, name in zip(studies, ids, strict=True)}
+    given, number = dict(names), 1
+    for study in studies:
+        while f"case-{number:04d}" in given.values():
+            number += 1
+        given.setdefault(study.key, f"case-{number:04d}")
+    return given
+
+
+def _groups(folder: Path, niftis: list[Path]) -> dict[str, list[Candidate] | CaseError]:
+    """Candidates by final case name; an error where two names fall together."""
+    groups: dict[str, list[Candidate] | CaseError] = {}
+    origin: dict[str, str] = {}
+    for found, candidates in nifti_cases(folder, niftis).items() if niftis else ():
+        name = case_name(found)
+        if name in groups:
+            groups[name] = CaseError(name, f"{origin[name]!r} and {found!r} would both be called {name}: rename one")
+        else:
+            groups[name], origin[name] = candidates, found
+    return groups
+
+
+def _pinned(
+    folder: Path, groups: dict[str, list[Candidate] | CaseError], pins: Mapping[str, Pin]
+) -> list[FoundCase]:
+    cases, taken = [], set()
+    for name, pin in pins.items():
+        if case_name(name) != name:
+            cases.append(FoundCase(case_name(name), problem=f"the pair's case {name!r} cannot be a file's name: use "
+                                                            "letters, digits, - and _"))
+            continue
+        group = groups.pop(name, [])
+        found = [] if isinstance(group, CaseError) else group
+        try:
+            choice = choose_pinned(pin, found, folder)
+        except CaseError as error:
+            cases.append(FoundCase(name, problem=error.problem))
+        else:
+            cases.append(FoundCase(name, choice))
+            taken |= {path for scan in choice.scans.values() for path in scan.files}
+    for name, group in groups.items():
+        if isinstance(group, CaseError):
+            cases.append(FoundCase(name, problem=group.problem))
+            continue
+        left = [candidate for candidate in group if not taken & set(candidate.files)]
+        if left:  # else a pair of a new name took all of it
+            cases.append(_chosen(name, left))
+    return cases
+
+
+def _chosen(name: str, candidates: Sequence[Candidate]) -> FoundCase:
+    try:
+        return FoundCase(name, choose(name, candidates))
+    except CaseError as error:
+        return FoundCase(name, problem=error.problem)
+
+
+def _with_study(case: FoundCase, study: dicom.Study | None) -> FoundCase:
+    return case if study is None else replace(case, study=study.key, secrets=study.secrets)
+
+
+def _remarks(niftis: list[Path], studies: Sequence[dicom.Study], unreadable: int, others: Sequence[Path]) -> list[str]:
+    lines = []
+    if niftis and studies:
+        lines.append(f"{len(niftis)} NIfTI files and {len(studies)} DICOM studies: both are taken; where they are the "
+                     "same scans, give -i one of them")
+    if unreadable:
+        lines.append(f"{unreadable} DICOM files have no readable header and were left out")
+    if others:
+        endings = ", ".join(sorted({path.suffix for path in others}))
+        lines.append(f"{len(others)} files of other formats ({endings}) were left out")
+    return lines
