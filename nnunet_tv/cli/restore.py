@@ -1,0 +1,57 @@
+"""``nnunet-tv-restore``: predictions back on the patients' own T1w and FLAIR."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_tv.cli import parser, run
+from nnunet_tv.cli.types import add_processes
+
+DESCRIPTION = """\
+Bring nnU-Net's segmentations of prepared scans back to the grids of the scans as they came.
+
+  nnUNetv2_predict -d DatasetFCD -i imagesTs -o pred -c 3d_fullres -f 0 -tr nnUNetTrainerDiceTV --save_probabilities
+  nnunet-tv-restore -i pred -p imagesTs -o native
+
+Writes CASE_T1w_fcd.nii.gz and CASE_FLAIR_fcd.nii.gz and, where nnU-Net saved probabilities, the same names with
+_prob. The segmentations are taken as they are: filter them before, with nnUNetv2_apply_postprocessing.
+Exit status: 0 all restored; 1 some could not be (each is named; the others are written); 2 usage.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 all restored, 1 problems (named on stderr), 2 usage."""
+    arguments = parser("nnunet-tv-restore", DESCRIPTION)
+    add = arguments.add_argument
+    add("-i", dest="predictions", type=Path, required=True, metavar="PRED",
+        help="folder of segmentations, CASE.nii.gz (and CASE.npz), as nnU-Net writes them")
+    add("-p", dest="prepared", type=Path, required=True, metavar="PREPARED",
+        help="folder that nnunet-tv-prepare wrote (CASE.prep.json)")
+    add("-o", dest="out", type=Path, required=True, metavar="OUT", help="folder to write")
+    add_processes(arguments)
+    options = arguments.parse_args(argv)
+
+    def action() -> int:
+        from nnunet_tv.errors import CaseError
+        from nnunet_tv.inference.restore import restore_folder, unpredicted_cases
+
+        results = restore_folder(options.predictions, options.prepared, options.out, processes=options.processes)
+        for case in unpredicted_cases(options.prepared, options.predictions):
+            print(f"warning: {case}: prepared, but without a segmentation in {options.predictions}", file=sys.stderr)
+        failed = [result for result in results if isinstance(result, CaseError)]
+        for result in results:
+            if isinstance(result, CaseError):
+                print(f"error: {result}", file=sys.stderr)
+            else:
+                for note in result.notes:
+                    print(f"warning: {result.case}: {note}", file=sys.stderr)
+        print(f"restored {len(results) - len(failed)} of {len(results)} cases: {options.out}")
+        return 1 if failed else 0
+
+    return run(action)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,140 @@
+"""From the prepared grid back to the patient's own scans: a pure function of the preparation record.
+
+A voxel of the scan gets the mean of 3³ samples spread evenly over it, so that a thick slice sees all of what
+lies in it. Masks are cut at one half of that mean.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from nnunet_tv.clusters import bounding_box, label_clusters
+from nnunet_tv.preparation.record import Grid, PrepRecord
+from nnunet_tv.preparation.resample import index_map, resample_image
+from nnunet_tv.volume import Volume
+
+#: Samples along each axis of a voxel.
+SAMPLES = 3
+#: Probabilities are rounded to this step: less is not worth its disk space (nnU-Net's logits are half precision).
+STEP = 1e-3
+#: Voxels of a scan that are sampled at a time; bounds memory.
+_SLAB = 1 << 22
+#: Largest deviation of an index map from whole numbers at which no voxel is divided.
+_WHOLE = 1e-4
+
+
+def grid_volume(grid: Grid) -> Volume:
+    """A volume on `grid` whose values are all 0 and take no memory."""
+    return Volume(np.broadcast_to(np.uint8(0), tuple(grid.shape)), grid.matrix())
+
+
+def to_native(volume: Volume, record: PrepRecord, channel: str) -> Volume:
+    """Values on the prepared grid, averaged over each voxel of a source scan.
+
+    Parameters
+    ----------
+    volume : Volume
+        Finite values from 0, on ``record.grid``: a mask, a probability, a standard deviation.
+    record : PrepRecord
+        Of the case.
+    channel : str
+        A key of ``record.sources``.
+
+    Returns
+    -------
+    Volume
+        float32, on the scan's grid; 0 where the prepared grid does not reach. Where the two grids have the
+        same voxels (perhaps in another order), the values are carried over unchanged.
+    """
+    target = grid_volume(record.sources[channel])
+    world = record.to_grid(channel)
+    result = np.zeros(target.shape, np.float32)
+    support = bounding_box(volume.data > 0)
+    # one voxel around, so that the interpolation falls to 0 as it would in the whole volume
+    support = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in support)
+    cropped = Volume(np.ascontiguousarray(volume.data[support], np.float32), _shifted(volume.affine, support))
+    if not cropped.data.any():
+        return Volume(result, target.affine)
+    for slab in _slabs(_reach(cropped, target, world)):
+        result[slab] = _averaged(cropped, Volume(target.data[slab], _shifted(target.affine, slab)), world)
+    return Volume(result, target.affine)
+
+
+def mask_to_native(mask: Volume, record: PrepRecord, channel: str) -> Volume:
+    """A mask of 0 and 1 on a source scan's grid: :func:`to_native`, then >= 0.5; uint8."""
+    mean = to_native(mask, record, channel)
+    return Volume((mean.data >= 0.5).astype(np.uint8), mean.affine)
+
+
+def probability_to_native(probability: Volume, record: PrepRecord, channel: str) -> Volume:
+    """A probability (or its standard deviation) on a source scan's grid, rounded to :data:`STEP`; float32."""
+    data = np.where(probability.data < STEP / 2, 0, probability.data)
+    mean = to_native(Volume(data, probability.affine), record, channel)
+    return Volume((np.rint(mean.data / STEP) * STEP).astype(np.float32), mean.affine)
+
+
+def lost_clusters(mask: Volume, native: Volume, record: PrepRecord, channel: str) -> list[np.ndarray]:
+    """Clusters of a prepared mask of which nothing is left on a scan's grid, by their centres in the scan.
+
+    Returns
+    -------
+    list of ndarray, shape (3,)
+        Scanner coordinates of the scan in mm, RAS+.
+    """
+    labels, n = label_clusters(mask.data)
+    matrix = index_map(mask, native, world=record.to_grid(channel))
+    seen = set()
+    voxels = np.argwhere(native.data)
+    for offset in _offsets(SAMPLES):
+        points = np.rint((voxels + offset) @ matrix[:3, :3].T + matrix[:3, 3]).astype(int)
+        inside = ((points >= 0) & (points < mask.shape)).all(axis=1)
+        seen |= set(np.unique(labels[tuple(points[inside].T)]).tolist())
+    back = np.linalg.inv(record.to_grid(channel)) @ mask.affine
+    centres = [np.argwhere(labels == number).mean(axis=0) for number in range(1, n + 1) if number not in seen]
+    return [back[:3, :3] @ centre + back[:3, 3] for centre in centres]
+
+
+def _shifted(affine: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:
+    shift = np.eye(4)
+    shift[:3, 3] = [side.start for side in box]
+    return affine @ shift
+
+
+def _offsets(samples: int) -> list[np.ndarray]:
+    """Centres of the parts of a voxel that is divided along each axis, in voxels."""
+    steps = (np.arange(samples) + 0.5) / samples - 0.5
+    return [np.array(offset) for offset in itertools.product(steps, repeat=3)]
+
+
+def _reach(source: Volume, target: Volume, world: np.ndarray) -> tuple[slice, ...]:
+    """Box of the target's voxels that the source can touch."""
+    back = np.linalg.inv(index_map(source, target, world=world))
+    corners = np.array(list(itertools.product(*((-1.0, float(side)) for side in source.shape))))
+    indices = corners @ back[:3, :3].T + back[:3, 3]
+    low = np.clip(np.floor(indices.min(axis=0)).astype(int) - 1, 0, target.shape)
+    high = np.clip(np.ceil(indices.max(axis=0)).astype(int) + 2, 0, target.shape)
+    return tuple(slice(int(first), int(max(first, last))) for first, last in zip(low, high, strict=True))
+
+
+def _slabs(box: tuple[slice, ...]) -> list[tuple[slice, ...]]:
+    """`box` in pieces along its last axis."""
+    sides = [side.stop - side.start for side in box]
+    if not all(sides):
+        return []
+    thick = max(1, _SLAB // (sides[0] * sides[1]))
+    return [(*box[:2], slice(start, min(start + thick, box[2].stop)))
+            for start in range(box[2].start, box[2].stop, thick)]
+
+
+def _averaged(source: Volume, target: Volume, world: np.ndarray) -> np.ndarray:
+    matrix = index_map(source, target, world=world)
+    whole = np.abs(matrix - np.rint(matrix)).max() < _WHOLE and abs(abs(np.linalg.det(matrix)) - 1) < _WHOLE
+    offsets = _offsets(1 if whole else SAMPLES)
+    total = np.zeros(target.shape, np.float32)
+    for offset in offsets:
+        move = np.eye(4)
+        move[:3, 3] = offset
+        total += resample_image(source, Volume(target.data, target.affine @ move), world=world).data
+    return total / len(offsets)

@@ -1,0 +1,225 @@
+"""Folders of nnU-Net's predictions, back on the patients' own grids."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from nnunet_tv.errors import CaseError, NnunetTVError
+from nnunet_tv.files import read_json, remove_partial
+from nnunet_tv.inference.native import grid_volume, lost_clusters, mask_to_native, probability_to_native
+from nnunet_tv.parallel import each_case
+from nnunet_tv.postprocessing import ENDING, segmentation_names
+from nnunet_tv.preparation.record import ENDING as RECORD_ENDING
+from nnunet_tv.preparation.record import PrepRecord
+from nnunet_tv.volume import Volume, read_mask, read_volume, same_grid, write_volume
+
+PROBABILITY, DEVIATION = "prob", "std"
+#: nnU-Net's reader that turns every image to RAS; its probabilities stay turned.
+_REORIENTING = "NibabelIOWithReorient"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One case on the patient's own grids.
+
+    Attributes
+    ----------
+    case : str
+        Case identifier.
+    files : dict of str to Path
+        What was written: ``T1w``, ``FLAIR`` (masks), ``T1w_prob``, ``FLAIR_prob``, ``T1w_std`` …
+    notes : tuple of str
+        What a reader of the masks must know, such as a cluster that a thick-sliced scan cannot show.
+    """
+
+    case: str
+    files: dict[str, Path]
+    notes: tuple[str, ...]
+
+
+def output_path(out: str | Path, case: str, channel: str, kind: str = "") -> Path:
+    """``OUT/CASE_T1w_fcd.nii.gz``; with `kind` ``prob`` or ``std``, ``OUT/CASE_T1w_fcd_prob.nii.gz``."""
+    return Path(out) / f"{case}_{channel}_fcd{'_' + kind if kind else ''}{ENDING}"
+
+
+def restore_folder(
+    predictions: str | Path, prepared: str | Path, out: str | Path, *, processes: int = 1
+) -> list[Restored | CaseError]:
+    """Bring every segmentation of a folder back to the scans it was made from.
+
+    Parameters
+    ----------
+    predictions : Path
+        ``CASE.nii.gz`` on the prepared grid, as nnU-Net writes them, filtered or not; beside them, where
+        there are any, probabilities: ``CASE.npz`` of nnU-Net or ``CASE_prob.nii.gz``.
+    prepared : Path
+        Folder with ``CASE.prep.json``, the network's input.
+    out : Path
+        Folder for ``CASE_T1w_fcd.nii.gz``, ``CASE_FLAIR_fcd.nii.gz`` (uint8) and, with probabilities,
+        ``…_fcd_prob.nii.gz`` (float32, rounded to 0.001). Files of the same name are replaced.
+    processes : int
+        Worker processes.
+
+    Returns
+    -------
+    list
+        For each case, in the order of their names, what was written, or why nothing was.
+
+    Raises
+    ------
+    NnunetTVError
+        A folder is missing, `predictions` holds no segmentation, or `out` is one of the other two.
+    """
+    predictions, prepared, out = Path(predictions), Path(prepared), Path(out)
+    for folder, what in ((predictions, "-i: expected a folder of segmentations"),
+                         (prepared, "-p: expected the folder that nnunet-tv-prepare wrote")):
+        if not folder.is_dir():
+            raise NnunetTVError(f"{folder}: no such folder ({what})")
+        if out.resolve() == folder.resolve():
+            raise NnunetTVError(f"{out}: -o is also an input folder: choose another, so that restored masks are not "
+                                "taken for predictions")
+    cases = prediction_cases(predictions)
+    if not cases:
+        raise NnunetTVError(f"{predictions}: expected segmentations (CASE{ENDING}), found none")
+    remove_partial(out)
+    work = partial(_restore_files, predictions=predictions, prepared=prepared, out=out)
+    return each_case(work, cases, processes=processes, label="restore")
+
+
+def prediction_cases(folder: str | Path) -> list[str]:
+    """Cases with a segmentation in a folder, sorted; ``CASE_prob.nii.gz`` beside ``CASE.nii.gz`` is none."""
+    names = {name.removesuffix(ENDING) for name in segmentation_names(folder)}
+    maps = {f"{name}_{kind}" for name in names for kind in (PROBABILITY, DEVIATION)}
+    return sorted(names - maps)
+
+
+def unpredicted_cases(prepared: str | Path, predictions: str | Path) -> list[str]:
+    """Cases that were prepared but have no segmentation, sorted."""
+    there = {path.name.removesuffix(RECORD_ENDING) for path in Path(prepared).glob(f"*{RECORD_ENDING}")}
+    return sorted(there - set(prediction_cases(predictions)))
+
+
+def _restore_files(case: str, *, predictions: Path, prepared: Path, out: Path) -> Restored:
+    record = PrepRecord.read(prepared / f"{case}{RECORD_ENDING}")
+    path = predictions / f"{case}{ENDING}"
+    mask = read_mask(path, case=case)
+    _check_grid(mask, record, path)
+    probability = read_probability(predictions, mask, record)
+    maps = {} if probability is None else {PROBABILITY: probability}
+    return write_native(record, mask, maps, out)
+
+
+def write_native(record: PrepRecord, mask: Volume, maps: dict[str, Volume], out: str | Path) -> Restored:
+    """Write a mask, and maps such as its probability, on the grids of all scans of a case.
+
+    Parameters
+    ----------
+    record : PrepRecord
+        Of the case.
+    mask : Volume
+        0 and 1, on ``record.grid``.
+    maps : dict of str to Volume
+        By kind (``prob``, ``std``), on ``record.grid``.
+    out : Path
+        Folder; what an earlier run wrote there of a kind that is not in `maps` is deleted.
+
+    Returns
+    -------
+    Restored
+    """
+    files, notes = {}, []
+    for channel in record.sources:
+        native = mask_to_native(mask, record, channel)
+        files[channel] = output_path(out, record.case, channel)
+        write_volume(native, files[channel])
+        for centre in lost_clusters(mask, native, record, channel):
+            place = ", ".join(f"{value:.0f}" for value in centre)
+            notes.append(f"a cluster at ({place}) mm fills no voxel of the {channel} by half and is not in its mask")
+        for kind in (PROBABILITY, DEVIATION):
+            path = output_path(out, record.case, channel, kind)
+            if kind in maps:
+                write_volume(probability_to_native(maps[kind], record, channel), path)
+                files[f"{channel}_{kind}"] = path
+            else:
+                path.unlink(missing_ok=True)
+    return Restored(record.case, files, tuple(notes))
+
+
+def read_probability(folder: str | Path, mask: Volume, record: PrepRecord) -> Volume | None:
+    """Lesion probability of a case on the prepared grid; None where a folder holds none.
+
+    ``CASE_prob.nii.gz`` is taken before ``CASE.npz``, whose axes are (class, z, y, x) of the image as nnU-Net's
+    reader turned it; ``plans.json`` beside it says which reader that was.
+
+    Raises
+    ------
+    CaseError
+        Unreadable; not of one foreground class; another grid; values outside 0..1; or low where the mask is:
+        then it is not the probability of this mask.
+    """
+    folder, case = Path(folder), record.case
+    path = folder / f"{case}_{PROBABILITY}{ENDING}"
+    if path.exists():
+        volume = read_volume(path, case=case)
+        _check_grid(volume, record, path)
+    elif (path := folder / f"{case}.npz").exists():
+        volume = _read_npz(path, record)
+    else:
+        return None
+    if volume.data.min() < -1e-3 or volume.data.max() > 1 + 1e-3:
+        raise CaseError(case, f"expected probabilities from 0 to 1, found {volume.data.min():g} to "
+                        f"{volume.data.max():g}: predict the case again", path)
+    inside = volume.data[mask.data > 0]
+    if inside.size and np.median(inside) < 0.4:
+        raise CaseError(case, f"the probability is below one half where the mask is (median {np.median(inside):.2g}): "
+                        "the two are not of one prediction; predict the case again with --save_probabilities", path)
+    return volume
+
+
+def _read_npz(path: Path, record: PrepRecord) -> Volume:
+    case = record.case
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            probabilities = content["probabilities"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CaseError(case, f"not nnU-Net's probabilities ({error}): predict the case again with "
+                        "--save_probabilities", path) from error
+    if probabilities.ndim != 4 or len(probabilities) > 2 or not np.isfinite(probabilities).all():
+        raise CaseError(case, "expected finite probabilities of background and one lesion class, shape (2, z, y, x), "
+                        f"found shape {probabilities.shape}: predict with a model of one foreground class", path)
+    data = probabilities[-1].transpose(2, 1, 0)
+    grid = grid_volume(record.grid)
+    if _reader(path.parent) == _REORIENTING:
+        data = _from_canonical(data, grid)
+    if data.shape != grid.shape:
+        raise CaseError(case, f"expected the prepared grid's {grid.shape} voxels, found {data.shape}: the folder -p "
+                        "is not what this was predicted from; give the right one, or predict again", path)
+    return Volume(np.ascontiguousarray(data, np.float32), grid.affine)
+
+
+def _reader(folder: Path) -> str:
+    """Name of the reader in nnU-Net's ``plans.json`` beside its predictions; empty where there is none."""
+    try:
+        return str(read_json(folder / "plans.json").get("image_reader_writer", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _from_canonical(data: np.ndarray, grid: Volume) -> np.ndarray:
+    stored = nib.io_orientation(grid.affine)
+    return nib.apply_orientation(data, nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), stored))
+
+
+def _check_grid(volume: Volume, record: PrepRecord, path: Path) -> None:
+    grid = grid_volume(record.grid)
+    if not same_grid(volume, grid):
+        raise CaseError(record.case, f"expected the prepared grid ({grid.shape} voxels, {grid.orientation}, first at "
+                        f"{np.round(grid.affine[:3, 3], 2).tolist()} mm), found {volume.shape}, {volume.orientation}, "
+                        f"{np.round(volume.affine[:3, 3], 2).tolist()}: the folder -p is not what this was predicted "
+                        "from; give the right one, or predict again", path)

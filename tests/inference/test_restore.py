@@ -1,0 +1,268 @@
+"""Masks and probabilities on the patient's own grids: place, side, size, and every bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import nibabel as nib
+import numpy as np
+import pytest
+from native_cases import (
+    COARSE,
+    FINE,
+    LEFT_LESION,
+    RIGHT_LESION,
+    centre_mm,
+    dice,
+    like,
+    patient,
+    scan_grid,
+)
+
+from nnunet_tv.cli.restore import main
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.inference.native import (
+    lost_clusters,
+    mask_to_native,
+    probability_to_native,
+    to_native,
+)
+from nnunet_tv.inference.restore import prediction_cases, restore_folder
+from nnunet_tv.preparation.record import Grid, PrepRecord
+from nnunet_tv.volume import Volume, read_mask, read_volume, write_volume
+
+ORIENTATIONS = {
+    "RAS": {}, "LPS": {"codes": "LPS"}, "LAS": {"codes": "LAS"}, "PSR": {"codes": "PSR"},
+    "oblique": {"codes": "LPS", "oblique_deg": (14, -9, 21), "centre_mm": (12, -20, 31)},
+}
+
+
+@pytest.mark.parametrize("registration", ["none", "t1", "mni"])
+@pytest.mark.parametrize("name", ORIENTATIONS)
+def test_round_trip_from_every_orientation(registration, name):
+    t1 = scan_grid(spacing_mm=(1.2, 1.3, 1.2), size_mm=150, **ORIENTATIONS[name])
+    someone = patient(registration=registration, t1=t1, flair=t1, radius=14, template=FINE)
+    prepared = someone.prepared_mask("T1w")
+    for channel in ("T1w", "FLAIR"):
+        native, truth = mask_to_native(prepared, someone.record, channel), someone.masks[channel]
+        np.testing.assert_allclose(native.affine, truth.affine)
+        assert dice(native.data, truth.data) >= 0.95
+        assert np.linalg.norm(centre_mm(native) - centre_mm(truth)) <= 0.25
+        # left of the middle of the brain, in scanner coordinates: 32 mm in the template
+        middle = (np.linalg.inv(someone.record.to_grid(channel)) @ [0, *LEFT_LESION[1:], 1])[:3]
+        assert (centre_mm(native) - middle)[0] < -25 * np.cos(np.deg2rad(25))
+
+
+def test_a_scan_on_the_prepared_grid_is_carried_over_unchanged():
+    someone = patient(registration="t1", t1=scan_grid("PSR"))
+    rng = np.random.default_rng(1)
+    values = Volume(rng.random(someone.record.grid.shape).astype(np.float32), someone.record.grid.matrix())
+    back = to_native(values, someone.record, "T1w")
+    turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt("PSR"))
+    np.testing.assert_array_equal(back.data, nib.apply_orientation(values.data, turn))
+
+
+def test_a_thick_slice_sees_all_that_lies_in_it():
+    fine, thick = Grid((8, 8, 12), np.eye(4).tolist()), Grid((8, 8, 3), np.diag([1.0, 1, 4, 1]).tolist())
+    shifted = np.array(thick.affine)
+    shifted[2, 3] = 1.5  # slice 1 spans z = 3.5..7.5 of the fine grid: its voxels 4, 5, 6, 7
+    record = PrepRecord("a", "t1", fine, {"T1w": fine, "FLAIR": Grid(thick.shape, shifted.tolist())})
+    mask = np.zeros(fine.shape, np.uint8)
+    mask[2:6, 2:6, 5:8] = 1  # three quarters of the slice
+    mean = to_native(Volume(mask, np.eye(4)), record, "FLAIR")
+    # samples at z = 4.167, 5.5, 6.833: linear values 1/6, 1, 1 inside the square
+    assert mean.data[3, 3, 1] == pytest.approx((1 / 6 + 1 + 1) / 3, abs=1e-5)
+    assert mean.data[3, 3, 0] == 0 and mask_to_native(Volume(mask, np.eye(4)), record, "FLAIR").data[3, 3].tolist() == [
+        0, 1, 0]
+
+
+def test_the_box_around_the_support_changes_nothing(monkeypatch):
+    import nnunet_tv.inference.native as native
+
+    someone = patient(registration="mni", t1=scan_grid("LPS", oblique_deg=(5, 8, -12)))
+    mask = someone.prepared_mask()
+    found = to_native(mask, someone.record, "FLAIR")
+    monkeypatch.setattr(native, "bounding_box", lambda data: tuple(slice(0, side) for side in data.shape))
+    monkeypatch.setattr(native, "_reach", lambda source, target, world: tuple(slice(0, n) for n in target.shape))
+    monkeypatch.setattr(native, "_SLAB", 1 << 16)
+    np.testing.assert_allclose(to_native(mask, someone.record, "FLAIR").data, found.data, atol=1e-5)
+
+
+def test_probabilities_are_means_rounded_to_a_thousandth():
+    someone = patient()
+    flat = Volume(np.full(someone.record.grid.shape, 0.30004, np.float32), someone.record.grid.matrix())
+    back = probability_to_native(flat, someone.record, "T1w").data
+    middle = tuple(side // 2 for side in back.shape)
+    assert back[middle] == pytest.approx(0.3, abs=1e-6)
+    tiny = Volume(np.full_like(flat.data, 0.0004), flat.affine)
+    assert not probability_to_native(tiny, someone.record, "T1w").data.any()
+
+
+def test_an_empty_mask_stays_empty():
+    someone = patient()
+    assert mask_to_native(like(someone.record.grid), someone.record, "FLAIR").data.sum() == 0
+
+
+def test_lost_clusters_are_placed():
+    someone = patient(registration="none", flair=scan_grid(spacing_mm=(2, 2, 9.0)), t1=scan_grid(spacing_mm=(2, 2, 2)))
+    mask = like(someone.record.grid)
+    mask.data[30:33, 40:43, 50:51] = 1  # 2 mm of a 9 mm slice
+    mask.data[60:66, 40:46, 40:46] = 1
+    native = mask_to_native(mask, someone.record, "FLAIR")
+    lost, = lost_clusters(mask, native, someone.record, "FLAIR")
+    expected = mask.affine @ [31, 41, 50, 1]
+    assert native.data.any() and lost == pytest.approx(expected[:3])
+    assert lost_clusters(mask, mask_to_native(mask, someone.record, "T1w"), someone.record, "T1w") == []
+
+
+# ---- folders -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """One patient prepared and predicted: mask, and probabilities as nnU-Net saves them."""
+    someone = patient(lesions=(LEFT_LESION, RIGHT_LESION))
+    someone.write(tmp_path / "imagesTs")
+    predict(someone, tmp_path / "pred")
+    return tmp_path, someone
+
+
+def predict(someone, folder):
+    mask = someone.prepared_mask()
+    write_volume(mask, folder / f"{someone.record.case}.nii.gz")
+    lesion = 0.1 + 0.8 * mask.data.transpose(2, 1, 0).astype(np.float32)
+    np.savez_compressed(folder / f"{someone.record.case}.npz", probabilities=np.stack([1 - lesion, lesion]))
+    return mask
+
+
+def command(root):
+    return main(["-i", str(root / "pred"), "-p", str(root / "imagesTs"), "-o", str(root / "native"), "-np", "1"])
+
+
+def test_command_writes_masks_and_probabilities(folders, capsys):
+    root, someone = folders
+    assert command(root) == 0
+    assert sorted(path.name for path in (root / "native").iterdir()) == [
+        "sub-1_FLAIR_fcd.nii.gz", "sub-1_FLAIR_fcd_prob.nii.gz", "sub-1_T1w_fcd.nii.gz", "sub-1_T1w_fcd_prob.nii.gz"]
+    assert "restored 1 of 1 cases" in capsys.readouterr().out
+    for channel in ("T1w", "FLAIR"):
+        mask = read_mask(root / "native" / f"sub-1_{channel}_fcd.nii.gz", case="sub-1")
+        probability = read_volume(root / "native" / f"sub-1_{channel}_fcd_prob.nii.gz", case="sub-1")
+        assert dice(mask.data, someone.masks[channel].data) > 0.85  # all grids are coarse
+        assert np.linalg.norm(centre_mm(mask) - centre_mm(someone.masks[channel])) < 1  # of both lesions
+        # the axes of the .npz were read in the right order: high where the mask is, low elsewhere
+        assert probability.data[mask.data > 0].min() >= 0.49
+        assert probability.data[mask.data == 0].max() <= 0.51
+    # a run without probabilities takes the old ones away
+    (root / "pred" / "sub-1.npz").unlink()
+    assert command(root) == 0 and not list((root / "native").glob("*_prob*"))
+
+
+def test_probability_images_are_taken_too_and_are_no_cases(folders):
+    root, _someone = folders
+    mask = read_mask(root / "pred" / "sub-1.nii.gz", case="sub-1")
+    write_volume(Volume((0.05 + 0.9 * mask.data).astype(np.float32), mask.affine), root / "pred" / "sub-1_prob.nii.gz")
+    assert prediction_cases(root / "pred") == ["sub-1"]
+    result, = restore_folder(root / "pred", root / "imagesTs", root / "native")
+    assert read_volume(result.files["T1w_prob"], case="a").data.max() == pytest.approx(0.95, abs=1e-3)
+
+
+def test_probabilities_of_a_reorienting_reader(tmp_path):
+    """NibabelIOWithReorient hands nnU-Net (and the .npz) the RAS image, whatever the prepared file's axes."""
+    someone = patient(registration="none", t1=scan_grid("PSR", spacing_mm=(2, 2.2, 2.4)))
+    someone.write(tmp_path / "imagesTs")
+    mask = predict(someone, tmp_path / "pred")
+    image = nib.as_closest_canonical(nib.Nifti1Image(mask.data, mask.affine))
+    lesion = 0.1 + 0.8 * np.asarray(image.dataobj).transpose(2, 1, 0).astype(np.float32)
+    np.savez(tmp_path / "pred" / "sub-1.npz", probabilities=np.stack([1 - lesion, lesion]))
+    (tmp_path / "pred" / "plans.json").write_text(json.dumps({"image_reader_writer": "NibabelIOWithReorient"}))
+    result, = restore_folder(tmp_path / "pred", tmp_path / "imagesTs", tmp_path / "native")
+    found = read_volume(result.files["T1w_prob"], case="a")
+    np.testing.assert_allclose(found.data, 0.1 + 0.8 * mask.data, atol=1e-3)
+
+
+def bad_npz(content):
+    return lambda root: np.savez(root / "pred" / "sub-2.npz", **content)
+
+
+def shape_of(root):
+    return read_mask(root / "pred" / "sub-2.nii.gz", case="a").shape[::-1]
+
+
+def low(root):
+    zeros = np.zeros(shape_of(root), np.float32)
+    np.savez(root / "pred" / "sub-2.npz", probabilities=np.stack([1 - zeros, zeros]))
+
+
+def large(root):
+    np.savez(root / "pred" / "sub-2.npz", probabilities=np.full((2, *shape_of(root)), 7, np.float32))
+
+
+def other_grid(root):
+    write_volume(Volume(np.zeros((5, 6, 7), np.uint8), np.eye(4)), root / "pred" / "sub-2.nii.gz")
+
+
+def other_probability_grid(root):
+    write_volume(Volume(np.zeros((5, 6, 7), np.float32), np.eye(4)), root / "pred" / "sub-2_prob.nii.gz")
+
+
+BAD = {
+    "no record": (lambda root: (root / "imagesTs" / "sub-2.prep.json").unlink(), "no preparation record"),
+    "grid": (other_grid, r"sub-2.nii.gz: expected the prepared grid \(\(61, 73, 61\) voxels, RAS.* \(5, 6, 7\)"),
+    "prob grid": (other_probability_grid, r"sub-2_prob.nii.gz: expected the prepared grid"),
+    "labels": (lambda root: write_volume(Volume(np.full(COARSE.shape, 3, np.uint8), COARSE.matrix()),
+                                         root / "pred" / "sub-2.nii.gz"), "expected the labels 0"),
+    "not npz": (lambda root: (root / "pred" / "sub-2.npz").write_bytes(b"no"), "sub-2.npz: not nnU-Net's probabilit"),
+    "no key": (bad_npz({"softmax": np.zeros(3)}), "not nnU-Net's probabilities .*probabilities"),
+    "classes": (bad_npz({"probabilities": np.zeros((3, 2, 2, 2))}), r"one lesion class.*found shape \(3, 2, 2, 2\)"),
+    "npz grid": (bad_npz({"probabilities": np.zeros((2, 4, 5, 6))}), r"expected the prepared grid's .*found \(6, 5, 4"),
+    "range": (large, "expected probabilities from 0 to 1, found 7 to 7"),
+    "another run's": (low, r"below one half where the mask is \(median 0\)"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_case_is_named_and_costs_only_itself(folders, capsys, what):
+    root, _ = folders
+    second = patient("sub-2", seed=2)
+    second.write(root / "imagesTs")
+    predict(second, root / "pred")
+    spoil, message = BAD[what]
+    spoil(root)
+    assert command(root) == 1
+    captured = capsys.readouterr()
+    assert "restored 1 of 2 cases" in captured.out
+    assert captured.err.startswith("error: sub-2: ") and captured.err.count("error") == 1
+    assert re.search(message, captured.err.replace("\n", " "))
+    written = sorted(path.name for path in (root / "native").iterdir())
+    assert len(written) == 4 and all(name.startswith("sub-1_") for name in written)
+
+
+def test_folders_are_checked(folders, tmp_path, capsys):
+    root, _ = folders
+    with pytest.raises(NnunetTVError, match=r"nowhere: no such folder \(-i: expected a folder of segmentations"):
+        restore_folder(root / "nowhere", root / "imagesTs", root / "native")
+    with pytest.raises(NnunetTVError, match=r"nowhere: no such folder \(-p: expected the folder that nnunet-tv-prep"):
+        restore_folder(root / "pred", root / "nowhere", root / "native")
+    with pytest.raises(NnunetTVError, match="pred: -o is also an input folder"):
+        restore_folder(root / "pred", root / "imagesTs", root / "pred")
+    (root / "none").mkdir()
+    with pytest.raises(NnunetTVError, match="none: expected segmentations"):
+        restore_folder(root / "none", root / "imagesTs", root / "native")
+    assert main(["-i", str(root / "nowhere"), "-p", str(root), "-o", str(root / "native")]) == 1
+    assert "no such folder" in capsys.readouterr().err
+
+
+def test_cases_without_a_segmentation_and_lost_clusters_are_told(folders, capsys):
+    root, _ = folders
+    thick = patient("sub-3", registration="none", t1=scan_grid(spacing_mm=(2, 2, 2)),
+                    flair=scan_grid(spacing_mm=(2, 2, 9.0)))
+    thick.write(root / "imagesTs")
+    assert command(root) == 0
+    assert "warning: sub-3: prepared, but without a segmentation" in capsys.readouterr().err
+    mask = like(thick.record.grid)
+    mask.data[30:33, 40:43, 50:51] = 1
+    write_volume(mask, root / "pred" / "sub-3.nii.gz")
+    assert command(root) == 0
+    assert "sub-3: a cluster at (-27, -7, 11) mm fills no voxel of the FLAIR by half" in capsys.readouterr().err

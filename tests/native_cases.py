@@ -1,0 +1,130 @@
+"""Patients in closed form: a ball of a brain, a lesion and a marker on known sides, on any pair of scan grids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from nnunet_tv.preparation.record import Grid, PrepRecord
+from nnunet_tv.preparation.resample import resample_image, resample_mask
+from nnunet_tv.volume import Volume, write_volume
+
+#: Centres in template mm, RAS+: a lesion in the patient's left frontal lobe, another on the right, behind.
+LEFT_LESION, RIGHT_LESION = (-32.0, 28.0, 20.0), (30.0, -30.0, 26.0)
+COARSE = Grid((61, 73, 61), [[3, 0, 0, -90], [0, 3, 0, -126], [0, 0, 3, -72], [0, 0, 0, 1]])
+FINE = Grid((121, 145, 121), [[1.5, 0, 0, -90], [0, 1.5, 0, -126], [0, 0, 1.5, -72], [0, 0, 0, 1]])
+
+
+def turned(degrees, shift_mm=(0, 0, 0), scale=1.0):
+    """Rotation about x, then y, then z, with a shift and a scale; shape (4, 4)."""
+    matrix = np.eye(4)
+    for axis, angle in enumerate(np.deg2rad(degrees)):
+        first, second = [other for other in range(3) if other != axis]
+        part = np.eye(4)
+        part[[first, first, second, second], [first, second, first, second]] = (
+            np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle))
+        matrix = part @ matrix
+    matrix[:3, :3] *= scale
+    matrix[:3, 3] = shift_mm
+    return matrix
+
+
+def scan_grid(codes="RAS", spacing_mm=(3.0, 3.0, 3.0), size_mm=180.0, oblique_deg=(0, 0, 0), centre_mm=(0, 0, 0)):
+    """Grid around `centre_mm` whose stored axes point to `codes` (before the oblique turn)."""
+    spacing = np.asarray(spacing_mm, float)
+    shape = np.ceil(size_mm / spacing).astype(int)
+    ornt = nib.orientations.axcodes2ornt(codes)
+    axes = np.zeros((3, 3))
+    for column, (axis, sign) in enumerate(ornt):
+        axes[int(axis), column] = sign
+    affine = np.eye(4)
+    affine[:3, :3] = turned(oblique_deg)[:3, :3] @ axes @ np.diag(spacing)
+    affine[:3, 3] = np.asarray(centre_mm) - affine[:3, :3] @ ((shape - 1) / 2)
+    return Grid(tuple(int(side) for side in shape), affine.tolist())
+
+
+def points(grid, to_template):
+    """Template coordinates of all voxel centres of a scan's grid, shape (X, Y, Z, 3)."""
+    indices = np.moveaxis(np.indices(grid.shape), 0, -1)
+    matrix = to_template @ grid.matrix()
+    return indices @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def ball(grid, to_template, centre, radius):
+    """Voxels of `grid` whose centre lies in a ball that is round in template space."""
+    return np.linalg.norm(points(grid, to_template) - centre, axis=-1) <= radius
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A record, the two scans and the lesion mask on each of them."""
+
+    record: PrepRecord
+    scans: dict[str, Volume]
+    masks: dict[str, Volume]
+
+    def prepared(self, volume, channel):
+        """An image of `channel` on the prepared grid."""
+        return resample_image(volume, like(self.record.grid), world=np.linalg.inv(self.record.to_grid(channel)))
+
+    def prepared_mask(self, channel="T1w"):
+        """The lesion on the prepared grid."""
+        return resample_mask(self.masks[channel], like(self.record.grid),
+                             world=np.linalg.inv(self.record.to_grid(channel)))
+
+    def write(self, folder: Path) -> None:
+        """Write what nnunet-tv-prepare leaves behind."""
+        for number, (channel, scan) in enumerate(self.scans.items()):
+            write_volume(self.prepared(scan, channel), folder / f"{self.record.case}_{number:04d}.nii.gz")
+        self.record.write(folder / f"{self.record.case}.prep.json")
+
+
+def like(grid):
+    return Volume(np.zeros(grid.shape, np.uint8), grid.matrix())
+
+
+def patient(case="sub-1", *, registration="mni", t1=None, flair=None, lesions=(LEFT_LESION,), radius=12.0,
+            flags=(), seed=0, template=COARSE):
+    """A patient in the given pose; lesions are bright in the FLAIR (180 against 100)."""
+    rng = np.random.default_rng(seed)
+    t1, flair = t1 or scan_grid(), flair or scan_grid(spacing_mm=(2.5, 2.5, 4.0))
+    t1_to_template, flair_to_t1 = np.eye(4), np.eye(4)
+    if registration != "none":
+        flair_to_t1 = turned((2, -3, 4), (1.5, -2, 3))
+    if registration == "mni":
+        t1_to_template = turned((6, -4, 9), (-3, 5, 4), scale=1.04)
+    grid = {"mni": template, "t1": canonical(t1), "none": t1}[registration]
+    record = PrepRecord(case, registration, grid, {"T1w": t1, "FLAIR": flair}, flair_to_t1.tolist(),
+                        t1_to_template.tolist(), flags=list(flags))
+    scans, masks = {}, {}
+    for channel, source in record.sources.items():
+        world = record.to_grid(channel)
+        where = points(source, world)
+        brain = np.linalg.norm(where / (66, 78, 62), axis=-1) <= 1
+        lesion = np.zeros(source.shape, bool)
+        for centre in lesions:
+            lesion |= np.linalg.norm(where - centre, axis=-1) <= radius
+        data = brain * (100 + 3 * rng.standard_normal(source.shape))
+        if channel == "FLAIR":
+            data = data + 80 * (lesion & brain)
+        scans[channel] = Volume(data.astype(np.float32), source.matrix())
+        masks[channel] = Volume(lesion.astype(np.uint8), source.matrix())
+    return Patient(record, scans, masks)
+
+
+def canonical(grid):
+    """The grid with its axes turned to the nearest of RAS."""
+    image = nib.as_closest_canonical(nib.Nifti1Image(np.zeros(grid.shape, np.uint8), grid.matrix()))
+    return Grid(image.shape, image.affine.tolist())
+
+
+def centre_mm(mask, threshold=0.5):
+    """Centre of a mask in scanner mm."""
+    return mask.affine[:3, :3] @ np.argwhere(mask.data > threshold).mean(axis=0) + mask.affine[:3, 3]
+
+
+def dice(first, second):
+    return 2 * np.logical_and(first, second).sum() / (first.sum() + second.sum())
