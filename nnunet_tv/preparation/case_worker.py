@@ -1,0 +1,233 @@
+"""One found case: convert from DICOM, prepare, draw, remember. Runs in worker processes.
+
+A bad case returns, it never raises; what it had made before is taken away, since it no longer is true.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from nnunet_tv import __version__
+from nnunet_tv.errors import CaseError
+from nnunet_tv.files import sha256
+from nnunet_tv.intake.dcm2niix import convert_series
+from nnunet_tv.intake.facts import Candidate
+from nnunet_tv.intake.find import FoundCase
+from nnunet_tv.intake.privacy import redact
+from nnunet_tv.preparation.chain import CHAIN_VERSION, PreparedCase, prepare_case
+from nnunet_tv.preparation.prepared_folder import PreparedFolder
+from nnunet_tv.preparation.qc import draw_qc
+from nnunet_tv.preparation.record import Grid, PrepRecord
+from nnunet_tv.volume import Volume, check_file, write_volume
+
+log = logging.getLogger(__name__)
+#: Part of what decides whether a case is up to date: raise it when pictures or records would differ.
+WORKER_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know of one case.
+
+    Attributes
+    ----------
+    found : FoundCase
+        With its choice.
+    folder : PreparedFolder
+        Where to write.
+    options : dict
+        Keyword arguments of :func:`~nnunet_tv.preparation.chain.prepare_case`, such as ``registration``.
+    """
+
+    found: FoundCase
+    folder: PreparedFolder
+    options: Mapping[str, Any]
+
+    @property
+    def case(self) -> str:
+        """Name of the case."""
+        return self.found.case
+
+    @property
+    def scans(self) -> Mapping[str, Candidate]:
+        """Chosen scans by channel."""
+        assert self.found.choice is not None
+        return self.found.choice.scans
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one case.
+
+    Attributes
+    ----------
+    case : str
+        Name of the case.
+    problem : str
+        Why it is not in the folder; empty if it is.
+    flags, notes : tuple of str
+        What a person must look at; what was done that is not self-evident.
+    sha256 : dict of str to str
+        Of each scan, by channel; of a DICOM series, of its files' digests.
+    metrics : dict of str to float
+        Numbers of the preparation, for the page.
+    changed : bool
+        False when all was up to date.
+    """
+
+    case: str
+    problem: str = ""
+    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    changed: bool = False
+
+
+def prepare_job(job: Job) -> Outcome:
+    """Prepare `job` unless its scans, settings, program version and outputs are what they were."""
+    digests: dict[str, str] = {}
+    try:
+        return _prepare(job, digests)
+    except CaseError as error:
+        problem = str(error).removeprefix(f"{job.case}: ")
+    except Exception as error:  # one case's surprise must not cost the others
+        log.debug("%s", job.case, exc_info=not job.found.secrets)
+        # of DICOM, the text could quote a path that names the patient
+        told = type(error).__name__ if job.found.secrets else f"{type(error).__name__}: {error}"
+        problem = f"unexpected {told}; please report this with the file"
+    for path in job.folder.staging.glob(f"{job.case}__*"):
+        path.unlink(missing_ok=True)
+    job.folder.remove(job.case)
+    return Outcome(job.case, problem=redact(problem, job.found.secrets), sha256=digests)
+
+
+def _prepare(job: Job, digests: dict[str, str]) -> Outcome:
+    for channel, scan in job.scans.items():
+        digests[channel] = _digest(job, channel, scan)
+    if len(set(digests.values())) < len(digests):
+        raise CaseError(job.case, "the T1w and the FLAIR are the same scan (equal SHA-256): find the other one, and "
+                        "name both with --pair")
+    made_from = {"scans": dict(digests), "labels": {channel: scan.label for channel, scan in job.scans.items()},
+                 "options": {key: str(value) for key, value in job.options.items()},
+                 "version": f"{__version__}, chain {CHAIN_VERSION}, worker {WORKER_VERSION}"}
+    record = job.folder.record(job.case)
+    outputs = _outputs(job)
+    if record.get("made_from") == made_from and _intact(outputs, record["outputs"]):
+        return Outcome(job.case, "", tuple(record["flags"]), tuple(record["notes"]), digests, record["metrics"])
+    staged = {key: job.folder.staging / f"{job.case}__{key}{''.join(path.suffixes[-2:])}"
+              for key, path in outputs.items()}
+    outcome = replace(_make(job, staged, digests), sha256=digests, changed=True)
+    made = {key: sha256(path) for key, path in staged.items()}
+    job.folder.begin_change()
+    job.folder.write_record(job.case, {})  # from here on, files of this case are known to be ours
+    for key, path in outputs.items():
+        path.parent.mkdir(exist_ok=True)
+        os.replace(staged[key], path)
+    job.folder.write_record(job.case, {"made_from": made_from, "outputs": made, "flags": list(outcome.flags),
+                                       "notes": list(outcome.notes), "metrics": dict(outcome.metrics)})
+    return outcome
+
+
+def _outputs(job: Job) -> dict[str, Path]:
+    return job.folder.outputs(job.case, job.scans, [name for name, scan in job.scans.items() if scan.is_dicom])
+
+
+def _intact(outputs: Mapping[str, Path], digests: Mapping[str, str]) -> bool:
+    return set(outputs) == set(digests) and all(
+        path.is_file() and sha256(path) == digests[key] for key, path in outputs.items())
+
+
+def _digest(job: Job, channel: str, scan: Candidate) -> str:
+    if not scan.is_dicom:
+        return sha256(check_file(scan.files[0], job.case))
+    total = hashlib.sha256()
+    try:
+        for digest in sorted(sha256(path) for path in scan.files):
+            total.update(digest.encode())
+    except OSError as error:
+        raise CaseError(job.case, f"a file of {scan.label} ({channel}) cannot be read ({error.strerror}): check its "
+                        "permissions") from error
+    return total.hexdigest()
+
+
+def _make(job: Job, staged: Mapping[str, Path], digests: Mapping[str, str]) -> Outcome:
+    """Write everything of the case to its staged paths."""
+    case, channels = job.case, {}
+    for channel, scan in job.scans.items():
+        if scan.is_dicom:
+            convert_series(case, channel, scan, staged[channel], secrets=job.found.secrets)
+            channels[channel] = staged[channel]
+        else:
+            channels[channel] = scan.files[0]
+    prepared = prepare_case(case, channels, **job.options)
+    for index, volume in enumerate(prepared.images.values()):
+        write_volume(volume, staged[f"{index:04d}"])
+    record = _record(job, prepared, channels, digests)
+    record.write(staged["record"])
+    t1, flair = prepared.images.values()
+    registered = record.registration == "mni"
+    mask = t1.data != 0 if registered else None
+    draw_qc(case, t1, flair, staged["picture"], mask=mask, template=_template(t1) if registered else None,
+            lines=[_orientations(record), *(f"! {flag}" for flag in record.flags)])
+    assert job.found.choice is not None
+    return Outcome(case, flags=tuple(record.flags), notes=(*job.found.choice.notes, *prepared.notes),
+                   metrics=_numbers(record.details))
+
+
+def _record(
+    job: Job, prepared: PreparedCase, channels: Mapping[str, Path], digests: Mapping[str, str]
+) -> PrepRecord:
+    """What was decided and measured, with what intake knows."""
+    assert job.found.choice is not None
+    scans = {channel: {"file": _told_file(job, channel, scan), "sha256": digests[channel],
+                       "chosen": job.found.choice.reasons[channel], "header": scan.facts.told(),
+                       **({"series": scan.series} if scan.is_dicom else {})}
+             for channel, scan in job.scans.items()}
+    extra = {"scans": scans, **({"study": job.found.study} if job.found.study else {})}
+    grid = next(iter(prepared.images.values()))
+    return PrepRecord(job.case, str(job.options["registration"]), Grid(grid.shape, grid.affine.tolist()),
+                      {channel: _grid(path) for channel, path in channels.items()}, details=extra)
+
+
+def _grid(path: Path) -> Grid:
+    image = nib.load(path)
+    return Grid(tuple(int(size) for size in image.shape[:3]), np.asarray(image.affine, float).tolist())
+
+
+def _told_file(job: Job, channel: str, scan: Candidate) -> str:
+    """Where the scan is: of DICOM, what was converted, since the folders of the original may name the patient."""
+    return str(job.folder.scan(job.case, channel).relative_to(job.folder.root)) if scan.is_dicom else str(scan.files[0])
+
+
+def _template(like: Volume) -> Volume:
+    from nnunet_tv.preparation.template import load_template
+
+    template = load_template().t1
+    return Volume(np.asarray(template.data, np.float32), like.affine)
+
+
+def _orientations(record: PrepRecord) -> str:
+    found = ", ".join(f"{name} {''.join(nib.aff2axcodes(grid.matrix()))}" for name, grid in record.sources.items())
+    return f"axes of the scans as they came: {found}; registration: {record.registration}"
+
+
+def _numbers(details: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Every number in the nested ``metrics`` of the record, by its path."""
+    found: dict[str, float] = {}
+    for key, value in details.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found |= _numbers(value, f"{name} ")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            found[name] = float(value)
+    return found

@@ -1,0 +1,135 @@
+"""One picture a case to see at a glance whether it was prepared well: alignment, brain mask, sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_tv.drawing import CONVENTION, PLANES, outline, turned, write_letters
+from nnunet_tv.files import atomic
+from nnunet_tv.volume import Volume
+
+MASK, T1_EDGES, TEMPLATE_EDGES = (1.0, 0.85, 0.1), (1.0, 0.35, 0.3), (0.3, 0.9, 1.0)
+#: Side of a checkerboard's field.
+FIELD_MM = 24.0
+#: Said on every picture and page.
+RESEARCH = "For research use only; not a medical device."
+
+
+def draw_qc(
+    case: str,
+    t1: Volume,
+    flair: Volume,
+    output: str | Path,
+    *,
+    mask: np.ndarray | None = None,
+    template: Volume | None = None,
+    lines: Sequence[str] = (),
+) -> None:
+    """Draw the picture of a prepared case as PNG.
+
+    Parameters
+    ----------
+    case : str
+        Title.
+    t1, flair : Volume
+        On one grid, whose affine decides which side is left.
+    output : Path
+        Written atomically.
+    mask : ndarray, shape of the T1w, optional
+        Brain mask; its border is drawn where there is one.
+    template : Volume, optional
+        On the same grid; its edges are drawn on the T1w.
+    lines : sequence of str
+        Under the title: flags and orientations.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    images, sizes_mm = {}, ()
+    for name, volume in (("t1", t1), ("flair", flair), *((("template", template),) if template else ())):
+        array, sizes_mm = turned(volume)
+        images[name] = _scaled(array)
+    inside = None if mask is None else turned(Volume(mask.astype(np.uint8), t1.affine))[0].astype(bool)
+    centre = _centre(images["t1"] > 0.05 if inside is None else inside)
+
+    rows = ["T1w" if inside is None else "T1w and the border of the brain mask", "T1w and FLAIR, alternating",
+            "FLAIR and edges of the T1w"] + (["T1w and edges of the template"] if template else [])
+    figure = Figure(figsize=(9.6, 0.9 + 0.2 * len(lines) + 2.9 * len(rows)), facecolor="black", layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle("\n".join([case, *(_cut(line) for line in lines)]), color="white", fontsize=9, parse_math=False)
+    for axes, row in zip(figure.subplots(len(rows), 3), rows, strict=True):
+        axes[0].set_title(row, color="white", fontsize=9, loc="left", parse_math=False)
+        for ax, plane in zip(axes, PLANES, strict=True):
+            through = ({0, 1, 2} - set(plane[1:3])).pop()
+            cuts = {name: np.take(array, centre[through], axis=through) for name, array in images.items()}
+            across_mm, up_mm = sizes_mm[plane[1]], sizes_mm[plane[2]]
+            border = None if inside is None else np.take(inside, centre[through], axis=through)
+            _draw(ax, rows.index(row), cuts, border, (across_mm, up_mm))
+            write_letters(ax, plane, ends=True)
+    figure.supxlabel(f"{CONVENTION} {RESEARCH}", color="0.75", fontsize=8)
+    with atomic(output) as temporary:
+        figure.savefig(temporary, dpi=100, format="png")
+
+
+def _draw(ax, row: int, cuts: dict[str, np.ndarray], border: np.ndarray | None, size_mm: tuple[float, float]) -> None:
+    from matplotlib.collections import LineCollection
+
+    t1, flair = cuts["t1"], cuts["flair"]
+    shown = (t1, np.where(checkerboard(t1.shape, size_mm), t1, flair), flair, t1)[row]
+    extent = (0, t1.shape[0] * size_mm[0], 0, t1.shape[1] * size_mm[1])
+    ax.imshow(shown.T, cmap="gray", vmin=0, vmax=1, extent=extent, origin="lower")
+    lines = {0: (border, MASK), 2: (t1, T1_EDGES), 3: (cuts.get("template"), TEMPLATE_EDGES)}.get(row)
+    if lines is not None and lines[0] is not None:
+        if row == 0:
+            ax.add_collection(LineCollection(outline(border, *size_mm), colors=[MASK], linewidths=0.9))
+        else:
+            ax.imshow(_tinted(edges(lines[0], size_mm), lines[1]), extent=extent, origin="lower",
+                      interpolation="nearest")
+    ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal", facecolor="black")
+
+
+def checkerboard(shape: tuple[int, int], size_mm: tuple[float, float], *, field_mm: float = FIELD_MM) -> np.ndarray:
+    """True on every other square field, shape `shape`."""
+    first, second = (np.arange(count) * size // field_mm for count, size in zip(shape, size_mm, strict=True))
+    return (first[:, None] + second[None, :]) % 2 == 0
+
+
+def edges(picture: np.ndarray, size_mm: tuple[float, float]) -> np.ndarray:
+    """Strongest tenth of the gradient of a 2D picture, smoothed by 1.5 mm; all False for a flat one."""
+    from scipy import ndimage
+
+    magnitude = ndimage.gaussian_gradient_magnitude(picture, [1.5 / size for size in size_mm])
+    level = np.percentile(magnitude, 90)
+    return magnitude > max(level, 1e-4)
+
+
+def _tinted(where: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
+    layer = np.zeros((*where.shape[::-1], 4))
+    layer[where.T] = (*colour, 0.6)
+    return layer
+
+
+def _scaled(array: np.ndarray) -> np.ndarray:
+    """Values to 0 … 1, by percentiles of what is not background; a flat image is all 0."""
+    values = array[array > array.min()]
+    if not values.size:
+        return np.zeros(array.shape, np.float32)
+    low, high = min(float(array.min()), 0.0), float(np.percentile(values, 99.5))
+    return np.clip((array - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+
+
+def _centre(mask: np.ndarray) -> tuple[int, int, int]:
+    """A voxel in the middle of `mask`, a little off the midline; the middle of the array where it is empty."""
+    if not mask.any():
+        return tuple(side // 2 for side in mask.shape)
+    bounds = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    shares = (0.4, 0.5, 0.6)
+    return tuple(int(found[0] + share * (found[-1] - found[0])) for found, share in zip(bounds, shares, strict=True))
+
+
+def _cut(line: str, length: int = 130) -> str:
+    line = " ".join(line.split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"
