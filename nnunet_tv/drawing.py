@@ -48,4 +48,5 @@ def write_letters(ax, plane: tuple[str, int, int, str, str], *, ends: bool = Fal
     for x, y, letter in places:
         ax.text(x, y, letter, color="white", fontsize=10, transform=ax.transAxes, ha="center", va="center", zorder=9,
                 bbox={"facecolor": "black", "edgecolor": "none", "alpha": 0.8, "pad": 1.5})
-    ax.text(0.03, 0.03, name, color="0.75", fontsize=8, transform=ax.transAxes)
+    ax.text(0.03, 0.03, name, color="0.75", fontsize=8, transform=ax.transAxes,
+            bbox={"facecolor": "black", "edgecolor": "none", "alpha": 0.6, "pad": 1})
