@@ -1,0 +1,80 @@
+"""Clusters of a patient: sizes, places, sides and order, by hand."""
+
+import csv
+
+import numpy as np
+import pytest
+from native_cases import LEFT_LESION, RIGHT_LESION, patient, scan_grid
+
+from nnunet_tv.inference.clusters import Cluster, describe_clusters, side_of, write_clusters
+from nnunet_tv.volume import Volume
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "LAS", "PSR"])
+def test_sides_and_places_do_not_depend_on_the_storage(codes):
+    t1 = scan_grid(codes, oblique_deg=(4, 12, -8) if codes == "LPS" else (0, 0, 0))
+    someone = patient(t1=t1, lesions=(LEFT_LESION, RIGHT_LESION))
+    mask = someone.masks["T1w"]
+    middle = np.linalg.inv(someone.record.to_grid("T1w")) @ [0, 0, 0, 1]
+    # the right one is surer
+    where = np.argwhere(mask.data)
+    x = (where @ mask.affine[:3, :3].T + mask.affine[:3, 3])[:, 0]
+    probability = np.zeros(mask.shape, np.float32)
+    probability[tuple(where.T)] = np.where(x > middle[0], 0.9, 0.7)
+    clusters, labels = describe_clusters(mask, someone.record, probability=Volume(probability, mask.affine))
+    assert [cluster.side for cluster in clusters] == ["right", "left"]
+    for cluster, truth, p in zip(clusters, (RIGHT_LESION, LEFT_LESION), (0.9, 0.7), strict=True):
+        assert (cluster.mni_x_mm, cluster.mni_y_mm, cluster.mni_z_mm) == pytest.approx(truth, abs=0.6)
+        assert cluster.mean_probability == cluster.peak_probability == pytest.approx(p)
+        back = np.linalg.inv(someone.record.to_grid("T1w")) @ [*truth, 1]
+        assert cluster.native_mm == pytest.approx(back[:3], abs=0.6)
+        assert cluster.voxels == (labels == cluster.rank).sum()
+        assert cluster.volume_mm3 == pytest.approx(cluster.voxels * 27)
+        # a ball of 12 mm in the template, which is 1.04 times larger than the head
+        assert cluster.volume_mm3 == pytest.approx(4 / 3 * np.pi * 12**3 / 1.04**3, rel=0.05)
+    assert clusters[1].lobe == "frontal" and clusters[0].lobe != "unknown"
+    assert (labels > 0).sum() == mask.data.sum()
+
+
+def test_order_is_mean_then_peak_then_volume():
+    someone = patient(registration="none")
+    data, probability = np.zeros(someone.record.grid.shape, np.uint8), np.zeros(someone.record.grid.shape, np.float32)
+    for x, size, low, high in ((2, 3, 0.6, 0.6), (12, 2, 0.5, 0.7), (22, 2, 0.6, 0.6), (32, 2, 0.8, 0.8)):
+        data[x:x + size, :2, :2] = 1
+        probability[x:x + size, :2, :2] = np.linspace(low, high, size)[:, None, None]
+    volume = Volume(data, someone.record.grid.matrix())
+    deviation = Volume(probability / 10, volume.affine)
+    clusters, labels = describe_clusters(volume, someone.record, probability=Volume(probability, volume.affine),
+                                         deviation=deviation)
+    assert [int(np.argwhere(labels == rank)[0, 0]) for rank in (1, 2, 3, 4)] == [32, 12, 2, 22]
+    assert clusters[0].mean_deviation == pytest.approx(0.08) and clusters[1].peak_probability == pytest.approx(0.7)
+    # without probabilities: the largest first, nothing claimed
+    clusters, _ = describe_clusters(volume, someone.record)
+    assert clusters[0].voxels == 12 and clusters[0].mean_probability is None and clusters[0].mean_deviation is None
+
+
+@pytest.mark.parametrize("registration", ["none", "t1"])
+def test_without_the_template_no_side_is_claimed(registration):
+    someone = patient(registration=registration)
+    cluster, = describe_clusters(someone.masks["T1w"], someone.record)[0]
+    assert (cluster.side, cluster.region, cluster.lobe, cluster.mni_x_mm) == ("unknown",) * 3 + (None,)
+
+
+def test_side_needs_three_quarters():
+    def points(left, right):
+        return np.array([[-5.0, 0, 0]] * left + [[5.0, 0, 0]] * right)
+
+    assert side_of(points(3, 1)) == "left" and side_of(points(1, 3)) == "right"
+    assert side_of(points(74, 26)) == "midline" and side_of(points(26, 74)) == "midline"
+
+
+def test_table(tmp_path):
+    someone = patient()
+    clusters, _ = describe_clusters(someone.masks["T1w"], someone.record)
+    write_clusters(clusters, tmp_path / "clusters.csv")
+    with (tmp_path / "clusters.csv").open(newline="") as file:
+        row, = csv.DictReader(file)
+    assert list(row)[:3] == ["rank", "volume_mm3", "voxels"] and row["side"] == "left" and row["mean_probability"] == ""
+    assert float(row["native_x_mm"]) == clusters[0].native_x_mm
+    write_clusters([], tmp_path / "clusters.csv")
+    assert (tmp_path / "clusters.csv").read_text().splitlines() == [",".join(Cluster.__dataclass_fields__)]
