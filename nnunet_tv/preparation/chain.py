@@ -1,8 +1,8 @@
 """One case, from its files to volumes on one identical grid, ready for nnU-Net.
 
-A registration is a function from the scans to an :class:`Alignment`: the grid to work on, and where its
-points lie in each scan. The chain does not know which one it has; a new one is a line in
-:data:`REGISTRATIONS`.
+A registration is a function from the scans to an :class:`~nnunet_tv.preparation.alignment.Alignment`: the
+grid to work on, where its points lie in each scan, and which of them are brain. The chain does not know
+which one it has; a new one is a line in :data:`REGISTRATIONS`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 
 from nnunet_tv.errors import CaseError
+from nnunet_tv.preparation.align import align_to_mni, align_to_t1
+from nnunet_tv.preparation.alignment import Alignment, Choices
+from nnunet_tv.preparation.brain import clip_to_brain
+from nnunet_tv.preparation.record import Grid, PrepRecord
 from nnunet_tv.preparation.resample import grids_overlap, resample_image, resample_mask, share_inside
 from nnunet_tv.volume import Volume, read_mask, read_volume, same_grid
 
@@ -21,36 +26,20 @@ from nnunet_tv.volume import Volume, read_mask, read_volume, same_grid
 CHAIN_VERSION = 1
 #: A lesion whose volume changes by more than this share on its way is noted.
 VOLUME_CHANGE = 0.2
+#: A lesion of which more than this share lies outside of the brain mask is flagged.
+OUTSIDE_BRAIN = 0.2
 #: A scan that covers less than this share of the grid is noted.
 COVERAGE = 0.5
 
 
-@dataclass(frozen=True)
-class Alignment:
-    """Where a case is worked on.
-
-    Attributes
-    ----------
-    grid : Volume
-        The grid that every output has (its values are not used).
-    to_scan : dict of str to ndarray, shape (4, 4)
-        For a scan's name: scanner coordinates of `grid` to those of the scan, in mm. A scan that is
-        not named is where its own header puts it.
-    notes : tuple of str
-        What a reader of the conversion table should know.
-    """
-
-    grid: Volume
-    to_scan: Mapping[str, np.ndarray]
-    notes: tuple[str, ...] = ()
-
-
-def no_registration(case: str, scans: Mapping[str, Volume]) -> Alignment:
-    """Grid of the first scan; every scan stays where its own header puts it."""
+def no_registration(case: str, scans: Mapping[str, Volume], choices: Choices) -> Alignment:
+    """Grid of the first scan; every scan stays where its own header puts it, with the values it has."""
     return Alignment(next(iter(scans.values())), {})
 
 
-REGISTRATIONS: dict[str, Callable[[str, Mapping[str, Volume]], Alignment]] = {"none": no_registration}
+REGISTRATIONS: dict[str, Callable[[str, Mapping[str, Volume], Choices], Alignment]] = {
+    "none": no_registration, "t1": align_to_t1, "mni": align_to_mni,
+}
 
 
 @dataclass(frozen=True)
@@ -65,14 +54,24 @@ class PreparedCase:
         uint8, 0 and 1, on the same grid; all 0 where there was no mask.
     notes : tuple of str
         What was done that is not self-evident, and what looks odd.
-    orientation : str
-        Axis codes of the first scan as it was found, such as ``PSR``.
+    record : PrepRecord
+        For ``CASE.prep.json``: grids, transforms, metrics, versions, and what must be looked at (``flags``).
     """
 
     images: dict[str, Volume]
     label: Volume
     notes: tuple[str, ...]
-    orientation: str
+    record: PrepRecord
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What a person must look at before trusting the case."""
+        return tuple(self.record.flags)
+
+    @property
+    def orientation(self) -> str:
+        """Axis codes of the first scan as it was found, such as ``PSR``."""
+        return "".join(nib.aff2axcodes(next(iter(self.record.sources.values())).matrix()))
 
 
 def prepare_case(
@@ -82,6 +81,7 @@ def prepare_case(
     *,
     label_on: str | None = None,
     registration: str = "none",
+    choices: Choices | None = None,
 ) -> PreparedCase:
     """Read a case's scans and its lesion mask and put all of them on one grid.
 
@@ -98,6 +98,8 @@ def prepare_case(
         Name of the scan on which the mask was drawn; the first if left out. The mask moves with it.
     registration : str
         A key of :data:`REGISTRATIONS`.
+    choices : Choices, optional
+        Backends; the defaults if left out.
 
     Returns
     -------
@@ -110,6 +112,8 @@ def prepare_case(
     CaseError
         As :func:`~nnunet_tv.volume.read_volume` and :func:`~nnunet_tv.volume.read_mask`; grids that do
         not overlap; an empty mask; a lesion that lies wholly outside the grid.
+    NnunetTVError
+        A backend that is not installed.
     """
     if registration not in REGISTRATIONS:
         raise ValueError(f"registration is one of {', '.join(REGISTRATIONS)}, not {registration!r}")
@@ -118,18 +122,30 @@ def prepare_case(
     if label_on not in channels:
         raise ValueError(f"the mask is drawn on one of {', '.join(channels)}, not {label_on!r}")
     scans = {name: read_volume(path, case=case) for name, path in channels.items()}
-    alignment = REGISTRATIONS[registration](case, scans)
-    notes = list(alignment.notes)
+    alignment = REGISTRATIONS[registration](case, scans, choices or Choices())
+    notes, flags = list(alignment.notes), list(alignment.flags)
     images = {}
     for name, scan in scans.items():
-        images[name] = _place_scan(case, name, scan, channels[name], alignment, notes)
+        placed = _place_scan(case, name, scan, channels[name], alignment, notes)
+        images[name] = clip_to_brain(placed, alignment.brain) if alignment.clip else placed
     if label is None:
         target = Volume(np.zeros(alignment.grid.shape, np.uint8), alignment.grid.affine)
     else:
         mask = read_mask(label, case=case)
         _check_mask(case, mask, label, scans[label_on], label_on, notes)
-        target = _place_mask(case, mask, label, alignment, alignment.to_scan.get(label_on), notes)
-    return PreparedCase(images, target, tuple(notes), scans[first].orientation)
+        target = _place_mask(case, mask, label, alignment, alignment.to_scan.get(label_on), notes, flags)
+    record = _record(case, registration, scans, alignment, flags)
+    return PreparedCase(images, target, tuple(notes), record)
+
+
+def _record(case: str, registration: str, scans: Mapping[str, Volume], alignment: Alignment,
+            flags: list[str]) -> PrepRecord:
+    """What was done to a case; the identity stands for what was not registered."""
+    matrices = {name: getattr(alignment, name).tolist() for name in ("flair_to_t1", "t1_to_template")
+                if getattr(alignment, name) is not None}
+    return PrepRecord(case, registration, Grid(alignment.grid.shape, alignment.grid.affine.tolist()),
+                      {name: Grid(scan.shape, scan.affine.tolist()) for name, scan in scans.items()},
+                      flags=list(flags), details={**alignment.details, "chain": CHAIN_VERSION}, **matrices)
 
 
 def _place_scan(
@@ -169,7 +185,8 @@ def _check_mask(
 
 
 def _place_mask(
-    case: str, mask: Volume, path: str | Path, alignment: Alignment, world: np.ndarray | None, notes: list[str]
+    case: str, mask: Volume, path: str | Path, alignment: Alignment, world: np.ndarray | None, notes: list[str],
+    flags: list[str],
 ) -> Volume:
     grid = alignment.grid
     kept = share_inside(mask, grid, world=world)
@@ -179,9 +196,15 @@ def _place_mask(
     result = resample_mask(mask, grid, world=world)
     if kept < 1:
         notes.append(f"{max(1 - kept, 0.001):.1%} of the lesion's voxels lie outside the grid and are lost")
-    before, after = _volume_mm3(mask), _volume_mm3(result)
+    size = 1.0 if world is None else abs(float(np.linalg.det(world[:3, :3])))  # scan mm3 per grid mm3
+    before, after = _volume_mm3(mask), _volume_mm3(result) * size
     if abs(after / before - 1) > VOLUME_CHANGE:
-        notes.append(f"the lesion's volume changed from {before:.1f} to {after:.1f} mm3 on the grid")
+        changed = f"the lesion's volume changed from {before:.1f} to {after:.1f} mm3 on the grid"
+        (flags if alignment.clip and after < before else notes).append(changed)
+    if alignment.brain is not None:
+        outside = float((alignment.brain.data[result.data > 0] == 0).mean())
+        if outside > OUTSIDE_BRAIN:
+            flags.append(f"{outside:.0%} of the lesion lies outside of the brain mask: look at both")
     return result
 
 

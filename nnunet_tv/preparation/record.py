@@ -55,9 +55,8 @@ class PrepRecord:
     sources : dict of str to Grid
         Grids of the scans as they came, by channel name (``T1w``, ``FLAIR``).
     flair_to_t1, t1_to_template : list of list of float, shape (4, 4)
-        Map points of the first to points of the second; the identity where nothing was registered. A point
-        of the T1w is at ``t1_to_template @ p`` on `grid`, one of the FLAIR at
-        ``t1_to_template @ flair_to_t1 @ p``.
+        Map points of the first to points of the second; the identity where nothing was registered.
+        :meth:`to_grid` says which of them lead to `grid`.
     flags : list of str
         What a person must look at before trusting the case.
     details : dict
@@ -79,9 +78,10 @@ class PrepRecord:
     def to_grid(self, channel: str) -> np.ndarray:
         """Matrix from scanner coordinates of a source scan to those of `grid`, shape (4, 4).
 
-        The T1w is registered to the template; any other channel goes through the T1w.
+        On the template (``mni``) the T1w is at ``t1_to_template``; otherwise `grid` is in the T1w's own
+        coordinates, and the template was only used to find the brain. Any other channel goes through the T1w.
         """
-        matrix = np.asarray(self.t1_to_template, float)
+        matrix = np.asarray(self.t1_to_template, float) if self.registration == "mni" else np.eye(4)
         return matrix if channel == "T1w" else matrix @ np.asarray(self.flair_to_t1, float)
 
     def write(self, path: str | Path) -> None:

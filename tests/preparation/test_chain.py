@@ -50,7 +50,7 @@ def test_without_a_mask_the_label_is_background(tmp_path):
 
 def test_the_callers_mistakes(tmp_path):
     channels, roi = files(tmp_path)
-    with pytest.raises(ValueError, match="registration is one of none, not 'warp'"):
+    with pytest.raises(ValueError, match="registration is one of none, t1, mni, not 'warp'"):
         prepare_case("sub-1", channels, roi, registration="warp")
     with pytest.raises(ValueError, match="drawn on one of T1w, FLAIR, not 'T2'"):
         prepare_case("sub-1", channels, roi, label_on="T2")
@@ -116,7 +116,7 @@ def test_the_share_that_a_scan_covers_follows_its_registration(tmp_path, monkeyp
     for shift_mm, expected in ((6, half), (3, ()), (-3, half)):
         world = affine(origin=(shift_mm, 0, 0))
         monkeypatch.setitem(chain.REGISTRATIONS, "moved",
-                            lambda case, scans, world=world: Alignment(scans["T1w"], {"FLAIR": world}))
+                            lambda case, scans, choices, world=world: Alignment(scans["T1w"], {"FLAIR": world}))
         assert prepare_case("sub-1", channels, registration="moved").notes == expected
 
 
@@ -125,7 +125,7 @@ def test_a_registration_moves_scan_and_mask_together(tmp_path, monkeypatch):
     channels, roi = files(tmp_path)
     shift = affine(origin=(1, 0, 0))
 
-    def shifted(case, scans):
+    def shifted(case, scans, choices):
         return Alignment(scans["T1w"], {"FLAIR": shift}, ("shifted",))
 
     monkeypatch.setitem(chain.REGISTRATIONS, "shifted", shifted)

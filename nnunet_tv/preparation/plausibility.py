@@ -1,0 +1,179 @@
+"""Is a registration plausible? The same looks at every result, whatever backend made it.
+
+What cannot be seen here: a header that exchanges left and right. Heads and the template are so symmetric
+that it scores like success; handedness is therefore never changed, and the orientation found is recorded.
+Nor does a good round trip say anything: it is as good on a registration that is 40 mm off.
+
+The limits were set on phantoms: mutual information (nats, in the brain) was 0.73 to 0.96 where a T1w met the
+template or its own FLAIR, 0.27 to 0.41 with another person's FLAIR and 0.08 with noise; blocks of the brain
+wanted to move by 0.5 mm or less (median) with the person's own FLAIR, by 3 mm or more with another's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnunet_tv.preparation.geometry import apply, voxel_points
+from nnunet_tv.preparation.similarity import at_resolution, binned, limits, mutual_information, sample
+from nnunet_tv.preparation.template import load_template
+from nnunet_tv.volume import Volume
+
+#: Below this a T1w does not fit the template, or a FLAIR its T1w.
+MIN_TEMPLATE_NATS, MIN_FLAIR_NATS = 0.4, 0.2
+#: Median over blocks of the brain of how far each would rather move; more speaks for another person.
+MAX_BLOCK_MM = 1.75
+#: Correlation within the brain above which two scans are one and the same contrast.
+MAX_CORRELATION = 0.9
+#: Lengths of the axes of an affine map between an adult or child and MNI152.
+SCALES = (0.75, 1.5)
+_RESOLUTION_MM = 2.0
+_POINTS = 100_000
+_BLOCK_MM, _BLOCK_POINTS, _BLOCK_BINS = 45.0, 1500, 16
+
+
+def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Look at a map from the template to a T1w.
+
+    Parameters
+    ----------
+    to_t1 : ndarray, shape (4, 4)
+        MNI mm to scanner mm.
+    t1 : Volume
+        The T1w.
+
+    Returns
+    -------
+    metrics : dict of str to float
+        ``mutual_information_nats``, ``scale_min``, ``scale_max`` (of the T1w, to fit the template),
+        ``white_to_grey`` (ratio of brightness).
+    flags : tuple of str
+        What speaks against it.
+    """
+    template = load_template()
+    points = _points(template.brain)
+    small = at_resolution(t1, _RESOLUTION_MM)
+    values = sample(small, apply(to_t1, points))
+    reference = at_resolution(template.t1, _RESOLUTION_MM)
+    fit = mutual_information(binned(sample(reference, points), limits(reference)), binned(values, limits(small)))
+    scales = np.linalg.svd(np.linalg.inv(to_t1)[:3, :3], compute_uv=False)
+    ratio = _white_to_grey(points, values)
+    flags = []
+    if fit < MIN_TEMPLATE_NATS:
+        flags.append(f"the T1w does not fit the template (mutual information {fit:.2f} nats, expected at least "
+                     f"{MIN_TEMPLATE_NATS}): header turned, no head, or not a T1w; look at the scan")
+    if not (SCALES[0] <= scales.min() and scales.max() <= SCALES[1]) or np.linalg.det(to_t1[:3, :3]) <= 0:
+        flags.append(f"the T1w fits the template only when scaled by {scales.min():.2f} to {scales.max():.2f} "
+                     f"(expected {SCALES[0]} to {SCALES[1]}): check the voxel sizes, look at the scan")
+    if ratio < 1:
+        flags.append(f"the T1w shows white matter darker than grey (ratio {ratio:.2f}): is it a FLAIR or a T2w?")
+    return {"mutual_information_nats": fit, "scale_min": float(scales.min()), "scale_max": float(scales.max()),
+            "white_to_grey": ratio}, tuple(flags)
+
+
+def check_flair(
+    to_flair: np.ndarray, flair: Volume, t1: Volume, region: Volume
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Look at a rigid map from a T1w to a FLAIR.
+
+    Parameters
+    ----------
+    to_flair : ndarray, shape (4, 4)
+        Scanner mm of the T1w to scanner mm of the FLAIR.
+    flair, t1 : Volume
+        The scans.
+    region : Volume
+        Mask of the brain, in the T1w's scanner coordinates.
+
+    Returns
+    -------
+    metrics : dict of str to float
+        ``mutual_information_nats``, ``block_shift_mm``, ``correlation``, ``covered`` (share of the brain
+        within the FLAIR's field of view).
+    flags : tuple of str
+        What speaks against it.
+    """
+    points = _points(region)
+    first, second = at_resolution(t1, _RESOLUTION_MM), at_resolution(flair, _RESOLUTION_MM)
+    values = sample(first, points), sample(second, apply(to_flair, points))
+    fit = mutual_information(binned(values[0], limits(first)), binned(values[1], limits(second)))
+    shift_mm = block_shift_mm(points, first, second, to_flair)
+    correlation = _correlation(*values)
+    inside = apply(np.linalg.inv(flair.affine) @ to_flair, points)
+    covered = float(((inside >= -0.5) & (inside <= np.array(flair.shape) - 0.5)).all(axis=-1).mean())
+    flags = []
+    if fit < MIN_FLAIR_NATS:
+        flags.append(f"the FLAIR does not fit the T1w (mutual information {fit:.2f} nats, expected at least "
+                     f"{MIN_FLAIR_NATS}): header turned, no head, or not of this person; look at the scan")
+    elif shift_mm > MAX_BLOCK_MM:
+        flags.append(f"parts of the brain differ in place by {shift_mm:.1f} mm between T1w and FLAIR (expected at "
+                     f"most {MAX_BLOCK_MM}): are both of the same person?")
+    if correlation > MAX_CORRELATION:
+        flags.append(f"T1w and FLAIR show the same contrast (correlation {correlation:.2f}, expected below "
+                     f"{MAX_CORRELATION}): is one scan given twice?")
+    if covered < 0.9:
+        flags.append(f"the FLAIR covers {covered:.0%} of the brain only")
+    return {"mutual_information_nats": fit, "block_shift_mm": shift_mm, "correlation": correlation,
+            "covered": covered}, tuple(flags)
+
+
+def block_shift_mm(points: np.ndarray, fixed: Volume, moving: Volume, pose: np.ndarray) -> float:
+    """Median over blocks of 45 mm of how far each, alone, moves to fit best.
+
+    Of one person's scans every block is in place; of two persons' no rigid map brings all blocks to fit.
+
+    Parameters
+    ----------
+    points : ndarray, shape (N, 3)
+        Points of the brain in mm of `fixed`.
+    fixed, moving : Volume
+        The scans.
+    pose : ndarray, shape (4, 4)
+        Points of `fixed` to points of `moving`.
+    """
+    bins = binned(sample(fixed, points), limits(fixed), _BLOCK_BINS)
+    low_high = limits(moving)
+    cells = np.floor((points - points.mean(axis=0)) / _BLOCK_MM + 0.5).astype(int)
+    _, numbers, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    found = []
+    for number in np.flatnonzero(counts >= _BLOCK_POINTS):
+        chosen = numbers.ravel() == number
+
+        def fit(shift, where=points[chosen], here=bins[chosen]):
+            values = sample(moving, apply(pose, where + shift))
+            return mutual_information(here, binned(values, low_high, _BLOCK_BINS), _BLOCK_BINS)
+
+        found.append(np.linalg.norm(_climb(fit)))
+    return float(np.median(found)) if found else 0.0
+
+
+def _climb(fit) -> np.ndarray:
+    """Shift (mm) with the best `fit` near zero: steps along the axes, halved from 2 to 0.5 mm."""
+    shift, best = np.zeros(3), fit(np.zeros(3))
+    for step in (2.0, 1.0, 0.5):
+        for _ in range(4):
+            tried = [shift + sign * step * np.eye(3)[axis] for axis in range(3) for sign in (-1, 1)]
+            values = [fit(one) for one in tried]
+            if max(values) <= best:
+                break
+            best, shift = max(values), tried[int(np.argmax(values))]
+    return shift
+
+
+def _points(mask: Volume) -> np.ndarray:
+    points = voxel_points(mask)
+    return points[np.random.default_rng(0).permutation(len(points))[:_POINTS]]
+
+
+def _white_to_grey(points: np.ndarray, values: np.ndarray) -> float:
+    """Median brightness where the template is surely white over that where it is surely grey; 0 if undefined."""
+    template = load_template()
+    white, grey = (values[sample(one, points) > 0.8] for one in (template.white, template.grey))
+    if not white.size or not grey.size or np.median(grey) <= 0:
+        return 0.0
+    return float(np.median(white) / np.median(grey))
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])

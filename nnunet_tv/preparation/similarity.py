@@ -1,0 +1,79 @@
+"""How well two scans fit, independent of what aligned them: mutual information at given points.
+
+Mutual information (in nats, 0 for independent images) from a joint histogram of 32 x 32 bins, as Mattes
+et al. (IEEE TMI 2003), without their spline windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from nnunet_tv.preparation.geometry import apply, nearest_rotation
+from nnunet_tv.volume import Volume
+
+BINS = 32
+
+
+def itk_image(volume: Volume) -> sitk.Image:
+    """SimpleITK image whose "world" is scanner RAS mm (no LPS), with the nearest orthonormal axes."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(volume.data.T, dtype=np.float32))
+    image.SetSpacing([float(size) for size in volume.spacing_mm])
+    image.SetOrigin(volume.affine[:3, 3].tolist())
+    axes = nearest_rotation(volume.affine[:3, :3] / np.array(volume.spacing_mm))
+    image.SetDirection(axes.ravel().tolist())
+    return image
+
+
+def at_resolution(volume: Volume, resolution_mm: float) -> Volume:
+    """`volume` smoothed and resampled to cubes of `resolution_mm`, on its own axes.
+
+    Smoothing adds up to a Gaussian of half the new voxel (sigma), what the old voxel holds already taken off.
+    """
+    image = itk_image(volume)
+    spacing = np.array(image.GetSpacing())
+    sigma = np.sqrt(np.maximum((0.5 * resolution_mm) ** 2 - (0.5 * spacing) ** 2, 0))
+    for axis in np.flatnonzero(sigma > 0.1):
+        image = sitk.RecursiveGaussian(image, sigma=float(sigma[axis]), direction=int(axis))
+    size = np.maximum(np.ceil(np.array(image.GetSize()) * spacing / resolution_mm), 2).astype(int)
+    corner = image.TransformContinuousIndexToPhysicalPoint([-0.5] * 3)
+    axes = np.array(image.GetDirection()).reshape(3, 3)
+    origin = np.array(corner) + axes @ np.full(3, resolution_mm / 2)
+    result = sitk.Resample(image, size.tolist(), sitk.Transform(), sitk.sitkLinear, origin.tolist(),
+                           [float(resolution_mm)] * 3, image.GetDirection(), 0.0, sitk.sitkFloat32)
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = axes * resolution_mm, origin
+    return Volume(np.ascontiguousarray(sitk.GetArrayFromImage(result).T), affine)
+
+
+def sample(volume: Volume, points_mm: np.ndarray) -> np.ndarray:
+    """Values at scanner points of shape (N, 3), interpolated linearly; 0 outside. Shape (N,), float32."""
+    indices = apply(np.linalg.inv(volume.affine), points_mm)
+    return ndimage.map_coordinates(volume.data, indices.T.astype(np.float32), order=1, output=np.float32)
+
+
+def limits(volume: Volume) -> tuple[float, float]:
+    """Lowest and highest value between which a scan is told apart: percentiles 0.5 and 99.5 of what is not 0."""
+    values = volume.data[volume.data != 0]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values[:: max(1, values.size // 200_000)], (0.5, 99.5))
+    return float(min(low, 0.0)), float(max(high, low + 1e-6))
+
+
+def binned(values: np.ndarray, low_high: Sequence[float], bins: int = BINS) -> np.ndarray:
+    """Bin numbers 0 … bins - 1 of `values`; what lies outside of the limits is in the outer bins."""
+    low, high = low_high
+    return np.clip((values - low) * (bins / (high - low)), 0, bins - 1).astype(np.intp)
+
+
+def mutual_information(first: np.ndarray, second: np.ndarray, bins: int = BINS) -> float:
+    """Mutual information in nats of two arrays of bin numbers of equal shape."""
+    joint = np.bincount((first * bins + second).ravel(), minlength=bins * bins).reshape(bins, bins)
+    joint = joint / max(first.size, 1)
+    product = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    there = joint > 0
+    return float((joint[there] * np.log(joint[there] / product[there])).sum())

@@ -1,0 +1,131 @@
+"""Registration with SimpleITK, the default: nothing to install beyond the dependencies.
+
+Mattes mutual information from fixed-seed random samples, coarse to fine: 4 mm by conjugate gradients, 2 mm
+and 1 mm by regular steps. Images are resampled to cubes first, so that thick slices weigh as much as thin
+ones. A level whose result fits clearly worse than its start, by a measure that does not depend on ITK's
+sampling, is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_tv.preparation.geometry import apply, nearest_rotation
+from nnunet_tv.preparation.similarity import at_resolution, binned, itk_image, limits, mutual_information, sample
+from nnunet_tv.volume import Volume
+
+_BINS = 32
+_SEED = 20221
+_SAMPLES = 120_000
+#: Starts that fit worse than this share of the best are left out.
+_PROMISING = 0.7
+#: A level's result must fit at least this well, as a share of its start's fit.
+_NO_WORSE = 0.97
+_ITERATIONS = {4.0: 40, 2.0: 60, 1.0: 40}
+
+
+@dataclass(frozen=True)
+class SimpleITKBackend:
+    """Backend ``simpleitk``; see :class:`~nnunet_tv.preparation.registration.Backend`.
+
+    Attributes
+    ----------
+    threads : int
+        Threads of ITK's metric. With 1, equal inputs give equal bits.
+    """
+
+    threads: int = 1
+    name: str = "simpleitk"
+
+    def version(self) -> str:
+        """Version of SimpleITK."""
+        return sitk.Version_VersionString()
+
+    def align(self, fixed: Volume, moving: Volume, *, degrees_of_freedom: int, fixed_mask: Volume,
+              starts: Sequence[np.ndarray], finest_mm: float = 1.0) -> np.ndarray:
+        """Points of `fixed` to points of `moving` (4 x 4), rigid (6) or affine (12), from the best of `starts`."""
+        fit = _Fit(fixed, moving, fixed_mask)
+        promising = [start for start in starts if fit(start) > _PROMISING * fit(starts[0])]
+        best = max((self._level(fit, start, 4.0, 6) for start in promising), key=fit)
+        for resolution in (4.0, 2.0, 1.0):
+            if resolution < finest_mm or (resolution == 4.0 and degrees_of_freedom == 6):
+                continue
+            found = self._level(fit, best, resolution, degrees_of_freedom)
+            if fit(found) > _NO_WORSE * fit(best):  # at 2 mm, as blurred images are best a little off
+                best = found
+        return best
+
+    def _level(self, fit: _Fit, start: np.ndarray, resolution_mm: float, degrees_of_freedom: int) -> np.ndarray:
+        fixed, moving, mask = fit.level(resolution_mm)
+        method = sitk.ImageRegistrationMethod()
+        method.SetNumberOfThreads(self.threads)
+        method.SetMetricAsMattesMutualInformation(_BINS)
+        method.SetMetricFixedMask(mask)
+        inside = int(np.count_nonzero(sitk.GetArrayViewFromImage(mask)))
+        share = min(1.0, _SAMPLES / max(inside, 1))  # ITK draws from the whole box, then asks the mask
+        method.SetMetricSamplingStrategy(method.REGULAR if share == 1 else method.RANDOM)
+        method.SetMetricSamplingPercentage(share, _SEED)
+        method.SetInterpolator(sitk.sitkLinear)
+        if resolution_mm == 4.0:
+            method.SetOptimizerAsConjugateGradientLineSearch(2.0, _ITERATIONS[resolution_mm], 1e-5, 8)
+        else:
+            method.SetOptimizerAsRegularStepGradientDescent(resolution_mm / 4, 0.01, _ITERATIONS[resolution_mm],
+                                                            relaxationFactor=0.6, gradientMagnitudeTolerance=1e-6)
+        method.SetOptimizerScalesFromPhysicalShift()
+        transform = _transform(start, fit.centre, degrees_of_freedom)
+        method.SetInitialTransform(transform, inPlace=True)
+        try:
+            method.Execute(fixed, moving)
+        except RuntimeError:  # too few samples overlap: this start leads nowhere
+            return start
+        return _matrix(transform)
+
+
+class _Fit:
+    """The two images at every level, and a measure of fit that all levels share."""
+
+    def __init__(self, fixed: Volume, moving: Volume, mask: Volume):
+        self._volumes, self._levels = (fixed, moving, mask), {}
+        self.centre = apply(mask.affine, np.argwhere(mask.data).mean(axis=0))
+        small = [at_resolution(volume, 2.0) for volume in (fixed, moving)]
+        points = apply(mask.affine, np.argwhere(mask.data).astype(float))
+        self.points = points[np.random.default_rng(0).permutation(len(points))[:60_000]]
+        self._fixed = binned(sample(small[0], self.points), limits(small[0]))
+        self._moving, self._limits = small[1], limits(small[1])
+
+    def level(self, resolution_mm: float) -> tuple[sitk.Image, sitk.Image, sitk.Image]:
+        """Fixed image, moving image and fixed mask in cubes of `resolution_mm`."""
+        if resolution_mm not in self._levels:
+            fixed, moving, mask = self._volumes
+            mask = at_resolution(Volume(mask.data.astype(np.float32), mask.affine), resolution_mm)
+            binary = sitk.Cast(itk_image(mask) > 0.5, sitk.sitkUInt8)
+            indices = np.argwhere(mask.data > 0.5)
+            low, high = np.maximum(indices.min(axis=0) - 2, 0), np.minimum(indices.max(axis=0) + 3, mask.shape)
+            box = (high - low).tolist(), low.tolist()
+            self._levels[resolution_mm] = (
+                sitk.RegionOfInterest(itk_image(at_resolution(fixed, resolution_mm)), *box),
+                itk_image(at_resolution(moving, resolution_mm)), sitk.RegionOfInterest(binary, *box))
+        return self._levels[resolution_mm]
+
+    def __call__(self, pose: np.ndarray) -> float:
+        return mutual_information(self._fixed, binned(sample(self._moving, apply(pose, self.points)), self._limits))
+
+
+def _transform(matrix: np.ndarray, centre: np.ndarray, degrees_of_freedom: int) -> sitk.Transform:
+    linear = nearest_rotation(matrix[:3, :3]) if degrees_of_freedom == 6 else matrix[:3, :3]
+    transform = sitk.VersorRigid3DTransform() if degrees_of_freedom == 6 else sitk.AffineTransform(3)
+    transform.SetCenter(centre.tolist())
+    transform.SetMatrix(linear.ravel().tolist(), *((1e-6,) if degrees_of_freedom == 6 else ()))
+    transform.SetTranslation((apply(matrix, centre) - centre).tolist())
+    return transform
+
+
+def _matrix(transform: sitk.Transform) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(transform.GetMatrix()).reshape(3, 3)
+    matrix[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
+    return matrix
