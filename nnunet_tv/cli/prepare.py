@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from nnunet_tv.cli import parser, run
-from nnunet_tv.cli.types import add_processes
+from nnunet_tv.cli.types import add_preparation, add_processes
 
 DESCRIPTION = """\
 Prepare patients' scans for nnUNetv2_predict: find the T1w and the FLAIR of every case, bring them onto one grid,
@@ -29,11 +29,16 @@ def main(argv: list[str] | None = None) -> int:
 
     def action() -> int:
         from nnunet_tv.intake.pins import read_pins
+        from nnunet_tv.preparation.align import check_choices
+        from nnunet_tv.preparation.alignment import Choices
         from nnunet_tv.preparation.prepare_folder import prepare_folder
 
+        choices = Choices(options.registration, options.brain)
+        if options.register != "none":
+            check_choices(choices)
         done = prepare_folder(
             options.input, options.output, pins=read_pins(options.pair, options.pairs), keep_ids=options.keep_ids,
-            processes=options.processes, **({"registration": options.register} if options.register else {}))
+            processes=options.processes, registration=options.register, choices=choices)
         _tell(done, options.output)
         return 1 if done.failed else 0
 
@@ -46,9 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     add("-i", "--input", type=Path, required=True, metavar="IN", help="folder of scans")
     add("-o", "--output", type=Path, required=True, metavar="OUT",
         help="folder for the prepared cases; new, or of an earlier run")
-    add("--register", choices=("mni", "t1", "none"),
+    add("--register", choices=("mni", "t1", "none"), default="mni",
         help="mni: onto the MNI152 1 mm grid, brain only, as the network is trained by default; t1: FLAIR onto the "
-             "T1w; none: by the headers' coordinates (default: mni)")
+             "T1w; none: by the headers' coordinates (default: %(default)s)")
+    add_preparation(result)
     add("--pair", action="extend", nargs="+", default=[], metavar="CASE,T1,FLAIR",
         help="which scans a case has: paths below IN, or series as listed (DICOM)")
     add("--pairs", type=Path, metavar="TABLE",
@@ -65,7 +71,7 @@ def _tell(done, out: Path) -> None:
     for case, outcome in zip(done.cases, done.outcomes, strict=True):
         if outcome.problem:
             continue
-        scans = ", ".join(f"{channel} {scan.label} ({case.choice.reasons[channel]})"
+        scans = ", ".join(f"{channel} {_named(scan)} ({case.choice.reasons[channel]})"
                           for channel, scan in case.choice.scans.items())
         print(f"{case.case}: {scans}{'' if outcome.changed else '; up to date'}")
         for note in outcome.notes:
@@ -82,6 +88,11 @@ def _tell(done, out: Path) -> None:
         for case, problem in done.failed.items():
             print(f"  {case}: {problem}", file=sys.stderr)
         print("Run the same command again when they are repaired or pinned.", file=sys.stderr)
+
+
+def _named(scan) -> str:
+    """Label of a scan; of a DICOM series also its description."""
+    return f"{scan.label} {scan.facts.texts[0]!r}" if scan.is_dicom and scan.facts.texts else scan.label
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shutil
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,23 +17,29 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from nnunet_tv import __version__
-from nnunet_tv.errors import CaseError
+from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.files import sha256
 from nnunet_tv.intake.dcm2niix import convert_series
 from nnunet_tv.intake.facts import Candidate
 from nnunet_tv.intake.find import FoundCase
 from nnunet_tv.intake.privacy import redact
 from nnunet_tv.preparation.chain import CHAIN_VERSION, PreparedCase, prepare_case
+from nnunet_tv.preparation.geometry import write_itk_transform
 from nnunet_tv.preparation.prepared_folder import PreparedFolder
 from nnunet_tv.preparation.qc import draw_qc
-from nnunet_tv.preparation.record import Grid, PrepRecord
-from nnunet_tv.volume import Volume, check_file, write_volume
+from nnunet_tv.preparation.record import PrepRecord
+from nnunet_tv.preparation.resample import resample_image
+from nnunet_tv.preparation.template import load_template
+from nnunet_tv.volume import Volume, check_file, read_volume, write_volume
 
 log = logging.getLogger(__name__)
 #: Part of what decides whether a case is up to date: raise it when pictures or records would differ.
 WORKER_VERSION = 1
+#: Matrices of the record that are also written as ITK transforms.
+TRANSFORMS = ("flair_to_t1", "t1_to_template")
 
 
 @dataclass(frozen=True)
@@ -100,13 +108,16 @@ def prepare_job(job: Job) -> Outcome:
         return _prepare(job, digests)
     except CaseError as error:
         problem = str(error).removeprefix(f"{job.case}: ")
+    except NnunetTVError:  # no case's fault, such as a backend that is not installed
+        raise
     except Exception as error:  # one case's surprise must not cost the others
         log.debug("%s", job.case, exc_info=not job.found.secrets)
+        frame = traceback.extract_tb(error.__traceback__)[-1]
         # of DICOM, the text could quote a path that names the patient
-        told = type(error).__name__ if job.found.secrets else f"{type(error).__name__}: {error}"
-        problem = f"unexpected {told}; please report this with the file"
-    for path in job.folder.staging.glob(f"{job.case}__*"):
-        path.unlink(missing_ok=True)
+        told = "" if job.found.secrets else f": {error}"
+        problem = (f"unexpected {type(error).__name__}{told} ({Path(frame.filename).name}, line {frame.lineno}); "
+                   "please report this with the file")
+    shutil.rmtree(job.folder.staging / job.case, ignore_errors=True)
     job.folder.remove(job.case)
     return Outcome(job.case, problem=redact(problem, job.found.secrets), sha256=digests)
 
@@ -118,14 +129,15 @@ def _prepare(job: Job, digests: dict[str, str]) -> Outcome:
         raise CaseError(job.case, "the T1w and the FLAIR are the same scan (equal SHA-256): find the other one, and "
                         "name both with --pair")
     made_from = {"scans": dict(digests), "labels": {channel: scan.label for channel, scan in job.scans.items()},
-                 "options": {key: str(value) for key, value in job.options.items()},
+                 "options": {key: str(value) for key, value in job.options.items() if not _idle(job, key)},
                  "version": f"{__version__}, chain {CHAIN_VERSION}, worker {WORKER_VERSION}"}
     record = job.folder.record(job.case)
     outputs = _outputs(job)
     if record.get("made_from") == made_from and _intact(outputs, record["outputs"]):
         return Outcome(job.case, "", tuple(record["flags"]), tuple(record["notes"]), digests, record["metrics"])
-    staged = {key: job.folder.staging / f"{job.case}__{key}{''.join(path.suffixes[-2:])}"
+    staged = {key: job.folder.staging / job.case / f"{key}{''.join(path.suffixes[-2:])}"
               for key, path in outputs.items()}
+    (job.folder.staging / job.case).mkdir(exist_ok=True)
     outcome = replace(_make(job, staged, digests), sha256=digests, changed=True)
     made = {key: sha256(path) for key, path in staged.items()}
     job.folder.begin_change()
@@ -138,8 +150,14 @@ def _prepare(job: Job, digests: dict[str, str]) -> Outcome:
     return outcome
 
 
+def _idle(job: Job, option: str) -> bool:
+    """Whether an option means nothing here: without a registration there is nothing to choose about it."""
+    return option == "choices" and job.options["registration"] == "none"
+
+
 def _outputs(job: Job) -> dict[str, Path]:
-    return job.folder.outputs(job.case, job.scans, [name for name, scan in job.scans.items() if scan.is_dicom])
+    return job.folder.outputs(job.case, job.scans, [name for name, scan in job.scans.items() if scan.is_dicom],
+                              () if job.options["registration"] == "none" else TRANSFORMS)
 
 
 def _intact(outputs: Mapping[str, Path], digests: Mapping[str, str]) -> bool:
@@ -172,36 +190,29 @@ def _make(job: Job, staged: Mapping[str, Path], digests: Mapping[str, str]) -> O
     prepared = prepare_case(case, channels, **job.options)
     for index, volume in enumerate(prepared.images.values()):
         write_volume(volume, staged[f"{index:04d}"])
-    record = _record(job, prepared, channels, digests)
+    record = _record(job, prepared, digests)
     record.write(staged["record"])
-    t1, flair = prepared.images.values()
-    registered = record.registration == "mni"
-    mask = t1.data != 0 if registered else None
-    draw_qc(case, t1, flair, staged["picture"], mask=mask, template=_template(t1) if registered else None,
+    for name in TRANSFORMS:
+        if name in staged:
+            write_itk_transform(np.asarray(getattr(record, name), float), staged[name])
+    t1, flair = _whole_heads(case, channels, prepared, record)
+    template = load_template().t1 if record.registration == "mni" else None
+    draw_qc(case, t1, flair, staged["picture"], mask=_brain(prepared), template=template,
             lines=[_orientations(record), *(f"! {flag}" for flag in record.flags)])
     assert job.found.choice is not None
-    return Outcome(case, flags=tuple(record.flags), notes=(*job.found.choice.notes, *prepared.notes),
-                   metrics=_numbers(record.details))
+    notes = (*job.found.choice.notes, *prepared.notes)
+    return Outcome(case, flags=tuple(record.flags), notes=notes, metrics=_numbers(record.details.get("metrics", {})))
 
 
-def _record(
-    job: Job, prepared: PreparedCase, channels: Mapping[str, Path], digests: Mapping[str, str]
-) -> PrepRecord:
-    """What was decided and measured, with what intake knows."""
+def _record(job: Job, prepared: PreparedCase, digests: Mapping[str, str]) -> PrepRecord:
+    """The chain's record, with what intake knows."""
     assert job.found.choice is not None
     scans = {channel: {"file": _told_file(job, channel, scan), "sha256": digests[channel],
                        "chosen": job.found.choice.reasons[channel], "header": scan.facts.told(),
                        **({"series": scan.series} if scan.is_dicom else {})}
              for channel, scan in job.scans.items()}
     extra = {"scans": scans, **({"study": job.found.study} if job.found.study else {})}
-    grid = next(iter(prepared.images.values()))
-    return PrepRecord(job.case, str(job.options["registration"]), Grid(grid.shape, grid.affine.tolist()),
-                      {channel: _grid(path) for channel, path in channels.items()}, details=extra)
-
-
-def _grid(path: Path) -> Grid:
-    image = nib.load(path)
-    return Grid(tuple(int(size) for size in image.shape[:3]), np.asarray(image.affine, float).tolist())
+    return replace(prepared.record, details={**prepared.record.details, **extra})
 
 
 def _told_file(job: Job, channel: str, scan: Candidate) -> str:
@@ -209,11 +220,23 @@ def _told_file(job: Job, channel: str, scan: Candidate) -> str:
     return str(job.folder.scan(job.case, channel).relative_to(job.folder.root)) if scan.is_dicom else str(scan.files[0])
 
 
-def _template(like: Volume) -> Volume:
-    from nnunet_tv.preparation.template import load_template
+def _whole_heads(
+    case: str, channels: Mapping[str, Path], prepared: PreparedCase, record: PrepRecord
+) -> list[Volume]:
+    """The scans on the grid of the results with all that was cut off: a mask is judged by what it left out."""
+    if _brain(prepared) is None:
+        return list(prepared.images.values())
+    return [resample_image(read_volume(path, case=case), prepared.images[name],
+                           world=np.linalg.inv(record.to_grid(name))) for name, path in channels.items()]
 
-    template = load_template().t1
-    return Volume(np.asarray(template.data, np.float32), like.affine)
+
+def _brain(prepared: PreparedCase) -> np.ndarray | None:
+    """The brain mask, from what was left when all else became 0; None where nothing was cut off."""
+    method = prepared.record.details.get("parameters", {}).get("brain", {}).get("method", "none")
+    if method == "none":
+        return None
+    kept = np.any([image.data != 0 for image in prepared.images.values()], axis=0)
+    return ndimage.binary_fill_holes(kept)
 
 
 def _orientations(record: PrepRecord) -> str:

@@ -16,7 +16,6 @@ from nnunet_tv.intake.find import FoundCase, find_cases
 from nnunet_tv.intake.pins import Pin
 from nnunet_tv.parallel import each_case
 from nnunet_tv.preparation.case_worker import Job, Outcome, prepare_job
-from nnunet_tv.preparation.chain import REGISTRATIONS
 from nnunet_tv.preparation.prepared_folder import PAGE, TABLE, PreparedFolder
 from nnunet_tv.preparation.qc_page import qc_page
 
@@ -84,7 +83,7 @@ def prepare_folder(
     source, out = Path(source), Path(out)
     if source.resolve() == out.resolve():
         raise NnunetTVError(f"{out}: -i and -o are the same folder: choose another output folder (-o)")
-    options.setdefault("registration", default_registration())
+    options = {"registration": "mni", **options}
     folder = PreparedFolder(out)
     folder.check_ours()
     found = find_cases(source, pins=pins, keep_ids=keep_ids, names=folder.study_names(), exclude=out)
@@ -102,11 +101,6 @@ def prepare_folder(
         _write_if_changed(_table(found.cases, outcomes), out / TABLE)
         _write_if_changed(qc_page(outcomes, registration=options["registration"]), out / PAGE)
     return Preparation(found.cases, tuple(outcomes), tuple(remarks))
-
-
-def default_registration() -> str:
-    """``mni``, as the network was trained on."""
-    return "mni" if "mni" in REGISTRATIONS else "none"
 
 
 def _outcomes(

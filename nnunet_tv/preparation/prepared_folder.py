@@ -13,7 +13,7 @@ from nnunet_tv.files import read_json, write_json
 from nnunet_tv.owned_folder import OwnedFolder
 from nnunet_tv.preparation.record import ENDING as RECORD
 
-IMAGE = ".nii.gz"
+IMAGE, TRANSFORM = ".nii.gz", ".tfm"
 TABLE, PAGE = "preparation.tsv", "qc.html"
 _IMAGE = re.compile(r"(.+)_\d{4}\.nii\.gz")
 
@@ -48,14 +48,22 @@ class PreparedFolder(OwnedFolder):
         """Scans converted from DICOM, on their own grids."""
         return self.root / "scans"
 
+    @property
+    def transforms(self) -> Path:
+        """Registrations as ITK transforms."""
+        return self.root / "transforms"
+
     def scan(self, case: str, channel: str) -> Path:
         """Where a scan converted from DICOM goes."""
         return self.scans / f"{case}_{channel}{IMAGE}"
 
-    def outputs(self, case: str, channels: Iterable[str], converted: Iterable[str] = ()) -> dict[str, Path]:
+    def outputs(
+        self, case: str, channels: Iterable[str], converted: Iterable[str] = (), transforms: Iterable[str] = ()
+    ) -> dict[str, Path]:
         """Every file of a case, by a key; `converted` are the channels that came from DICOM."""
         images = {f"{index:04d}": self.root / f"{case}_{index:04d}{IMAGE}" for index, _ in enumerate(channels)}
         return {**images, **{channel: self.scan(case, channel) for channel in converted},
+                **{name: self.transforms / f"{case}_{name}{TRANSFORM}" for name in transforms},
                 "picture": self.qc / f"{case}.png", "record": self.root / f"{case}{RECORD}"}
 
     def begin_change(self) -> None:
@@ -101,3 +109,5 @@ class PreparedFolder(OwnedFolder):
             yield path.stem, path
         for path in self.scans.glob(f"*{IMAGE}"):
             yield path.name.removesuffix(IMAGE).rpartition("_")[0], path
+        for path in self.transforms.glob(f"*{TRANSFORM}"):
+            yield re.sub(r"_(?:flair_to_t1|t1_to_template)$", "", path.name.removesuffix(TRANSFORM)), path

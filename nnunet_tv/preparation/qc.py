@@ -14,8 +14,6 @@ from nnunet_tv.volume import Volume
 MASK, T1_EDGES, TEMPLATE_EDGES = (1.0, 0.85, 0.1), (1.0, 0.35, 0.3), (0.3, 0.9, 1.0)
 #: Side of a checkerboard's field.
 FIELD_MM = 24.0
-#: Said on every picture and page.
-RESEARCH = "For research use only; not a medical device."
 
 
 def draw_qc(
@@ -35,7 +33,8 @@ def draw_qc(
     case : str
         Title.
     t1, flair : Volume
-        On one grid, whose affine decides which side is left.
+        On one grid, whole heads where there are (a mask is judged by what it leaves out); the affine decides which
+        side is left.
     output : Path
         Written atomically.
     mask : ndarray, shape of the T1w, optional
@@ -69,7 +68,7 @@ def draw_qc(
             border = None if inside is None else np.take(inside, centre[through], axis=through)
             _draw(ax, rows.index(row), cuts, border, (across_mm, up_mm))
             write_letters(ax, plane, ends=True)
-    figure.supxlabel(f"{CONVENTION} {RESEARCH}", color="0.75", fontsize=8)
+    figure.supxlabel(f"{CONVENTION} For research use only.", color="0.75", fontsize=8)
     with atomic(output) as temporary:
         figure.savefig(temporary, dpi=100, format="png")
 
@@ -86,7 +85,7 @@ def _draw(ax, row: int, cuts: dict[str, np.ndarray], border: np.ndarray | None, 
         if row == 0:
             ax.add_collection(LineCollection(outline(border, *size_mm), colors=[MASK], linewidths=0.9))
         else:
-            ax.imshow(_tinted(edges(lines[0], size_mm), lines[1]), extent=extent, origin="lower",
+            ax.imshow(_tinted(edges(lines[0], size_mm, border), lines[1]), extent=extent, origin="lower",
                       interpolation="nearest")
     ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal", facecolor="black")
 
@@ -97,13 +96,19 @@ def checkerboard(shape: tuple[int, int], size_mm: tuple[float, float], *, field_
     return (first[:, None] + second[None, :]) % 2 == 0
 
 
-def edges(picture: np.ndarray, size_mm: tuple[float, float]) -> np.ndarray:
-    """Strongest tenth of the gradient of a 2D picture, smoothed by 1.5 mm; all False for a flat one."""
+def edges(picture: np.ndarray, size_mm: tuple[float, float], within: np.ndarray | None = None) -> np.ndarray:
+    """Where a 2D picture changes most, smoothed by 1.5 mm; all False for a flat one.
+
+    The strongest tenth of the picture, or the strongest fifth of what is `within` a mask.
+    """
     from scipy import ndimage
 
     magnitude = ndimage.gaussian_gradient_magnitude(picture, [1.5 / size for size in size_mm])
-    level = np.percentile(magnitude, 90)
-    return magnitude > max(level, 1e-4)
+    if within is None:
+        return magnitude > max(float(np.percentile(magnitude, 90)), 1e-4)
+    if not within.any():
+        return np.zeros(picture.shape, bool)
+    return within & (magnitude > max(float(np.percentile(magnitude[within], 80)), 1e-4))
 
 
 def _tinted(where: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:

@@ -9,26 +9,14 @@ from urllib.parse import quote
 
 from nnunet_tv import __version__
 from nnunet_tv.drawing import CONVENTION
+from nnunet_tv.pages import RESEARCH_USE, bullets, document
 from nnunet_tv.preparation.case_worker import Outcome
-from nnunet_tv.preparation.qc import RESEARCH
 
 #: A number this many median absolute deviations (scaled to a normal's sigma) off the others is marked.
 UNUSUAL = 4.0
 #: Fewer cases than this say nothing on what is usual.
 FEWEST_CASES = 6
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 70rem; padding: 1rem; color: #1a1a1a; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
-.wide { overflow-x: auto; } pre { white-space: pre-wrap; font: inherit; margin: 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top; }
-th:first-child, td:first-child, td.text { text-align: left; }
-td.unusual { background: #fd9; font-weight: 600; }
-.failed { border-left: .3rem solid #b00; padding-left: .7rem; }
-.flagged { border-left: .3rem solid #c60; padding-left: .7rem; }
-figure { margin: 1rem 0; break-inside: avoid; } img { max-width: 100%; height: auto; }
-footer { margin-top: 3rem; color: #555; }
-"""
+
 
 
 def qc_page(outcomes: Sequence[Outcome], *, registration: str) -> str:
@@ -46,22 +34,19 @@ def qc_page(outcomes: Sequence[Outcome], *, registration: str) -> str:
     made = sorted((outcome for outcome in outcomes if not outcome.problem),
                   key=lambda one: (not one.flags, -len(unusual.get(one.case, ())), one.case))
     flagged = [outcome for outcome in made if outcome.flags]
-    parts = [f"<h1>Preparation: what to look at</h1><p><strong>{escape(RESEARCH)}</strong> "
+    parts = [f"<h1>Preparation: what to look at</h1><p><strong>{escape(RESEARCH_USE)}</strong> "
              f"nnunet-tv {escape(__version__)}, registration: {escape(registration)}. {len(made)} cases prepared, "
              f"{len(flagged)} of them flagged, {len(failed)} failed.</p>"]
     for outcome in failed:
-        parts.append(f'<div class="failed"><h2>{escape(outcome.case)}: failed</h2>'
-                     f"<pre>{escape(outcome.problem)}</pre></div>")
+        parts.append(f'<div class="warning"><h2>{escape(outcome.case)}: failed</h2>'
+                     f'<p style="white-space: pre-wrap">{escape(outcome.problem)}</p></div>')
     if made:
         parts.append(_table(made, unusual))
         parts.append(f"<p>{escape(CONVENTION)} Yellow: border of the brain mask; red: edges of the T1w; blue: edges of "
                      "the template. In the alternating rows the brain's border and the ventricles must run on from "
                      "field to field. Handedness cannot be checked here: a flipped header looks right.</p>")
     parts += [_case(outcome, unusual.get(outcome.case, {})) for outcome in made]
-    return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>Preparation</title><style>{_STYLE}</style></head><body>\n" + "\n".join(parts)
-            + f"\n<footer>{escape(RESEARCH)}</footer></body></html>\n")
+    return document("Preparation", [*parts, f"<p>{escape(RESEARCH_USE)}</p>"])
 
 
 def unusual_numbers(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
@@ -84,14 +69,15 @@ def unusual_numbers(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, dic
 
 def _table(made: Sequence[Outcome], unusual: Mapping[str, Mapping[str, float]]) -> str:
     names = list(dict.fromkeys(name for outcome in made for name in outcome.metrics))
-    head = "".join(f"<th>{escape(text)}</th>" for text in ("case", "flags", *names))
+    titles = ("case", "flags", *(name.replace("_", " ") for name in names))
+    head = "".join(f"<th>{escape(text)}</th>" for text in titles)
     rows = []
     for outcome in made:
         cells = [f'<td><a href="#{escape(outcome.case)}">{escape(outcome.case)}</a></td>',
                  f"<td>{len(outcome.flags) or ''}</td>"]
         for name in names:
-            mark = ' class="unusual"' if name in unusual.get(outcome.case, {}) else ""
-            cells.append(f"<td{mark}>{_number(outcome.metrics.get(name))}</td>")
+            text = _number(outcome.metrics.get(name))
+            cells.append(f"<td>{f'<mark>{text}</mark>' if name in unusual.get(outcome.case, {}) else text}</td>")
         rows.append("<tr>" + "".join(cells) + "</tr>")
     return (f'<h2>Numbers</h2><div class="wide"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>{''.join(rows)}</tbody></table></div>")
@@ -101,10 +87,9 @@ def _case(outcome: Outcome, unusual: Mapping[str, float]) -> str:
     case = escape(outcome.case)
     lines = [*outcome.flags, *(f"{name}: {outcome.metrics[name]:.4g} is far from the other cases' ({sigmas:+.1f} sigma)"
                                for name, sigmas in unusual.items())]
-    flags = "".join(f"<li><strong>{escape(line)}</strong></li>" for line in lines)
-    notes = "".join(f"<li>{escape(note)}</li>" for note in outcome.notes)
-    kind = ' class="flagged"' if lines else ""
-    return (f'<section id="{case}"{kind}><h2>{case}{": flagged" if outcome.flags else ""}</h2><ul>{flags}{notes}</ul>'
+    kind = ' class="warning"' if lines else ""
+    return (f'<section id="{case}"{kind}><h2>{case}{": flagged" if outcome.flags else ""}</h2>'
+            f"{bullets([*lines, *outcome.notes])}"
             f'<figure><img loading="lazy" src="qc/{quote(outcome.case)}.png" alt="Preparation of {case}"></figure>'
             "</section>")
 

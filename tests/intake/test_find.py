@@ -206,7 +206,7 @@ def test_folders_with_nothing_to_find(tmp_path):
     (tmp_path / "a.mgz").write_bytes(b"x")
     with pytest.raises(NnunetTVError, match=r"it holds 1 files of other formats \(.mgz\): convert or unpack them"):
         find_cases(tmp_path)
-    with pytest.raises(NnunetTVError, match="expected a folder of scans .-i., found a file"):
+    with pytest.raises(NnunetTVError, match=r"expected a folder of scans .-i., found a file"):
         find_cases(tmp_path / "a.mgz")
 
 

@@ -11,9 +11,9 @@ from nnunet_tv.intake.recognise import COPY, FLAIR, OTHER, SLICES, T1W, VOLUMETR
 
 
 @pytest.mark.parametrize("name", [
-    "t1_mpr_32ch_iso_0.8", "T1w", "T1", "3DT1", "sagT1", "t1_mprage_sag_p2_iso", "*tfl3d1_ns", "MPRAGE", "MP2RAGE_UNI-DEN",
-    "Ax SPGR", "FSPGR BRAVO", "cs_T1W_3D_TFE_32", "T1 MPRAGE pre contrast", "pat_postop_T1", "patient1-T1", "t1_fl3d_cor",
-    "T1MPRAGE", "T1 nativ", "MDEFT", "t1_space_sag", "T1W_3D_TFE without contrast",
+    "t1_mpr_32ch_iso_0.8", "T1w", "T1", "3DT1", "sagT1", "t1_mprage_sag_p2_iso", "*tfl3d1_ns", "MPRAGE",
+    "MP2RAGE_UNI-DEN", "Ax SPGR", "FSPGR BRAVO", "cs_T1W_3D_TFE_32", "T1 MPRAGE pre contrast", "pat_postop_T1",
+    "patient1-T1", "t1_fl3d_cor", "T1MPRAGE", "T1 nativ", "MDEFT", "t1_space_sag", "T1W_3D_TFE without contrast",
 ])
 def test_names_of_t1(name):
     assert recognise(Facts((name,))).kind == T1W
@@ -62,7 +62,8 @@ def test_what_is_neither_and_why(name, reason):
 
 @pytest.mark.parametrize("facts, kind, reason", [
     (Facts(("t2_space_sag",), echo_ms=388, repetition_ms=5000, inversion_ms=1800), FLAIR, "the name says 'space"),
-    (Facts(("T2sel",), echo_ms=388, repetition_ms=5000, inversion_ms=1800), FLAIR, "the name says 't2sel', and TI 1800 ms"),
+    (Facts(("T2sel",), echo_ms=388, repetition_ms=5000, inversion_ms=1800), FLAIR,
+     "the name says 't2sel', and TI 1800 ms"),
     (Facts(("T2sel",), echo_ms=388, repetition_ms=5000), OTHER, "T2 without an inversion that makes it a FLAIR"),
     (Facts(("x",), echo_ms=120, inversion_ms=2500), FLAIR, "timing of a FLAIR (TE 120 ms, TI 2500 ms)"),
     (Facts(("x",), echo_ms=2.5, inversion_ms=900), T1W, "timing of an MPRAGE (TE 2.5 ms, TI 900 ms)"),
@@ -70,7 +71,8 @@ def test_what_is_neither_and_why(name, reason):
     (Facts(("x",), echo_ms=3, repetition_ms=8, acquisition="2D"), OTHER, "neither its name"),
     (Facts(("x",), echo_ms=90, repetition_ms=4000), OTHER, "T2-weighted, without a long inversion (TE 90 ms)"),
     (Facts(("T1 FLAIR",), echo_ms=10, inversion_ms=900), OTHER, "the name says both"),
-    (Facts(("FLAIR space T1",), echo_ms=120, inversion_ms=2000), FLAIR, "the name says 'flair', the timing confirms it"),
+    (Facts(("FLAIR space T1",), echo_ms=120, inversion_ms=2000), FLAIR,
+     "the name says 'flair', the timing confirms it"),
     (Facts(("T1",), echo_ms=110), OTHER, "the name says 't1', but TE 110 ms is not a T1w's"),
     (Facts(("FLAIR",), echo_ms=9), OTHER, "the name says 'flair', but TE 9 ms is not a (T2-weighted) FLAIR's"),
     (Facts(("FLAIR",), echo_ms=90, inversion_ms=160), OTHER, "the name says 'flair', but TI 160 ms is not a FLAIR's"),

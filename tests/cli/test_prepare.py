@@ -1,0 +1,60 @@
+"""nnunet-tv-prepare as it is typed: what it prints, and its exit status."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnunet_tv.cli.prepare import main
+from nnunet_tv.volume import Volume, write_volume
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    rng = np.random.default_rng(0)
+    for case, names in {"anna": ("T1", "FLAIR"), "bert": ("T1_a", "T1_b", "FLAIR")}.items():
+        for name in names:
+            data = rng.random((16, 18, 20)).astype(np.float32) + 1
+            write_volume(Volume(data, np.diag([2.0, 2, 2, 1])), tmp_path / "in" / case / f"{name}.nii.gz")
+    return tmp_path / "in"
+
+
+def test_a_folder_with_a_case_that_needs_a_pin(source, tmp_path, capsys):
+    arguments = ["-i", str(source), "-o", str(tmp_path / "out"), "--register", "none", "-np", "1"]
+    assert main(arguments) == 1
+    said = capsys.readouterr()
+    assert "anna: T1w anna/T1.nii.gz (the name says 't1'), FLAIR anna/FLAIR.nii.gz (the name says 'flair')" in said.out
+    assert "1 cases prepared, 0 of them flagged" in said.out
+    assert "bert: expected one T1w and one FLAIR, found two that are T1w" in said.err
+    assert main([*arguments, "--pair", "bert,T1_b.nii.gz,FLAIR.nii.gz"]) == 0
+    said = capsys.readouterr().out
+    assert "up to date" in said and "bert: T1w bert/T1_b.nii.gz (pinned)" in said
+    assert (tmp_path / "out" / "bert_0001.nii.gz").is_file()
+
+
+def test_errors_are_one_line(tmp_path, capsys):
+    assert main(["-i", str(tmp_path / "none"), "-o", str(tmp_path / "out"), "--register", "none"]) == 1
+    assert "none: no such folder (-i)" in capsys.readouterr().err
+    assert main(["-i", str(tmp_path), "-o", str(tmp_path / "out"), "--pair", "x"]) == 1
+    assert "--pair 'x': expected CASE,T1,FLAIR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["-o", "x"], ["-i", "x"], ["-i", "x", "-o", "y", "--register", "warp"]])
+def test_usage(arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+def test_help_imports_nothing_heavy():
+    code = ("import sys; from nnunet_tv.cli.prepare import main\n"
+            "try: main(['--help'])\n"
+            "except SystemExit: pass\n"
+            "heavy = {'torch', 'numpy', 'SimpleITK', 'nibabel', 'nnunetv2', 'pydicom'} & set(sys.modules)\n"
+            "sys.exit(f'imported {heavy}' if heavy else 0)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "--pair" in done.stdout, done.stderr

@@ -1,0 +1,246 @@
+"""A folder of scans to a folder that nnU-Net reads: what is written, kept, refused and told."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_series import FLAIR, PATIENT, T1, write_series
+
+from nnunet_tv.demo.phantom import MARKER_MM, Phantom, Settings, make_phantom
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.intake.pins import read_pins
+from nnunet_tv.preparation import case_worker
+from nnunet_tv.preparation.prepare_folder import prepare_folder
+from nnunet_tv.preparation.record import PrepRecord
+from nnunet_tv.volume import Volume, read_volume, write_volume
+
+
+def scans(folder: Path, *, seed: int = 0) -> None:
+    rng = np.random.default_rng(seed)
+    for name in ("T1", "FLAIR"):
+        data = rng.random((16, 18, 20)).astype(np.float32) + 1
+        write_volume(Volume(data, np.diag([2.0, 2, 2, 1])), folder / f"{name}.nii.gz")
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    for number, name in enumerate(("anna", "bert")):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        scans(tmp_path / "in" / name, seed=number)
+    return tmp_path / "in"
+
+
+def run(source: Path, out: Path, **options):
+    return prepare_folder(source, out, **{"registration": "none", **options})
+
+
+def rows(out: Path) -> dict[str, dict[str, str]]:
+    header, *lines = (out / "preparation.tsv").read_text().splitlines()
+    cells = [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
+    return {row["case"]: row for row in cells}
+
+
+def snapshot(out: Path) -> dict[str, bytes]:
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def test_what_is_written(source, tmp_path):
+    done = run(source, tmp_path / "out")
+    assert not done.failed and all(outcome.changed for outcome in done.outcomes)
+    names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")
+             if path.is_file() and ".preparation" not in path.parts}
+    assert names == {"preparation.tsv", "qc.html"} | {
+        one.format(case) for case in ("anna", "bert")
+        for one in ("{}_0000.nii.gz", "{}_0001.nii.gz", "{}.prep.json", "qc/{}.png")}
+    original = read_volume(source / "anna" / "T1.nii.gz", case="x")
+    assert np.array_equal(read_volume(tmp_path / "out" / "anna_0000.nii.gz", case="x").data, original.data)
+    record = PrepRecord.read(tmp_path / "out" / "anna.prep.json")
+    assert record.sources["FLAIR"].shape == (16, 18, 20) and record.details["scans"]["T1w"]["chosen"]
+    row = rows(tmp_path / "out")["anna"]
+    assert row["t1"] == "anna/T1.nii.gz" and row["status"] == "prepared" and len(row["flair_sha256"]) == 64
+    page = (tmp_path / "out" / "qc.html").read_text()
+    assert "For research use only" in page and 'src="qc/anna.png"' in page
+
+
+def test_nnunet_finds_the_cases(source, tmp_path):
+    from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
+
+    run(source, tmp_path / "out")
+    lists = create_lists_from_splitted_dataset_folder(str(tmp_path / "out"), ".nii.gz")
+    assert [[Path(name).name for name in case] for case in lists] == [
+        ["anna_0000.nii.gz", "anna_0001.nii.gz"], ["bert_0000.nii.gz", "bert_0001.nii.gz"]]
+
+
+def test_a_second_run_touches_nothing_and_workers_make_the_same(source, tmp_path):
+    run(source, tmp_path / "out")
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    done = run(source, tmp_path / "out")
+    assert not any(outcome.changed for outcome in done.outcomes)
+    state = tmp_path / "out" / ".preparation" / "lock"
+    assert all(path.stat().st_mtime_ns == before for path, before in times.items() if path != state)
+    run(source, tmp_path / "other", processes=2)
+    assert snapshot(tmp_path / "other") == snapshot(tmp_path / "out")
+
+
+def test_only_what_changed_is_made_again(source, tmp_path):
+    run(source, tmp_path / "out")
+    scans(source / "bert", seed=9)
+    (tmp_path / "out" / "anna_0001.nii.gz").write_bytes(b"damaged")
+    before = (tmp_path / "out" / "bert.prep.json").read_bytes()
+    assert [outcome.changed for outcome in run(source, tmp_path / "out").outcomes] == [True, True]
+    assert (tmp_path / "out" / "bert.prep.json").read_bytes() != before
+    read_volume(tmp_path / "out" / "anna_0001.nii.gz", case="x")
+
+
+def test_a_bad_case_costs_only_itself_and_leaves_nothing_of_an_earlier_run(source, tmp_path):
+    run(source, tmp_path / "out")
+    (source / "anna" / "FLAIR.nii.gz").write_bytes(gzip.compress(b"broken"))
+    done = run(source, tmp_path / "out")
+    assert "FLAIR.nii.gz: not a readable NIfTI image" in done.failed["anna"] and list(done.failed) == ["anna"]
+    assert not [name for name in snapshot(tmp_path / "out") if "anna" in name]
+    assert [row["status"] for row in rows(tmp_path / "out").values()] == ["failed", "prepared"]
+    page = (tmp_path / "out" / "qc.html").read_text()
+    assert page.index("anna: failed") < page.index("bert")
+    (source / "anna" / "FLAIR.nii.gz").unlink()
+    assert "found none that is FLAIR" in run(source, tmp_path / "out").failed["anna"]
+
+
+def test_the_same_scan_twice(source, tmp_path):
+    (source / "anna" / "FLAIR.nii.gz").write_bytes((source / "anna" / "T1.nii.gz").read_bytes())
+    assert "are the same scan (equal SHA-256)" in run(source, tmp_path / "out").failed["anna"]
+
+
+def test_a_surprise_costs_only_its_case(source, tmp_path, monkeypatch):
+    def surprising(case, *arguments, **options):
+        raise RuntimeError(f"surprise at {case}")
+
+    monkeypatch.setattr(case_worker, "prepare_case", surprising)
+    failed = run(source, tmp_path / "out").failed
+    assert failed["anna"].startswith("unexpected RuntimeError: surprise at anna (test_prepare_folder.py, line")
+    assert not (tmp_path / "out" / ".preparation" / "staging").exists()
+
+
+def test_what_is_no_cases_fault_ends_the_command(source, tmp_path, monkeypatch):
+    def missing(case, *arguments, **options):
+        raise NnunetTVError("backend missing")
+
+    monkeypatch.setattr(case_worker, "prepare_case", missing)
+    with pytest.raises(NnunetTVError, match="backend missing"):
+        run(source, tmp_path / "out")
+
+
+def test_flags_are_told_first(source, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    original = case_worker.prepare_case
+
+    def flagged(case, *arguments, **options):
+        done = original(case, *arguments, **options)
+        flags = ["the scans do not fit"] if case == "bert" else []
+        return replace(done, record=replace(done.record, flags=flags, details={"metrics": {"fit": {"cost": 0.25}}}))
+
+    monkeypatch.setattr(case_worker, "prepare_case", flagged)
+    run(source, tmp_path / "out")
+    assert rows(tmp_path / "out")["bert"]["status"] == "flagged"
+    assert rows(tmp_path / "out")["bert"]["flags"] == "the scans do not fit"
+    page = (tmp_path / "out" / "qc.html").read_text()
+    assert page.index('id="bert"') < page.index('id="anna"') and "fit cost" in page and "0.25" in page
+
+
+def test_cases_of_earlier_inputs_stay_and_are_told(source, tmp_path):
+    run(source, tmp_path / "out")
+    (source / "bert").rename(tmp_path / "bert")
+    done = run(source, tmp_path / "out")
+    assert (tmp_path / "out" / "bert_0000.nii.gz").is_file()
+    assert "1 cases of earlier runs are not in" in done.remarks[0] and "bert" in done.remarks[0]
+
+
+def test_pins_from_the_written_table(source, tmp_path):
+    scans(source / "anna")
+    (source / "anna" / "T1.nii.gz").rename(source / "anna" / "x.nii.gz")
+    assert "x.nii.gz: other: neither its name" in run(source, tmp_path / "out").failed["anna"]
+    table = tmp_path / "out" / "preparation.tsv"
+    mine = tmp_path / "mine.tsv"
+    mine.write_text(table.read_text().replace("anna\t\t\t", "anna\tanna/x.nii.gz\tanna/FLAIR.nii.gz\t"))
+    done = run(source, tmp_path / "out", pins=read_pins(table=mine))
+    assert not done.failed and rows(tmp_path / "out")["anna"]["t1"] == "anna/x.nii.gz"
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda out: (out.mkdir(), (out / "mine.nii.gz").write_text("")),
+     r"it was not made by nnunet-tv-prepare .it holds mine.nii.gz. .* choose another output folder .-o."),
+    (lambda out: out.write_text(""), "expected a folder or nothing, found a file"),
+])
+def test_what_is_not_ours_is_left_alone(source, tmp_path, make, message):
+    make(tmp_path / "out")
+    with pytest.raises(NnunetTVError, match=message):
+        run(source, tmp_path / "out")
+
+
+def test_a_foreign_file_in_our_folder(source, tmp_path):
+    run(source, tmp_path / "out")
+    (tmp_path / "out" / "mine_0000.nii.gz").write_bytes(b"mine")
+    with pytest.raises(NnunetTVError, match=r"mine_0000.nii.gz: found 1 files that nnunet-tv-prepare did not write"):
+        run(source, tmp_path / "out")
+
+
+def test_input_and_output_are_two_folders(source):
+    with pytest.raises(NnunetTVError, match="-i and -o are the same folder"):
+        run(source, source)
+
+
+def test_two_runs_at_once(source, tmp_path):
+    run(source, tmp_path / "out")
+    with open(tmp_path / "out" / ".preparation" / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(NnunetTVError, match="another nnunet-tv-prepare is writing here"):
+            run(source, tmp_path / "out")
+
+
+def marker_mm(volume: Volume) -> np.ndarray:
+    """Centre of the phantom's marker, the brightest thing there is."""
+    where = np.argwhere(volume.data > 0.95 * volume.data.max()).mean(axis=0)
+    return volume.affine[:3, :3] @ where + volume.affine[:3, 3]
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Phantom:
+    settings = Settings(resolution_mm=2.8, max_side=90, rotation_deg=15, oblique_deg=12, marker=True)
+    return make_phantom(np.random.default_rng(5), patient=True, settings=settings)
+
+
+def test_dicom_to_prepared_keeps_sides_and_names_nobody(phantom, tmp_path, capfd):
+    folder = tmp_path / "in" / "Quixano_Alonso_19470929"
+    write_series(phantom.t1, folder / "ZX4711981", study="one", number=3, tags=T1)
+    write_series(phantom.flair, folder, study="one", number=5, tags={**FLAIR, "SeriesDescription": "FLAIR Quixano"})
+    write_series(Volume(phantom.t1.data[:, :, :5], phantom.t1.affine), folder, study="two", number=1,
+                 tags={"SeriesDescription": "Alonso survey"})
+    done = run(tmp_path / "in", tmp_path / "out")
+    good = next(case.case for case, outcome in zip(done.cases, done.outcomes, strict=True) if not outcome.problem)
+    for index, (channel, pose) in enumerate((("T1w", phantom.t1_pose), ("FLAIR", phantom.flair_pose))):
+        truth = pose.to_scanner(np.array(MARKER_MM))
+        assert truth[0] > 60  # to the right
+        for name in (f"scans/{good}_{channel}.nii.gz", f"{good}_000{index}.nii.gz"):
+            assert np.linalg.norm(marker_mm(read_volume(tmp_path / "out" / name, case="x")) - truth) < 2
+    assert not any(outcome.changed for outcome in run(tmp_path / "in", tmp_path / "out").outcomes)
+    said = " ".join([*capfd.readouterr(), *done.failed.values(), *done.remarks])
+    for name, content in snapshot(tmp_path / "out").items():
+        plain = gzip.decompress(content) if name.endswith(".gz") else content
+        said += name + plain.decode("latin-1")
+    secrets = ["quixano", "alonso", PATIENT["PatientID"].lower(), PATIENT["PatientBirthDate"], "acc990077", "panza"]
+    assert not [secret for secret in secrets if secret in said.lower()]
+
+
+def test_surprises_of_dicom_quote_nothing(phantom, tmp_path, monkeypatch):
+    def surprising(case, channels, **options):
+        raise RuntimeError("Quixano")
+
+    write_series(phantom.t1, tmp_path / "in", study="one", number=3, tags=T1)
+    write_series(phantom.flair, tmp_path / "in", study="one", number=5, tags=FLAIR)
+    monkeypatch.setattr(case_worker, "prepare_case", surprising)
+    failed = run(tmp_path / "in", tmp_path / "out").failed
+    assert failed["case-0001"].startswith("unexpected RuntimeError (test_prepare_folder.py")
