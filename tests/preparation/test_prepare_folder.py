@@ -244,3 +244,18 @@ def test_surprises_of_dicom_quote_nothing(phantom, tmp_path, monkeypatch):
     monkeypatch.setattr(case_worker, "prepare_case", surprising)
     failed = run(tmp_path / "in", tmp_path / "out").failed
     assert failed["case-0001"].startswith("unexpected RuntimeError (test_prepare_folder.py")
+
+
+@pytest.mark.slow
+def test_dicom_to_the_template_keeps_sides(phantom, tmp_path):
+    write_series(phantom.t1, tmp_path / "in", study="one", number=3, tags=T1)
+    write_series(phantom.flair, tmp_path / "in", study="one", number=5, tags=FLAIR)
+    done = run(tmp_path / "in", tmp_path / "out", registration="mni")
+    assert not done.failed
+    record = PrepRecord.read(tmp_path / "out" / "case-0001.prep.json")
+    assert record.grid.shape == (182, 218, 182) and record.registration == "mni"
+    for channel, pose in (("T1w", phantom.t1_pose), ("FLAIR", phantom.flair_pose)):
+        point = record.to_grid(channel) @ np.append(pose.to_scanner(np.array(MARKER_MM)), 1)
+        assert np.linalg.norm(point[:3] - MARKER_MM) < 8  # the phantom's warp is not affine
+    for name in ("flair_to_t1", "t1_to_template"):
+        assert (tmp_path / "out" / "transforms" / f"case-0001_{name}.tfm").is_file()
