@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from nnunet_tv.files import sha256
 from nnunet_tv.preparation.record import Grid, PrepRecord
 from nnunet_tv.preparation.resample import resample_image, resample_mask
 from nnunet_tv.volume import Volume, write_volume
@@ -76,8 +77,12 @@ class Patient:
                              world=np.linalg.inv(self.record.to_grid(channel)))
 
     def write(self, folder: Path) -> None:
-        """Write what nnunet-tv-prepare leaves behind."""
+        """Write the scans, and what nnunet-tv-prepare leaves behind."""
+        told = self.record.details.setdefault("scans", {})
         for number, (channel, scan) in enumerate(self.scans.items()):
+            path = folder.parent / "scans" / f"{self.record.case}_{channel}.nii.gz"
+            write_volume(scan, path)
+            told[channel] = {"file": str(path), "sha256": sha256(path)}
             write_volume(self.prepared(scan, channel), folder / f"{self.record.case}_{number:04d}.nii.gz")
         self.record.write(folder / f"{self.record.case}.prep.json")
 

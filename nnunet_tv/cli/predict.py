@@ -1,0 +1,116 @@
+"""``nnunet-tv-predict``: from patients' scans to findings on the patients' own grids."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_tv.cli import parser, run
+from nnunet_tv.cli.types import add_processes, dataset_name
+
+DESCRIPTION = """\
+Prepare, predict, filter, restore and describe: for each patient a folder with the clusters on the patient's own
+T1w and FLAIR, a table of them, a page and a picture; for DICOM also a DICOM SEG. status.json tells of all.
+
+  nnunet-tv-predict -i scans -d DatasetFCD -tr nnUNetTrainerDiceTV -o findings
+  nnunet-tv-predict --prepared imagesTs -m MODEL_FOLDER -o findings -device cpu --folds 0 1 2
+
+With several folds their mean decides, and their standard deviation is kept as a map of uncertainty. What is up to
+date stays. For research use only.
+Exit status: 0 every patient has a result (which may be "no cluster found"); 1 some do not (each is named, the others
+are written) or the model cannot be used; 2 usage.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 all predicted, 1 problems (named on stderr), 2 usage."""
+    options = _parser().parse_args(argv)
+    return run(lambda: _predict(options))
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from nnunet_tv.inference.network import find_model, model_folder
+    from nnunet_tv.inference.predict import (
+        PREPARED,
+        Settings,
+        predict_patients,
+        prepare_patients,
+        prepared_patients,
+    )
+
+    folder = options.model or model_folder(options.dataset, trainer=options.trainer, plans=options.plans,
+                                           configuration=options.configuration)
+    model = find_model(folder, folds=options.folds, checkpoint=options.checkpoint)
+    print(f"model: {model.name}")
+    if options.prepared:
+        prepared, patients = options.prepared, prepared_patients(options.prepared)
+    else:
+        from nnunet_tv.intake.pins import read_pins
+
+        prepared = options.out / PREPARED
+        patients = prepare_patients(
+            options.input, options.out, pins=read_pins(options.pair, options.pairs), keep_ids=options.keep_ids,
+            processes=options.processes, **({"registration": options.register} if options.register else {}))
+    results = predict_patients(patients, prepared, options.out, model,
+                               Settings(options.device, not options.disable_tta, options.step_size))
+    return _tell(results, options.out)
+
+
+def _tell(results, out: Path) -> int:
+    from nnunet_tv.inference.predict import FAILED, STATUS
+
+    failed = [result for result in results if result.status == FAILED]
+    for result in results:
+        stream = sys.stderr if result.status == FAILED else sys.stdout
+        print(f"{result.case}: {result.status}: {result.text}", file=stream)
+        for note in result.notes:
+            print(f"  note: {note}", file=stream)
+    print(f"{len(results) - len(failed)} of {len(results)} patients: {out}, {out / STATUS}. For research use only.")
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    result = parser("nnunet-tv-predict", DESCRIPTION)
+    add = result.add_argument
+    source = result.add_mutually_exclusive_group(required=True)
+    source.add_argument("-i", dest="input", type=Path, metavar="IN",
+                        help="scans: a BIDS tree, patients' folders, NIfTI files or DICOM (see nnunet-tv-prepare)")
+    source.add_argument("--prepared", type=Path, metavar="FOLDER", help="a folder that nnunet-tv-prepare wrote")
+    which = result.add_mutually_exclusive_group(required=True)
+    which.add_argument("-m", dest="model", type=Path, metavar="MODEL_FOLDER",
+                       help="RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION")
+    which.add_argument("-d", dest="dataset", type=dataset_name, metavar="DATASET",
+                       help="data set whose model is in nnUNet_results; with -tr, -p and -c")
+    add("-tr", dest="trainer", default="nnUNetTrainerDiceTV", metavar="TRAINER", help="(default: %(default)s)")
+    add("-p", dest="plans", default="nnUNetPlans", metavar="PLANS", help="(default: %(default)s)")
+    add("-c", dest="configuration", default="3d_fullres", metavar="CONFIGURATION", help="(default: %(default)s)")
+    add("--folds", "-f", nargs="+", metavar="FOLD", help="folds to use (default: all that are trained)")
+    add("-chk", dest="checkpoint", default="checkpoint_final.pth", metavar="FILE", help="(default: %(default)s)")
+    add("-o", dest="out", type=Path, required=True, metavar="OUT", help="folder to write, or to complete")
+    add("-device", choices=("cpu", "cuda"), default="cuda", help="(default: %(default)s)")
+    add("--disable_tta", action="store_true", help="do not average over mirrored inputs: 8 times faster, less exact")
+    add("-step_size", type=_share, default=0.5, metavar="S", help="step of the sliding window (default: %(default)s)")
+    prepare = result.add_argument_group("preparation, with -i (see nnunet-tv-prepare)")
+    prepare.add_argument("--register", choices=("mni", "t1", "none"), help="as the model was trained (default: mni)")
+    prepare.add_argument("--pair", action="extend", nargs="+", default=[], metavar="CASE,T1,FLAIR",
+                         help="which scans a case has")
+    prepare.add_argument("--pairs", type=Path, metavar="TABLE", help="the same as a table")
+    prepare.add_argument("--keep-ids", action="store_true", help="name DICOM cases by the patient's id")
+    add_processes(result)
+    return result
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share of the patch, above 0 up to 1, found {text!r}")
+    return value
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,133 @@
+"""A mask as DICOM SEG that refers to the series it was found in, for viewers and archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnunet_tv import __version__
+from nnunet_tv.errors import CaseError
+from nnunet_tv.files import atomic
+from nnunet_tv.volume import Volume
+
+MANUFACTURER, SERIES_NUMBER = "nnunet-tv", 9000
+#: DICOM's axes point left, back and up; ours right, front and up.
+_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+#: Pixels of the series further than this from the mask's nearest voxel centre, in voxels, are on another grid.
+_TOLERANCE = 0.05
+
+
+def write_dicom_seg(labels: Volume, source_files: Sequence[str | Path], path: str | Path, *, case: str,
+                    model: str = "") -> None:
+    """Write the clusters of one scan as DICOM SEG (binary, one segment per cluster), atomically.
+
+    The object takes over the patient's and the study's identity from the source series, as DICOM demands of an
+    object that belongs to a study: unlike our other files it names the patient if the source does.
+
+    Parameters
+    ----------
+    labels : Volume
+        Integers, 0 outside and 1..n in the clusters, on the grid of the volume that dcm2niix made of the
+        series (the same voxels, in any order of axes).
+    source_files : sequence of Path
+        The DICOM files of the series: one per slice, or one with many frames.
+    path : Path
+        File to write.
+    case : str
+        For messages.
+    model : str
+        What found the clusters.
+
+    Raises
+    ------
+    CaseError
+        Nothing to write; unreadable or incomplete source files; a series whose pixels are not the mask's voxels.
+    """
+    n = int(labels.data.max(initial=0))
+    if n == 0:
+        raise CaseError(case, "no cluster: a DICOM SEG without segments is not valid, none is written")
+    try:
+        sources = _read(source_files)
+        frames = np.stack([_cut(labels, frame, case) for source in sources for frame in _frames(source)])
+        segmentation = _segmentation(sources, frames, n, model)
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CaseError(case, f"no DICOM SEG from its source series ({type(error).__name__}: {error}): export the "
+                        "series again, complete and unchanged") from error
+    with atomic(path) as temporary:
+        segmentation.save_as(temporary)
+
+
+def _read(files: Sequence[str | Path]) -> list[Any]:
+    """The series' headers, one per file, in the order of the slices."""
+    import pydicom
+
+    sources = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
+    if len(sources) > 1:
+        normal = np.cross(*np.asarray(sources[0].ImageOrientationPatient, float).reshape(2, 3))
+        sources.sort(key=lambda source: float(normal @ np.asarray(source.ImagePositionPatient, float)))
+    return sources
+
+
+def _frames(source: Any) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
+    """For each frame: matrix from (column, row, 0, 1) to RAS mm, and (rows, columns)."""
+    shape = int(source.Rows), int(source.Columns)
+    if "PerFrameFunctionalGroupsSequence" not in source:
+        yield _matrix(source.ImagePositionPatient, source.ImageOrientationPatient, source.PixelSpacing), shape
+        return
+    shared = source.SharedFunctionalGroupsSequence[0]
+    for own in source.PerFrameFunctionalGroupsSequence:
+        orientation = _group(own, shared, "PlaneOrientationSequence").ImageOrientationPatient
+        spacing = _group(own, shared, "PixelMeasuresSequence").PixelSpacing
+        yield _matrix(own.PlanePositionSequence[0].ImagePositionPatient, orientation, spacing), shape
+
+
+def _group(own: Any, shared: Any, name: str) -> Any:
+    return getattr(own if name in own else shared, name)[0]
+
+
+def _matrix(position: Any, orientation: Any, spacing: Any) -> np.ndarray:
+    """PS3.3 C.7.6.2.1.1; PixelSpacing is (between rows, between columns)."""
+    along_row, along_column = np.asarray(orientation, float).reshape(2, 3)
+    matrix = np.eye(4)
+    matrix[:3, 0], matrix[:3, 1] = along_row * float(spacing[1]), along_column * float(spacing[0])
+    matrix[:3, 2], matrix[:3, 3] = np.cross(along_row, along_column), np.asarray(position, float)
+    return _TO_RAS @ matrix
+
+
+def _cut(labels: Volume, frame: tuple[np.ndarray, tuple[int, int]], case: str) -> np.ndarray:
+    """Labels at a frame's pixels, shape (rows, columns), uint16."""
+    matrix, (rows, columns) = frame
+    to_voxels = np.linalg.inv(labels.affine) @ matrix
+    row, column = np.mgrid[:rows, :columns]
+    indices = column[..., None] * to_voxels[:3, 0] + row[..., None] * to_voxels[:3, 1] + to_voxels[:3, 3]
+    nearest = np.rint(indices).astype(int)
+    if np.abs(indices - nearest).max() > _TOLERANCE or nearest.min() < 0 or (nearest >= labels.shape).any():
+        raise CaseError(case, "the pixels of the source series are not the voxels of the T1w that was used (gantry "
+                        "tilt, missing slices or another series), so no DICOM SEG is written; use the NIfTI mask")
+    return labels.data[tuple(np.moveaxis(nearest, -1, 0))].astype(np.uint16)
+
+
+def _segmentation(sources: list[Any], frames: np.ndarray, n: int, model: str) -> Any:
+    import highdicom as hd
+    from pydicom.sr.coding import Code
+
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name=f"nnunet-tv {model}"[:64].strip(), version=__version__,
+        family=Code("123110", "DCM", "Artificial Intelligence"))
+    segments = [hd.seg.SegmentDescription(
+        segment_number=number, segment_label=f"Cluster {number}, research use",
+        segmented_property_category=Code("49755003", "SCT", "Morphologically Abnormal Structure"),
+        segmented_property_type=Code("52988006", "SCT", "Lesion"),
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC, algorithm_identification=algorithm,
+    ) for number in range(1, n + 1)]
+    result = hd.seg.Segmentation(
+        source_images=sources, pixel_array=frames, segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=segments, series_instance_uid=hd.UID(), series_number=SERIES_NUMBER,
+        sop_instance_uid=hd.UID(), instance_number=1, manufacturer=MANUFACTURER, manufacturer_model_name=MANUFACTURER,
+        software_versions=__version__, device_serial_number="0", content_label="FCD",
+        content_description="Research use only: suspected FCD")
+    result.SeriesDescription = "nnunet-tv: suspected FCD, research use only"
+    return result

@@ -1,0 +1,129 @@
+"""The clusters of one patient on the patient's own scans, as one PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from nnunet_tv.drawing import CONVENTION, PLANES, outline, turned, write_letters
+from nnunet_tv.files import atomic
+from nnunet_tv.inference.clusters import Cluster
+from nnunet_tv.pages import RESEARCH_USE
+from nnunet_tv.volume import Volume
+
+YELLOW = (1.0, 0.9, 0.1)
+#: Clusters that are drawn, from rank 1; the table has all.
+MOST = 4
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan of the patient with what was found on it.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``T1w``.
+    image, mask : Volume
+        On one grid, the scan's own.
+    from_t1 : ndarray, shape (4, 4)
+        Scanner coordinates of the T1w to those of this scan, mm.
+    """
+
+    name: str
+    image: Volume
+    mask: Volume
+    from_t1: np.ndarray
+
+
+def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], output: str | Path) -> None:
+    """Draw a row per cluster (the first :data:`MOST`), three planes of each scan; atomically.
+
+    Parameters
+    ----------
+    case : str
+        Title.
+    scans : sequence of Scan
+        T1w first; its mask is the one the clusters were found in.
+    clusters : sequence of Cluster
+        In the order of their ranks; without any, the middle of the scans is drawn.
+    output : Path
+        PNG file.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = list(clusters[:MOST])
+    rows = max(1, len(shown))
+    figure = Figure(figsize=(2.15 * 3 * len(scans), 0.8 + 2.3 * rows), facecolor="black", layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(f"{case}: {_headline(shown, clusters)}", color="white", fontsize=12, parse_math=False)
+    grid = figure.subplots(rows, 3 * len(scans), squeeze=False)
+    views = [_View(scan) for scan in scans]
+    for row, axes in enumerate(grid):
+        cluster = shown[row] if shown else None
+        for number, view in enumerate(views):
+            cells = axes[3 * number:3 * number + 3]
+            position = view.middle() if cluster is None else view.at(cluster.native_mm)
+            for ax, plane in zip(cells, PLANES, strict=True):
+                view.draw(ax, plane, position)
+            title = view.name if cluster is None else f"{view.name}, cluster {cluster.rank}{_place(cluster)}"
+            cells[0].set_title(title, color="white", fontsize=9, loc="left", parse_math=False)
+    figure.supxlabel(f"{CONVENTION} {RESEARCH_USE}", color="0.75", fontsize=8)
+    with atomic(output) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+
+
+def _headline(shown: Sequence[Cluster], clusters: Sequence[Cluster]) -> str:
+    if not shown:
+        return "no cluster found (slices through the middle)"
+    total = f"{len(clusters)} cluster{'s' if len(clusters) > 1 else ''}"
+    return total if len(shown) == len(clusters) else f"{total}, the first {len(shown)} drawn"
+
+
+def _place(cluster: Cluster) -> str:
+    return "" if cluster.side == "unknown" else f": {cluster.side}, {cluster.region}"
+
+
+class _View:
+    """A scan turned so that its axes point left, front and up."""
+
+    def __init__(self, scan: Scan):
+        self.name, self.from_t1 = scan.name, scan.from_t1
+        self.image, self.sizes_mm = turned(scan.image)
+        self.mask = turned(scan.mask)[0].astype(bool)
+        turn = nib.orientations.ornt_transform(nib.io_orientation(scan.image.affine),
+                                               nib.orientations.axcodes2ornt("LAS"))
+        self.affine = scan.image.affine @ nib.orientations.inv_ornt_aff(turn, scan.image.shape)
+        inside = self.image[self.image != 0]
+        low, high = np.percentile(inside, (1, 99.5)) if inside.size else (0.0, 1.0)
+        self.window = (float(low), float(max(high, low + 1e-6)))
+
+    def at(self, t1_mm: np.ndarray) -> tuple[int, ...]:
+        """Voxel at a point of the T1w's scanner coordinates, at the border if it is outside."""
+        index = np.linalg.inv(self.affine) @ self.from_t1 @ [*t1_mm, 1.0]
+        return tuple(int(value) for value in np.rint(index[:3]).clip(0, np.array(self.image.shape) - 1))
+
+    def middle(self) -> tuple[int, ...]:
+        """Middle of what is not 0 in the scan."""
+        there = np.argwhere(self.image[::4, ::4, ::4] != 0)
+        return tuple(int(4 * value) for value in there.mean(axis=0)) if there.size else tuple(
+            side // 2 for side in self.image.shape)
+
+    def draw(self, ax, plane, position: tuple[int, ...]) -> None:
+        """One slice with the outline of every cluster in it."""
+        from matplotlib.collections import LineCollection
+
+        _, across, up, _, _ = plane
+        through = ({0, 1, 2} - {across, up}).pop()
+        image, mask = (np.take(array, position[through], axis=through) for array in (self.image, self.mask))
+        extent = (0, image.shape[0] * self.sizes_mm[across], 0, image.shape[1] * self.sizes_mm[up])
+        ax.imshow(image.T, cmap="gray", vmin=self.window[0], vmax=self.window[1], extent=extent, origin="lower")
+        ax.add_collection(LineCollection(outline(mask, self.sizes_mm[across], self.sizes_mm[up]), colors=[YELLOW],
+                                         linewidths=1.1))
+        ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal", facecolor="black")
+        write_letters(ax, plane)

@@ -1,0 +1,309 @@
+"""nnunet-tv-predict as a user runs it, on patients and a network in closed form."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+import re
+
+import numpy as np
+import pytest
+from native_cases import LEFT_LESION, RIGHT_LESION, centre_mm, dice, patient, scan_grid
+from predict_model import weights, write_model
+
+from nnunet_tv.cli.predict import main
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.inference.network import Network, find_model, read_filter
+from nnunet_tv.inference.predict import prepared_patients
+from nnunet_tv.postprocessing import write_postprocessing
+from nnunet_tv.volume import read_mask, read_volume
+
+MODEL = "nnUNetTrainerDice__TinyPlans__3d_fullres"
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "results" / "DatasetFCD" / MODEL)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two patients: lesions on both sides in one, none in the other."""
+    patient("sub-1", t1=scan_grid("PSR"), lesions=(LEFT_LESION, RIGHT_LESION)).write(tmp_path / "imagesTs")
+    patient("sub-2", lesions=(), seed=1).write(tmp_path / "imagesTs")
+    return tmp_path
+
+
+def command(root, model, *more):
+    return main(["--prepared", str(root / "imagesTs"), "-m", str(model), "-o", str(root / "out"), "-device", "cpu",
+                 "--disable_tta", *more])
+
+
+def status(root):
+    return json.loads((root / "out" / "status.json").read_text())
+
+
+def rows(root, case):
+    with (root / "out" / case / "clusters.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_whole_way(root, model, capsys):
+    someone = patient("sub-1", t1=scan_grid("PSR"), lesions=(LEFT_LESION, RIGHT_LESION))
+    assert command(root, model) == 0
+    assert {path.name for path in (root / "out" / "sub-1").iterdir()} == {
+        "sub-1_T1w_fcd.nii.gz", "sub-1_FLAIR_fcd.nii.gz", "sub-1_T1w_fcd_prob.nii.gz", "sub-1_FLAIR_fcd_prob.nii.gz",
+        "clusters.csv", "sub-1.html", "sub-1.png", "case.json"}
+    for channel in ("T1w", "FLAIR"):
+        mask = read_mask(root / "out" / "sub-1" / f"sub-1_{channel}_fcd.nii.gz", case="sub-1")
+        truth = someone.masks[channel]
+        assert dice(mask.data, truth.data) > 0.85 and np.linalg.norm(centre_mm(mask) - centre_mm(truth)) < 1.5
+        probability = read_volume(root / "out" / "sub-1" / f"sub-1_{channel}_fcd_prob.nii.gz", case="sub-1")
+        assert probability.data[mask.data > 0].mean() > 0.8 > 0.5 > probability.data[mask.data == 0].mean()
+    assert sorted(row["side"] for row in rows(root, "sub-1")) == ["left", "right"]
+    found = status(root)
+    assert found["complete"] and found["counts"] == {"done": 1, "empty": 1, "flagged": 0, "failed": 0}
+    one, two = found["cases"]["sub-1"], found["cases"]["sub-2"]
+    assert one["status"] == "done" and one["clusters"] == 2 and "2 clusters found" in one["text"]
+    assert two["status"] == "empty" and two["text"].startswith("No cluster found.") and "not exclude" in two["text"]
+    assert rows(root, "sub-2") == []
+    page = (root / "out" / "sub-2" / "sub-2.html").read_text()
+    assert "No cluster found" in page and "does not mean that the patient has no focal" in page.replace("\n", " ")
+    # no model folder's filter here: said on the page, in the status
+    assert "standard (the model folder has no postprocessing.pkl)" in found["filter"] and "standard (the model" in page
+    output = capsys.readouterr().out
+    assert "note:" not in output  # the scans themselves were drawn
+    assert "sub-2: empty: No cluster found." in output and "2 of 2 patients" in output and "perform_every" not in output
+
+
+def test_prediction_is_that_of_stock_nnunet_and_folds_have_a_spread(root, tmp_path):
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    folder = write_model(tmp_path / MODEL, folds=("0", "1", "2"))
+    images = [root / "imagesTs" / f"sub-1_000{channel}.nii.gz" for channel in range(2)]
+    found = Network(find_model(folder), device="cpu", progress=False).predict(images)
+    (tmp_path / "stock").mkdir()
+    stock = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
+    stock.initialize_from_trained_model_folder(str(folder), (0, 1, 2))
+    stock.predict_from_files_sequential([list(map(str, images))], [str(tmp_path / "stock" / "sub-1")],
+                                        save_probabilities=True)
+    assert np.array_equal(found.segmentation, read_mask(tmp_path / "stock" / "sub-1.nii.gz", case="a").data)
+    expected = np.load(tmp_path / "stock" / "sub-1.npz")["probabilities"][1].transpose(2, 1, 0)
+    np.testing.assert_allclose(found.probability, expected, atol=1e-3)
+    # plain brain: logit = the fold's bias, so p and its spread are known
+    plain = np.isclose(found.probability, 1 / (1 + np.exp(1.6)), atol=1e-3)
+    folds = 1 / (1 + np.exp([1.0, 1.6, 2.2]))
+    assert plain.sum() > 1000 and found.deviation[plain] == pytest.approx(folds.std(), abs=4e-3)  # half precision
+    one = Network(find_model(folder, folds=["1"]), device="cpu", progress=False).predict(images)
+    assert one.deviation is None
+
+
+def test_several_folds_write_a_map_of_uncertainty(root, tmp_path, capsys):
+    model = write_model(tmp_path / MODEL, folds=("0", "1"))
+    assert command(root, model, "--folds", "0", "1") == 0
+    assert "folds 0, 1" in capsys.readouterr().out
+    deviation = read_volume(root / "out" / "sub-1" / "sub-1_T1w_fcd_std.nii.gz", case="a")
+    mask = read_mask(root / "out" / "sub-1" / "sub-1_T1w_fcd.nii.gz", case="a")
+    assert 0 < deviation.data.max() < 0.5 and deviation.data[mask.data > 0].mean() < 0.05
+    assert all(0 <= float(row["mean_deviation"]) < 0.05 for row in rows(root, "sub-1"))
+    # back to one fold: the old map does not stay
+    assert command(root, model, "--folds", "0") == 0
+    assert not list((root / "out" / "sub-1").glob("*_std*")) and rows(root, "sub-1")[0]["mean_deviation"] == ""
+
+
+def test_a_reader_that_turns_images(tmp_path):
+    """nnU-Net's probabilities then are those of the RAS image; ours lie on the file's grid."""
+    someone = patient("sub-1", registration="none", t1=scan_grid("PSR", spacing_mm=(3, 3.2, 3.4)))
+    someone.write(tmp_path / "imagesTs")
+    model = write_model(tmp_path / MODEL, reader="NibabelIOWithReorient")
+    assert command(tmp_path, model) == 0
+    for kind, threshold in (("", 0.5), ("_prob", 0.5)):
+        found = read_volume(tmp_path / "out" / "sub-1" / f"sub-1_FLAIR_fcd{kind}.nii.gz", case="a")
+        assert np.linalg.norm(centre_mm(found, threshold) - centre_mm(someone.masks["FLAIR"])) < 1.5
+
+
+def test_what_is_up_to_date_stays_and_what_changed_is_made_again(root, model, capsys, monkeypatch):
+    assert command(root, model) == 0
+    before = (root / "out" / "sub-1" / "sub-1.png").stat().st_mtime_ns
+    with monkeypatch.context() as patch:
+        patch.setattr("nnunet_tv.inference.network.Network.predict", lambda *_: pytest.fail("nothing to predict"))
+        assert command(root, model) == 0
+    assert (root / "out" / "sub-1" / "sub-1.png").stat().st_mtime_ns == before
+    assert status(root)["cases"]["sub-2"]["status"] == "empty"
+    # another image, a lost file, another filter
+    patient("sub-2", lesions=(LEFT_LESION,), seed=3).write(root / "imagesTs")
+    (root / "out" / "sub-1" / "clusters.csv").unlink()
+    assert command(root, model) == 0
+    assert status(root)["cases"]["sub-2"]["clusters"] == 1 and len(rows(root, "sub-1")) == 2
+    write_postprocessing(model, min_voxels=100_000)
+    assert command(root, model) == 0
+    assert status(root)["counts"]["empty"] == 2 and "100000 voxels" in status(root)["filter"]
+
+
+def test_one_bad_case_costs_only_itself(root, model, capsys):
+    for name, spoil in {
+        "sub-3": lambda: (root / "imagesTs" / "sub-3_0001.nii.gz").unlink(),
+        "sub-4": lambda: (root / "imagesTs" / "sub-4.prep.json").write_text("{"),
+        "sub-5": lambda: (root / "imagesTs" / "sub-5_0000.nii.gz").write_bytes(b"no"),
+        "sub-6": lambda: (root / "out" / "sub-6").mkdir(parents=True),
+        "sub-8": lambda: patient("sub-8", registration="t1").write(root / "imagesTs"),
+    }.items():
+        patient(name).write(root / "imagesTs")
+        kept = (root / "imagesTs" / "sub-8.prep.json").read_bytes() if name == "sub-8" else b""
+        spoil()
+        if kept:  # the record of one preparation, the images of another
+            (root / "imagesTs" / "sub-8.prep.json").write_bytes(kept)
+    record = json.loads((root / "imagesTs" / "sub-1.prep.json").read_text())
+    record = {**record, "case": "sub-7", "sources": {"T1w": record["sources"]["T1w"]}}
+    (root / "imagesTs" / "sub-7.prep.json").write_text(json.dumps(record))
+    assert command(root, model) == 1
+    found = status(root)
+    assert found["counts"] == {"done": 1, "empty": 1, "flagged": 0, "failed": 6}
+    for case, message in {
+        "sub-3": r"sub-3_0001.nii.gz: no such file", "sub-4": r"sub-4.prep.json: not a preparation record",
+        "sub-5": r"sub-5_0000.nii.gz: not a readable NIfTI image",
+        "sub-8": r"sub-8_0000.nii.gz: the image is not on the grid of the case's record",
+        "sub-7": "expected the channels T1w, FLAIR, found T1w: prepare",
+        "sub-6": r"sub-6: this folder was not made by nnunet-tv-predict and stays as it is: choose another -o",
+    }.items():
+        assert found["cases"][case]["status"] == "failed"
+        assert re.search(message, found["cases"][case]["text"])
+    assert {path.name for path in (root / "out").iterdir()} == {"sub-1", "sub-2", "sub-6", "status.json"}
+    assert "sub-3: failed: " in capsys.readouterr().err
+
+
+def test_a_surprise_costs_one_case_and_names_itself(root, model, monkeypatch):
+    real = Network.predict
+
+    def surprise(self, images):
+        if "sub-1" in str(images[0]):
+            raise RuntimeError("out of memory")
+        return real(self, images)
+
+    monkeypatch.setattr(Network, "predict", surprise)
+    assert command(root, model) == 1
+    assert status(root)["cases"]["sub-1"]["text"] == (
+        "unexpected RuntimeError: out of memory; please report this with the case")
+    assert status(root)["cases"]["sub-2"]["status"] == "empty"
+
+
+def test_a_result_of_inputs_that_broke_is_taken_away(root, model):
+    assert command(root, model) == 0
+    (root / "imagesTs" / "sub-1_0000.nii.gz").unlink()
+    assert command(root, model) == 1
+    assert not (root / "out" / "sub-1").exists() and (root / "out" / "sub-2" / "case.json").exists()
+
+
+def test_a_flag_of_the_preparation_is_on_the_page(tmp_path, model):
+    patient("sub-1", flags=("T1w to template: metric -0.045 <gross failure>",)).write(tmp_path / "imagesTs")
+    assert command(tmp_path, model) == 0
+    one = status(tmp_path)["cases"]["sub-1"]
+    assert one["status"] == "flagged" and "Look at the preparation first: T1w to template" in one["text"]
+    page = (tmp_path / "out" / "sub-1" / "sub-1.html").read_text()
+    assert "metric -0.045 &lt;gross failure&gt;" in page and "For research use only" in page
+
+
+def test_a_killed_run_leaves_nothing_half_written(root, model, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    (root / "out" / ".partial-sub-9").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("nnunet_tv.inference.patient.write_page", killed)
+        assert command(root, model) == 130
+    assert not list((root / "out").iterdir())
+    assert command(root, model) == 0
+
+
+def test_the_model_is_found_by_names(root, model, monkeypatch):
+    monkeypatch.setenv("nnUNet_results", str(root / "results"))
+    assert main(["--prepared", str(root / "imagesTs"), "-d", "DatasetFCD", "-tr", "nnUNetTrainerDice", "-p",
+                 "TinyPlans", "-o", str(root / "out"), "-device", "cpu", "--disable_tta"]) == 0
+
+
+# ---- models ---------------------------------------------------------------------------------------
+
+
+def test_models_are_checked(tmp_path, model):
+    assert find_model(model).folds == ("0",)
+    with pytest.raises(NnunetTVError, match="nowhere: no such model folder"):
+        find_model(tmp_path / "nowhere")
+    with pytest.raises(NnunetTVError, match=r"results: not a model folder: plans.json is missing"):
+        find_model(tmp_path / "results")
+    with pytest.raises(NnunetTVError, match=r"no checkpoint_final.pth of fold 3; folds that have one: 0"):
+        find_model(model, folds=["0", "3"])
+    with pytest.raises(NnunetTVError, match=r"no best.pth of fold any; folds that have one: none"):
+        find_model(model, checkpoint="best.pth")
+    content = json.loads((model / "dataset.json").read_text())
+    (model / "dataset.json").write_text(json.dumps({**content, "labels": {"background": 0, "a": 1, "b": 2}}))
+    with pytest.raises(NnunetTVError, match=r"the model's labels are .*expected background and one lesion"):
+        find_model(model)
+    (model / "dataset.json").write_text(json.dumps({**content, "channel_names": {"0": "FLAIR", "1": "T1w"}}))
+    with pytest.raises(NnunetTVError, match=r"channels are FLAIR, T1w, expected T1w, FLAIR in this order"):
+        find_model(model)
+
+
+def test_fold_all_only_where_there_is_no_other(tmp_path):
+    assert find_model(write_model(tmp_path / "a", folds=("0", "all"))).folds == ("0",)
+    assert find_model(write_model(tmp_path / "b", folds=("all",))).folds == ("all",)
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_command(root, model, capsys):
+    import torch
+
+    path = model / "fold_0" / "checkpoint_final.pth"
+    content = torch.load(path, weights_only=False)
+    torch.save({**content, "trainer_name": "nnUNetTrainerOfNobody"}, path)
+    assert command(root, model) == 1
+    assert "the model cannot be loaded" in (said := capsys.readouterr().err) and "its trainer must be installed" in said
+    with pytest.raises(NnunetTVError, match="cannot be loaded"):
+        torch.save({**content, "network_weights": {}}, path)
+        Network(find_model(model), device="cpu")
+
+
+@pytest.mark.skipif("__import__('torch').cuda.is_available()")
+def test_no_silent_fall_back_to_the_cpu(model):
+    with pytest.raises(NnunetTVError, match=r"-device cuda: no CUDA device was found; use -device cpu"):
+        Network(find_model(model), device="cuda")
+
+
+def test_filters(model):
+    standard = read_filter(model)
+    assert standard.standard and "the model folder has no postprocessing.pkl" in standard.text
+    blocks = np.zeros((20, 20, 20), np.uint8)
+    blocks[1:6, 1:6, 1:6], blocks[10:14, 10:13, 10:13] = 1, 1
+    assert standard(blocks).sum() == pytest.approx(81, abs=44) and not standard(blocks)[10:].any()
+    write_postprocessing(model, min_voxels=10, opening=False)
+    assert read_filter(model)(blocks).sum() == blocks.sum() and not read_filter(model).standard
+    (model / "postprocessing.pkl").write_bytes(pickle.dumps(([], [])))
+    assert np.array_equal(read_filter(model)(blocks), blocks) and "nothing" in read_filter(model).text
+    for bad in (b"no", pickle.dumps(([sum], [])), pickle.dumps(([sum], [3]))):
+        (model / "postprocessing.pkl").write_bytes(bad)
+        with pytest.raises(NnunetTVError, match=r"postprocessing.pkl: not nnU-Net's postprocessing"):
+            read_filter(model)
+
+
+def test_an_empty_prepared_folder_is_named(tmp_path):
+    with pytest.raises(NnunetTVError, match=r"expected prepared cases \(CASE.prep.json\), found none"):
+        prepared_patients(tmp_path)
+
+
+@pytest.mark.parametrize("words", [["-step_size", "0"], ["-step_size", "x"], ["-i", "scans"], ["-d", "FCD"]])
+def test_usage_errors(tmp_path, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--prepared", str(tmp_path), "-m", str(tmp_path), "-o", str(tmp_path / "out"), *words])
+    assert stop.value.code == 2 and "usage" in capsys.readouterr().err
+
+
+def test_the_hand_set_network_marks_what_is_bright():
+    from tiny_network import TinyNetwork
+    from torch import zeros
+
+    network = TinyNetwork(2, 2).eval()
+    network.load_state_dict(weights())
+    image = zeros(1, 2, 5, 5, 5)
+    image[0, 1, 2, 2, 2] = 3
+    out = network(image)[0, 1] - network(image)[0, 0]
+    assert out[2, 2, 2].item() == pytest.approx(4 * 1.65 - 1) and out[0, 0, 0].item() == pytest.approx(-1)
