@@ -1,0 +1,126 @@
+"""nnunet-tv-predict from scans as they come: NIfTI and DICOM, sides, privacy, and the DICOM SEG."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_series import FLAIR, PATIENT, T1, write_series
+from native_cases import centre_mm, dice, patient, scan_grid
+from predict_model import write_model
+
+from nnunet_tv.cli.predict import main
+from nnunet_tv.demo.phantom import Settings, make_phantom
+from nnunet_tv.volume import Volume, read_mask, write_volume
+
+ORIENTATIONS = {"RAS": {}, "LPS": {"codes": "LPS"}, "LAS": {"codes": "LAS"}, "PSR": {"codes": "PSR"},
+                "oblique": {"codes": "LPS", "oblique_deg": (10, -6, 12)}}
+
+
+def command(tmp_path, *more):
+    return main(["-i", str(tmp_path / "in"), "-m", str(tmp_path / "model"), "-o", str(tmp_path / "out"), "-device",
+                 "cpu", "--disable_tta", "-np", "1", *more])
+
+
+def as_integers(volume):
+    return Volume(np.clip(volume.data, 0, 1000).astype(np.uint16), volume.affine)
+
+
+def check_findings(folder, case, someone):
+    """The lesion is found where it is: in the patient's left, on both scans."""
+    for channel in ("T1w", "FLAIR"):
+        found = read_mask(folder / f"{case}_{channel}_fcd.nii.gz", case=case)
+        truth = someone.masks[channel]
+        assert np.linalg.norm(centre_mm(found) - centre_mm(truth)) < 1.5 and centre_mm(found)[0] < -20
+    assert found.data.sum() > 0
+
+
+def test_scans_in_every_orientation_and_one_bad_patient(tmp_path, capsys):
+    write_model(tmp_path / "model")
+    people = {}
+    for number, (name, settings) in enumerate(ORIENTATIONS.items()):
+        grid, other = scan_grid(**settings), scan_grid(list(ORIENTATIONS)[4 - number] if number != 0 else "LPS")
+        people[name] = patient(name, registration="none", t1=grid, flair=other, seed=number)
+        for channel, scan in people[name].scans.items():
+            write_volume(scan, tmp_path / "in" / name / f"{channel}.nii.gz")
+    write_volume(people["RAS"].scans["T1w"], tmp_path / "in" / "nobody" / "T1w.nii.gz")
+    assert command(tmp_path, "--register", "none") == 1
+    said = capsys.readouterr()
+    assert "nobody: failed: " in said.err and "5 of 6 patients" in said.out
+    status = json.loads((tmp_path / "out" / "status.json").read_text())
+    assert status["cases"]["nobody"]["status"] == "failed" and "FLAIR" in status["cases"]["nobody"]["text"]
+    for name, someone in people.items():
+        assert status["cases"][name]["clusters"] == 1, status["cases"][name]
+        check_findings(tmp_path / "out" / name, name, someone)
+        found = read_mask(tmp_path / "out" / name / f"{name}_T1w_fcd.nii.gz", case=name)
+        np.testing.assert_allclose(found.affine, someone.scans["T1w"].affine, atol=1e-4)
+        assert dice(found.data, someone.masks["T1w"].data) > 0.85
+    before = (tmp_path / "out" / "PSR" / "case.json").stat().st_mtime_ns
+    assert command(tmp_path, "--register", "none") == 1
+    assert (tmp_path / "out" / "PSR" / "case.json").stat().st_mtime_ns == before
+
+
+@pytest.fixture
+def dicom(tmp_path):
+    someone = patient("sub-1", registration="none", t1=scan_grid("LPS"), flair=scan_grid("LPS", (3, 3, 4)))
+    for number, (channel, tags) in enumerate({"T1w": T1, "FLAIR": FLAIR}.items()):
+        write_series(as_integers(someone.scans[channel]), tmp_path / "in" / "Quixano" / channel, study="s",
+                     number=number + 2, tags=tags)
+    write_model(tmp_path / "model")
+    return someone
+
+
+def test_dicom_in_dicom_seg_out_and_no_name_told(dicom, tmp_path, capsys):
+    import highdicom as hd
+
+    assert command(tmp_path, "--register", "none") == 0
+    folder = tmp_path / "out" / "case-0001"
+    check_findings(folder, "case-0001", dicom)
+    segments = hd.seg.segread(folder / "case-0001_fcd.dcm")
+    volume = segments.get_volume(combine_segments=True)
+    found = Volume(np.asarray(volume.array) > 0, np.diag([-1.0, -1, 1, 1]) @ volume.affine)
+    assert np.linalg.norm(centre_mm(found) - centre_mm(dicom.masks["T1w"])) < 1.5
+    native = read_mask(folder / "case-0001_T1w_fcd.nii.gz", case="a")
+    assert found.data.sum() == native.data.sum()
+    np.testing.assert_allclose(centre_mm(found), centre_mm(native), atol=0.02)
+    source = pydicom.dcmread(next((tmp_path / "in" / "Quixano" / "T1w").iterdir()))
+    assert segments.ReferencedSeriesSequence[0].SeriesInstanceUID == source.SeriesInstanceUID
+    said = capsys.readouterr()
+    secrets = [part for value in PATIENT.values() for part in value.split("^")]
+    told = said.out + said.err
+    for path in (tmp_path / "out").rglob("*"):
+        told += str(path.relative_to(tmp_path))
+        if path.suffix in (".json", ".html", ".csv", ".tsv"):
+            told += path.read_text()
+    assert [secret for secret in secrets if secret.lower() in told.lower()] == []
+
+
+def test_a_dicom_patient_without_clusters_has_no_seg(dicom, tmp_path):
+    write_model(tmp_path / "model2", bias=-1000.0)
+    assert main(["-i", str(tmp_path / "in"), "-m", str(tmp_path / "model2"), "-o", str(tmp_path / "out"), "-device",
+                 "cpu", "--disable_tta", "-np", "1", "--register", "none"]) == 0
+    case, = json.loads((tmp_path / "out" / "status.json").read_text())["cases"].values()
+    assert case["status"] == "empty" and not list((tmp_path / "out").rglob("*.dcm"))
+
+
+@pytest.mark.slow
+def test_the_whole_way_through_the_template(tmp_path):
+    """A phantom's head, registered to MNI152: the side comes out of the template, the place out of the scan."""
+    write_model(tmp_path / "model", spacing_mm=1.0)
+    phantom = make_phantom(np.random.default_rng(11), patient=True, settings=Settings())
+    flair = phantom.flair.data.astype(np.float32)
+    flair[phantom.roi.data > 0] = 2 * np.percentile(flair, 99.9)  # so that the hand-set network cannot miss it
+    write_volume(Volume(phantom.t1.data.astype(np.float32), phantom.t1.affine), tmp_path / "in" / "a" / "T1w.nii.gz")
+    write_volume(Volume(flair, phantom.flair.affine), tmp_path / "in" / "a" / "FLAIR.nii.gz")
+    assert command(tmp_path) == 0
+    found = read_mask(tmp_path / "out" / "a" / "a_FLAIR_fcd.nii.gz", case="a")
+    assert found.data[phantom.roi.data > 0].mean() > 0.5
+    with (tmp_path / "out" / "a" / "clusters.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    centre = np.asarray(phantom.lesion.centre_mm)
+    near = [row for row in rows
+            if np.linalg.norm(centre - [float(row[f"mni_{axis}_mm"]) for axis in "xyz"]) < 12]
+    assert near and near[0]["side"] == ("left" if centre[0] < 0 else "right")
