@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from nnunet_tv import cli
-from nnunet_tv.cli.types import add_processes, dataset_name, whole_number
+from nnunet_tv.cli.types import add_preparation, add_processes, dataset_name, whole_number
 
 #: Data sets: the module that knows the layout (it has ``read(folder)``), and one line of help.
 DATA_SETS = {
@@ -38,8 +38,11 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--controls", choices=("none", "test", "train"), default="none",
                          help="healthy controls, with an empty label: none, in imagesTs, or in imagesTr and every "
                               "fold's train (default: %(default)s)")
-        one.add_argument("--register", choices=("none",), default="none",
-                         help="none: all on the T1w's grid, by scanner coordinates (default: %(default)s)")
+        one.add_argument("--register", choices=("none", "t1", "mni"), default="none",
+                         help="none: all on the T1w's grid, by scanner coordinates; t1: FLAIR registered to the T1w; "
+                              "mni: both on the MNI152 1 mm grid; t1 and mni keep the brain only "
+                              "(default: %(default)s)")
+        add_preparation(one)
         one.add_argument("--dry-run", action="store_true",
                          help="write and print the plan (conversion.plan.tsv); needs no voxels")
         add_processes(one)
@@ -63,9 +66,14 @@ def _convert(arguments: argparse.Namespace, target: Path) -> int:
 
     from nnunet_tv.conversion.plan import Settings, make_plan
     from nnunet_tv.conversion.writer import convert, dry_run
+    from nnunet_tv.preparation.align import check_choices
+    from nnunet_tv.preparation.alignment import Choices
 
     module = import_module(DATA_SETS[arguments.data_set][0])
-    settings = Settings(arguments.split, arguments.repeats, arguments.controls, arguments.register)
+    choices = Choices(arguments.registration, arguments.brain)
+    if arguments.register != "none":
+        check_choices(choices)
+    settings = Settings(arguments.split, arguments.repeats, arguments.controls, arguments.register, choices)
     plan = make_plan(module.read(arguments.input), settings)
     if arguments.dry_run:
         report = dry_run(plan, target)

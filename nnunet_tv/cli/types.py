@@ -33,3 +33,12 @@ def add_processes(parser: ArgumentParser) -> None:
     """Add ``-np``; the default is at most four, since each worker holds a case in memory."""
     parser.add_argument("-np", dest="processes", type=whole_number(1), default=max(1, min(4, os.cpu_count() or 1)),
                         metavar="N", help="worker processes (default: %(default)s)")
+
+
+def add_preparation(parser: ArgumentParser) -> None:
+    """Add ``--registration`` and ``--brain``; the names are those of the library's tables, which a test compares."""
+    parser.add_argument("--registration", choices=("simpleitk", "fsl", "greedy"), default="simpleitk",
+                        help="what registers; fsl and greedy must be installed (default: %(default)s)")
+    parser.add_argument("--brain", choices=("auto", "deepbet", "template", "none"), default="auto",
+                        help="brain mask; auto: deepbet if it is installed, else the template's mask refined by "
+                             "intensity (default: %(default)s)")

@@ -19,6 +19,8 @@ from nnunet_tv.owned_folder import OwnedFolder
 
 ENDING = ".nii.gz"
 IMAGE_FOLDERS, LABEL_FOLDERS = ("imagesTr", "imagesTs"), ("labelsTr", "labelsTs")
+#: Endings of what tells a case's registration, beside its images.
+BESIDE = {"record": ".prep.json", "flair_to_t1": "_flair_to_t1.tfm", "t1_to_template": "_t1_to_template.tfm"}
 DATASET_JSON, SPLITS, TABLE = "dataset.json", "splits_final.json", "conversion.tsv"
 PLAN_TABLE, PLAN_SPLITS = "conversion.plan.tsv", "splits_final.plan.json"
 _IMAGE = re.compile(r"(.+)_\d{4}\.nii\.gz")
@@ -46,20 +48,28 @@ class RawFolder(OwnedFolder):
             yield
 
     def _files(self) -> Iterator[tuple[str, Path]]:
-        """Case and path of every file that nnU-Net would read."""
+        """Case and path of every file that nnU-Net would read, and of what lies beside its images."""
         for folder in IMAGE_FOLDERS:
             for path in sorted((self.root / folder).glob(f"*{ENDING}")):
                 match = _IMAGE.fullmatch(path.name)
                 yield (match[1] if match else path.name), path
+            for ending in BESIDE.values():
+                for path in sorted((self.root / folder).glob(f"*{ending}")):
+                    yield path.name.removesuffix(ending), path
         for folder in LABEL_FOLDERS:
             for path in sorted((self.root / folder).glob(f"*{ENDING}")):
                 yield path.name.removesuffix(ENDING), path
 
-    def outputs(self, case: str, n_channels: int, training: bool) -> dict[str, Path]:
-        """Paths of a case's images (keys ``0000``, ``0001`` …) and of its label (key ``label``)."""
+    def outputs(self, case: str, n_channels: int, training: bool, *, registered: bool = False) -> dict[str, Path]:
+        """Paths of a case's images (keys ``0000``, ``0001`` …), its label (``label``) and what tells its registration.
+
+        With `registered` also the prep record (``record``) and the ITK transforms (``flair_to_t1``,
+        ``t1_to_template``) beside the images; nnU-Net reads none of them.
+        """
         images, labels = (IMAGE_FOLDERS[0], LABEL_FOLDERS[0]) if training else (IMAGE_FOLDERS[1], LABEL_FOLDERS[1])
         paths = {f"{index:04d}": self.root / images / f"{case}_{index:04d}{ENDING}" for index in range(n_channels)}
-        return {**paths, "label": self.root / labels / f"{case}{ENDING}"}
+        beside = {key: self.root / images / f"{case}{ending}" for key, ending in BESIDE.items() if registered}
+        return {**paths, "label": self.root / labels / f"{case}{ENDING}", **beside}
 
     def begin_change(self) -> None:
         """Take away what says that the data set is complete."""

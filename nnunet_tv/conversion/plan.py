@@ -10,11 +10,12 @@ split, but never scored or used for selection: Sens and DC say nothing about the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nnunet_tv.conversion.source import CONTROL, PATIENT, TEST, TRAIN, SourceCase, SourceDataset
 from nnunet_tv.conversion.splits import DEFAULT_REPEATS, Fold, Split, split_cv5, split_official, split_paper
 from nnunet_tv.errors import CaseError, NnunetTVError
+from nnunet_tv.preparation.alignment import Choices
 from nnunet_tv.volume import check_file
 
 CONTROLS = ("none", "test", "train")
@@ -34,12 +35,15 @@ class Settings:
         ``none``, ``test`` or ``train``.
     registration : str
         A key of :data:`nnunet_tv.preparation.chain.REGISTRATIONS`.
+    choices : Choices
+        Backends of the registration and the brain mask.
     """
 
     split: str = "paper"
     repeats: int | None = None
     controls: str = "none"
     registration: str = "none"
+    choices: Choices = field(default_factory=Choices)
 
 
 @dataclass(frozen=True)

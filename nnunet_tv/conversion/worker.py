@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nnunet_tv import __version__
-from nnunet_tv.conversion.folder import RawFolder
-from nnunet_tv.errors import CaseError
+from nnunet_tv.conversion.folder import BESIDE, ENDING, RawFolder
+from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.files import sha256
-from nnunet_tv.preparation.chain import CHAIN_VERSION, prepare_case
+from nnunet_tv.preparation.alignment import Choices
+from nnunet_tv.preparation.chain import CHAIN_VERSION, PreparedCase, prepare_case
+from nnunet_tv.preparation.geometry import write_itk_transform
 from nnunet_tv.volume import write_volume
 
 log = logging.getLogger(__name__)
@@ -39,6 +43,8 @@ class Job:
         Where to write.
     training : bool
         imagesTr or imagesTs.
+    choices : Choices
+        Backends; without meaning for the registration ``none``.
     """
 
     case: str
@@ -48,11 +54,16 @@ class Job:
     registration: str
     folder: RawFolder
     training: bool
+    choices: Choices = field(default_factory=Choices)
 
     @property
     def outputs(self) -> dict[str, Path]:
         """Where the case's files go."""
-        return self.folder.outputs(self.case, len(self.channels), self.training)
+        return self.placed(self.training)
+
+    def placed(self, training: bool) -> dict[str, Path]:
+        """Where they go in imagesTr and labelsTr, or in imagesTs and labelsTs."""
+        return self.folder.outputs(self.case, len(self.channels), training, registered=self.registration != "none")
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,8 @@ def convert_case(job: Job) -> Outcome:
         return _convert(job, digests)
     except CaseError as error:
         problem = str(error).removeprefix(f"{job.case}: ")
+    except NnunetTVError:  # no case's fault, such as a backend that is not installed
+        raise
     except Exception as error:  # one case's surprise must not cost the others
         log.debug("%s", job.case, exc_info=True)
         problem = f"unexpected {type(error).__name__}: {error}; please report this with the file"
@@ -101,39 +114,53 @@ def _convert(job: Job, digests: dict[str, str]) -> Outcome:
     for name, path in sources.items():
         if path.is_file():
             digests[name] = sha256(path)
-    made_from = {
+    made_from: dict[str, Any] = {
         "sources": dict(digests),
         "channels": list(job.channels),
         "label_on": job.label_on,
         "registration": job.registration,
         "version": f"{__version__}, chain {CHAIN_VERSION}",
     }
+    if job.registration != "none":
+        made_from["choices"] = asdict(job.choices)
     record = job.folder.record(job.case)
     if set(digests) == set(sources) and record.get("made_from") == made_from:
         moved = _bring_back(job, record["outputs"])
         if moved is not None:
             return Outcome(job.case, notes=tuple(record["notes"]), sha256=digests,
                            orientation=record["orientation"], changed=moved)
-    prepared = prepare_case(job.case, job.channels, job.label, label_on=job.label_on, registration=job.registration)
-    outputs: dict[str, Any] = {}
-    volumes = dict(zip(job.outputs, [*prepared.images.values(), prepared.label], strict=True))
-    for key, volume in volumes.items():
-        staged = _staged(job, key)
-        write_volume(volume, staged)
-        outputs[key] = sha256(staged)
+    prepared = prepare_case(job.case, job.channels, job.label, label_on=job.label_on, registration=job.registration,
+                            choices=job.choices)
+    notes = (*prepared.notes, *(f"flagged: {flag}" for flag in prepared.flags))
+    outputs = _stage(job, prepared)
     job.folder.begin_change()
     job.folder.write_record(job.case, {})  # from here on, files of this case are known to be ours
     for key, path in job.outputs.items():
         os.replace(_staged(job, key), path)
     job.folder.write_record(job.case, {
-        "made_from": made_from, "outputs": outputs, "notes": list(prepared.notes),
+        "made_from": made_from, "outputs": outputs, "notes": list(notes),
         "orientation": prepared.orientation,
     })
-    return Outcome(job.case, notes=prepared.notes, sha256=digests, orientation=prepared.orientation, changed=True)
+    return Outcome(job.case, notes=notes, sha256=digests, orientation=prepared.orientation, changed=True)
+
+
+def _stage(job: Job, prepared: PreparedCase) -> dict[str, str]:
+    """Write the case to the staging folder; SHA-256 of each file."""
+    volumes = dict(zip(job.outputs, [*prepared.images.values(), prepared.label], strict=False))
+    for key, volume in volumes.items():
+        write_volume(volume, _staged(job, key))
+    if "record" in job.outputs:
+        scans = {name: {"file": path.name} for name, path in job.channels.items()}
+        record = replace(prepared.record, details={**prepared.record.details, "scans": scans})
+        record.write(_staged(job, "record"))
+        for key in ("flair_to_t1", "t1_to_template"):
+            write_itk_transform(np.asarray(getattr(record, key), float), _staged(job, key))
+    return {key: sha256(_staged(job, key)) for key in job.outputs}
 
 
 def _staged(job: Job, key: str) -> Path:
-    return job.folder.staging / f"{job.case}_{key}.nii.gz"
+    # the ending says the format
+    return job.folder.staging / f"{job.case}_{key}{BESIDE.get(key, ENDING)}"
 
 
 def _bring_back(job: Job, digests: Mapping[str, str]) -> bool | None:
@@ -144,7 +171,7 @@ def _bring_back(job: Job, digests: Mapping[str, str]) -> bool | None:
 
     if intact(job.outputs):
         return False
-    elsewhere = job.folder.outputs(job.case, len(job.channels), not job.training)
+    elsewhere = job.placed(not job.training)
     if not intact(elsewhere):
         return None
     job.folder.begin_change()

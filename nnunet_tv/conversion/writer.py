@@ -7,7 +7,7 @@ What is written at the end counts what is there: a case that failed is in neithe
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def _job(planned: PlannedCase, plan: Plan, folder: RawFolder) -> Job:
     source = planned.source
     channels = {name: source.channels[name] for name in plan.dataset.channels}
     return Job(source.case, channels, source.label, plan.dataset.label_on, plan.settings.registration, folder,
-               planned.training)
+               planned.training, plan.settings.choices)
 
 
 def _finish(
@@ -133,12 +133,13 @@ def _finish(
     counts = _counts(present) | {"changed": sum(outcome.changed for outcome in outcomes.values())}
     folds = without(plan.folds, {case.source.case for case in plan.cases} - converted)
     incomplete = _incomplete(folds, counts)
-    _write_unless_equal(_dataset_json(plan, counts["training"]), folder.root / DATASET_JSON)
     if incomplete:
-        (folder.root / SPLITS).unlink(missing_ok=True)
+        folder.begin_change()  # without a split nnU-Net would draw one of its own, and train on whoever comes
     else:
         _write_unless_equal(folds, folder.root / SPLITS)
     write_table(rows, folder.root / TABLE)
+    if not incomplete:
+        _write_unless_equal(_dataset_json(plan, counts["training"]), folder.root / DATASET_JSON)
     for name in (PLAN_TABLE, PLAN_SPLITS):  # superseded
         (folder.root / name).unlink(missing_ok=True)
     remarks = (*_remarks(plan, outcomes, converted, removed), *_told_folds(folds))
@@ -151,7 +152,7 @@ def _incomplete(folds: list[Fold], counts: dict[str, int]) -> str:
     empty = [f"fold {number} has no {role} case" for number, fold in enumerate(folds)
              for role in ("train", "val", "selection") if not fold[role]]
     if empty:
-        return f"{empty[0]}, so that splits_final.json was not written: repair the cases that failed, or add cases"
+        return f"{empty[0]}, so that neither splits_final.json nor dataset.json was written: repair the cases that failed, or add cases"
     return ""
 
 
@@ -192,6 +193,7 @@ def _remarks(plan: Plan, outcomes: dict[str, Outcome], converted: set[str], remo
 
 def _dataset_json(plan: Plan, n_training: int) -> dict[str, Any]:
     dataset, settings = plan.dataset, plan.settings
+    registered = {} if settings.registration == "none" else asdict(settings.choices)
     return {
         "name": dataset.name,
         "channel_names": {str(index): name for index, name in enumerate(dataset.channels)},
@@ -202,7 +204,7 @@ def _dataset_json(plan: Plan, n_training: int) -> dict[str, Any]:
         "reference": dataset.reference,
         "converted_by": f"nnunet-tv {__version__}",
         "conversion": {"split": settings.split, "seed": SEED, "runs": len(plan.folds),
-                       "controls": settings.controls, "registration": settings.registration},
+                       "controls": settings.controls, "registration": settings.registration, **registered},
     }
 
 

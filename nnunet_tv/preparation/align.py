@@ -22,6 +22,20 @@ from nnunet_tv.volume import Volume
 T1, FLAIR = "T1w", "FLAIR"
 
 
+def check_choices(choices: Choices) -> None:
+    """Raise the error of what is chosen and not installed, before any case is begun.
+
+    Raises
+    ------
+    ValueError
+        Unknown names.
+    NnunetTVError
+        Says what to install.
+    """
+    get_backend(choices.backend)
+    brains.check_method(choices.brain)
+
+
 def align_to_t1(case: str, scans: Mapping[str, Volume], choices: Choices) -> Alignment:
     """Grid of the T1w with its axes turned to RAS; the FLAIR is registered to it."""
     return _align(case, scans, choices, to_mni=False)

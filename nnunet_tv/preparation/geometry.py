@@ -19,7 +19,8 @@ def canonical(volume: Volume) -> Volume:
     Axes are only permuted and reversed, the affine with them: no value changes, and left stays left.
     """
     image = nib.as_closest_canonical(nib.Nifti1Image(volume.data, volume.affine))
-    return Volume(np.ascontiguousarray(image.dataobj), np.asarray(image.affine, float))
+    # Fortran order: what ITK takes without another copy
+    return Volume(np.asfortranarray(image.dataobj), np.asarray(image.affine, float))
 
 
 def apply(matrix: np.ndarray, points_mm: np.ndarray) -> np.ndarray:
@@ -30,6 +31,14 @@ def apply(matrix: np.ndarray, points_mm: np.ndarray) -> np.ndarray:
 def voxel_points(mask: Volume) -> np.ndarray:
     """Scanner mm of the voxels of `mask` that are not 0, shape (N, 3)."""
     return apply(mask.affine, np.argwhere(mask.data).astype(float))
+
+
+def random_points(mask: Volume, count: int) -> np.ndarray:
+    """Scanner mm of at most `count` voxels of `mask`, the same ones every time, shape (N, 3)."""
+    inside = np.flatnonzero(mask.data)
+    if inside.size > count:
+        inside = np.sort(np.random.default_rng(0).choice(inside, count, replace=False))
+    return apply(mask.affine, np.stack(np.unravel_index(inside, mask.shape), axis=-1).astype(float))
 
 
 def about(rotation: np.ndarray, centre_mm: np.ndarray, target_mm: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunet_tv.preparation.geometry import apply, voxel_points
+from nnunet_tv.preparation.geometry import apply, random_points
 from nnunet_tv.preparation.similarity import at_resolution, binned, limits, mutual_information, sample
 from nnunet_tv.preparation.template import load_template
 from nnunet_tv.volume import Volume
@@ -160,8 +160,7 @@ def _climb(fit) -> np.ndarray:
 
 
 def _points(mask: Volume) -> np.ndarray:
-    points = voxel_points(mask)
-    return points[np.random.default_rng(0).permutation(len(points))[:_POINTS]]
+    return random_points(mask, _POINTS)
 
 
 def _white_to_grey(points: np.ndarray, values: np.ndarray) -> float:

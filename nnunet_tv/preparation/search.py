@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from nnunet_tv.preparation.geometry import about, apply, displacement_mm
+from nnunet_tv.preparation.geometry import about, apply, displacement_mm, random_points
 from nnunet_tv.preparation.similarity import at_resolution, binned, itk_image, limits, mutual_information, sample
 from nnunet_tv.volume import Volume
 
@@ -46,10 +46,7 @@ class PoseScore:
     def __init__(self, fixed: Volume, moving: Volume, fixed_mask: Volume, *, points: int = _POINTS):
         small = at_resolution(fixed, RESOLUTION_MM)
         where = at_resolution(Volume(fixed_mask.data.astype(np.float32), fixed_mask.affine), RESOLUTION_MM)
-        chosen = apply(where.affine, np.argwhere(where.data > 0.5).astype(float))
-        if len(chosen) > points:
-            chosen = chosen[np.random.default_rng(0).permutation(len(chosen))[:points]]
-        self.points = chosen
+        self.points = chosen = random_points(Volume(where.data > 0.5, where.affine), points)
         self._fixed = binned(sample(small, chosen), limits(small), _BINS)
         self._moving = at_resolution(moving, RESOLUTION_MM)
         self._limits = limits(self._moving)

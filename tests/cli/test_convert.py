@@ -59,3 +59,11 @@ def test_help_imports_nothing_heavy():
             "sys.exit(f'imported {heavy}' if heavy else 0)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "--split" in done.stdout, done.stderr
+
+
+def test_a_backend_that_is_not_installed_ends_the_command_before_any_case(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("FSLDIR", raising=False)
+    assert main(["ds004199", "-i", str(tmp_path), "-o", str(tmp_path / "raw"), "--register", "mni",
+                 "--registration", "fsl"]) == 1
+    assert "install FSL and set FSLDIR" in capsys.readouterr().err and not (tmp_path / "raw").exists()

@@ -1,0 +1,115 @@
+"""What a registered conversion writes beside the images, and that it moves, stays and goes with its case."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnunet_tv.conversion.plan import Settings, make_plan
+from nnunet_tv.conversion.source import SourceCase, SourceDataset
+from nnunet_tv.conversion.table import read_table
+from nnunet_tv.conversion.writer import convert
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.files import read_json
+from nnunet_tv.preparation import chain
+from nnunet_tv.preparation.alignment import Alignment, Choices
+from nnunet_tv.preparation.geometry import read_itk_transform
+from nnunet_tv.preparation.record import PrepRecord
+from nnunet_tv.volume import Volume, read_volume, write_volume
+
+SHIFT = np.eye(4)
+SHIFT[0, 3] = 1.0
+SCALE = np.diag([1.25, 1.25, 1.25, 1.0])
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch) -> SourceDataset:
+    """Six tiny patients; the registration shifts the FLAIR by a voxel and scales to a made-up template."""
+    def fake(case, scans, choices):
+        back = np.linalg.inv(SCALE)
+        grid = Volume(np.zeros((15, 15, 15), np.uint8), np.eye(4))
+        brain = np.zeros(grid.shape, np.uint8)
+        brain[:8 if case == "case0" else 15] = 1
+        return Alignment(grid, {"T1w": back, "FLAIR": np.linalg.inv(SHIFT) @ back}, brain=Volume(brain, np.eye(4)),
+                         clip=True, flags=("odd",) if case == "case1" else (), flair_to_t1=SHIFT,
+                         t1_to_template=SCALE, details={"metrics": {}, "backend": choices.backend})
+
+    monkeypatch.setitem(chain.REGISTRATIONS, "mni", fake)
+    folder, cases = tmp_path / "source", []
+    for number in range(6):
+        name, generator = f"case{number}", np.random.default_rng(number)
+        files = {kind: folder / f"{name}_{kind}.nii.gz" for kind in ("T1w", "FLAIR", "roi")}
+        for kind in ("T1w", "FLAIR"):
+            write_volume(Volume(1 + generator.random((12, 12, 12)).astype(np.float32), np.eye(4)), files[kind])
+        mask = np.zeros((12, 12, 12), np.uint8)
+        mask[5:10, 3:9, 3:9] = 1
+        write_volume(Volume(mask, np.eye(4)), files["roi"])
+        cases.append(SourceCase(name, "patient", {"T1w": files["T1w"], "FLAIR": files["FLAIR"]}, files["roi"]))
+    return SourceDataset(folder, ("T1w", "FLAIR"), {"background": 0, "FCD": 1}, "FLAIR", tuple(cases),
+                         "test data", "CC0", "none")
+
+
+def run(source, root, split="paper", registration="mni", **choices):
+    repeats = None if split == "cv5" else 2
+    settings = Settings(split, repeats, registration=registration, choices=Choices(**choices))
+    return convert(make_plan(source, settings), root)
+
+
+def beside(root) -> set[str]:
+    return {f"{path.parent.name}/{path.name}" for path in root.glob("images*/*") if not path.name.endswith(".nii.gz")}
+
+
+def test_record_and_transforms_lie_beside_the_images(source, tmp_path):
+    root = tmp_path / "raw"
+    assert run(source, root).ok
+    images = {f"{path.parent.name}/{path.name[:5]}" for path in root.glob("images*/*_0000.nii.gz")}
+    assert beside(root) == {f"{name}{ending}" for name in images for ending in (
+        ".prep.json", "_flair_to_t1.tfm", "_t1_to_template.tfm")} and len(images) == 6
+    path = next(root.glob("images*/case2.prep.json"))
+    content, record = read_json(path), PrepRecord.read(path)
+    assert content["flair_to_t1"] == SHIFT.tolist() and content["t1_to_template"] == SCALE.tolist()
+    assert content["flags"] == [] and content["registration"] == "mni" and record.grid.shape == (15, 15, 15)
+    assert content["details"]["scans"]["T1w"] == {"file": "case2_T1w.nii.gz"}
+    for name, matrix in (("flair_to_t1", SHIFT), ("t1_to_template", SCALE)):
+        assert np.allclose(read_itk_transform(path.with_name(f"case2_{name}.tfm")), matrix)
+    assert read_json(root / "dataset.json")["conversion"]["backend"] == "simpleitk"
+
+
+def test_images_are_brain_only_and_flags_reach_the_table(source, tmp_path):
+    root = tmp_path / "raw"
+    run(source, root)
+    image = read_volume(next(root.glob("images*/case0_0001.nii.gz")), case="case0")
+    assert not image.data[8:].any() and image.data[3:7, 3:7, 3:7].all()
+    notes = {row["case"]: row["notes"] for row in read_table(root / "conversion.tsv")}
+    assert "flagged: odd" in notes["case1"] and notes["case2"] == ""
+    assert "of the lesion lies outside of the brain mask" in notes["case0"]
+    flags = read_json(next(root.glob("images*/case0.prep.json")))["flags"]
+    assert len(flags) == 1 and flags[0] in notes["case0"]
+
+
+def test_a_second_run_changes_nothing_and_another_backend_everything(source, tmp_path):
+    root = tmp_path / "raw"
+    run(source, root)
+    assert run(source, root).counts["changed"] == 0
+    next(root.glob("images*/case3.prep.json")).unlink()
+    assert run(source, root).counts["changed"] == 1
+    assert run(source, root, backend="fsl").counts["changed"] == 6
+
+
+def test_they_move_and_go_with_their_case(source, tmp_path):
+    root = tmp_path / "raw"
+    run(source, root)
+    assert any(name.startswith("imagesTs/") for name in beside(root))
+    assert run(source, root, "cv5").counts["changed"] == 1
+    assert not any(name.startswith("imagesTs/") for name in beside(root)) and len(beside(root)) == 18
+    assert run(source, root, registration="none").counts["changed"] == 6
+    assert beside(root) == set()
+
+
+def test_a_backend_that_is_missing_is_no_cases_fault(source, tmp_path, monkeypatch):
+    def missing(case, scans, choices):
+        raise NnunetTVError("install it")
+
+    monkeypatch.setitem(chain.REGISTRATIONS, "mni", missing)
+    with pytest.raises(NnunetTVError, match="install it"):
+        run(source, tmp_path / "raw")
