@@ -14,6 +14,7 @@ from nnunet_tv.clusters import label_clusters
 from nnunet_tv.files import write_text
 from nnunet_tv.inference.atlas import UNKNOWN, region_of
 from nnunet_tv.preparation.record import PrepRecord
+from nnunet_tv.preparation.resample import index_map
 from nnunet_tv.volume import Volume
 
 LEFT, RIGHT, MIDLINE = "left", "right", "midline"
@@ -69,9 +70,14 @@ class Cluster:
 
 
 def describe_clusters(
-    mask: Volume, record: PrepRecord, *, probability: Volume | None = None, deviation: Volume | None = None
+    mask: Volume, record: PrepRecord, *, probability: Volume | None = None, deviation: Volume | None = None,
+    prepared: Volume | None = None,
 ) -> tuple[list[Cluster], np.ndarray]:
     """Clusters (26 neighbours) of a mask on the patient's T1w, in the order of their ranks.
+
+    What the filter let through as one cluster may fall apart, or touch another, on a coarser grid. With the
+    `prepared` mask each voxel belongs to the cluster that is nearest to it there, so that the filter's clusters
+    are counted.
 
     Parameters
     ----------
@@ -81,6 +87,8 @@ def describe_clusters(
         Of the case.
     probability, deviation : Volume, optional
         On the same grid: lesion probability, and its standard deviation between folds.
+    prepared : Volume, optional
+        The mask before it was brought back, on ``record.grid``.
 
     Returns
     -------
@@ -88,20 +96,47 @@ def describe_clusters(
     labels : ndarray, shape of the mask, int32
         0 outside, else the cluster's rank.
     """
-    numbered, n = label_clusters(mask.data)
-    order = np.argsort(numbered.ravel(), kind="stable")
-    ends = np.cumsum(np.bincount(numbered.ravel(), minlength=n + 1))
-    parts = [np.stack(np.unravel_index(order[ends[number - 1]:ends[number]], mask.shape), axis=1)
-             for number in range(1, n + 1)]
+    voxels = np.argwhere(mask.data)
+    numbers = _numbers(voxels, mask, record, prepared)
+    parts = [voxels[numbers == number] for number in np.unique(numbers)]
     found = [_measured(voxels, mask, record, probability, deviation) for voxels in parts]
-    first = sorted(range(n), key=lambda i: (-(found[i].mean_probability or 0), -(found[i].peak_probability or 0),
-                                            -found[i].volume_mm3, tuple(found[i].native_mm)))
+    first = sorted(range(len(found)), key=lambda i: _order(found[i]))
     labels = np.zeros(mask.shape, np.int32)
     clusters = []
     for rank, i in enumerate(first, 1):
         clusters.append(Cluster(**{**asdict(found[i]), "rank": rank}))
         labels[tuple(parts[i].T)] = rank
     return clusters, labels
+
+
+def _numbers(voxels: np.ndarray, mask: Volume, record: PrepRecord, prepared: Volume | None) -> np.ndarray:
+    """Number of the cluster that each voxel belongs to, shape (n,)."""
+    if prepared is None or not len(voxels):
+        return label_clusters(mask.data)[0][tuple(voxels.T)]
+    from scipy.spatial import cKDTree
+
+    labels, _ = label_clusters(prepared.data)
+    there = np.argwhere(labels)
+    world = prepared.affine[:3, :3]  # distances in mm, wherever the origin
+    matrix = index_map(prepared, mask, world=record.to_grid("T1w"))
+    points = voxels @ matrix[:3, :3].T + matrix[:3, 3]
+    _, nearest = cKDTree(there @ world.T).query(points @ world.T)
+    return labels[tuple(there[nearest].T)]
+
+
+def _order(cluster: Cluster) -> tuple:
+    """Sorting key; the place makes it complete."""
+    return (-(cluster.mean_probability or 0), -(cluster.peak_probability or 0), -cluster.volume_mm3,
+            *cluster.native_mm.tolist())
+
+
+def focus_mm(labels: Volume, cluster: Cluster) -> np.ndarray:
+    """Centre of the cluster's voxel that is nearest to its centroid, scanner mm: the centroid of a curved cluster
+    may lie beside it.
+    """
+    voxels = np.argwhere(labels.data == cluster.rank)
+    points = voxels @ labels.affine[:3, :3].T + labels.affine[:3, 3]
+    return points[np.linalg.norm(points - cluster.native_mm, axis=1).argmin()]
 
 
 def _measured(voxels: np.ndarray, mask: Volume, record: PrepRecord, probability: Volume | None,

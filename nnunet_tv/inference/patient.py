@@ -57,11 +57,12 @@ def describe_patient(
     maps = {PROBABILITY: Volume(probability, affine)}
     if deviation is not None:
         maps[DEVIATION] = Volume(deviation, affine)
-    restored = write_native(record, Volume(np.ascontiguousarray(mask, np.uint8), affine), maps, out)
+    found = Volume(np.ascontiguousarray(mask, np.uint8), affine)
+    restored = write_native(record, found, maps, out)
     notes = list(restored.notes)
     t1 = read_mask(restored.files["T1w"], case=case)
     clusters, labels = describe_clusters(
-        t1, record, probability=read_volume(restored.files[f"T1w_{PROBABILITY}"], case=case),
+        t1, record, prepared=found, probability=read_volume(restored.files[f"T1w_{PROBABILITY}"], case=case),
         deviation=None if deviation is None else read_volume(restored.files[f"T1w_{DEVIATION}"], case=case))
     write_clusters(clusters, out / CLUSTERS)
     scans = []
@@ -70,7 +71,7 @@ def describe_patient(
         notes += [note] if note else []
         from_t1 = np.linalg.inv(record.to_grid(channel)) @ record.to_grid("T1w")
         scans.append(Scan(channel, image, read_mask(restored.files[channel], case=case), from_t1))
-    draw_patient(case, scans, clusters, out / f"{case}.png")
+    draw_patient(case, scans, clusters, Volume(labels, t1.affine), out / f"{case}.png")
     if dicom and clusters:
         notes += _dicom_seg(case, Volume(labels, t1.affine), dicom, out, provenance)
     write_page(case, clusters, out / f"{case}.png", out / f"{case}.html", provenance=provenance, flags=record.flags,

@@ -25,6 +25,8 @@ NOTHING = ("No cluster found: no connected group of voxels that the network mark
            "mean that the patient has no focal cortical dysplasia. The network misses lesions, and most often the "
            "small and faint ones for which help is wanted. It means only that this model, on these scans, as they "
            "were prepared, marked nothing.")
+#: Rows of the table; all are in clusters.csv.
+ROWS = 10
 _HEADER = ("Rank", "Side", "Region (lobe)", "mm³", "Mean prob.", "Peak prob.", "MNI mm", "Scan mm")
 
 
@@ -87,7 +89,10 @@ def write_page(
     parts.append(f"<p>{escape(FOUND if clusters else NOTHING)} {escape(EXPERIENCE)}</p>")
     if clusters:
         parts.append(table("The first is the one to look at first: by mean probability, then peak, then volume",
-                           _HEADER, [_row(cluster) for cluster in clusters]))
+                           _HEADER, [_row(cluster) for cluster in clusters[:ROWS]]))
+    if len(clusters) > ROWS:
+        parts.append(f"<p>The first {ROWS} of {len(clusters)}; all are in clusters.csv. So many clusters are a "
+                     "reason to doubt the model or the scans.</p>")
     few = f" The first {MOST} clusters are drawn." if len(clusters) > MOST else ""
     parts.append(picture(image, f"Scans of {case}: {status_line(clusters)}"))
     parts.append(f"<p>The patient's own scans; clusters outlined in yellow.{few} {escape(CONVENTION)}</p>")

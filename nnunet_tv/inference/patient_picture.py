@@ -11,7 +11,7 @@ import numpy as np
 
 from nnunet_tv.drawing import CONVENTION, PLANES, outline, turned, write_letters
 from nnunet_tv.files import atomic
-from nnunet_tv.inference.clusters import Cluster
+from nnunet_tv.inference.clusters import Cluster, focus_mm
 from nnunet_tv.pages import RESEARCH_USE
 from nnunet_tv.volume import Volume
 
@@ -40,7 +40,8 @@ class Scan:
     from_t1: np.ndarray
 
 
-def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], output: str | Path) -> None:
+def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], labels: Volume,
+                 output: str | Path) -> None:
     """Draw a row per cluster (the first :data:`MOST`), three planes of each scan; atomically.
 
     Parameters
@@ -51,6 +52,8 @@ def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], 
         T1w first; its mask is the one the clusters were found in.
     clusters : sequence of Cluster
         In the order of their ranks; without any, the middle of the scans is drawn.
+    labels : Volume
+        0 outside, else the rank; on the T1w's grid.
     output : Path
         PNG file.
     """
@@ -68,7 +71,7 @@ def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], 
         cluster = shown[row] if shown else None
         for number, view in enumerate(views):
             cells = axes[3 * number:3 * number + 3]
-            position = view.middle() if cluster is None else view.at(cluster.native_mm)
+            position = view.middle() if cluster is None else view.at(focus_mm(labels, cluster))
             for ax, plane in zip(cells, PLANES, strict=True):
                 view.draw(ax, plane, position)
             title = view.name if cluster is None else f"{view.name}, cluster {cluster.rank}{_place(cluster)}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from native_cases import LEFT_LESION, RIGHT_LESION, patient, scan_grid
 
-from nnunet_tv.inference.clusters import Cluster, describe_clusters, side_of, write_clusters
+from nnunet_tv.inference.clusters import Cluster, describe_clusters, focus_mm, side_of, write_clusters
 from nnunet_tv.volume import Volume
 
 
@@ -58,6 +58,21 @@ def test_without_the_template_no_side_is_claimed(registration):
     someone = patient(registration=registration)
     cluster, = describe_clusters(someone.masks["T1w"], someone.record)[0]
     assert (cluster.side, cluster.region, cluster.lobe, cluster.mni_x_mm) == ("unknown",) * 3 + (None,)
+
+
+def test_a_cluster_that_falls_apart_on_the_scan_stays_one():
+    someone = patient(registration="t1", t1=scan_grid(spacing_mm=(3, 3, 3)))
+    grid = someone.record.grid
+    prepared, native = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.uint8)
+    prepared[10:30, 20, 20], prepared[40:43, 20, 20] = 1, 1
+    native[10:16, 20:22, 20], native[24:30, 20, 20], native[41, 20, 20] = 1, 1, 1  # the middle of the first is lost
+    mask, before = Volume(native, grid.matrix()), Volume(prepared, grid.matrix())
+    assert [cluster.voxels for cluster in describe_clusters(mask, someone.record)[0]] == [12, 6, 1]
+    clusters, labels = describe_clusters(mask, someone.record, prepared=before)
+    assert [cluster.voxels for cluster in clusters] == [18, 1] and (labels > 0).sum() == 19
+    focus = np.linalg.inv(mask.affine) @ [*focus_mm(Volume(labels, mask.affine), clusters[0]), 1]
+    assert np.rint(focus[:3]).astype(int).tolist() in ([15, 20, 20], [15, 21, 20])  # the centroid is near x = 17
+    assert describe_clusters(Volume(0 * native, mask.affine), someone.record, prepared=before)[0] == []
 
 
 def test_side_needs_three_quarters():

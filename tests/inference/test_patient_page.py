@@ -16,12 +16,13 @@ from nnunet_tv.volume import Volume, write_volume
 PROVENANCE = Provenance("Trainer__Plans__3d_fullres, fold 0", "opening <1>", "mni", 0.31)
 
 
-def drawn(someone, path, *, with_masks=True):
-    clusters, _ = describe_clusters(someone.masks["T1w"], someone.record)
+def drawn(someone, path):
+    clusters, labels = describe_clusters(someone.masks["T1w"], someone.record)
     scans = [Scan(channel, image, someone.masks[channel],
                   np.linalg.inv(someone.record.to_grid(channel)) @ someone.record.to_grid("T1w"))
              for channel, image in someone.scans.items()]
-    draw_patient(someone.record.case, scans, clusters, path)
+    draw_patient(someone.record.case, scans, clusters,
+                 Volume(labels, someone.masks["T1w"].affine), path)
     return clusters
 
 
@@ -76,10 +77,11 @@ def test_page_of_a_patient_without_clusters(tmp_path):
 def test_more_clusters_than_are_drawn_are_in_the_table(tmp_path):
     someone = patient(lesions=())
     mask = someone.masks["T1w"].data
-    for x in range(8, 50, 7):
-        mask[x:x + 3, 28:31, 28:31] = 1
+    for x in range(4, 56, 4):
+        mask[x:x + 2, 28:30, 28:30] = 1
     text = page(tmp_path, someone)
-    assert "6 clusters found" in text and "The first 4 clusters are drawn" in text and text.count("<tr>") == 7
+    assert "13 clusters found" in text and "The first 4 clusters are drawn" in text and text.count("<tr>") == 11
+    assert "The first 10 of 13; all are in clusters.csv" in text
 
 
 def test_without_the_template_the_page_claims_no_side(tmp_path):
