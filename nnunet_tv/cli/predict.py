@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from nnunet_tv.inference.network import find_model, model_folder
+    from nnunet_tv.inference.network import check_device, find_model, model_folder, read_filter
     from nnunet_tv.inference.predict import (
         PREPARED,
         Settings,
@@ -43,6 +43,7 @@ def _predict(options: argparse.Namespace) -> int:
     folder = options.model or model_folder(options.dataset, trainer=options.trainer, plans=options.plans,
                                            configuration=options.configuration)
     model = find_model(folder, folds=options.folds, checkpoint=options.checkpoint)
+    read_filter(model.folder), check_device(options.device)  # what cannot work is said before hours of preparation
     print(f"model: {model.name}")
     if options.prepared:
         prepared, patients = options.prepared, prepared_patients(options.prepared)

@@ -168,6 +168,15 @@ class Prediction:
     deviation: np.ndarray | None
 
 
+def check_device(device: str) -> None:
+    """Raise a :class:`NnunetTVError` where ``cuda`` is wanted and there is none: no silent fall-back."""
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise NnunetTVError("-device cuda: no CUDA device was found; use -device cpu (slow), or mend the driver "
+                            "(nnunet-tv-doctor)")
+
+
 class Network:
     """A model in memory.
 
@@ -194,9 +203,7 @@ class Network:
         import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-        if device == "cuda" and not torch.cuda.is_available():
-            raise NnunetTVError("-device cuda: no CUDA device was found; use -device cpu (slow), or mend the driver "
-                                "(nnunet-tv-doctor)")
+        check_device(device)
         with _quiet():
             self.predictor = nnUNetPredictor(tile_step_size=step, use_mirroring=mirroring, device=torch.device(device),
                                              perform_everything_on_device=device == "cuda", allow_tqdm=progress)

@@ -264,7 +264,10 @@ def test_a_model_that_cannot_be_loaded_ends_the_command(root, model, capsys):
 
 
 @pytest.mark.skipif("__import__('torch').cuda.is_available()")
-def test_no_silent_fall_back_to_the_cpu(model):
+def test_no_silent_fall_back_to_the_cpu(model, tmp_path, capsys):
+    # told before any scan is looked for
+    assert main(["-i", str(tmp_path / "nowhere"), "-m", str(model), "-o", str(tmp_path / "out")]) == 1
+    assert "no CUDA device was found" in capsys.readouterr().err and not (tmp_path / "out").exists()
     with pytest.raises(NnunetTVError, match=r"-device cuda: no CUDA device was found; use -device cpu"):
         Network(find_model(model), device="cuda")
 
