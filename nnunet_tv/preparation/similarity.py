@@ -34,12 +34,12 @@ def at_resolution(volume: Volume, resolution_mm: float) -> Volume:
     Smoothing adds up to a Gaussian of half the new voxel (sigma), what the old voxel holds already taken off.
     """
     image = itk_image(volume)
-    bins = np.maximum(resolution_mm / 2 / np.array(image.GetSpacing()), 1).astype(int)
+    bins = np.maximum(resolution_mm / 1.25 / np.array(image.GetSpacing()), 1).astype(int)
     if bins.max() > 1:  # averages first: far cheaper than smoothing all of a fine scan
         image = sitk.BinShrink(image, bins.tolist())
     spacing = np.array(image.GetSpacing())
     sigma = np.sqrt(np.maximum((0.5 * resolution_mm) ** 2 - (0.5 * spacing) ** 2, 0))
-    for axis in np.flatnonzero(sigma > 0.1):
+    for axis in np.flatnonzero(sigma > 0.4 * spacing):  # less would change next to nothing
         image = sitk.RecursiveGaussian(image, sigma=float(sigma[axis]), direction=int(axis))
     size = np.maximum(np.ceil(np.array(image.GetSize()) * spacing / resolution_mm), 2).astype(int)
     corner = image.TransformContinuousIndexToPhysicalPoint([-0.5] * 3)
@@ -50,6 +50,17 @@ def at_resolution(volume: Volume, resolution_mm: float) -> Volume:
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = axes * resolution_mm, origin
     return Volume(np.ascontiguousarray(sitk.GetArrayFromImage(result).T), affine)
+
+
+def cropped(volume: Volume, points_mm: np.ndarray, margin_mm: float) -> Volume:
+    """The part of `volume` that holds `points_mm` and `margin_mm` around them; no value changes."""
+    indices = apply(np.linalg.inv(volume.affine), points_mm)
+    margin = margin_mm / np.array(volume.spacing_mm)
+    low = np.clip(np.floor(indices.min(axis=0) - margin).astype(int), 0, np.array(volume.shape) - 1)
+    high = np.clip(np.ceil(indices.max(axis=0) + margin).astype(int) + 1, low + 1, volume.shape)
+    affine = volume.affine.copy()
+    affine[:3, 3] = apply(volume.affine, low.astype(float))
+    return Volume(np.asfortranarray(volume.data[tuple(map(slice, low, high))]), affine)
 
 
 def sample(volume: Volume, points_mm: np.ndarray) -> np.ndarray:

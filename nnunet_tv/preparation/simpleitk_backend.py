@@ -15,7 +15,15 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_tv.preparation.geometry import apply, nearest_rotation, random_points
-from nnunet_tv.preparation.similarity import at_resolution, binned, itk_image, limits, mutual_information, sample
+from nnunet_tv.preparation.similarity import (
+    at_resolution,
+    binned,
+    cropped,
+    itk_image,
+    limits,
+    mutual_information,
+    sample,
+)
 from nnunet_tv.volume import Volume
 
 _BINS = 32
@@ -27,6 +35,8 @@ _PROMISING = 0.7
 _NO_WORSE = 0.97
 #: Levels finer than this share of the scans' voxels add nothing.
 _FINER = 0.6
+#: What is kept around the mask of the fixed image.
+_MARGIN_MM = 16.0
 _ITERATIONS = {4.0: 40, 2.0: 60, 1.0: 40}
 
 
@@ -94,10 +104,11 @@ class _Fit:
     """The two images at every level, and a measure of fit that all levels share."""
 
     def __init__(self, fixed: Volume, moving: Volume, mask: Volume):
-        self._volumes, self._levels = (fixed, moving, mask), {}
-        small = [at_resolution(volume, 2.0) for volume in (fixed, moving)]
         self.points = random_points(mask, 60_000)
         self.centre = self.points.mean(axis=0)
+        fixed, mask = (cropped(volume, self.points, _MARGIN_MM) for volume in (fixed, mask))
+        self._volumes, self._levels = (fixed, moving, mask), {}
+        small = [at_resolution(volume, 2.0) for volume in (fixed, moving)]
         self._fixed = binned(sample(small[0], self.points), limits(small[0]))
         self._moving, self._limits = small[1], limits(small[1])
 

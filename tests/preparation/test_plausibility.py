@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from registration_phantoms import best_affine, flair_to_t1, phantom, scan
 
+from nnunet_tv.preparation.geometry import apply
 from nnunet_tv.preparation.plausibility import check_flair, check_template
 from nnunet_tv.preparation.resample import resample_mask
-from nnunet_tv.preparation.similarity import binned, mutual_information
+from nnunet_tv.preparation.similarity import at_resolution, binned, cropped, mutual_information, sample
 from nnunet_tv.preparation.template import load_template
 from nnunet_tv.volume import Volume
 
@@ -118,6 +119,21 @@ def test_mutual_information_in_closed_form():
     assert mutual_information(first, first) == pytest.approx(np.log(4))
     assert mutual_information(first, np.tile([0, 1, 2, 3], 100)) == pytest.approx(0)
     assert mutual_information(first, first // 2) == pytest.approx(np.log(2))
+
+
+def test_other_resolutions_and_crops_keep_places():
+    """A slope in scanner coordinates stays, whatever the voxel sizes."""
+    affine = np.diag([0.8, 1.1, 3.0, 1.0])
+    affine[:3, 3] = -40, -50, -60
+    indices = np.stack(np.meshgrid(*map(np.arange, (100, 90, 40)), indexing="ij"), -1)
+    slope = Volume((apply(affine, indices) @ (1.0, 10.0, 100.0)).astype(np.float32), affine)
+    points = np.random.default_rng(0).uniform((-20, -30, -30), (20, 30, 30), (50, 3))
+    for resolution_mm in (1.0, 2.0, 4.0, 6.0):
+        other = at_resolution(slope, resolution_mm)
+        assert other.spacing_mm == pytest.approx((resolution_mm,) * 3)
+        assert np.allclose(sample(other, points), points @ (1.0, 10.0, 100.0), atol=0.05)
+    small = cropped(slope, points, 5.0)
+    assert np.allclose(sample(small, points), sample(slope, points), atol=1e-2) and small.shape < slope.shape
 
 
 def test_bins():
