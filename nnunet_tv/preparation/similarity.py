@@ -49,7 +49,7 @@ def at_resolution(volume: Volume, resolution_mm: float) -> Volume:
                            [float(resolution_mm)] * 3, image.GetDirection(), 0.0, sitk.sitkFloat32)
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = axes * resolution_mm, origin
-    return Volume(np.ascontiguousarray(sitk.GetArrayFromImage(result).T), affine)
+    return Volume(sitk.GetArrayFromImage(result).T, affine)
 
 
 def cropped(volume: Volume, points_mm: np.ndarray, margin_mm: float) -> Volume:

@@ -37,6 +37,7 @@ _NO_WORSE = 0.97
 _FINER = 0.6
 #: What is kept around the mask of the fixed image.
 _MARGIN_MM = 16.0
+_COARSEST = 4.0
 _ITERATIONS = {4.0: 40, 2.0: 60, 1.0: 40}
 
 
@@ -63,10 +64,10 @@ class SimpleITKBackend:
         """Points of `fixed` to points of `moving` (4 x 4), rigid (6) or affine (12), from the best of `starts`."""
         fit = _Fit(fixed, moving, fixed_mask)
         promising = [start for start in starts if fit(start) > _PROMISING * fit(starts[0])]
-        best = max((self._level(fit, start, 4.0, 6) for start in promising), key=fit)
+        best = max((self._level(fit, start, _COARSEST, 6) for start in promising), key=fit)
         finest_mm = max(min(fixed.spacing_mm), min(moving.spacing_mm))
-        for resolution in (4.0, 2.0, 1.0):
-            if resolution < _FINER * finest_mm or (resolution == 4.0 and degrees_of_freedom == 6):
+        for resolution in _ITERATIONS:
+            if resolution < _FINER * finest_mm or (resolution == _COARSEST and degrees_of_freedom == 6):
                 continue
             found = self._level(fit, best, resolution, degrees_of_freedom)
             if fit(found) > _NO_WORSE * fit(best):  # at 2 mm, as blurred images are best a little off
@@ -74,7 +75,7 @@ class SimpleITKBackend:
         return best
 
     def _level(self, fit: _Fit, start: np.ndarray, resolution_mm: float, degrees_of_freedom: int) -> np.ndarray:
-        fixed, moving, mask = fit.level(resolution_mm)
+        fixed, moving, mask = fit.level(resolution_mm, start)
         method = sitk.ImageRegistrationMethod()
         method.SetNumberOfThreads(self.threads)
         method.SetNumberOfWorkUnits(self.threads)  # the metric is cut into these, whatever the threads
@@ -85,7 +86,7 @@ class SimpleITKBackend:
         method.SetMetricSamplingStrategy(method.REGULAR if share == 1 else method.RANDOM)
         method.SetMetricSamplingPercentage(share, _SEED)
         method.SetInterpolator(sitk.sitkLinear)
-        if resolution_mm == 4.0:
+        if resolution_mm == _COARSEST:
             method.SetOptimizerAsConjugateGradientLineSearch(2.0, _ITERATIONS[resolution_mm], 1e-5, 8)
         else:
             method.SetOptimizerAsRegularStepGradientDescent(resolution_mm / 4, 0.01, _ITERATIONS[resolution_mm],
@@ -112,19 +113,23 @@ class _Fit:
         self._fixed = binned(sample(small[0], self.points), limits(small[0]))
         self._moving, self._limits = small[1], limits(small[1])
 
-    def level(self, resolution_mm: float) -> tuple[sitk.Image, sitk.Image, sitk.Image]:
-        """Fixed image, moving image and fixed mask in cubes of `resolution_mm`."""
-        if resolution_mm not in self._levels:
-            fixed, moving, mask = self._volumes
-            mask = at_resolution(Volume(mask.data.astype(np.float32), mask.affine), resolution_mm)
-            binary = sitk.Cast(itk_image(mask) > 0.5, sitk.sitkUInt8)
-            indices = np.argwhere(mask.data > 0.5)
-            low, high = np.maximum(indices.min(axis=0) - 2, 0), np.minimum(indices.max(axis=0) + 3, mask.shape)
-            box = (high - low).tolist(), low.tolist()
-            self._levels[resolution_mm] = (
-                sitk.RegionOfInterest(itk_image(at_resolution(fixed, resolution_mm)), *box),
-                itk_image(at_resolution(moving, resolution_mm)), sitk.RegionOfInterest(binary, *box))
-        return self._levels[resolution_mm]
+    def level(self, resolution_mm: float, pose: np.ndarray) -> tuple[sitk.Image, sitk.Image, sitk.Image]:
+        """Fixed image, moving image and fixed mask in cubes of `resolution_mm`.
+
+        At the finer levels only what `pose` brings near the mask is kept of the moving image: ITK computes
+        gradients of all it is given (24 bytes a voxel).
+        """
+        if resolution_mm in self._levels:
+            return self._levels[resolution_mm]
+        fixed, moving, mask = self._volumes
+        if resolution_mm < _COARSEST:
+            moving = cropped(moving, apply(pose, self.points), _MARGIN_MM)
+        where = itk_image(at_resolution(Volume(mask.data.astype(np.float32), mask.affine), resolution_mm)) > 0.5
+        images = (itk_image(at_resolution(fixed, resolution_mm)), itk_image(at_resolution(moving, resolution_mm)),
+                  sitk.Cast(where, sitk.sitkUInt8))
+        if resolution_mm == _COARSEST:  # every start needs it
+            self._levels[resolution_mm] = images
+        return images
 
     def __call__(self, pose: np.ndarray) -> float:
         return mutual_information(self._fixed, binned(sample(self._moving, apply(pose, self.points)), self._limits))
