@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunet_tv.preparation.geometry import apply, random_points
+from nnunet_tv.preparation.geometry import apply, nearest_rotation, random_points
 from nnunet_tv.preparation.similarity import at_resolution, binned, limits, mutual_information, sample
 from nnunet_tv.preparation.template import load_template
 from nnunet_tv.volume import Volume
@@ -24,6 +24,9 @@ MIN_TEMPLATE_NATS, MIN_FLAIR_NATS = 0.4, 0.2
 MAX_BLOCK_MM = 1.75
 #: Correlation within the brain above which two scans are one and the same contrast.
 MAX_CORRELATION = 0.9
+#: A larger turn against the header is no posture: heads tilted by 40 degrees about each axis stay below the
+#: first, and two scans of one session below the second. The search may well find such a pose all the same.
+MAX_TURN_DEG, MAX_FLAIR_TURN_DEG = 70.0, 45.0
 #: Lengths of the axes of an affine map between an adult or child and MNI152.
 SCALES = (0.75, 1.5)
 _RESOLUTION_MM = 2.0
@@ -45,7 +48,7 @@ def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tup
     -------
     metrics : dict of str to float
         ``mutual_information_nats``, ``scale_min``, ``scale_max`` (of the T1w, to fit the template),
-        ``white_to_grey`` (ratio of brightness).
+        ``white_to_grey`` (ratio of brightness), ``turn_deg`` (between the header's axes and the template's).
     flags : tuple of str
         What speaks against it.
     """
@@ -64,10 +67,14 @@ def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tup
     if not (SCALES[0] <= scales.min() and scales.max() <= SCALES[1]) or np.linalg.det(to_t1[:3, :3]) <= 0:
         flags.append(f"the T1w fits the template only when scaled by {scales.min():.2f} to {scales.max():.2f} "
                      f"(expected {SCALES[0]} to {SCALES[1]}): check the voxel sizes, look at the scan")
+    turn = turn_deg(to_t1)
+    if turn > MAX_TURN_DEG:
+        flags.append(f"the T1w's header is turned by {turn:.0f} degrees against the template (expected at most "
+                     f"{MAX_TURN_DEG:.0f}): it names the wrong directions; check left and right")
     if ratio < 1:
         flags.append(f"the T1w shows white matter darker than grey (ratio {ratio:.2f}): is it a FLAIR or a T2w?")
     return {"mutual_information_nats": fit, "scale_min": float(scales.min()), "scale_max": float(scales.max()),
-            "white_to_grey": ratio}, tuple(flags)
+            "white_to_grey": ratio, "turn_deg": turn}, tuple(flags)
 
 
 def check_flair(
@@ -88,7 +95,7 @@ def check_flair(
     -------
     metrics : dict of str to float
         ``mutual_information_nats``, ``block_shift_mm``, ``correlation``, ``covered`` (share of the brain
-        within the FLAIR's field of view).
+        within the FLAIR's field of view), ``turn_deg`` (between the two headers).
     flags : tuple of str
         What speaks against it.
     """
@@ -110,10 +117,20 @@ def check_flair(
     if correlation > MAX_CORRELATION:
         flags.append(f"T1w and FLAIR show the same contrast (correlation {correlation:.2f}, expected below "
                      f"{MAX_CORRELATION}): is one scan given twice?")
+    turn = turn_deg(to_flair)
+    if turn > MAX_FLAIR_TURN_DEG:
+        flags.append(f"the headers of T1w and FLAIR are turned by {turn:.0f} degrees against each other (expected at "
+                     f"most {MAX_FLAIR_TURN_DEG:.0f}): one names the wrong directions; check left and right")
     if covered < 0.9:
         flags.append(f"the FLAIR covers {covered:.0%} of the brain only")
     return {"mutual_information_nats": fit, "block_shift_mm": shift_mm, "correlation": correlation,
-            "covered": covered}, tuple(flags)
+            "covered": covered, "turn_deg": turn}, tuple(flags)
+
+
+def turn_deg(matrix: np.ndarray) -> float:
+    """Angle in degrees of the rotation within a matrix (4 x 4) that keeps handedness."""
+    cosine = (np.trace(nearest_rotation(matrix[:3, :3])) - 1) / 2
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def block_shift_mm(points: np.ndarray, fixed: Volume, moving: Volume, pose: np.ndarray) -> float:

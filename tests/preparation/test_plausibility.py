@@ -7,7 +7,7 @@ import pytest
 from registration_phantoms import best_affine, flair_to_t1, phantom, scan
 
 from nnunet_tv.preparation.geometry import apply
-from nnunet_tv.preparation.plausibility import check_flair, check_template
+from nnunet_tv.preparation.plausibility import check_flair, check_template, turn_deg
 from nnunet_tv.preparation.resample import resample_mask
 from nnunet_tv.preparation.similarity import at_resolution, binned, cropped, mutual_information, sample
 from nnunet_tv.preparation.template import load_template
@@ -42,6 +42,30 @@ def test_a_header_turned_by_90_degrees_is_flagged():
     metrics, flags = check_template(turned, scan(one.t1))
     assert metrics["mutual_information_nats"] < 0.35
     assert "the T1w does not fit the template (mutual information 0." in flags[0]
+
+
+def turned_about(axis: int) -> np.ndarray:
+    """A quarter turn."""
+    matrix = np.eye(4)
+    first, second = (other for other in range(3) if other != axis)
+    matrix[first, first] = matrix[second, second] = 0
+    matrix[first, second], matrix[second, first] = -1, 1
+    return matrix
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_a_turned_header_is_flagged_even_where_the_right_pose_was_found(axis, brain):
+    one, turn = phantom(1), turned_about(axis)
+    t1, flair = scan(one.t1), scan(one.flair)
+    _, flags = check_template(turn @ to_t1(one), Volume(t1.data, turn @ t1.affine))
+    assert len(flags) == 1 and "the T1w's header is turned by" in flags[0]
+    _, flags = check_flair(turn @ np.linalg.inv(flair_to_t1(one)), Volume(flair.data, turn @ flair.affine), t1, brain)
+    assert len(flags) == 1 and "the headers of T1w and FLAIR are turned by" in flags[0]
+
+
+def test_the_angle_of_a_turn():
+    assert turn_deg(turned_about(1) @ np.diag([1.2, 0.9, 1.1, 1])) == pytest.approx(90, abs=10)
+    assert turn_deg(turned_about(2)) == pytest.approx(90) and turn_deg(np.eye(4)) == 0
 
 
 def test_noise_in_place_of_a_t1_is_flagged():
