@@ -20,6 +20,7 @@ GROUPS = {"fcd": PATIENT, "hc": CONTROL}
 COLUMNS = ("participant_id", "group")
 #: What a file is, by the end of its name.
 KINDS = {"T1w": "_T1w", "FLAIR": "_FLAIR", "label": "_roi"}
+KIND_NAMES = {"T1w": "T1w", "FLAIR": "FLAIR", "label": "lesion mask"}
 ENDINGS = (".nii.gz", ".nii")
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
 
@@ -61,6 +62,8 @@ def read(folder: str | Path) -> SourceDataset:
 def _participants(folder: Path) -> dict[str, list[dict[str, str]]]:
     """Rows of participants.tsv by subject (one each, unless the list repeats a subject)."""
     path = folder / "participants.tsv"
+    if not folder.is_dir():
+        raise NnunetTVError(f"{folder}: no such folder: give the folder into which ds004199 was downloaded (-i)")
     if not path.is_file():
         raise NnunetTVError(f"{folder}: expected participants.tsv and sub-*/anat as in OpenNeuro ds004199, found no "
                             "participants.tsv: give the data set's own folder")
@@ -94,9 +97,11 @@ def _case(subject: str, rows: list[dict[str, str]] | None, folder: Path | None) 
     if any(len(found[kind]) != count for kind, count in wanted.items()):
         # a control with a mask may be a patient: without a group it is told whatever --controls says
         known = group if not (group == CONTROL and found["label"]) else ""
+        wrong = ", ".join(f"{len(found[kind])} × {KIND_NAMES[kind]}" for kind, count in wanted.items()
+                          if len(found[kind]) != count)
         return SourceCase(subject, known, assigned=assigned,
-                          problem=f"{folder / 'anat'}: expected {kinds}, found {', '.join(seen) or 'no NIfTI file'}: "
-                                  "complete the download, or leave one of each")
+                          problem=f"{folder / 'anat'}: expected {kinds}, found {wrong} ("
+                                  f"{', '.join(seen) or 'no NIfTI file'}): complete the download, or leave one of each")
     channels = {name: found[name][0] for name in CHANNELS}
     label = found["label"][0] if group == PATIENT else None
     return SourceCase(subject, group, channels, label, assigned, notes=_notes(channels["FLAIR"], label))

@@ -30,9 +30,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def remove_partial(folder: str | Path) -> None:
-    """Delete what a killed run left in `folder` (temporary files only, not in subfolders)."""
+    """Delete what killed processes left in `folder` (temporary files only, not in subfolders)."""
     for left in Path(folder).glob(f"{TEMPORARY_PREFIX}*"):
-        left.unlink(missing_ok=True)
+        process = left.name.removeprefix(TEMPORARY_PREFIX).split("-")[0]
+        if not (process.isdecimal() and int(process) != os.getpid() and Path("/proc", process).exists()):
+            left.unlink(missing_ok=True)
 
 
 def write_text(text: str, path: str | Path) -> None:

@@ -6,6 +6,7 @@ written; with a patch size also ``MSDSANetPlans.json``, which shares its preproc
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -20,13 +21,16 @@ from nnunet_tv.training.plans import UnsupportedPlan, resolved, with_ms_dsa_net
 STOCK_PLANS = "nnUNetPlans"
 MS_DSA_NET_PLANS = "MSDSANetPlans"
 
+#: What was done for which raw data; written last.
+DONE = "nnunet_tv_plan.json"
+
 log = logging.getLogger(__name__)
 
 
 def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",),
                  patch_size: Sequence[int] | None = None, processes: int = 2,
-                 replace_split: bool = False) -> list[Path]:
-    """Do everything between conversion and training.
+                 replace_split: bool = False, redo: bool = False) -> list[Path]:
+    """Do everything between conversion and training; what is done and unchanged stays.
 
     Parameters
     ----------
@@ -41,6 +45,8 @@ def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",),
         Worker processes.
     replace_split : bool
         Take over a split that differs from the one already preprocessed.
+    redo : bool
+        Fingerprint, plan and preprocess again even though the raw data are what they were.
 
     Returns
     -------
@@ -58,18 +64,39 @@ def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",),
         from nnunet_tv.architectures.ms_dsa_net import check_input_size
 
         check_input_size(patch_size)
+        if "2d" in configurations:
+            raise _refuse_2d("2d", patch_size, 2)
     raw, preprocessed = folder("nnUNet_raw") / name, folder("nnUNet_preprocessed") / name
     check_before_work(raw, preprocessed, replace_split=replace_split)
-    _stock_plan(name, raw, processes)
-    plans = read_json(preprocessed / f"{STOCK_PLANS}.json")
-    written = [preprocessed / f"{STOCK_PLANS}.json"]
+    stock = preprocessed / f"{STOCK_PLANS}.json"
+    state, done = raw_state(raw), _done(preprocessed)
+    fresh = not redo and stock.is_file() and done.get("raw") == state
+    if not fresh:
+        (preprocessed / DONE).unlink(missing_ok=True)
+        _stock_plan(name, raw, processes)
+    plans = read_json(stock)
     for configuration in configurations:
         resolved(plans, configuration)  # names what there is
+    written = [stock]
     if patch_size is not None:
         written.append(write_ms_dsa_net_plans(plans, preprocessed, configurations, patch_size))
-    _preprocess(name, configurations, processes)
+    ready = set(done.get("configurations", ())) if fresh else set()
+    _preprocess(name, [c for c in configurations if c not in ready], processes)
     copy_references(raw, preprocessed)
+    write_json({"raw": state, "configurations": sorted(ready | set(configurations))}, preprocessed / DONE)
     return written
+
+
+def raw_state(raw: Path) -> str:
+    """Digest of names, sizes and times of what planning and preprocessing read."""
+    files = [raw / "dataset.json", *sorted((raw / "imagesTr").iterdir()), *sorted((raw / "labelsTr").iterdir())]
+    listed = "\n".join(f"{path.relative_to(raw)} {(stat := path.stat()).st_size} {stat.st_mtime_ns}" for path in files)
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def _done(preprocessed: Path) -> dict:
+    path = preprocessed / DONE
+    return read_json(path) if path.is_file() else {}
 
 
 def check_before_work(raw: Path, preprocessed: Path, *, replace_split: bool) -> None:
@@ -79,6 +106,9 @@ def check_before_work(raw: Path, preprocessed: Path, *, replace_split: bool) -> 
                             "or nnUNet_raw")
     if os.environ.get("nnUNet_n_proc_DA") == "0":
         raise NnunetTVError("nnUNet_n_proc_DA is 0, with which nnU-Net's planner fails: export nnUNet_n_proc_DA=1")
+    if "converted_by" in read_json(raw / "dataset.json") and not (raw / "splits_final.json").is_file():
+        raise NnunetTVError(f"{raw} holds no splits_final.json, so nnU-Net would draw a split of its own: its "
+                            "conversion was interrupted or incomplete; run nnunet-tv-convert again")
     source, target = raw / "splits_final.json", preprocessed / "splits_final.json"
     if source.is_file() and target.is_file() and read_json(source) != read_json(target):
         if not replace_split:
@@ -86,7 +116,8 @@ def check_before_work(raw: Path, preprocessed: Path, *, replace_split: bool) -> 
                 f"{source} differs from {target}, with which models may have been trained; mixing the two can put test "
                 "cases into training. To take the new split over, remove those models or know them, and add "
                 "--replace-split")
-        target.unlink()
+        with atomic(target) as temporary:
+            shutil.copyfile(source, temporary)
 
 
 def _stock_plan(name: str, raw: Path, processes: int) -> None:
@@ -109,13 +140,22 @@ def write_ms_dsa_net_plans(plans: dict, preprocessed: Path, configurations: Sequ
     for configuration in configurations:
         sides = len(resolved(plans, configuration)["patch_size"])
         if sides != len(patch_size):
-            raise UnsupportedPlan(f"--patch-size has {len(patch_size)} sides, configuration {configuration} is "
-                                  f"{sides}D: MS-DSA-Net is a 3D network; leave that configuration out")
-        plans = with_ms_dsa_net(plans, configuration, patch_size)
-    kept = {configuration: plans["configurations"][configuration] for configuration in configurations}
+            raise _refuse_2d(configuration, patch_size, sides)
+        if resolved(plans, configuration).get("previous_stage"):
+            raise UnsupportedPlan(f"configuration {configuration} is a cascade, which our recipe does not train: leave "
+                                  "--patch-size out and use a loss-only trainer")
+    kept = {}
+    for configuration in configurations:
+        alone = resolved(with_ms_dsa_net(plans, configuration, patch_size), configuration)
+        kept[configuration] = {key: value for key, value in alone.items() if key not in ("inherits_from", "next_stage")}
     path = preprocessed / f"{MS_DSA_NET_PLANS}.json"
     write_json({**plans, "plans_name": MS_DSA_NET_PLANS, "configurations": kept}, path)
     return path
+
+
+def _refuse_2d(configuration: str, patch_size: Sequence[int], sides: int) -> UnsupportedPlan:
+    return UnsupportedPlan(f"--patch-size has {len(patch_size)} sides, configuration {configuration} is {sides}D: "
+                           "MS-DSA-Net is a 3D network; leave that configuration out")
 
 
 def _preprocess(name: str, configurations: Sequence[str], processes: int) -> None:

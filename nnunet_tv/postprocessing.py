@@ -291,6 +291,10 @@ def _smallest_cluster(
     """Size in voxels of the smallest cluster that stays, after the checks of the settings."""
     if connectivity not in CONNECTIVITIES:
         raise ValueError(f"expected connectivity 6, 18 or 26, found {connectivity!r}")
+    for name, value in (("min_voxels", min_voxels), ("opening_iterations", opening_iterations),
+                        ("hole_structure", hole_structure)):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+            raise ValueError(f"expected a whole number for {name}, found {value!r}")
     if opening_iterations < 1:
         raise ValueError(f"expected opening_iterations >= 1, found {opening_iterations}; or opening=False")
     if hole_structure < 3 or hole_structure % 2 == 0:

@@ -5,6 +5,8 @@ Arrays are (X, Y, Z) as NIfTI stores them; affines map voxel indices to scanner 
 
 from __future__ import annotations
 
+import gzip
+import logging
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError
 
 from nnunet_tv.errors import CaseError
@@ -21,6 +24,7 @@ from nnunet_tv.files import atomic
 GRID_TOLERANCE = 1e-3
 #: Largest deviation of |cos| between grid axes from 0: ITK, with which nnU-Net reads, holds no shear.
 SHEAR_TOLERANCE = 1e-3
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # its complaints name no file; ours do
 _ANNEX = b"/annex/objects/"
 
 
@@ -112,10 +116,13 @@ def read_volume(path: str | Path, *, case: str) -> Volume:
     """
     path = check_file(path, case)
     try:
+        _check_stream(path)
         image = nib.load(path)
         data = np.asarray(image.dataobj)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error, MemoryError,
+            OverflowError) as error:
         raise CaseError(case, f"not a readable NIfTI image ({error}): download or export it again", path) from error
+    _check_stored_voxel_size(image, case, path)
     while data.ndim > 3 and data.shape[-1] == 1:
         data = data[..., 0]
     if data.ndim != 3:
@@ -128,6 +135,25 @@ def read_volume(path: str | Path, *, case: str) -> Volume:
     if bad:
         raise CaseError(case, f"{bad} voxels are NaN or infinite: export the image again", path)
     return Volume(data, _checked_affine(image, case, path))
+
+
+def _check_stream(path: Path) -> None:
+    """Read a gzip file to its end, where its checksum is: nibabel stops before it."""
+    if path.suffix == ".gz":
+        with gzip.open(path) as stream:
+            while stream.read(1 << 22):
+                pass
+
+
+def _check_stored_voxel_size(image, case: str, path: Path) -> None:
+    """Refuse a voxel size of 0 that the affine depends on: nibabel replaces it by 1 mm in silence."""
+    if not isinstance(image.header, nib.Nifti1Header) or image.header["sform_code"]:
+        return
+    with ImageOpener(path) as file:
+        stored = type(image.header).from_fileobj(file, check=False)["pixdim"][1:4]
+    if not (np.isfinite(stored).all() and (stored > 0).all()):
+        raise CaseError(case, f"the affine is not invertible: the header's voxel size is {stored.tolist()} mm; repair "
+                        "the header or convert the scan from DICOM again", path)
 
 
 def _checked_affine(image, case: str, path: Path) -> np.ndarray:

@@ -6,7 +6,8 @@ import pytest
 from nnunet_data import write_raw_dataset
 
 from nnunet_tv.cli.plan import main
-from nnunet_tv.training.plans import MS_DSA_NET
+from nnunet_tv.planning import write_ms_dsa_net_plans
+from nnunet_tv.training.plans import MS_DSA_NET, UnsupportedPlan
 
 
 def plans(root, name="nnUNetPlans"):
@@ -99,6 +100,39 @@ def test_a_damaged_data_set_is_refused_with_nnunets_reason(planned, capsys):
     (planned / "nnUNet_raw" / "DatasetFCD" / "labelsTr" / "sub-00002.nii.gz").unlink()
     assert main(["-d", "DatasetFCD", "-np", "1"]) == 1
     assert "nnU-Net's integrity check refuses" in capsys.readouterr().err
+
+
+def test_a_second_plan_leaves_preprocessed_data_alone(planned, capsys):
+    marker = planned / "nnUNet_preprocessed" / "DatasetFCD" / "nnUNetPlans_3d_fullres" / "marker"
+    marker.touch()
+    assert main(["-d", "DatasetFCD", "-np", "1", "--patch-size", "64", "96", "64"]) == 0
+    ours = plans(planned, "MSDSANetPlans")["configurations"]["3d_fullres"]
+    assert marker.exists() and ours["patch_size"] == [64, 96, 64]
+    told = "Train: nnUNetv2_train DatasetFCD 3d_fullres 0 -tr nnUNetTrainerDiceTV -p MSDSANetPlans"
+    assert told in capsys.readouterr().out
+    assert main(["-d", "DatasetFCD", "-np", "1", "--redo"]) == 0
+    assert not marker.exists()
+
+
+def test_plans_of_a_configuration_stand_alone(tmp_path):
+    stock = {"plans_name": "nnUNetPlans", "configurations": {
+        "3d_lowres": {"patch_size": [64] * 3, "next_stage": "3d_cascade_fullres", "data_identifier": "x"},
+        "mine": {"inherits_from": "3d_lowres"},
+        "3d_cascade_fullres": {"inherits_from": "3d_lowres", "previous_stage": "3d_lowres"}}}
+    path = write_ms_dsa_net_plans(stock, tmp_path, ["3d_lowres", "mine"], (64, 64, 64))
+    for configuration in json.loads(path.read_text())["configurations"].values():
+        assert not {"inherits_from", "next_stage"} & set(configuration) and configuration["data_identifier"] == "x"
+    with pytest.raises(UnsupportedPlan, match="3d_cascade_fullres is a cascade"):
+        write_ms_dsa_net_plans(stock, tmp_path, ["3d_cascade_fullres"], (64, 64, 64))
+
+
+def test_a_conversion_that_is_not_complete_is_not_planned(planned, capsys):
+    raw = planned / "nnUNet_raw" / "DatasetFCD"
+    (raw / "splits_final.json").unlink()
+    content = json.loads((raw / "dataset.json").read_text())
+    (raw / "dataset.json").write_text(json.dumps({**content, "converted_by": "nnunet-tv"}))
+    assert main(["-d", "DatasetFCD", "-np", "1"]) == 1
+    assert "holds no splits_final.json, so nnU-Net would draw a split of its own" in capsys.readouterr().err
 
 
 def test_a_2d_configuration_cannot_take_our_patch(planned, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 from pathlib import Path
@@ -173,3 +174,35 @@ def test_sitk_reads_the_geometry_that_was_written(tmp_path, axes):
     assert np.allclose(written.get_qform(coded=True)[0], written.get_sform(coded=True)[0], atol=1e-5)
     assert written.get_qform(coded=True)[1] == written.get_sform(coded=True)[1] == 1
     assert os.listdir(tmp_path) == ["a.nii.gz"]
+
+
+def test_a_damaged_checksum_is_unreadable(tmp_path):
+    """Nibabel stops before the gzip trailer; a flipped byte can still decompress, to another mask."""
+    path = save(tmp_path / "a.nii.gz", ramp(6, 6, 6))
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 1
+    path.write_bytes(bytes(content))
+    with raises("not a readable NIfTI image .*CRC check failed", path):
+        read_volume(path, case="sub-1")
+
+
+def test_a_size_that_no_machine_holds(tmp_path):
+    path = save(tmp_path / "a.nii.gz", ramp(2, 2, 2))
+    header = bytearray(gzip.decompress(path.read_bytes()))
+    header[42:48] = np.array([30000] * 3, "<i2").tobytes()
+    path.write_bytes(gzip.compress(bytes(header)))
+    with raises("not a readable NIfTI image", path):
+        read_volume(path, case="sub-1")
+
+
+@pytest.mark.parametrize("size", [0.0, np.nan])
+def test_a_voxel_size_of_zero_is_not_made_1_mm(tmp_path, size):
+    image = nib.Nifti1Image(ramp(3, 3, 3), None)
+    image.set_qform(np.eye(4), code=1)
+    image.set_sform(None, code=0)
+    nib.save(image, tmp_path / "a.nii.gz")
+    stored = bytearray(gzip.decompress((tmp_path / "a.nii.gz").read_bytes()))
+    stored[88:92] = np.array([size], "<f4").tobytes()  # pixdim[3]
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(bytes(stored)))
+    with raises("the affine is not invertible: the header's voxel size is .*mm; repair", tmp_path / "a.nii.gz"):
+        read_volume(tmp_path / "a.nii.gz", case="sub-1")

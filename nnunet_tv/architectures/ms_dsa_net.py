@@ -80,7 +80,8 @@ class MSDSANet(nn.Module):
     Raises
     ------
     ValueError
-        `input_size` does not fit; `deep_supervision` is True; a forward pass on another spatial shape.
+        `input_size` does not fit; `deep_supervision` is True; a forward pass on another spatial shape or number
+        of channels.
     """
 
     def __init__(self, input_channels: int, num_classes: int, *, input_size: Sequence[int],
@@ -89,7 +90,7 @@ class MSDSANet(nn.Module):
         if deep_supervision:
             raise ValueError("MSDSANet has one output: build it with deep_supervision=False (in a trainer, "
                              "set enable_deep_supervision to False)")
-        self.input_size = check_input_size(input_size)
+        self.input_channels, self.input_size = input_channels, check_input_size(input_size)
         self.stages = nn.ModuleList(
             ResidualUnit(before, width)
             for before, width in zip((input_channels, *WIDTHS[:-1]), WIDTHS, strict=True)
@@ -124,8 +125,11 @@ class MSDSANet(nn.Module):
         Raises
         ------
         ValueError
-            The spatial shape is not `input_size`.
+            The spatial shape is not `input_size`, or the number of channels is not `input_channels`.
         """
+        if image.shape[1] != self.input_channels:
+            raise ValueError(f"this MSDSANet takes {self.input_channels} channels, found {image.shape[1]} in an input "
+                             f"of shape {tuple(image.shape)}: is a file of the case (CASE_0000, CASE_0001) missing?")
         if tuple(image.shape[2:]) != self.input_size:
             raise ValueError(f"this MSDSANet was built for patches of {self.input_size}, found "
                              f"{tuple(image.shape[2:])} in an input of shape {tuple(image.shape)}")

@@ -26,23 +26,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_processes(arguments)
     arguments.add_argument("--replace-split", action="store_true",
                            help="take over a splits_final.json that differs from the one already preprocessed")
+    arguments.add_argument("--redo", action="store_true",
+                           help="do all of it again although the raw data have not changed")
     options = arguments.parse_args(argv)
 
     def action() -> int:
+        from nnunet_tv.files import read_json
         from nnunet_tv.planning import plan_dataset
+        from nnunet_tv.training.plans import ONE_CLASS, UnsupportedPlan, check_recipe, loss_only_name
 
         name = options.dataset
-        try:
-            written = plan_dataset(name, configurations=options.configurations, patch_size=options.patch_size,
-                                   processes=options.processes, replace_split=options.replace_split)
-        except ValueError as error:
-            if options.patch_size is None:
-                raise
-            arguments.error(f"--patch-size: {error}")
+        if options.patch_size is not None:
+            from nnunet_tv.architectures.ms_dsa_net import check_input_size
+
+            try:
+                check_input_size(options.patch_size)
+            except ValueError as error:
+                arguments.error(f"--patch-size: {error}")
+        written = plan_dataset(name, configurations=options.configurations, patch_size=options.patch_size,
+                               processes=options.processes, replace_split=options.replace_split, redo=options.redo)
         print("Plans: " + ", ".join(str(path) for path in written))
         for path in written:
             flag = "" if path.stem == "nnUNetPlans" else f" -p {path.stem}"
-            print(f"Train: nnUNetv2_train {name} {options.configurations[0]} 0 -tr nnUNetTrainerDiceTV{flag}")
+            trainer = "nnUNetTrainerDiceTV"
+            try:
+                check_recipe(read_json(path), options.configurations[0], ONE_CLASS, trainer)
+            except UnsupportedPlan:
+                trainer = loss_only_name(trainer)
+            print(f"Train: nnUNetv2_train {name} {options.configurations[0]} 0 -tr {trainer}{flag}")
         return 0
 
     return run(action)

@@ -48,7 +48,8 @@ def main(argv: list[str] | None = None) -> int:
         for text in scores.problems:
             print(f"error: {text}", file=sys.stderr)
         if scores.problems:
-            print(f"error: {len(scores.problems)} problems, so no table; every case's status is in "
+            plural = "s" if len(scores.problems) > 1 else ""
+            print(f"error: {len(scores.problems)} problem{plural}, so no table; every case's status is in "
                   f"{options.out / 'cases.csv'}", file=sys.stderr)
             return 1
         print((options.out / "table1.md").read_text(encoding="utf-8"))

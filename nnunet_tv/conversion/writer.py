@@ -152,7 +152,8 @@ def _incomplete(folds: list[Fold], counts: dict[str, int]) -> str:
     empty = [f"fold {number} has no {role} case" for number, fold in enumerate(folds)
              for role in ("train", "val", "selection") if not fold[role]]
     if empty:
-        return f"{empty[0]}, so that neither splits_final.json nor dataset.json was written: repair the cases that failed, or add cases"
+        return (f"{empty[0]}, so that neither splits_final.json nor dataset.json was written: repair the cases that "
+                "failed, or add cases")
     return ""
 
 

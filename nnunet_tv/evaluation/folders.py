@@ -136,6 +136,10 @@ def score_folders(
         if folder is not reference and folder.resolve() == reference.resolve():
             raise NnunetTVError(f"{folder}: given as predictions and as references; scoring references against "
                                 "themselves is always perfect")
+    for run in runs:
+        if run.filtered is not None and run.filtered.resolve() == run.raw.resolve():
+            raise NnunetTVError(f"{run.raw}: given as raw and as post-processed predictions of {run.group}; leave the "
+                                "second out and the filter is applied in memory")
     names = segmentation_names(reference)
     if not names:
         raise NnunetTVError(f"{reference}: expected references (CASE{ENDING}), found none")
@@ -186,11 +190,11 @@ def _equal_runs(runs: Sequence[Run], names: Sequence[str], inputs: dict[str, str
     seen: dict[tuple, Run] = {}
     warnings = []
     for run in runs:
-        digests = (run.group, *(inputs.get(str(run.raw / name)) for name in names))
+        digests = tuple(inputs.get(str(run.raw / name)) for name in names)
         first = seen.setdefault(digests, run)
         if first is not run and None not in digests:
-            warnings.append(f"{run.group}: the predictions of runs {first.run} and {run.run} are the same files, byte "
-                            f"by byte ({first.raw}, {run.raw}): not two independent runs")
+            warnings.append(f"the predictions of {first.group}, run {first.run}, and {run.group}, run {run.run}, are "
+                            f"the same files, byte by byte ({first.raw}, {run.raw}): not two independent runs")
     return warnings
 
 

@@ -218,6 +218,9 @@ def _write_tables(
     shown = groups
     if with_paper:
         content["paper"] = paper.paper_groups()
+        if taken := sorted(set(groups) & set(content["paper"])):
+            raise NnunetTVError(f"{taken[0]!r} is the name of a row of the paper's: give your group another name, or "
+                                "leave --paper out")
         shown, notes = {**groups, **content["paper"]}, [*notes, paper.NOTE]
     write_text(tables.to_markdown(shown, per_subject, notes), work / "table1.md")
     write_text(tables.to_csv(shown, per_subject), work / "table1.csv")

@@ -28,8 +28,8 @@ CHAIN_VERSION = 1
 VOLUME_CHANGE = 0.2
 #: A lesion of which more than this share lies outside of the brain mask is flagged.
 OUTSIDE_BRAIN = 0.2
-#: A scan that covers less than this share of the grid is noted.
-COVERAGE = 0.5
+#: A scan that covers less than this share of the grid is noted; one that covers less than the second is refused.
+COVERAGE, MINIMUM_COVERAGE = 0.5, 0.05
 
 
 def no_registration(case: str, scans: Mapping[str, Volume], choices: Choices) -> Alignment:
@@ -157,7 +157,11 @@ def _place_scan(
                         "position or not the same person; check the headers of the case's scans", path)
     if scan.data.min() == scan.data.max():
         notes.append(f"{name}: every voxel is {scan.data.flat[0]:g}")
-    if grid is not scan and (share := _coverage(grid, scan, world)) < COVERAGE:
+    share = 1.0 if grid is scan else _coverage(grid, scan, world)
+    if share < MINIMUM_COVERAGE:
+        raise CaseError(case, f"the {name} covers {share:.1%} of the grid it is wanted on, so the channel would be all "
+                        "but empty: check the headers of the case's scans", path)
+    if share < COVERAGE:
         notes.append(f"{name} covers {share:.0%} of the grid")
     return resample_image(scan, grid, world=world)
 

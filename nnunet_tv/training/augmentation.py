@@ -83,16 +83,22 @@ def anterior_posterior_axis(properties: dict, transpose_forward: Sequence[int]) 
     Parameters
     ----------
     properties : dict
-        What nnU-Net's reader stored of the geometry. SimpleITK's direction is used; without it the
-        second NIfTI axis is taken, which is right for RAS and LPS images alike.
+        What nnU-Net's reader stored of the geometry: SimpleITK's direction, or nibabel's affine (the
+        reoriented one where there is one). Without either the second NIfTI axis is taken, which is right
+        for RAS and LPS images alike.
     transpose_forward : sequence of int
         The plan's axis order.
     """
     direction = properties.get("sitk_stuff", {}).get("direction")
-    if direction is None:
-        nifti_axis = 1
+    nibabel = properties.get("nibabel_stuff", {})
+    affine = nibabel.get("reoriented_affine", nibabel.get("original_affine"))
+    if direction is not None:
+        axes = np.reshape(direction, (3, 3))
+    elif affine is not None:
+        axes = np.asarray(affine)[:3, :3] / np.linalg.norm(np.asarray(affine)[:3, :3], axis=0)
     else:
-        nifti_axis = int(np.abs(np.reshape(direction, (3, 3))[1]).argmax())
+        axes = np.eye(3)
+    nifti_axis = int(np.abs(axes[1]).argmax())
     return list(transpose_forward).index(2 - nifti_axis)  # nnU-Net arrays are (z, y, x)
 
 

@@ -16,6 +16,8 @@ PATCH_SIZE = (128, 128, 128)
 PATCHES_PER_BATCH = 4
 #: nnU-Net's own choices, in whose place the recipe puts MS-DSA-Net.
 REPLACED_NETWORKS = ("PlainConvUNet", "ResidualEncoderUNet")
+#: Labels that our trainers train, as dataset.json has them.
+ONE_CLASS = {"labels": {"background": 0, "FCD": 1}}
 _HOST_NETWORKS = "dynamic_network_architectures."
 
 
@@ -76,7 +78,7 @@ def recipe_plans(plans: dict, configuration: str) -> tuple[dict, str]:
     configuration_plans = resolved(plans, configuration)
     name = configuration_plans["architecture"]["network_class_name"]
     patch_size = configuration_plans["patch_size"]
-    if name.rsplit(".", 1)[-1] in REPLACED_NETWORKS:
+    if name.startswith(_HOST_NETWORKS) and name.rsplit(".", 1)[-1] in REPLACED_NETWORKS:
         size = "×".join(map(str, PATCH_SIZE))
         return with_ms_dsa_net(plans, configuration), (
             f"The plan's {name.rsplit('.', 1)[-1]} (patch {patch_size}, batch {configuration_plans['batch_size']}) "

@@ -11,10 +11,18 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch._dynamo import OptimizedModule
 
+from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.files import remove_partial
 from nnunet_tv.postprocessing import filter_folder, write_postprocessing
 from nnunet_tv.training.names import LossSpec
 from nnunet_tv.training.plans import build_network, check_labels, takes_deep_supervision
+
+
+def check_device(device: torch.device) -> None:
+    """Refuse ``cuda`` where there is none, before anything is written; nnU-Net's default device is ``cuda``."""
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise NnunetTVError("no CUDA device was found, and nnU-Net trains on one by default: add `-device cpu` (slow), "
+                            "or mend the driver (nvidia-smi, nnunet-tv-doctor)")
 
 
 class PluginTrainer(nnUNetTrainer):
@@ -42,6 +50,7 @@ class PluginTrainer(nnUNetTrainer):
 
     def __init__(self, plans: dict, configuration: str, fold: int, dataset_json: dict,
                  device: torch.device = torch.device("cuda")):  # noqa: B008  nnU-Net's signature, read by name
+        check_device(device)
         check_labels(dataset_json, type(self).__name__)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.num_epochs = self.epochs_in_name or self.default_epochs
@@ -80,7 +89,8 @@ class PluginTrainer(nnUNetTrainer):
         """
         super().perform_actual_validation(save_probabilities)
         if self.local_rank == 0:
-            write_postprocessing(self.output_folder_base)
+            if not Path(self.output_folder_base, "postprocessing.pkl").exists():  # the user may have adapted it
+                write_postprocessing(self.output_folder_base)
             fold = Path(self.output_folder)
             filter_folder(fold / "validation", fold / "validation_filtered", processes=default_num_processes)
             self.print_to_log_file(f"Filtered validation segmentations: {fold / 'validation_filtered'}")

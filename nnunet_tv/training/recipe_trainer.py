@@ -7,6 +7,7 @@ kept, and batches and weights that depend on the fold number alone.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from time import time
 from typing import ClassVar
@@ -18,14 +19,16 @@ from nnunetv2.utilities.collate_outputs import collate_outputs
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 
 from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import atomic, read_json
+from nnunet_tv.files import atomic, read_json, sha256, write_json
 from nnunet_tv.training.early_stopping import EarlyStopping
 from nnunet_tv.training.patches import SubjectPatches, loader
-from nnunet_tv.training.plans import check_recipe, recipe_plans
+from nnunet_tv.training.plans import PATCHES_PER_BATCH, check_recipe, recipe_plans
 from nnunet_tv.training.plugin_trainer import PluginTrainer
 from nnunet_tv.training.schedule import EpochSchedule
 from nnunet_tv.training.seeds import Stage, seed_globals
 
+#: Says which checkpoint the fold's validation belongs to; written when it is complete.
+VALIDATED = "validation.json"
 #: Epochs of all-background or all-lesion output on the selection set before a warning.
 TRIVIAL_EPOCHS = 5
 
@@ -64,6 +67,9 @@ class RecipeTrainer(PluginTrainer):
 
     def initialize(self) -> None:
         """Build everything; the weights are drawn from the fold's seed."""
+        if self.is_ddp and PATCHES_PER_BATCH % dist.get_world_size():
+            raise NnunetTVError(f"-num_gpus {dist.get_world_size()}: a batch is {PATCHES_PER_BATCH} patches, and ranks "
+                                "with unequal shares would weight patches unequally; use 1, 2 or 4")
         seed_globals(self.fold, Stage.WEIGHTS)
         super().initialize()
 
@@ -79,13 +85,16 @@ class RecipeTrainer(PluginTrainer):
         if self.fold == "all" or not splits_file.is_file():
             return list(validation)
         splits = read_json(splits_file)
-        return list(splits[self.fold].get("selection", validation) if self.fold < len(splits) else validation)
+        if self.fold >= len(splits):
+            raise NnunetTVError(f"{splits_file} has folds 0 to {len(splits) - 1}, not {self.fold}: nnU-Net would draw "
+                                "another split at random. Convert with more --repeats, or choose a fold that is there")
+        return list(splits[self.fold].get("selection", validation))
 
     def get_dataloaders(self):
         """Loaders of seeded batches, in order; sets the iterations per epoch."""
-        training, _ = self.do_split()
+        training, validation = self.do_split()
         selection = self.selection_keys()
-        self._check_cases([*training, *selection])
+        self._check_cases({"train": training, "val": validation, "selection": selection})
         self.inference_allowed_mirroring_axes = (0, 1, 2)
         workers = get_allowed_n_proc_DA()
         loaders = []
@@ -107,17 +116,22 @@ class RecipeTrainer(PluginTrainer):
                                f"weights): {len(set(selection))}; workers: {workers}")
         return iter(train), iter(select)
 
-    def _check_cases(self, cases: list[str]) -> None:
+    def _check_cases(self, roles: dict[str, list[str]]) -> None:
         known = set(self.dataset_class.get_identifiers(self.preprocessed_dataset_folder))
-        missing = sorted(set(cases) - known)
+        where = Path(self.preprocessed_dataset_folder_base, "splits_final.json")
+        empty = [role for role, cases in roles.items() if not cases]
+        if empty:
+            raise NnunetTVError(f"fold {self.fold} of {where} has no {empty[0]} case: correct the split")
+        shared = sorted(set(roles["train"]) & set(roles["selection"]))
+        if shared and self.selects:
+            raise NnunetTVError(f"fold {self.fold} of {where} has cases in train and in the selection set, which would "
+                                f"choose the weights by what they were trained on: {', '.join(shared)}")
+        missing = sorted({case for cases in roles.values() for case in cases} - known)
         if missing:
             raise NnunetTVError(
                 f"fold {self.fold} of splits_final.json names cases that are not preprocessed in "
                 f"{self.preprocessed_dataset_folder}: {', '.join(missing)}. Run nnunet-tv-plan again, or correct the "
                 "split.")
-        if not cases:
-            raise NnunetTVError(f"fold {self.fold} has no cases: see splits_final.json in "
-                                f"{self.preprocessed_dataset_folder_base}")
 
     def _patch_numbers(self) -> range:
         """Numbers of the patches that this rank makes; all four without DDP."""
@@ -141,7 +155,7 @@ class RecipeTrainer(PluginTrainer):
             return
         self.on_train_start()
         if self.current_epoch == 0:
-            self._save_before(0)
+            self._start_afresh()
         try:
             while self.current_epoch < self.num_epochs and not self.stopped:
                 self._one_epoch()
@@ -151,7 +165,25 @@ class RecipeTrainer(PluginTrainer):
                 + ("Without checkpoints there is nothing to continue from." if self.disable_checkpointing else
                    "Continue from checkpoint_latest.pth with the same command and --c."))
             raise
+        finally:
+            self.dataloader_train = self.dataloader_val = None  # ends the workers
         self.on_train_end()
+
+    def _start_afresh(self) -> None:
+        """Write the first checkpoint; what an earlier run of the fold left goes aside, so that --c means this run."""
+        self._save_before(0)
+        if self.local_rank != 0 or self.disable_checkpointing:
+            return
+        fold = Path(self.output_folder)
+        earlier = [path for path in (*(fold / f"checkpoint_{name}.pth" for name in ("final", "best", "last_epoch")),
+                                     fold / "validation", fold / "validation_filtered", fold / VALIDATED)
+                   if path.exists()]
+        if earlier:
+            aside = fold / f"earlier_{datetime.now():%Y%m%d_%H%M%S}"
+            aside.mkdir()
+            for path in earlier:
+                path.rename(aside / path.name)
+            self.print_to_log_file(f"This run starts afresh (no --c); what an earlier one left is now in {aside}")
 
     def _one_epoch(self) -> None:
         self.on_epoch_start()
@@ -225,6 +257,9 @@ class RecipeTrainer(PluginTrainer):
         self.current_epoch = done
 
     def _select(self, loss: float) -> None:
+        if not np.isfinite(loss):
+            self.print_to_log_file(f"WARNING: the selection loss is {loss}: this epoch cannot be chosen. If it stays "
+                                   "so, look at the data (NaN, empty channels) and at the learning rate.")
         if self.early_stopping.update(loss):
             self.print_to_log_file(f"New best selection loss: {loss:.4f}")
             self.best_weights = {name: value.detach().to("cpu", copy=True)
@@ -239,23 +274,39 @@ class RecipeTrainer(PluginTrainer):
         """Write the last weights, then the best ones, which stay loaded for the validation."""
         folder = Path(self.output_folder)
         self._save_before(self.current_epoch, "checkpoint_last_epoch.pth")
+        if self.selects and self.best_weights is None:
+            raise NnunetTVError(
+                f"the selection loss was not finite in any of {self.current_epoch} epochs, so there are no weights to "
+                f"keep. The last ones are in {folder / 'checkpoint_last_epoch.pth'}; look at the data (NaN, empty "
+                "channels)")
         if self.best_weights is not None:
             self.bare_network().load_state_dict(self.best_weights)
         self._save_before(self.current_epoch, "checkpoint_best.pth")
         super().on_train_end()  # checkpoint_final.pth, and checkpoint_latest.pth away
-        self.dataloader_train = self.dataloader_val = None
         if self.best_weights is not None:
             self.print_to_log_file(f"{folder / 'checkpoint_final.pth'} holds the weights of the best selection loss, "
                                    f"{self.early_stopping.best_loss:.4f}.")
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """Validate with the best weights; not again where a finished run was only continued."""
-        done = Path(self.output_folder, "validation", "summary.json").is_file() and not save_probabilities
-        filtered = Path(self.output_folder, "validation_filtered")
-        if not self.trained_here and done and filtered.is_dir():
+        fold = Path(self.output_folder)
+        if not self.trained_here and not save_probabilities and self._validated() == self._final_sha256():
             self.print_to_log_file("The validation is there already; --val repeats it.")
             return
+        if self.local_rank == 0:
+            (fold / VALIDATED).unlink(missing_ok=True)
         super().perform_actual_validation(save_probabilities)
+        if self.local_rank == 0 and (checkpoint := self._final_sha256()):
+            write_json({"checkpoint_final.pth": checkpoint}, fold / VALIDATED)
+
+    def _validated(self) -> str:
+        """SHA-256 of the checkpoint whose validation is complete in the fold's folder."""
+        path = Path(self.output_folder, VALIDATED)
+        return read_json(path)["checkpoint_final.pth"] if path.is_file() else ""
+
+    def _final_sha256(self) -> str | None:
+        path = Path(self.output_folder, "checkpoint_final.pth")
+        return sha256(path) if path.is_file() else None
 
     # ---- checkpoints --------------------------------------------------------------------------
 
@@ -293,12 +344,10 @@ class RecipeTrainer(PluginTrainer):
         with atomic(filename) as temporary:
             torch.save(checkpoint, temporary)
 
-    def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
+    def load_checkpoint(self, filename_or_checkpoint: str) -> None:
         """Load nnU-Net's part and ours."""
         super().load_checkpoint(filename_or_checkpoint)
-        checkpoint = filename_or_checkpoint
-        if not isinstance(checkpoint, dict):
-            checkpoint = torch.load(checkpoint, map_location="cpu", weights_only=False)
+        checkpoint = torch.load(filename_or_checkpoint, map_location="cpu", weights_only=False)
         ours = checkpoint.get("nnunet_tv")
         self.stopped = bool(checkpoint.get("stopped", False))
         if ours is None:
@@ -307,6 +356,8 @@ class RecipeTrainer(PluginTrainer):
         self.early_stopping.load_state_dict(ours["early_stopping"])
         self.trivial_epochs = ours["trivial_epochs"]
         self.best_weights = ours["best_weights"]
+        if self.best_weights is None and self.early_stopping.best_loss is not None:
+            self.best_weights = checkpoint["network_weights"]  # checkpoint_best.pth and _final.pth are the best
 
 
 def _share(part: float, whole: float) -> float:

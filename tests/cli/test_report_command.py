@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -112,7 +113,8 @@ def test_html_is_one_file_that_needs_no_network(study):
 
 
 def test_filtered_folders_are_used(study):
-    assert call("--pred-pp", "A=b0", "A=a1") == 0
+    shutil.copytree(study / "a1", study / "a1 filtered")
+    assert call("--pred-pp", "A=b0", "A=a1 filtered") == 0
     groups = json.loads((study / "out" / "report.json").read_text())["groups"]
     assert groups["A"]["filtered"]["Sens"]["runs"] == [0.0, 0.5]
     note = (study / "out" / "table1.md").read_text()
@@ -150,7 +152,7 @@ def test_missing_prediction_fails_and_flatters_nobody(study, capsys):
     assert call() == 1
     error = capsys.readouterr().err
     assert "error: sub-2: missing raw prediction of A, run 1: expected a1/sub-2.nii.gz" in error
-    assert "1 problems, so no table" in error
+    assert "1 problem, so no table" in error
     assert sorted(path.name for path in (study / "out").iterdir()) == ["cases.csv", "report.json"]
     content = json.loads((study / "out" / "report.json").read_text())
     assert content["groups"] == {} and len(content["problems"]) == 1
@@ -258,3 +260,8 @@ def test_help_needs_no_heavy_import():
             "print(sorted({'numpy', 'scipy', 'nibabel', 'matplotlib', 'torch', 'pandas'} & set(sys.modules)))")
     text = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert text.endswith("[]\n") and "--pred-pp" in text and "Exit status" in text
+
+
+def test_a_group_with_a_name_of_the_papers_rows_is_refused(study, capsys):
+    assert main(["--ref", "ref", "--pred", "TV paper: Dice=a0", "--paper", "-o", "out"]) == 1
+    assert "'TV paper: Dice' is the name of a row of the paper's" in capsys.readouterr().err

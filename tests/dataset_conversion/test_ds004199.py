@@ -62,16 +62,18 @@ def test_two_candidates_are_listed(tree):
     assert "sub-00003_acq-iso08_T1w.nii.gz" in told and "sub-00003_acq-iso08_run-2_T1w.nii.gz" in told
 
 
-@pytest.mark.parametrize("pattern", ["*_T1w.nii.gz", "*_FLAIR.nii.gz", "*_roi.nii.gz"])
-def test_a_patient_without_one_of_the_files(tree, pattern):
+@pytest.mark.parametrize(("pattern", "missing"), [("*_T1w.nii.gz", "T1w"), ("*_FLAIR.nii.gz", "FLAIR"),
+                                                  ("*_roi.nii.gz", "lesion mask")])
+def test_a_patient_without_one_of_the_files(tree, pattern, missing):
     next((tree / "sub-00001" / "anat").glob(pattern)).unlink()
-    assert "expected one T1w, one FLAIR and one lesion mask (_roi), found sub-00001_" in problem(tree, "sub-00001")
+    expected = f"expected one T1w, one FLAIR and one lesion mask (_roi), found 0 × {missing} (sub-00001_"
+    assert expected in problem(tree, "sub-00001")
 
 
 def test_a_subject_without_images(tree):
     shutil.rmtree(tree / "sub-00001" / "anat")
     assert problem(tree, "sub-00001").endswith(
-        "found no NIfTI file: complete the download, or leave one of each")
+        "0 × lesion mask (no NIfTI file): complete the download, or leave one of each")
 
 
 def test_a_control_with_a_mask_is_told_whatever_is_done_with_controls(tree):
@@ -85,7 +87,7 @@ def test_a_control_with_a_mask_is_told_whatever_is_done_with_controls(tree):
 def test_a_file_of_another_subject_is_not_taken(tree):
     anat = tree / "sub-00001" / "anat"
     next(anat.glob("*_T1w.nii.gz")).rename(anat / "sub-00003_acq-iso08_T1w.nii.gz")
-    assert "found sub-00001_acq-T2sel_FLAIR.nii.gz" in problem(tree, "sub-00001")
+    assert "found 0 × T1w (sub-00001_acq-T2sel_FLAIR.nii.gz" in problem(tree, "sub-00001")
 
 
 def test_hidden_files_and_plain_nifti(tree):
@@ -136,7 +138,7 @@ def test_line_ends_and_byte_order_mark_do_not_matter(tree):
 def test_another_folder(tmp_path):
     with pytest.raises(NnunetTVError, match=r"found no participants.tsv: give the data set's own folder"):
         read(tmp_path)
-    with pytest.raises(NnunetTVError, match=r"found no participants.tsv"):
+    with pytest.raises(NnunetTVError, match=r"nowhere: no such folder"):
         read(tmp_path / "nowhere")
 
 

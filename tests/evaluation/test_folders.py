@@ -229,8 +229,14 @@ def test_equal_runs_are_named(folders):
     (folders / "copy").mkdir()
     (folders / "copy" / "sub-1.nii.gz").write_bytes((folders / "pred" / "sub-1.nii.gz").read_bytes())
     scores = score(folders, Run("A", 1, folders / "copy"), Run("B", 0, folders / "copy"))
-    [warning] = scores.warnings
-    assert warning.startswith("A: the predictions of runs 0 and 1 are the same files")
+    first, second = scores.warnings
+    assert first.startswith("the predictions of A, run 0, and A, run 1, are the same files, byte by byte")
+    assert second.startswith("the predictions of A, run 0, and B, run 0, are the same files, byte by byte")
+
+
+def test_one_folder_as_raw_and_filtered_is_refused(folders):
+    with pytest.raises(NnunetTVError, match="given as raw and as post-processed predictions of C"):
+        score(folders, Run("C", 0, folders / "pred", folders / "pred"))
 
 
 def test_memory_does_not_grow_with_runs_and_cases(tmp_path):

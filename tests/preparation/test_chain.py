@@ -134,3 +134,10 @@ def test_a_registration_moves_scan_and_mask_together(tmp_path, monkeypatch):
     assert np.array_equal(prepared.images["T1w"].data, noise())
     assert np.allclose(prepared.images["FLAIR"].data[:7], noise()[1:], atol=1e-6)
     assert np.array_equal(prepared.label.data[:7], box()[1:])
+
+
+def test_a_scan_that_covers_next_to_nothing_is_refused(tmp_path):
+    flair = Volume(np.ones((1, 2, 2), np.float32), affine(origin=(3, 2.5, 2.5)))
+    channels, _ = files(tmp_path, flair=flair)
+    with pytest.raises(CaseError, match=r"the FLAIR covers \d+\.\d% of the grid it is wanted on"):
+        prepare_case("sub-1", channels)

@@ -132,3 +132,10 @@ def test_anterior_posterior_axis_without_a_direction():
 
 def test_size_to_cut_for_uneven_patches():
     assert rotated_patch_size((64, 96, 128), 0) == (64, 160, 160)
+
+
+def test_anterior_posterior_axis_from_a_nibabel_affine():
+    psr = np.array([[0, 0, 2.0, 0], [-2.0, 0, 0, 0], [0, 2.0, 0, 0], [0, 0, 0, 1]])  # x of the array is posterior
+    assert anterior_posterior_axis({"nibabel_stuff": {"original_affine": psr}}, [0, 1, 2]) == 2
+    stuff = {"original_affine": psr, "reoriented_affine": np.eye(4)}
+    assert anterior_posterior_axis({"nibabel_stuff": stuff}, [0, 1, 2]) == 1

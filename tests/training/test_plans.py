@@ -43,7 +43,7 @@ def test_the_recipe_replaces_nnunets_networks(network, configuration):
     assert "replaced by MS-DSA-Net: patch 128×128×128" in note and network.rsplit(".", 1)[1] in note
 
 
-@pytest.mark.parametrize("network", [MS_DSA_NET, "somebody.Network"])
+@pytest.mark.parametrize("network", [MS_DSA_NET, "somebody.Network", "somebody.PlainConvUNet"])
 def test_the_recipe_keeps_any_other_network_and_its_patch(network):
     edited, note = recipe_plans(plans(network), "3d_fullres")
     result = resolved(edited, "3d_fullres")

@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnunet_tv.errors import CaseError
@@ -58,6 +58,7 @@ def test_without_brain_the_case_is_named():
         draw_centre(np.full((3, 3, 3), -1), lesion=False, case="sub-00007", rng=np.random.default_rng(0))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 200), st.data())
 def test_the_patch_lies_inside_or_is_centred(size, patch, data):
     middle = data.draw(st.integers(0, size - 1))

@@ -9,8 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
+from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from nnunetv2.run.run_training import get_trainer_from_args, maybe_load_checkpoint
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 
@@ -18,6 +21,7 @@ from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.postprocessing import remove_small_clusters
 from nnunet_tv.training.early_stopping import EarlyStopping
 from nnunet_tv.training.plans import MS_DSA_NET, UnsupportedPlan, with_network
+from nnunet_tv.training.seeds import Stage
 
 CPU = torch.device("cpu")
 
@@ -76,8 +80,7 @@ def test_an_interrupted_run_continues_to_the_same_weights(tiny, error, capsys):
     whole.run_training()
     expected, log = weights(whole), whole.logger.get_checkpoint()
 
-    broken = trainer("nnUNetTrainerDiceTV_8epochs", fold=0)
-    Path(broken.output_folder, "checkpoint_final.pth").unlink()
+    broken = trainer("nnUNetTrainerDiceTV_8epochs", fold=0)  # over the finished one, without --c
     step = broken.train_step
 
     def failing_step(batch):
@@ -258,10 +261,134 @@ def test_validation_is_there_raw_and_filtered_with_the_hook_beside_the_model(tin
     assert (model / "postprocessing.json").is_file()
 
     before = (fold / "validation" / "summary.json").stat().st_mtime_ns
-    again = trainer("nnUNetTrainerDiceTV_1epochs", continued=True)
-    again.run_training()
-    again.perform_actual_validation()
-    assert (fold / "validation" / "summary.json").stat().st_mtime_ns == before
+
+    def continued():
+        again = trainer("nnUNetTrainerDiceTV_1epochs", continued=True)
+        again.run_training()
+        again.perform_actual_validation()
+        return (fold / "validation" / "summary.json").stat().st_mtime_ns
+
+    assert continued() == before
+    (fold / "validation.json").unlink()  # as after a kill before the filter was done
+    (fold / "validation_filtered" / "sub-00004.nii.gz").unlink()
+    assert continued() > before
+    assert (fold / "validation_filtered" / "sub-00004.nii.gz").is_file()
+
+    (model / "postprocessing.json").write_text("adapted")
+    made = trainer("nnUNetTrainerDiceTV_1epochs")
+    made.run_training()
+    [aside] = fold.glob("earlier_*")
+    assert {path.name for path in aside.iterdir()} >= {"checkpoint_final.pth", "validation", "validation.json"}
+    assert not (fold / "validation").exists() and (model / "postprocessing.json").read_text() == "adapted"
+
+
+def test_what_the_loaders_are_made_of_comes_from_the_plan(tiny):
+    path = tiny / "nnUNet_preprocessed" / "DatasetFCD" / "TinyPlans.json"
+    plans = json.loads(path.read_text())
+    plans["transpose_forward"], plans["transpose_backward"] = [2, 1, 0], [2, 1, 0]
+    plans["configurations"]["3d_fullres"].update(normalization_schemes=["RescaleTo01Normalization"] * 2,
+                                                 use_mask_for_norm=[True, False], patch_size=[32, 36, 40])
+    path.write_text(json.dumps(plans))
+    made = trainer("nnUNetTrainerDiceTV_9epochs")
+    made.initialize()
+    made.current_epoch = 4
+    seen = []
+
+    def recording(patches, **options):
+        seen.append((patches, options))
+        return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nnunet_tv.training.recipe_trainer.loader", recording)
+        made.get_dataloaders()
+    (train, options), (select, _) = seen
+    assert options["first_epoch"] == 4 and options["last_epoch"] == 9
+    assert train.stage is Stage.TRAIN and select.stage is Stage.SELECTION
+    assert train.cases == ["sub-00001", "sub-00002", "sub-00003"] and select.cases == ["sub-00004"]
+    for patches in (train, select):
+        assert patches.patch_size == (32, 36, 40) and patches.transpose_forward == (2, 1, 0)
+        assert patches.patch_numbers == (0, 1, 2, 3) and patches.fold == 0
+    shift = next(t for t in train.augment[0].transforms if isinstance(t, RandomTransform)).transform
+    assert shift.limit == pytest.approx(0.1)
+    masks = [t for t in train.augment[0].transforms if isinstance(t, MaskImageTransform)]
+    assert [mask.apply_to_channels for mask in masks] == [[0]]
+    assert made.inference_allowed_mirroring_axes == (0, 1, 2)
+    assert made.lr_scheduler.epochs == 9 and (made.lr_scheduler.peak, made.lr_scheduler.floor) == (1e-4, 1e-6)
+
+
+def outputs(tp, fp, fn, loss, voxels=100):
+    return {name: np.array(value) for name, value in
+            {"tp_hard": [tp], "fp_hard": [fp], "fn_hard": [fn], "voxels": [voxels], "loss": loss}.items()}
+
+
+def test_the_measures_of_an_epoch_are_pooled(tiny, capsys):
+    made = trainer()
+    made.on_validation_epoch_end([outputs(3, 1, 0, 0.25), outputs(0, 4, 1, 0.75)])
+    assert "Sens 0.7500, Prec 0.3750, DC 0.5000" in capsys.readouterr().out
+    assert made.logger.get_value("val_losses", step=-1) == 0.5
+    assert made.trivial_epochs == 0
+    made.current_epoch = 1
+    made.on_validation_epoch_end([outputs(0, 0, 4, 0.9)])
+    assert made.trivial_epochs == 1 and "Prec nan" in capsys.readouterr().out
+
+
+def test_a_selection_loss_that_is_never_finite_is_no_success(tiny, capsys):
+    made = trainer("nnUNetTrainerDice_2epochs")
+    end = made.on_validation_epoch_end
+
+    def nan(results):
+        end(results)
+        made.logger.log("val_losses", float("nan"), made.current_epoch)
+
+    made.on_validation_epoch_end = nan
+    with pytest.raises(NnunetTVError, match=r"not finite in any of 2 epochs, .*checkpoint_last_epoch\.pth"):
+        made.run_training()
+    assert "WARNING: the selection loss is nan" in capsys.readouterr().out
+    fold = Path(made.output_folder)
+    assert (fold / "checkpoint_last_epoch.pth").is_file() and not (fold / "checkpoint_final.pth").exists()
+
+
+def test_continued_from_the_best_checkpoint_alone_it_stays_the_best(tiny):
+    made = trainer("nnUNetTrainerDice_2epochs")
+    made.run_training()
+    best = read(made, "checkpoint_best.pth")["network_weights"]
+    for name in ("final", "last_epoch"):
+        Path(made.output_folder, f"checkpoint_{name}.pth").unlink()
+    assert same(trainer("nnUNetTrainerDice_2epochs", continued=True).best_weights, best)
+
+
+@pytest.mark.parametrize(("split", "found"), [
+    ({"train": [1, 2], "val": [4], "selection": []}, "fold 0 of .* has no selection case"),
+    ({"train": [], "val": [4]}, "has no train case"),
+    ({"train": [1, 2, 3], "val": [4], "selection": [3]}, "in train and in the selection set.*: sub-00003"),
+    ({"train": [1, 2], "val": [99], "selection": [3]}, "not preprocessed .*: sub-00099"),
+])
+def test_a_split_that_cannot_be_trained_is_refused_before_training(tiny, split, found):
+    path = tiny / "nnUNet_preprocessed" / "DatasetFCD" / "splits_final.json"
+    path.write_text(json.dumps([{role: [f"sub-{i:05d}" for i in cases] for role, cases in split.items()}]))
+    with pytest.raises(NnunetTVError, match=found):
+        trainer().run_training()
+
+
+def test_a_fold_beyond_the_split_is_refused(tiny):
+    with pytest.raises(NnunetTVError, match=r"has folds 0 to 1, not 7: nnU-Net would draw another split"):
+        trainer(fold=7).run_training()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_a_cuda_device_the_flag_is_told(planned):
+    with pytest.raises(NnunetTVError, match=r"no CUDA device was found.*add `-device cpu`"):
+        get_trainer_from_args("DatasetFCD", "3d_fullres", 0, "nnUNetTrainerDiceTV", "nnUNetPlans")
+
+
+@pytest.mark.parametrize(("ranks", "works"), [(2, True), (3, False), (4, True)])
+def test_ranks_with_unequal_shares_are_refused(tiny, monkeypatch, ranks, works):
+    made = trainer()
+    made.is_ddp = True
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: ranks)
+    with pytest.raises(NnunetTVError if not works else Exception) as caught:
+        made.initialize()
+    assert ("use 1, 2 or 4" in str(caught.value)) is not works
 
 
 TRAIN = """
@@ -290,7 +417,6 @@ def test_a_killed_process_continues_to_the_same_weights(tiny, kill):
 
     assert start().wait() == 0
     expected = torch.load(fold / "checkpoint_final.pth", weights_only=False)["network_weights"]
-    (fold / "checkpoint_final.pth").unlink()
 
     process = start()
     latest = fold / "checkpoint_latest.pth"
