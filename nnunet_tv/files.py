@@ -32,9 +32,22 @@ def atomic(path: str | Path) -> Iterator[Path]:
 def remove_partial(folder: str | Path) -> None:
     """Delete what killed processes left in `folder` (temporary files only, not in subfolders)."""
     for left in Path(folder).glob(f"{TEMPORARY_PREFIX}*"):
-        process = left.name.removeprefix(TEMPORARY_PREFIX).split("-")[0]
-        if not (process.isdecimal() and int(process) != os.getpid() and Path("/proc", process).exists()):
+        if abandoned(left):
             left.unlink(missing_ok=True)
+
+
+def abandoned(temporary: Path) -> bool:
+    """Whether nobody else is still writing to a temporary path: its process is gone, or is this one."""
+    process = temporary.name.removeprefix(TEMPORARY_PREFIX).partition("-")[0]
+    if not process.isdecimal() or int(process) == os.getpid():
+        return True
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # somebody else's, and running
+        return False
+    return False
 
 
 def write_text(text: str, path: str | Path) -> None:

@@ -256,7 +256,7 @@ def test_filter_folder_keeps_geometry_and_copies_nothing_else(tmp_path):
 def test_filter_folder_in_workers_equals_here_and_can_be_repeated(tmp_path):
     source = small_folder(tmp_path / "raw")
     (tmp_path / "many").mkdir()
-    (tmp_path / "many" / ".partial-1-sub-00001.nii.gz").write_bytes(b"left by a killed run")
+    (tmp_path / "many" / ".partial-99999999-sub-00001.nii.gz").write_bytes(b"left by a killed run")
     for _ in range(2):
         many = filter_folder(source, tmp_path / "many", processes=2, min_mm3=400)
     here = filter_folder(source, tmp_path / "here", min_mm3=400)

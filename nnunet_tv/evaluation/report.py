@@ -20,7 +20,7 @@ from nnunet_tv.evaluation.folders import RAW, CaseRow, Run, Scores, score_folder
 from nnunet_tv.evaluation.measures import BOTH_EMPTY, EMPTY_PREDICTION, EMPTY_REFERENCE
 from nnunet_tv.evaluation.page import to_html
 from nnunet_tv.evaluation.pictures import PictureJob, draw_files
-from nnunet_tv.files import TEMPORARY_PREFIX, read_json, write_json, write_text
+from nnunet_tv.files import TEMPORARY_PREFIX, abandoned, read_json, write_json, write_text
 from nnunet_tv.parallel import each_case
 from nnunet_tv.postprocessing import ENDING, describe
 
@@ -240,19 +240,8 @@ def _is_report(path: Path) -> bool:
 def _remove_left(out: Path) -> None:
     """Delete the working folders of killed runs; those of running processes stay."""
     for left in out.parent.glob(f"{TEMPORARY_PREFIX}*-{escape(out.name)}*"):
-        process = left.name.removeprefix(TEMPORARY_PREFIX).partition("-")[0]
-        if process.isdecimal() and (int(process) == os.getpid() or not _is_running(int(process))):
+        if abandoned(left):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
 
 
 def _replace(work: Path, out: Path) -> None:

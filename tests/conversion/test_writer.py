@@ -267,7 +267,7 @@ def test_what_a_killed_run_left_is_cleared(source, root):
     folder = RawFolder(root)
     folder.staging.mkdir()
     (folder.staging / "case0_label.nii.gz").write_bytes(b"half")
-    (root / ".partial-1-dataset.json").write_text("{")
+    (root / ".partial-99999999-dataset.json").write_text("{")
     os.replace(root / "imagesTr" / _first(root), root / "imagesTs" / _first(root))  # killed while moving
     convert(plan_of(source), root)
     assert snapshot(root) == before

@@ -117,7 +117,7 @@ def test_interrupted_and_continued_is_the_same(made, tmp_path, monkeypatch):
     def stop_at_the_fifth(volume, path):
         calls.append(path)
         if len(calls) == 5:
-            path.with_name(f".partial-1-{path.name}").write_bytes(b"half")  # what a killed process leaves
+            path.with_name(f".partial-99999999-{path.name}").write_bytes(b"half")  # what a killed process leaves
             raise KeyboardInterrupt
         real(volume, path)
 
