@@ -28,7 +28,9 @@ def volume(shape=(9, 10, 11), spacing=(1.0, 2.0, 1.5), origin=(-5.0, 7.0, 2.0), 
 def fake_flirt(folder, body: str):
     path = folder / "bin" / "flirt"
     path.parent.mkdir(parents=True)
-    path.write_text(f"#!{sys.executable}\n{body}")
+    code = path.with_suffix(".py")
+    code.write_text(body)
+    path.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{code}' \"$@\"\n")  # a path with spaces fits no shebang
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
