@@ -170,20 +170,24 @@ class RecipeTrainer(PluginTrainer):
         self.on_train_end()
 
     def _start_afresh(self) -> None:
-        """Write the first checkpoint; what an earlier run of the fold left goes aside, so that --c means this run."""
+        """Put aside what an earlier run of the fold left, so that --c means this run; write the first checkpoint."""
+        continued = getattr(self.logger, "resume", False)  # --c from the checkpoint of the start
+        if self.local_rank == 0 and not self.disable_checkpointing and not continued:
+            self._put_aside()
         self._save_before(0)
-        if self.local_rank != 0 or self.disable_checkpointing:
-            return
+
+    def _put_aside(self) -> None:
         fold = Path(self.output_folder)
-        earlier = [path for path in (*(fold / f"checkpoint_{name}.pth" for name in ("final", "best", "last_epoch")),
-                                     fold / "validation", fold / "validation_filtered", fold / VALIDATED)
-                   if path.exists()]
-        if earlier:
-            aside = fold / f"earlier_{datetime.now():%Y%m%d_%H%M%S}"
-            aside.mkdir()
-            for path in earlier:
-                path.rename(aside / path.name)
-            self.print_to_log_file(f"This run starts afresh (no --c); what an earlier one left is now in {aside}")
+        names = [f"checkpoint_{name}.pth" for name in ("final", "best", "last_epoch")]
+        earlier = [fold / name for name in (*names, "validation", "validation_filtered", VALIDATED)
+                   if (fold / name).exists()]
+        if not earlier:
+            return
+        aside = fold / f"earlier_{datetime.now():%Y%m%d_%H%M%S}"
+        aside.mkdir()
+        for path in earlier:
+            path.rename(aside / path.name)
+        self.print_to_log_file(f"This run starts afresh (no --c); what an earlier one left is now in {aside}")
 
     def _one_epoch(self) -> None:
         self.on_epoch_start()
