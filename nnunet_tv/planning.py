@@ -68,6 +68,7 @@ def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",),
             raise _refuse_2d("2d", patch_size, 2)
     raw, preprocessed = folder("nnUNet_raw") / name, folder("nnUNet_preprocessed") / name
     check_before_work(raw, preprocessed, replace_split=replace_split)
+    copy_split(raw, preprocessed)
     stock = preprocessed / f"{STOCK_PLANS}.json"
     state, done = raw_state(raw), _done(preprocessed)
     fresh = not redo and stock.is_file() and done.get("raw") == state
@@ -110,14 +111,19 @@ def check_before_work(raw: Path, preprocessed: Path, *, replace_split: bool) -> 
         raise NnunetTVError(f"{raw} holds no splits_final.json, so nnU-Net would draw a split of its own: its "
                             "conversion was interrupted or incomplete; run nnunet-tv-convert again")
     source, target = raw / "splits_final.json", preprocessed / "splits_final.json"
-    if source.is_file() and target.is_file() and read_json(source) != read_json(target):
-        if not replace_split:
-            raise NnunetTVError(
-                f"{source} differs from {target}, with which models may have been trained; mixing the two can put test "
-                "cases into training. To take the new split over, remove those models or know them, and add "
-                "--replace-split")
-        with atomic(target) as temporary:
-            shutil.copyfile(source, temporary)
+    differs = source.is_file() and target.is_file() and read_json(source) != read_json(target)
+    if differs and not replace_split:
+        raise NnunetTVError(
+            f"{source} differs from {target}, with which models may have been trained; mixing the two can put test "
+            "cases into training. To take the new split over, remove those models or know them, and add "
+            "--replace-split")
+
+
+def copy_split(raw: Path, preprocessed: Path) -> None:
+    """Copy the raw data set's split, without which nnU-Net would draw one of its own."""
+    if (raw / "splits_final.json").is_file():
+        with atomic(preprocessed / "splits_final.json") as temporary:
+            shutil.copyfile(raw / "splits_final.json", temporary)
 
 
 def _stock_plan(name: str, raw: Path, processes: int) -> None:
@@ -131,7 +137,7 @@ def _stock_plan(name: str, raw: Path, processes: int) -> None:
         raise NnunetTVError(f"nnU-Net's integrity check refuses {raw}: {error} (details above). Convert the data set "
                             "again, or mend the files named") from error
     DatasetFingerprintExtractor(name, processes).run(overwrite_existing=True)
-    ExperimentPlanner(name, plans_name=STOCK_PLANS).plan_experiment()  # copies splits_final.json and dataset.json
+    ExperimentPlanner(name, plans_name=STOCK_PLANS).plan_experiment()  # copies dataset.json
 
 
 def write_ms_dsa_net_plans(plans: dict, preprocessed: Path, configurations: Sequence[str],
