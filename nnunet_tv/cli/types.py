@@ -39,6 +39,7 @@ def add_preparation(parser: ArgumentParser) -> None:
     """Add ``--registration`` and ``--brain``; the names are those of the library's tables, which a test compares."""
     parser.add_argument("--registration", choices=("simpleitk", "fsl", "greedy"), default="simpleitk",
                         help="what registers; fsl and greedy must be installed (default: %(default)s)")
-    parser.add_argument("--brain", choices=("auto", "deepbet", "template", "none"), default="auto",
+    parser.add_argument("--brain", choices=("auto", "deepbet", "template", "fsl", "hd-bet", "synthstrip", "none"),
+                        default="auto",
                         help="brain mask; auto: deepbet if it is installed, else the template's mask refined by "
-                             "intensity (default: %(default)s)")
+                             "intensity; fsl, hd-bet and synthstrip must be installed (default: %(default)s)")

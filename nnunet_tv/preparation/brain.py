@@ -1,8 +1,8 @@
-"""Which voxels are brain: the template's mask, refined by intensity, and deepbet's network.
+"""Which voxels are brain: the template's mask, refined by intensity, deepbet's network, or a program's mask.
 
-All masks are found on the template's grid, where sizes are comparable, and can be carried back. Two answers
-that do not depend on each other (deepbet sees no template) are compared: where they disagree, somebody
-should look.
+All masks are brought to the template's grid, where sizes are comparable, and can be carried back. Two answers
+that do not depend on each other (deepbet and the programs see no template) are compared: where they
+disagree, somebody should look.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.preparation.brain_tools import TOOLS, tool_mask
 from nnunet_tv.preparation.resample import resample_image, resample_mask
 from nnunet_tv.preparation.similarity import itk_image
 from nnunet_tv.preparation.template import load_template
 from nnunet_tv.volume import Volume
 
 #: Choices of ``--brain``.
-METHODS = ("auto", "deepbet", "template", "none")
+METHODS = ("auto", "deepbet", "template", *TOOLS, "none")
 #: Dice of two answers below which the case is flagged.
 AGREEMENT = 0.93
 #: How far from the template's brain the refined mask may reach, and what is surely brain, in mm.
@@ -36,7 +37,7 @@ class Brain:
     mask : Volume
         uint8, 0 and 1, on the template's grid.
     method : str
-        ``deepbet`` or ``template``.
+        ``template``, ``deepbet`` or a program's name.
     metrics : dict of str to float
         ``volume_ml`` in the person's own size; ``agreement_dice`` where there were two answers.
     flags : tuple of str
@@ -60,10 +61,12 @@ def check_method(method: str) -> str:
     ValueError
         A method that is not in :data:`METHODS`.
     NnunetTVError
-        deepbet is asked for and not installed.
+        deepbet or a program is asked for and not installed.
     """
     if method not in METHODS:
         raise ValueError(f"brain is one of {', '.join(METHODS)}, not {method!r}")
+    if method in TOOLS:
+        TOOLS[method].find()
     installed = importlib.util.find_spec("deepbet") is not None
     if method == "auto":
         return "deepbet" if installed else "template"
@@ -83,7 +86,7 @@ def find_brain(t1: Volume, t1_to_mni: np.ndarray, *, method: str = "auto") -> Br
     t1_to_mni : ndarray, shape (4, 4)
         Scanner mm of `t1` to MNI mm.
     method : str
-        ``template``, ``deepbet``, ``auto`` or ``none``.
+        One of :data:`METHODS`.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def find_brain(t1: Volume, t1_to_mni: np.ndarray, *, method: str = "auto") -> Br
     Raises
     ------
     ValueError, NnunetTVError
-        As :func:`check_method`.
+        As :func:`check_method` and :func:`~nnunet_tv.preparation.brain_tools.tool_mask`.
     """
     method = check_method(method)
     if method == "none":
@@ -102,14 +105,22 @@ def find_brain(t1: Volume, t1_to_mni: np.ndarray, *, method: str = "auto") -> Br
     refined = refined_template_mask(resample_image(t1, load_template().brain, world=to_t1))
     if method == "template":
         return _described(refined, "template", t1_to_mni, {}, ())
-    from nnunet_tv.preparation.deepbet_brain import deepbet_mask, deepbet_version
-
-    found = resample_mask(deepbet_mask(t1), load_template().brain, world=to_t1)
+    own, version = _own_answer(method, t1)
+    found = resample_mask(own, load_template().brain, world=to_t1)
     agreement = dice(found.data, refined.data)
     flags = () if agreement >= AGREEMENT else (
-        f"deepbet's brain mask and the template's agree with a Dice of {agreement:.3f} only (expected at least "
+        f"the brain mask of {method} and the template's agree with a Dice of {agreement:.3f} only (expected at least "
         f"{AGREEMENT}): look at the mask, and choose with --brain",)
-    return _described(found, "deepbet", t1_to_mni, {"agreement_dice": agreement}, flags, deepbet_version())
+    return _described(found, method, t1_to_mni, {"agreement_dice": agreement}, flags, version)
+
+
+def _own_answer(method: str, t1: Volume) -> tuple[Volume, str]:
+    """The mask of deepbet or of a program on the T1w's grid, and its version."""
+    if method in TOOLS:
+        return tool_mask(TOOLS[method], t1), ""
+    from nnunet_tv.preparation.deepbet_brain import deepbet_mask, deepbet_version
+
+    return deepbet_mask(t1), deepbet_version()
 
 
 def _described(mask: Volume, method: str, t1_to_mni: np.ndarray, metrics: dict[str, float], flags: tuple[str, ...],

@@ -14,7 +14,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from nnunet_tv.errors import CaseError
+from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.preparation.align import align_to_mni, align_to_t1
 from nnunet_tv.preparation.alignment import Alignment, Choices
 from nnunet_tv.preparation.brain import clip_to_brain
@@ -111,9 +111,8 @@ def prepare_case(
         Unknown registration or scan name: the caller's mistake.
     CaseError
         As :func:`~nnunet_tv.volume.read_volume` and :func:`~nnunet_tv.volume.read_mask`; grids that do
-        not overlap; an empty mask; a lesion that lies wholly outside the grid.
-    NnunetTVError
-        A backend that is not installed.
+        not overlap; an empty mask; a lesion that lies wholly outside the grid; a backend that failed on
+        this case (:func:`~nnunet_tv.preparation.align.check_choices` says before whether it is installed).
     """
     if registration not in REGISTRATIONS:
         raise ValueError(f"registration is one of {', '.join(REGISTRATIONS)}, not {registration!r}")
@@ -122,7 +121,7 @@ def prepare_case(
     if label_on not in channels:
         raise ValueError(f"the mask is drawn on one of {', '.join(channels)}, not {label_on!r}")
     scans = {name: read_volume(path, case=case) for name, path in channels.items()}
-    alignment = REGISTRATIONS[registration](case, scans, choices or Choices())
+    alignment = _aligned(case, scans, registration, choices or Choices())
     notes, flags = list(alignment.notes), list(alignment.flags)
     images = {}
     for name, scan in scans.items():
@@ -136,6 +135,15 @@ def prepare_case(
         target = _place_mask(case, mask, label, alignment, alignment.to_scan.get(label_on), notes, flags)
     record = _record(case, registration, scans, alignment, flags)
     return PreparedCase(images, target, tuple(notes), record)
+
+
+def _aligned(case: str, scans: Mapping[str, Volume], registration: str, choices: Choices) -> Alignment:
+    try:
+        return REGISTRATIONS[registration](case, scans, choices)
+    except CaseError:
+        raise
+    except NnunetTVError as error:  # a program that fails on one scan must not cost the others
+        raise CaseError(case, str(error)) from error
 
 
 def _record(case: str, registration: str, scans: Mapping[str, Volume], alignment: Alignment,

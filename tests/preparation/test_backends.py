@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 import sys
 import types
 
 import numpy as np
 import pytest
+from fake_program import fake_program
 from scipy.spatial.transform import Rotation
 
 from nnunet_tv.errors import NnunetTVError
@@ -26,13 +26,7 @@ def volume(shape=(9, 10, 11), spacing=(1.0, 2.0, 1.5), origin=(-5.0, 7.0, 2.0), 
 
 
 def fake_flirt(folder, body: str):
-    path = folder / "bin" / "flirt"
-    path.parent.mkdir(parents=True)
-    code = path.with_suffix(".py")
-    code.write_text(body)
-    path.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{code}' \"$@\"\n")  # a path with spaces fits no shebang
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
+    return fake_program(folder, "flirt", body)
 
 
 COPY = """import json, shutil, sys

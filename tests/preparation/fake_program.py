@@ -1,0 +1,18 @@
+"""A stand-in for a program that the user would install."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+
+
+def fake_program(folder: Path, name: str, body: str) -> Path:
+    """An executable ``folder/bin/NAME`` that runs the Python code `body`."""
+    path = folder / "bin" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    code = path.with_suffix(".py")
+    code.write_text(body)
+    path.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{code}' \"$@\"\n")  # a path with spaces fits no shebang
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
