@@ -153,6 +153,11 @@ def takes_deep_supervision(network: str) -> bool:
     return bool(getattr(pydoc.locate(network), "supports_deep_supervision", False))
 
 
+def may_compile(network: str) -> bool:
+    """Whether nnU-Net may compile a network class: unless it says no with a class attribute ``supports_compile``."""
+    return bool(getattr(pydoc.locate(network), "supports_compile", True))
+
+
 def build_network(configuration_manager: Any, input_channels: int, output_channels: int, deep_supervision: bool):
     """The network that a configuration names; ``deep_supervision`` is passed where the class takes it."""
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans

@@ -15,7 +15,7 @@ from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.files import remove_partial
 from nnunet_tv.postprocessing import filter_folder, write_postprocessing
 from nnunet_tv.training.names import LossSpec
-from nnunet_tv.training.plans import build_network, check_labels, takes_deep_supervision
+from nnunet_tv.training.plans import build_network, check_labels, may_compile, takes_deep_supervision
 
 
 def check_device(device: torch.device) -> None:
@@ -68,6 +68,10 @@ class PluginTrainer(nnUNetTrainer):
         """Switch deep supervision, for networks that have it."""
         if self.enable_deep_supervision:
             super().set_deep_supervision_enabled(enabled)
+
+    def _do_i_compile(self) -> bool:
+        """nnU-Net's answer, and never for a network that is not meant for torch.compile."""
+        return may_compile(self.configuration_manager.network_arch_class_name) and super()._do_i_compile()
 
     def _build_loss(self):
         loss = self.loss_spec.build(self.loss_settings, ddp=self.is_ddp)

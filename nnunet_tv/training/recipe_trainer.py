@@ -53,6 +53,7 @@ class RecipeTrainer(PluginTrainer):
         check_recipe(plans, configuration, dataset_json, type(self).__name__)
         plans, self.plan_note = recipe_plans(plans, configuration)
         super().__init__(plans, configuration, fold, dataset_json, device)
+        self.enable_deep_supervision = False  # the recipe's patches carry one target
         self.initial_lr, self.minimum_lr, self.weight_decay = 1e-4, 1e-6, 1e-5
         self.save_every = 5
         self.early_stopping = EarlyStopping()
