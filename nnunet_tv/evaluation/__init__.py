@@ -1,6 +1,17 @@
 """Measures (pure functions of arrays) -> folders -> tables -> report."""
 
 from nnunet_tv.evaluation.folders import Run, Scores, score_folders
-from nnunet_tv.evaluation.measures import CaseScore, score_case
+from nnunet_tv.evaluation.hits import HitRule
+from nnunet_tv.evaluation.measures import score_case
+from nnunet_tv.evaluation.scores import (
+    Candidates,
+    CaseRow,
+    CaseScore,
+    ClusterScore,
+    HitCounts,
+    LesionScore,
+    LostLesions,
+)
 
-__all__ = ["CaseScore", "Run", "Scores", "score_case", "score_folders"]
+__all__ = ["Candidates", "CaseRow", "CaseScore", "ClusterScore", "HitCounts", "HitRule", "LesionScore", "LostLesions",
+           "Run", "Scores", "score_case", "score_folders"]

@@ -12,17 +12,12 @@ import nibabel as nib
 import numpy as np
 
 from nnunet_tv.errors import CaseError, NnunetTVError
-from nnunet_tv.evaluation.measures import CaseScore, score_case
+from nnunet_tv.evaluation.measures import score_case
+from nnunet_tv.evaluation.scores import FILTERED, MISMATCH, MISSING, RAW, STAGES, UNUSABLE, Candidates, CaseRow
 from nnunet_tv.files import sha256
 from nnunet_tv.parallel import each_case
 from nnunet_tv.postprocessing import ENDING, filter_volume, segmentation_names
 from nnunet_tv.volume import Volume, read_mask, same_grid
-
-RAW, FILTERED = "raw", "filtered"
-STAGES = (RAW, FILTERED)
-MISSING = "missing prediction"
-MISMATCH = "geometry mismatch"
-UNUSABLE = "unusable file"
 
 
 @dataclass(frozen=True)
@@ -39,25 +34,15 @@ class Run:
         Folder of predictions, ``CASE.nii.gz``.
     filtered : Path or None
         Folder of post-processed predictions; None has the filter applied in memory.
+    probabilities : Path or None
+        Folder of lesion probabilities of the raw predictions: ``CASE.npz`` of nnU-Net or NIfTI.
     """
 
     group: str
     run: int
     raw: Path
     filtered: Path | None = None
-
-
-@dataclass(frozen=True)
-class CaseRow:
-    """One case of one run at one stage; `score` is None where there is nothing to score, and `problem` why."""
-
-    case: str
-    group: str
-    run: int
-    stage: str
-    status: str
-    score: CaseScore | None
-    problem: str = ""
+    probabilities: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -74,12 +59,15 @@ class Scores:
         What was left out or changed without harm.
     inputs : dict
         SHA-256 of every file read, by path.
+    candidates : list of Candidates
+        Of each case and run with probabilities.
     """
 
     rows: list[CaseRow]
     problems: list[str]
     warnings: list[str]
     inputs: dict[str, str]
+    candidates: list[Candidates] = field(default_factory=list)
 
 
 @dataclass

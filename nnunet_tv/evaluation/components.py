@@ -1,0 +1,79 @@
+"""Components of a mask as lists of voxels: one labelling, no mask per component."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnunet_tv.clusters import bounding_box, label_clusters
+
+
+@dataclass(frozen=True)
+class Components:
+    """The components of one mask.
+
+    Attributes
+    ----------
+    mask : ndarray, shape (X, Y, Z), bool
+        The mask itself.
+    voxels : ndarray, shape (n, 3), int64
+        Indices of the mask's voxels, in the array's order.
+    numbers : ndarray, shape (n,), int64
+        Component of each voxel, from 0; the largest is 0, and of equal ones the one that starts first.
+    sizes : ndarray, shape (components,), int64
+        Voxels of each.
+    """
+
+    mask: np.ndarray
+    voxels: np.ndarray
+    numbers: np.ndarray
+    sizes: np.ndarray
+
+    def __len__(self):
+        return len(self.sizes)
+
+    def index(self) -> np.ndarray:
+        """Place of each voxel in the flattened volume, rising, shape (n,)."""
+        return np.ravel_multi_index(tuple(self.voxels.T), self.mask.shape)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sum of a value per voxel over each component, shape (components,), float64."""
+        return np.bincount(self.numbers, values, minlength=len(self))
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Mean of a value per voxel over each component, shape (components,), float64."""
+        return self.sums(values) / self.sizes
+
+    def largest(self, values: np.ndarray) -> np.ndarray:
+        """Largest of a value per voxel over each component, shape (components,)."""
+        result = np.full(len(self), -np.inf)
+        np.maximum.at(result, self.numbers, values)
+        return result
+
+    def centres(self) -> np.ndarray:
+        """Centres of mass in voxels, shape (components, 3)."""
+        return np.stack([self.means(self.voxels[:, axis]) for axis in range(3)], axis=1)
+
+
+def find_components(mask: np.ndarray, *, connectivity: int = 26) -> Components:
+    """Components of a mask, shape (X, Y, Z), bool.
+
+    Raises
+    ------
+    ValueError
+        Another connectivity than 6, 18 or 26.
+    """
+    box = bounding_box(mask)
+    labels, n = label_clusters(mask[box], connectivity=connectivity)
+    where = np.nonzero(mask[box])
+    numbers = labels[where].astype(np.int64) - 1
+    sizes = np.bincount(numbers, minlength=n)
+    voxels = np.stack([index + side.start for index, side in zip(where, box, strict=True)], axis=1)
+    # Labels do not come in an order that is promised: size and first voxel decide.
+    first = np.full(n, len(numbers))
+    np.minimum.at(first, numbers, np.arange(len(numbers)))
+    order = np.lexsort((first, -sizes))
+    place = np.empty(n, np.int64)
+    place[order] = np.arange(n)
+    return Components(mask, voxels, place[numbers], sizes[order])
