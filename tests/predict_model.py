@@ -19,15 +19,19 @@ def weights(threshold=1.35, bias=-1.0, channel=1):
     return state
 
 
-def write_model(folder: Path, *, folds=("0",), reader="SimpleITKIO", spacing_mm=3.0, **settings) -> Path:
-    """A model folder; every further fold is a little less sure. `settings` as :func:`weights`."""
+def write_model(folder: Path, *, folds=("0",), reader="SimpleITKIO", spacing_mm=3.0, trained_on=None,
+                **settings) -> Path:
+    """A model folder; every further fold is a little less sure. `settings` as :func:`weights`.
+
+    `trained_on` is what dataset.json says of the training scans; None: nothing.
+    """
     plans = model_plans((32, 32, 32), dataset_name="DatasetFCD")
     plans.update(plans_name="TinyPlans", image_reader_writer=reader, transpose_forward=[0, 1, 2],
                  transpose_backward=[0, 1, 2])
     plans["configurations"]["3d_fullres"].update(
         normalization_schemes=["ZScoreNormalization"] * 2, use_mask_for_norm=[True] * 2, spacing=[spacing_mm] * 3,
         architecture={"network_class_name": "tiny_network.TinyNetwork", "arch_kwargs": {}, "_kw_requires_import": []})
-    dataset = model_dataset("DatasetFCD")
+    dataset = {**model_dataset("DatasetFCD"), "conversion": trained_on}
     folder.mkdir(parents=True)
     write_json(plans, folder / "plans.json")
     write_json(dataset, folder / "dataset.json")

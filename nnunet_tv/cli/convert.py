@@ -1,80 +1,129 @@
-"""nnunet-tv-convert: a public data set into an nnU-Net raw data set."""
+"""nnunet-tv-convert: a data set into an nnU-Net raw data set."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from nnunet_tv import cli
 from nnunet_tv.cli.types import add_preparation, add_processes, dataset_name, whole_number
+from nnunet_tv.conversion.offer import REGISTER_HELP, Offer
 
-#: Data sets: the module that knows the layout (it has ``read(folder)``), and one line of help.
+#: Data sets and the modules that know their layouts: ``OFFER`` is what can be chosen, ``read`` finds the files.
 DATA_SETS = {
-    "ds004199": ("nnunet_tv.dataset_conversion.ds004199", "OpenNeuro ds004199: FCD type II, T1w and FLAIR"),
+    "ds004199": "nnunet_tv.dataset_conversion.ds004199",
+    "bonbid-hie": "nnunet_tv.dataset_conversion.bonbid_hie",
+    "brain-mets-lung": "nnunet_tv.dataset_conversion.brain_mets_lung",
+    "pairs": "nnunet_tv.dataset_conversion.pairs",
 }
-DESCRIPTION = """Convert a public data set into an nnU-Net raw data set.
+DESCRIPTION = """Convert a data set into an nnU-Net raw data set.
 
 What is up to date stays; a killed run is continued by the same command. A case that cannot be used is named
 with its file, the others are converted. Exit status: 0 all converted, 1 something was named, 2 usage."""
 
 
+class _Refuse(argparse.Action):
+    """An option of other data sets: a usage error that says why."""
+
+    def __init__(self, option_strings, dest, reason: str):
+        super().__init__(option_strings, argparse.SUPPRESS, nargs="?", help=argparse.SUPPRESS)
+        self.reason = reason
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        parser.error(f"{option_string} is not for this data set: {self.reason}")
+
+
 def _parser() -> argparse.ArgumentParser:
     result = cli.parser("nnunet-tv-convert", DESCRIPTION)
     sets = result.add_subparsers(dest="data_set", required=True, metavar="DATA_SET")
-    for name, (_, line) in DATA_SETS.items():
-        one = sets.add_parser(name, help=line, description=f"{line}.\n\n{DESCRIPTION}",
+    offers = {name: import_module(module).OFFER for name, module in DATA_SETS.items()}
+    for name, offer in offers.items():
+        one = sets.add_parser(name, help=offer.title, description=f"{offer.title}.\n\n{DESCRIPTION}",
                               formatter_class=argparse.RawDescriptionHelpFormatter)
-        one.add_argument("-i", "--input", type=Path, required=True, metavar="FOLDER", help="the downloaded data set")
+        one.set_defaults(offer=offer, usage_error=one.error)
+        one.add_argument("-i", "--input", type=Path, required=True, metavar="PATH", help=offer.source)
         one.add_argument("-o", "--output", type=Path, metavar="RAW_ROOT", help="default: $nnUNet_raw")
-        one.add_argument("--name", type=dataset_name, default="DatasetFCD",
+        one.add_argument("--name", type=dataset_name, default=offer.folder_name,
                          help="folder in RAW_ROOT (default: %(default)s; Dataset085_FCD for nnU-Net's own -d 85)")
-        one.add_argument("--split", choices=("paper", "official", "cv5"), default="paper",
-                         help="paper: 59/12/14 of 85, our own seeded draw; official: the data set's train/test; "
-                              "cv5: five folds (default: %(default)s)")
-        one.add_argument("--repeats", type=whole_number(1),
-                         help="runs on one split, run k is fold k (default: 10; not cv5)")
-        one.add_argument("--controls", choices=("none", "test", "train"), default="none",
-                         help="healthy controls, with an empty label: none, in imagesTs, or in imagesTr and every "
-                              "fold's train (default: %(default)s)")
-        one.add_argument("--register", choices=("none", "t1", "mni"), default="none",
-                         help="none: all on the T1w's grid, by scanner coordinates; t1: FLAIR registered to the T1w; "
-                              "mni: both on the MNI152 1 mm grid; t1 and mni keep the brain only "
-                              "(default: %(default)s)")
-        add_preparation(one)
+        _add_split(one, offer)
+        _add_registration(one, offer)
+        for option in offer.options:
+            one.add_argument(option.flag, choices=option.choices, default=option.default,
+                             help=option.help + (" (default: %(default)s)" if option.default else ""))
+        for flag in {option.flag for other in offers.values() for option in other.options}:
+            if flag not in {option.flag for option in offer.options}:
+                one.add_argument(flag, action=_Refuse, reason="it has no such choice")
         one.add_argument("--dry-run", action="store_true",
                          help="write and print the plan (conversion.plan.tsv); needs no voxels")
         add_processes(one)
     return result
 
 
+def _add_split(one: argparse.ArgumentParser, offer: Offer) -> None:
+    first = next(iter(offer.splits))
+    told = "; ".join(f"{name}: {line}" for name, line in offer.splits.items()).replace("%", "%%")
+    one.add_argument("--split", choices=tuple(offer.splits), default=first, help=f"{told} (default: %(default)s)")
+    one.add_argument("--repeats", type=whole_number(1), help="runs on one split, run k is fold k (default: 10; not cv5)")
+    if offer.controls:
+        one.add_argument("--controls", choices=("none", "test", "train"), default="none",
+                         help="people without a lesion, with an empty label: none, in imagesTs, or in imagesTr and "
+                              "every fold's train (default: %(default)s)")
+    else:
+        one.set_defaults(controls="none")
+        one.add_argument("--controls", action=_Refuse, reason=offer.no_controls)
+
+
+class _Register(argparse.Action):
+    """``--register``, which says why a data set is not offered what others are."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        offer = namespace.offer
+        if values not in offer.registrations:
+            known = " or ".join(offer.registrations)
+            why = f" ({offer.no_registration})" if values in REGISTER_HELP and offer.no_registration else ""
+            parser.error(f"{option_string} {values}: expected {known}{why}")
+        setattr(namespace, self.dest, values)
+
+
+def _add_registration(one: argparse.ArgumentParser, offer: Offer) -> None:
+    told = "; ".join(f"{name}: {REGISTER_HELP[name]}" for name in offer.registrations)
+    one.add_argument("--register", action=_Register, default=offer.registrations[0],
+                     metavar="{" + ",".join(offer.registrations) + "}", help=f"{told} (default: %(default)s)")
+    if offer.registrations != ("none",):
+        add_preparation(one)
+    else:
+        one.set_defaults(registration="simpleitk", brain="auto")
+        for flag in ("--registration", "--brain"):
+            one.add_argument(flag, action=_Refuse, reason=offer.no_registration)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; exit status."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
     if arguments.split == "cv5" and arguments.repeats is not None:
-        parser.error("--repeats is for --split paper and official; cv5 has five folds")
+        arguments.usage_error("--repeats is for one split; cv5 has five folds")
     root = arguments.output or (Path(os.environ["nnUNet_raw"]) if os.environ.get("nnUNet_raw") else None)
     if root is None:
-        parser.error("where to write? Give -o RAW_ROOT, or set it: export nnUNet_raw=/path/to/nnUNet_raw")
+        arguments.usage_error("where to write? Give -o RAW_ROOT, or set it: export nnUNet_raw=/path/to/nnUNet_raw")
     return cli.run(lambda: _convert(arguments, root / arguments.name))
 
 
 def _convert(arguments: argparse.Namespace, target: Path) -> int:
-    from importlib import import_module
-
     from nnunet_tv.conversion.plan import Settings, make_plan
     from nnunet_tv.conversion.writer import convert, dry_run
     from nnunet_tv.preparation.align import check_choices
     from nnunet_tv.preparation.alignment import Choices
 
-    module = import_module(DATA_SETS[arguments.data_set][0])
+    module = import_module(DATA_SETS[arguments.data_set])
     choices = Choices(arguments.registration, arguments.brain)
     if arguments.register != "none":
-        check_choices(choices)
+        choices = check_choices(choices)
     settings = Settings(arguments.split, arguments.repeats, arguments.controls, arguments.register, choices)
-    plan = make_plan(module.read(arguments.input), settings)
+    options = {option.name: getattr(arguments, option.name) for option in arguments.offer.options}
+    plan = make_plan(module.read(arguments.input, **options), settings)
     if arguments.dry_run:
         report = dry_run(plan, target)
         print((target / "conversion.plan.tsv").read_text(encoding="utf-8"), end="")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tv.cli import parser, run
-from nnunet_tv.cli.types import add_processes, dataset_name
+from nnunet_tv.cli.types import add_preparation, add_processes, dataset_name
 
 DESCRIPTION = """\
 Prepare, predict, filter, restore and describe: for each patient a folder with the clusters on the patient's own
@@ -39,21 +39,26 @@ def _predict(options: argparse.Namespace) -> int:
         prepare_patients,
         prepared_patients,
     )
+    from nnunet_tv.inference.trained_on import UNKNOWN
 
     folder = options.model or model_folder(options.dataset, trainer=options.trainer, plans=options.plans,
                                            configuration=options.configuration)
     model = find_model(folder, folds=options.folds, checkpoint=options.checkpoint)
     read_filter(model.folder), check_device(options.device)  # what cannot work is said before hours of preparation
     print(f"model: {model.name}")
+    if model.trained_on.registration is None:
+        print(f"note: {UNKNOWN}")
     if options.prepared:
         prepared, patients = options.prepared, prepared_patients(options.prepared)
     else:
         from nnunet_tv.intake.pins import read_pins
 
         prepared = options.out / PREPARED
+        register, choices = model.trained_on.settings(register=options.register, backend=options.registration,
+                                                      brain=options.brain)
         patients = prepare_patients(
             options.input, options.out, pins=read_pins(options.pair, options.pairs), keep_ids=options.keep_ids,
-            processes=options.processes, **({"registration": options.register} if options.register else {}))
+            processes=options.processes, registration=register, choices=choices)
     results = predict_patients(patients, prepared, options.out, model,
                                Settings(options.device, not options.disable_tta, options.step_size))
     return _tell(results, options.out)
@@ -94,7 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--disable_tta", action="store_true", help="do not average over mirrored inputs: 8 times faster, less exact")
     add("-step_size", type=_share, default=0.5, metavar="S", help="step of the sliding window (default: %(default)s)")
     prepare = result.add_argument_group("preparation, with -i (see nnunet-tv-prepare)")
-    prepare.add_argument("--register", choices=("mni", "t1", "none"), help="as the model was trained (default: mni)")
+    prepare.add_argument("--register", choices=("mni", "t1", "none"),
+                         help="default: as the model's training scans; anything else is refused")
+    add_preparation(prepare, brain=None)
     prepare.add_argument("--pair", action="extend", nargs="+", default=[], metavar="CASE,T1,FLAIR",
                          help="which scans a case has")
     prepare.add_argument("--pairs", type=Path, metavar="TABLE", help="the same as a table")

@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 
         choices = Choices(options.registration, options.brain)
         if options.register != "none":
-            check_choices(choices)
+            choices = check_choices(choices)
         done = prepare_folder(
             options.input, options.output, pins=read_pins(options.pair, options.pairs), keep_ids=options.keep_ids,
             processes=options.processes, registration=options.register, choices=choices)

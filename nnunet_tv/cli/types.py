@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, _ActionsContainer
 from collections.abc import Callable
 
 from nnunet_tv.errors import NnunetTVError
@@ -35,11 +35,15 @@ def add_processes(parser: ArgumentParser) -> None:
                         metavar="N", help="worker processes (default: %(default)s)")
 
 
-def add_preparation(parser: ArgumentParser) -> None:
-    """Add ``--registration`` and ``--brain``; the names are those of the library's tables, which a test compares."""
+def add_preparation(parser: _ActionsContainer, *, brain: str | None = "auto") -> None:
+    """Add ``--registration`` and ``--brain``; the names are those of the library's tables, which a test compares.
+
+    `brain` is the default; None leaves it to the model.
+    """
     parser.add_argument("--registration", choices=("simpleitk", "fsl", "greedy"), default="simpleitk",
                         help="what registers; fsl and greedy must be installed (default: %(default)s)")
     parser.add_argument("--brain", choices=("auto", "deepbet", "template", "fsl", "hd-bet", "synthstrip", "none"),
-                        default="auto",
+                        default=brain,
                         help="brain mask; auto: deepbet if it is installed, else the template's mask refined by "
-                             "intensity; fsl, hd-bet and synthstrip must be installed (default: %(default)s)")
+                             "intensity; fsl, hd-bet and synthstrip must be installed (default: "
+                             + ("as the model's training scans)" if brain is None else "%(default)s)"))

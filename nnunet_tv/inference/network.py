@@ -7,15 +7,17 @@ import hashlib
 import io
 import logging
 import pickle
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.files import read_json, sha256
 from nnunet_tv.host import folder as host_folder
+from nnunet_tv.inference.trained_on import TrainedOn
 from nnunet_tv.postprocessing import describe, remove_small_clusters
 
 log = logging.getLogger(__name__)
@@ -36,11 +38,14 @@ class Model:
         Folds to use, each with a checkpoint.
     checkpoint : str
         File name of the checkpoint.
+    trained_on : TrainedOn
+        How its training scans were prepared.
     """
 
     folder: Path
     folds: tuple[str, ...]
     checkpoint: str = CHECKPOINT
+    trained_on: TrainedOn = field(default_factory=TrainedOn)
 
     @property
     def name(self) -> str:
@@ -93,12 +98,12 @@ def find_model(folder: str | Path, *, folds: Sequence[str] | None = None, checkp
     if missing or not chosen:
         raise NnunetTVError(f"{folder}: no {checkpoint} of fold {', '.join(missing) or 'any'}; folds that have one: "
                             f"{', '.join(there) or 'none'}")
-    _check_data(folder)
-    return Model(folder, tuple(chosen), checkpoint)
-
-
-def _check_data(folder: Path) -> None:
     content = read_json(folder / "dataset.json")
+    _check_data(folder, content)
+    return Model(folder, tuple(chosen), checkpoint, TrainedOn.of(content))
+
+
+def _check_data(folder: Path, content: Mapping[str, Any]) -> None:
     names = [str(name) for _, name in sorted(content["channel_names"].items(), key=lambda item: int(item[0]))]
     if tuple(name.lower() for name in names) != tuple(name.lower() for name in CHANNELS):
         raise NnunetTVError(f"{folder}: the model's channels are {', '.join(names)}, expected {', '.join(CHANNELS)} in "

@@ -215,6 +215,7 @@ class _Run:
         if tuple(record.sources) != CHANNELS:
             raise CaseError(case, f"expected the channels {', '.join(CHANNELS)}, found {', '.join(record.sources)}: "
                             "prepare the case again")
+        self.model.trained_on.check(record)
         images = [self._image(record, number) for number in range(len(CHANNELS))]
         inputs = self._inputs(patient, images)
         known = _up_to_date(folder, inputs)

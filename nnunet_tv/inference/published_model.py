@@ -126,6 +126,7 @@ def model_dataset(dataset_name: str) -> dict[str, Any]:
         "labels": {"background": 0, "FCD": 1},
         "numTraining": 0,
         "file_ending": ".nii.gz",
+        "conversion": {"registration": "mni", "brain": "none"},  # how the authors prepared their scans
     }
 
 

@@ -6,6 +6,7 @@ Every image is interpolated once: the maps are composed, and the chain resamples
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,17 @@ from nnunet_tv.errors import CaseError
 from nnunet_tv.preparation import brain as brains
 from nnunet_tv.preparation.alignment import Alignment, Choices
 from nnunet_tv.preparation.geometry import canonical
+from nnunet_tv.preparation.record import T1_NAMES
 from nnunet_tv.preparation.registration import Registration, flair_to_t1, get_backend, t1_to_template
 from nnunet_tv.preparation.resample import grids_overlap, resample_mask
 from nnunet_tv.preparation.template import NAME, template_grid
 from nnunet_tv.volume import Volume
 
-T1, FLAIR = "T1w", "FLAIR"
+FLAIR = "FLAIR"
 
 
-def check_choices(choices: Choices) -> None:
-    """Raise the error of what is chosen and not installed, before any case is begun.
+def check_choices(choices: Choices) -> Choices:
+    """`choices` with ``auto`` replaced by what it means here; what is not installed is said before any case is begun.
 
     Raises
     ------
@@ -33,7 +35,7 @@ def check_choices(choices: Choices) -> None:
         Says what to install.
     """
     get_backend(choices.backend)
-    brains.check_method(choices.brain)
+    return replace(choices, brain=brains.check_method(choices.brain))
 
 
 def align_to_t1(case: str, scans: Mapping[str, Volume], choices: Choices) -> Alignment:
@@ -47,22 +49,23 @@ def align_to_mni(case: str, scans: Mapping[str, Volume], choices: Choices) -> Al
 
 
 def _align(case: str, scans: Mapping[str, Volume], choices: Choices, *, to_mni: bool) -> Alignment:
-    if set(scans) != {T1, FLAIR}:
-        raise CaseError(case, f"registration needs one {T1} and one {FLAIR}, found {', '.join(scans)}")
+    t1_name = next((name for name in scans if name in T1_NAMES), "T1w")
+    if set(scans) != {t1_name, FLAIR}:
+        raise CaseError(case, f"registration needs one {t1_name} and one {FLAIR}, found {', '.join(scans)}")
     for name, scan in scans.items():
         if scan.data.min() == scan.data.max():
             raise CaseError(case, f"every voxel of the {name} is {scan.data.flat[0]:g}: nothing can be registered; "
                             "export the scan again")
     backend = get_backend(choices.backend)
-    t1, flair = canonical(scans[T1]), canonical(scans[FLAIR])
+    t1, flair = canonical(scans[t1_name]), canonical(scans[FLAIR])
     to_template = t1_to_template(t1, backend=backend)
     if not grids_overlap(template_grid(), t1, world=to_template.matrix):
-        raise CaseError(case, f"the {T1} was not found on the template: look at the scan and its header")
+        raise CaseError(case, f"the {t1_name} was not found on the template: look at the scan and its header")
     to_t1 = flair_to_t1(flair, t1, t1_to_mni=to_template.matrix, backend=backend)
     brain = brains.find_brain(t1, to_template.matrix, method=choices.brain)
     t1_from_mni, flair_from_t1 = np.linalg.inv(to_template.matrix), np.linalg.inv(to_t1.matrix)
     if to_mni:
-        grid, to_scan = template_grid(), {T1: t1_from_mni, FLAIR: flair_from_t1 @ t1_from_mni}
+        grid, to_scan = template_grid(), {t1_name: t1_from_mni, FLAIR: flair_from_t1 @ t1_from_mni}
     else:
         grid, to_scan = Volume(np.zeros(t1.shape, np.uint8), t1.affine), {FLAIR: flair_from_t1}
     mask = None

@@ -59,8 +59,8 @@ class BrainTool:
         found = shutil.which(self.program, path=str(Path(folder) / "bin")) if folder else None
         found = found or shutil.which(self.program)
         if found is None:
-            raise NnunetTVError(f"--brain {self.name}: the program {self.program} was not found: {self.install}, or use "
-                                "--brain template")
+            raise NnunetTVError(f"--brain {self.name}: the program {self.program} was not found: {self.install}, or "
+                                "use --brain template")
         return found
 
 
@@ -94,14 +94,15 @@ def tool_mask(tool: BrainTool, t1: Volume) -> Volume:
         found = [folder / mask for mask in tool.masks if (folder / mask).is_file()]
         if done.returncode or not found:
             told = " ".join((done.stderr or done.stdout).split())[-300:] or f"exit status {done.returncode}"
-            raise NnunetTVError(f"{tool.program} failed ({told}): expected it to write {' or '.join(tool.masks)}; try it "
-                                "by hand on this scan, or use --brain template")
+            raise NnunetTVError(f"{tool.program} failed ({told}): expected it to write {' or '.join(tool.masks)}; try "
+                                "it by hand on this scan, or use --brain template")
         try:
             mask = read_volume(found[0], case=tool.name)
         except CaseError as error:
             raise NnunetTVError(f"{tool.program}: its mask cannot be used: {error.problem}") from error
         if not same_grid(mask, t1):
-            raise NnunetTVError(f"{tool.program}: its mask ({mask.shape}, {mask.orientation}) is not on the grid of the "
-                                f"T1w ({t1.shape}, {t1.orientation}): this version cannot be used; use --brain template")
+            raise NnunetTVError(f"{tool.program}: its mask ({mask.shape}, {mask.orientation}) is not on the grid of "
+                                f"the T1w ({t1.shape}, {t1.orientation}): this version cannot be used; use --brain "
+                                "template")
         return Volume((mask.data > 0).astype(np.uint8), t1.affine)
 

@@ -73,7 +73,7 @@ def test_the_whole_way(root, model, capsys):
     # no model folder's filter here: said on the page, in the status
     assert "standard (the model folder has no postprocessing.pkl)" in found["filter"] and "standard (the model" in page
     output = capsys.readouterr().out
-    assert "note:" not in output  # the scans themselves were drawn
+    assert "  note:" not in output  # the scans themselves were drawn
     assert "sub-2: empty: No cluster found." in output and "2 of 2 patients" in output and "perform_every" not in output
 
 

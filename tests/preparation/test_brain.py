@@ -74,7 +74,7 @@ def test_an_impossible_volume_is_flagged(refined, monkeypatch):
 
 def test_methods(monkeypatch):
     assert find_brain(scan(phantom(1).t1), np.eye(4), method="none") is None
-    with pytest.raises(ValueError, match="brain is one of auto, deepbet, template, fsl, hd-bet, synthstrip, none, not 'bet'"):
+    with pytest.raises(ValueError, match=r"brain is one of auto, deepbet, .*, synthstrip, none, not 'bet'"):
         check_method("bet")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert check_method("auto") == "template"

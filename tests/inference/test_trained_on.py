@@ -1,0 +1,86 @@
+"""Scans must be prepared as the model's training scans were; anything else is refused, never predicted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from native_cases import patient
+from predict_model import write_model
+
+from nnunet_tv.cli.predict import main
+from nnunet_tv.errors import CaseError, NnunetTVError
+from nnunet_tv.inference.published_model import model_dataset
+from nnunet_tv.inference.trained_on import TrainedOn
+
+MNI = TrainedOn("mni", "template")
+
+
+def ask(model, register=None, brain=None, backend="simpleitk"):
+    return model.settings(register=register, backend=backend, brain=brain)
+
+
+def test_what_is_left_out_is_the_models(monkeypatch):
+    for model in (MNI, TrainedOn("t1", "template"), TrainedOn("none", None)):
+        register, choices = ask(model)
+        assert register == model.registration and choices.brain == (model.brain or "auto")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    register, choices = ask(TrainedOn())
+    assert (register, choices.brain) == ("mni", "template"), "auto is settled"
+    assert ask(MNI, brain="auto")[1].brain == "template", "another brain mask is allowed, skull or not is not"
+
+
+def test_what_the_model_was_not_trained_on_is_refused():
+    with pytest.raises(NnunetTVError, match=r"--register t1: the model was trained on .* --register mni"):
+        ask(MNI, "t1")
+    with pytest.raises(NnunetTVError, match="--brain none: the model was trained on scans without skull"):
+        ask(MNI, brain="none")
+    with pytest.raises(NnunetTVError, match="--brain template: the model was trained on scans with skull"):
+        ask(TrainedOn("mni", "none"), brain="template")
+    with pytest.raises(NnunetTVError, match="install FSL"):
+        ask(MNI, backend="fsl")
+
+
+def record(registration, method=None):
+    one = patient(registration=registration).record
+    one.details["parameters"] = {"brain": {"method": method}}
+    return one
+
+
+def test_prepared_cases():
+    for model in (MNI, TrainedOn(), TrainedOn("mni", None)):
+        model.check(record("mni", "deepbet"))
+    TrainedOn("none").check(record("none"))
+    with pytest.raises(CaseError, match="prepared with --register none, but the model was trained on --register mni"):
+        MNI.check(record("none"))
+    with pytest.raises(CaseError, match=r"prepared with skull, but .* without skull: .*--brain template"):
+        MNI.check(record("mni", "none"))
+
+
+@pytest.mark.parametrize("content", [{}, {"conversion": None}, {"conversion": "by hand"}, {"conversion": {}}])
+def test_models_that_do_not_say(content):
+    assert TrainedOn.of(content) == TrainedOn(None, None)
+
+
+def test_the_published_weights_say_how_their_authors_prepared():
+    assert TrainedOn.of(model_dataset("DatasetFCD")) == TrainedOn("mni", "none")
+
+
+def test_the_command_refuses_one_case_and_predicts_the_other(tmp_path, capsys):
+    model = write_model(tmp_path / "model", trained_on={"registration": "t1", "brain": "template"})
+    for name, registration in (("alike", "t1"), ("other", "mni")):
+        patient(name, registration=registration).write(tmp_path / "prepared")
+    arguments = ["-m", str(model), "-o", str(tmp_path / "out"), "-device", "cpu", "--disable_tta"]
+    assert main(["--prepared", str(tmp_path / "prepared"), *arguments]) == 1
+    cases = json.loads((tmp_path / "out" / "status.json").read_text())["cases"]
+    assert cases["alike"]["status"] == "done" and cases["other"]["status"] == "failed"
+    assert "trained on --register t1" in cases["other"]["text"]
+    assert main(["-i", str(tmp_path), "--register", "mni", *arguments]) == 1
+    assert "leave the option out, or use another model" in capsys.readouterr().err
+
+
+def test_a_model_that_does_not_say_is_told(tmp_path, capsys):
+    patient("a").write(tmp_path / "prepared")
+    assert main(["--prepared", str(tmp_path / "prepared"), "-m", str(write_model(tmp_path / "model")), "-o",
+                 str(tmp_path / "out"), "-device", "cpu", "--disable_tta"]) == 0
+    assert "the model does not say how its training scans were prepared" in capsys.readouterr().out
