@@ -8,20 +8,27 @@ acquisition's name than its FLAIR: files are therefore paired by subject.
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
+from nnunet_tv.conversion.lists import image_stem, not_one_of_each, read_rows
+from nnunet_tv.conversion.offer import CV5, Offer
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SourceCase, SourceDataset
 from nnunet_tv.errors import NnunetTVError
 
+OFFER = Offer(
+    title="OpenNeuro ds004199: FCD type II, T1w and FLAIR",
+    folder_name="DatasetFCD",
+    splits={"paper": "59/12/14 of 85, our own seeded draw", "official": "the data set's train/test", "cv5": CV5},
+    registrations=("mni", "t1", "none"),
+    controls=True,
+)
 CHANNELS = ("T1w", "FLAIR")
 GROUPS = {"fcd": PATIENT, "hc": CONTROL}
 COLUMNS = ("participant_id", "group")
 #: What a file is, by the end of its name.
 KINDS = {"T1w": "_T1w", "FLAIR": "_FLAIR", "label": "_roi"}
 KIND_NAMES = {"T1w": "T1w", "FLAIR": "FLAIR", "label": "lesion mask"}
-ENDINGS = (".nii.gz", ".nii")
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
 
 
@@ -67,13 +74,7 @@ def _participants(folder: Path) -> dict[str, list[dict[str, str]]]:
     if not path.is_file():
         raise NnunetTVError(f"{folder}: expected participants.tsv and sub-*/anat as in OpenNeuro ds004199, found no "
                             "participants.tsv: give the data set's own folder")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t")
-            found = list(reader.fieldnames or ())
-            rows = [{key: (value or "").strip() for key, value in row.items() if key is not None} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise NnunetTVError(f"{path}: expected a tab-separated UTF-8 table ({error}): download it again") from error
+    found, rows = read_rows(path)
     if not set(COLUMNS) <= set(found):
         raise NnunetTVError(f"{path}: expected columns {', '.join(COLUMNS)}, found {', '.join(found) or 'nothing'}: "
                             "this is not the list of ds004199")
@@ -94,11 +95,10 @@ def _case(subject: str, rows: list[dict[str, str]] | None, folder: Path | None) 
     seen, found = _anat(subject, folder)
     kinds = "one T1w, one FLAIR" + (" and one lesion mask (_roi)" if group == PATIENT else " and no lesion mask")
     wanted = {"T1w": 1, "FLAIR": 1, "label": 1 if group == PATIENT else 0}
-    if any(len(found[kind]) != count for kind, count in wanted.items()):
+    wrong = not_one_of_each(found, wanted, KIND_NAMES)
+    if wrong:
         # a control with a mask may be a patient: without a group it is told whatever --controls says
         known = group if not (group == CONTROL and found["label"]) else ""
-        wrong = ", ".join(f"{len(found[kind])} × {KIND_NAMES[kind]}" for kind, count in wanted.items()
-                          if len(found[kind]) != count)
         return SourceCase(subject, known, assigned=assigned,
                           problem=f"{folder / 'anat'}: expected {kinds}, found {wrong} ("
                                   f"{', '.join(seen) or 'no NIfTI file'}): complete the download, or leave one of each")
@@ -125,19 +125,16 @@ def _anat(subject: str, folder: Path) -> tuple[list[str], dict[str, list[Path]]]
     """Names of all NIfTI files in ``anat``, and the subject's files by kind (links without content too)."""
     anat = folder / "anat"
     names = sorted(path.name for path in anat.iterdir()) if anat.is_dir() else []
-    seen = [name for name in names if name.endswith(ENDINGS) and not name.startswith(".")]
+    seen = [name for name in names if image_stem(name)]
     found: dict[str, list[Path]] = {kind: [] for kind in KINDS}
     for name in seen:
         for kind, ending in KINDS.items():
-            if name.startswith(f"{subject}_") and name.removesuffix(".gz").removesuffix(".nii").endswith(ending):
+            if name.startswith(f"{subject}_") and image_stem(name).endswith(ending):
                 found[kind].append(anat / name)
     return seen, found
 
 
 def _notes(flair: Path, label: Path | None) -> tuple[str, ...]:
-    if label is None:
-        return ()
-    stem = flair.name.removesuffix(".gz").removesuffix(".nii")
-    if label.name.startswith(f"{stem}_roi."):
+    if label is None or label.name.startswith(f"{image_stem(flair.name)}_roi."):
         return ()
     return (f"mask {label.name} does not carry the name of its FLAIR {flair.name}: paired by subject",)

@@ -19,6 +19,8 @@ from nibabel.spatialimages import HeaderDataError
 
 from nnunet_tv.errors import CaseError
 from nnunet_tv.files import atomic
+from nnunet_tv.metaimage import ENDING as METAIMAGE
+from nnunet_tv.metaimage import read_metaimage
 
 #: Largest distance between two grids' corners, as a share of a voxel, at which they are the same grid.
 GRID_TOLERANCE = 1e-3
@@ -94,12 +96,12 @@ def _checked_file(path: Path, case: str) -> Path:
 
 
 def read_volume(path: str | Path, *, case: str) -> Volume:
-    """Read a 3D NIfTI image with finite voxels and a usable affine.
+    """Read a 3D NIfTI or MetaImage (``.mha``) image with finite voxels and a usable affine.
 
     Parameters
     ----------
     path : Path
-        NIfTI file. A trailing axis of length one is dropped.
+        NIfTI or MetaImage file. A trailing axis of length one is dropped.
     case : str
         Case identifier for messages.
 
@@ -115,14 +117,7 @@ def read_volume(path: str | Path, *, case: str) -> Volume:
         sheared affine.
     """
     path = check_file(path, case)
-    try:
-        _check_stream(path)
-        image = nib.load(path)
-        data = np.asarray(image.dataobj)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error, MemoryError,
-            OverflowError) as error:
-        raise CaseError(case, f"not a readable NIfTI image ({error}): download or export it again", path) from error
-    _check_stored_voxel_size(image, case, path)
+    data, affine = read_metaimage(path, case=case) if path.suffix == METAIMAGE else _read_nifti(path, case)
     while data.ndim > 3 and data.shape[-1] == 1:
         data = data[..., 0]
     if data.ndim != 3:
@@ -134,7 +129,24 @@ def read_volume(path: str | Path, *, case: str) -> Volume:
     bad = int(data.size - np.isfinite(data).sum())
     if bad:
         raise CaseError(case, f"{bad} voxels are NaN or infinite: export the image again", path)
-    return Volume(data, _checked_affine(image, case, path))
+    return Volume(data, _checked_affine(affine, case, path))
+
+
+def _read_nifti(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels as they are, and the affine of a header that has one."""
+    try:
+        _check_stream(path)
+        image = nib.load(path)
+        data = np.asarray(image.dataobj)
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error, MemoryError,
+            OverflowError) as error:
+        raise CaseError(case, f"not a readable NIfTI image ({error}): download or export it again", path) from error
+    _check_stored_voxel_size(image, case, path)
+    header = image.header
+    if isinstance(header, nib.Nifti1Header) and not header["sform_code"] and not header["qform_code"]:
+        raise CaseError(case, "the header holds no scanner coordinates (sform_code and qform_code are 0), so left "
+                        "and right are unknown: convert the scan from DICOM again", path)
+    return data, np.asarray(image.affine, float)
 
 
 def _check_stream(path: Path) -> None:
@@ -156,12 +168,7 @@ def _check_stored_voxel_size(image, case: str, path: Path) -> None:
                         "the header or convert the scan from DICOM again", path)
 
 
-def _checked_affine(image, case: str, path: Path) -> np.ndarray:
-    header = image.header
-    if isinstance(header, nib.Nifti1Header) and not header["sform_code"] and not header["qform_code"]:
-        raise CaseError(case, "the header holds no scanner coordinates (sform_code and qform_code are 0), so left "
-                        "and right are unknown: convert the scan from DICOM again", path)
-    affine = np.asarray(image.affine, float)
+def _checked_affine(affine: np.ndarray, case: str, path: Path) -> np.ndarray:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise CaseError(case, f"the affine is not invertible: {affine.tolist()}; repair the header", path)
     axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)

@@ -28,7 +28,7 @@ with its file, the others are converted. Exit status: 0 all converted, 1 somethi
 class _Refuse(argparse.Action):
     """An option of other data sets: a usage error that says why."""
 
-    def __init__(self, option_strings, dest, reason: str):
+    def __init__(self, option_strings, dest, reason: str, **_):
         super().__init__(option_strings, argparse.SUPPRESS, nargs="?", help=argparse.SUPPRESS)
         self.reason = reason
 
@@ -66,7 +66,8 @@ def _add_split(one: argparse.ArgumentParser, offer: Offer) -> None:
     first = next(iter(offer.splits))
     told = "; ".join(f"{name}: {line}" for name, line in offer.splits.items()).replace("%", "%%")
     one.add_argument("--split", choices=tuple(offer.splits), default=first, help=f"{told} (default: %(default)s)")
-    one.add_argument("--repeats", type=whole_number(1), help="runs on one split, run k is fold k (default: 10; not cv5)")
+    one.add_argument("--repeats", type=whole_number(1),
+                     help="runs on one split, run k is fold k (default: 10; not cv5)")
     if offer.controls:
         one.add_argument("--controls", choices=("none", "test", "train"), default="none",
                          help="people without a lesion, with an empty label: none, in imagesTs, or in imagesTr and "

@@ -12,13 +12,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from nnunet_tv.conversion.source import CONTROL, PATIENT, TEST, TRAIN, SourceCase, SourceDataset
-from nnunet_tv.conversion.splits import DEFAULT_REPEATS, Fold, Split, split_cv5, split_official, split_paper
+from nnunet_tv.conversion.source import CONTROL, PATIENT, SELECTION, TEST, TRAIN, SourceCase, SourceDataset
+from nnunet_tv.conversion.splits import (
+    DEFAULT_REPEATS,
+    Fold,
+    Split,
+    expanded,
+    split_cv5,
+    split_official,
+    split_paper,
+)
 from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.preparation.alignment import Choices
 from nnunet_tv.volume import check_file
 
 CONTROLS = ("none", "test", "train")
+#: Splits and how they come about. ``paper`` and ``seeded`` are one draw: it is the paper's only where its data are.
+DRAWN, ASSIGNED, FOLDED = "drawn", "assigned", "folded"
+SPLITS = {"paper": DRAWN, "seeded": DRAWN, "official": ASSIGNED, "table": ASSIGNED, "cv5": FOLDED}
+#: What can be registered: channels, and how.
+REGISTRABLE = {("T1w", "FLAIR"): ("t1", "mni"), ("T1c", "FLAIR"): ("t1",)}
 
 
 @dataclass(frozen=True)
@@ -28,7 +41,7 @@ class Settings:
     Attributes
     ----------
     split : str
-        ``paper``, ``official`` or ``cv5``.
+        A key of :data:`SPLITS`.
     repeats : int, optional
         Number of runs on one split; 10 if left out. ``cv5`` takes none.
     controls : str
@@ -85,68 +98,119 @@ def make_plan(dataset: SourceDataset, settings: Settings) -> Plan:
     ValueError
         A setting that does not exist.
     NnunetTVError
-        No patients; ``official`` without an assignment in the data set; too few patients for ``cv5``;
-        `repeats` with ``cv5``.
+        No patients; a split that the data set must assign and does not; too few patients for ``cv5``;
+        `repeats` with ``cv5``; a registration for which the channels are not made.
     """
     if settings.controls not in CONTROLS:
         raise ValueError(f"controls is one of {', '.join(CONTROLS)}, not {settings.controls!r}")
+    if settings.split not in SPLITS:
+        raise ValueError(f"split is one of {', '.join(SPLITS)}, not {settings.split!r}")
+    _check_registration(dataset, settings.registration)
     cases = dataset.cases
-    if settings.split == "official":
-        cases = tuple(_with_assignment(case) for case in cases)
+    if SPLITS[settings.split] == ASSIGNED:
+        cases = tuple(_with_assignment(case, settings.split) for case in cases)
+        cases = _on_one_side(cases)
     patients = [case for case in cases if case.group == PATIENT]
     if not patients:
         raise NnunetTVError(f"{dataset.folder}: expected patients, found none among {len(cases)} cases")
     split = _split(patients, settings)
     roles = _roles(split, settings)
-    controls = [case.case for case in cases if case.group == CONTROL]
+    controls = _strangers([case for case in cases if case.group == CONTROL], patients)
     folds = split.folds
     if settings.controls == "train":
-        folds = tuple({**fold, "train": sorted([*fold["train"], *controls])} for fold in folds)
+        folds = tuple({**fold, "train": sorted([*fold["train"], *(case.case for case in controls)])} for fold in folds)
     planned = []
-    for case in sorted(cases, key=lambda case: case.case):
-        if case.group == CONTROL:
-            if settings.controls != "none":
-                planned.append(PlannedCase(case, settings.controls, settings.controls == "train"))
-        else:
+    if settings.controls != "none":
+        planned += [PlannedCase(case, settings.controls, settings.controls == TRAIN) for case in controls]
+    for case in cases:
+        if case.group != CONTROL:
             role = roles.get(case.case, "")
             planned.append(PlannedCase(case, role, role != TEST))
+    planned.sort(key=lambda planned: planned.source.case)
     left_out = len(controls) if settings.controls == "none" else 0
     return Plan(dataset, settings, tuple(planned), folds, left_out)
 
 
-def _with_assignment(case: SourceCase) -> SourceCase:
-    if case.group != PATIENT or case.problem or case.assigned in (TRAIN, TEST):
+def _check_registration(dataset: SourceDataset, registration: str) -> None:
+    """Raise for a registration that expects other scans."""
+    possible = REGISTRABLE.get(tuple(dataset.channels), ())
+    if registration not in possible and any(registration in names for names in REGISTRABLE.values()):
+        ways = "; ".join(f"{' or '.join(names)} for {' and '.join(takes)}" for takes, names in REGISTRABLE.items())
+        raise NnunetTVError(f"--register {registration} is not for the channels {', '.join(dataset.channels)} (there "
+                            f"is {ways}, in this order): use --register none")
+
+
+def _with_assignment(case: SourceCase, split: str) -> SourceCase:
+    if case.group != PATIENT or case.problem or case.assigned in (TRAIN, SELECTION, TEST):
         return case
-    return replace(case, problem="--split official needs train or test for it in the data set's list, found "
-                                 f"{case.assigned!r}: repair the list, or use --split paper or cv5")
+    return replace(case, problem=f"--split {split} needs train or test for it in the data set's list, found "
+                                 f"{case.assigned!r}: repair the list, or use another --split")
+
+
+def _person(case: SourceCase) -> str:
+    return case.person or case.case
+
+
+def _on_one_side(cases: tuple[SourceCase, ...]) -> tuple[SourceCase, ...]:
+    """Cases with a problem where one person's are assigned to different sides: the test would not be one."""
+    sides: dict[str, set[str]] = {}
+    for case in cases:
+        if case.group == PATIENT and case.assigned:
+            sides.setdefault(_person(case), set()).add(case.assigned)
+    result = []
+    for case in cases:
+        found = sorted(sides.get(_person(case), ()))
+        if case.group == PATIENT and not case.problem and len(found) > 1:
+            case = replace(case, problem=f"the cases of {_person(case)} are assigned to {' and '.join(found)}: one "
+                                         "person's cases belong to one side; repair the list")
+        result.append(case)
+    return tuple(result)
+
+
+def _strangers(controls: list[SourceCase], patients: list[SourceCase]) -> list[SourceCase]:
+    """Controls with a problem where they are scans of a patient: they would be on another side than the patient's."""
+    ill = {_person(case) for case in patients}
+    return [replace(case, problem=f"it has no lesion, but {_person(case)} has other cases with one: a control is "
+                                  "another person; take it out of the list")
+            if not case.problem and _person(case) in ill else case for case in controls]
 
 
 def _split(patients: list[SourceCase], settings: Settings) -> Split:
-    names = [case.case for case in patients]
-    if settings.split == "cv5":
+    """The draw, over persons: whoever has several cases has them on one side."""
+    persons: dict[str, list[str]] = {}
+    for case in patients:
+        persons.setdefault(_person(case), []).append(case.case)
+    return expanded(_draw(persons, patients, settings), persons)
+
+
+def _draw(persons: dict[str, list[str]], patients: list[SourceCase], settings: Settings) -> Split:
+    way = SPLITS[settings.split]
+    if way == FOLDED:
         if settings.repeats is not None:
-            raise NnunetTVError("repeats are for --split paper and official; cv5 has five folds: leave them out")
-        return split_cv5(names)
+            raise NnunetTVError(f"repeats are not for --split {settings.split}, which has five folds: leave them out")
+        return split_cv5(persons)
     repeats = DEFAULT_REPEATS if settings.repeats is None else settings.repeats
     if repeats < 1:
         raise NnunetTVError(f"expected at least one repeat, found {repeats}")
-    if settings.split == "paper":
-        return split_paper(names, repeats=repeats)
-    if settings.split == "official":
-        assigned = {case.case: case.assigned for case in patients if case.assigned in (TRAIN, TEST)}
-        if not assigned:
-            raise NnunetTVError("--split official: the data set assigns no patient to train or test; "
-                                "use --split paper or cv5")
-        return split_official(assigned, repeats=repeats)
-    raise ValueError(f"split is one of paper, official, cv5, not {settings.split!r}")
+    if way == DRAWN:
+        return split_paper(persons, repeats=repeats)
+    sides: dict[str, set[str]] = {}
+    for case in patients:
+        if case.assigned in (TRAIN, SELECTION, TEST):
+            sides.setdefault(_person(case), set()).add(case.assigned)
+    if not sides:
+        raise NnunetTVError(f"--split {settings.split}: the data set assigns no patient to train or test; use another "
+                            "--split")
+    return split_official({person: next(iter(roles)) for person, roles in sides.items() if len(roles) == 1},
+                          repeats=repeats)
 
 
 def _roles(split: Split, settings: Settings) -> dict[str, str]:
     roles = {case: TEST for case in split.test}
-    if settings.split == "cv5":
+    if SPLITS[settings.split] == FOLDED:
         return roles | {case: f"fold {number}" for number, fold in enumerate(split.folds) for case in fold["val"]}
     return roles | {case: TRAIN for case in split.folds[0]["train"]} | {
-        case: "selection" for case in split.folds[0]["selection"]}
+        case: SELECTION for case in split.folds[0]["selection"]}
 
 
 def missing_content(source: SourceCase) -> list[str]:

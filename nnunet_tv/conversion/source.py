@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PATIENT, CONTROL = "patient", "control"
-TRAIN, TEST = "train", "test"
+TRAIN, SELECTION, TEST = "train", "selection", "test"
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class SourceCase:
     label : Path, optional
         Lesion mask. A control has none.
     assigned : str
-        ``train`` or ``test`` where the data set's authors decided, else empty.
+        ``train``, ``selection`` or ``test`` where the data set's authors decided, else empty.
     problem : str
         Why the case cannot be used; empty if it can.
     notes : tuple of str
         What is odd about it and was accepted.
+    person : str
+        Whose scans they are, where one person may have several cases; empty: the case is the person.
     """
 
     case: str
@@ -39,6 +41,7 @@ class SourceCase:
     assigned: str = ""
     problem: str = ""
     notes: tuple[str, ...] = ()
+    person: str = ""
 
     @property
     def files(self) -> dict[str, Path]:
@@ -64,6 +67,12 @@ class SourceDataset:
         All of them, usable or not.
     name, licence, reference : str
         For dataset.json.
+    one_grid : bool
+        Whether all files of a case are on one grid as published, so that another grid is an error.
+    options : dict of str to str
+        What was chosen of the data set's own options; for dataset.json.
+    remarks : tuple of str
+        What is odd about the data set as a whole and was accepted.
     """
 
     folder: Path
@@ -74,3 +83,6 @@ class SourceDataset:
     name: str
     licence: str
     reference: str
+    one_grid: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()

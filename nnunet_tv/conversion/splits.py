@@ -16,10 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_tv.conversion.source import TEST
+from nnunet_tv.conversion.source import SELECTION, TEST
 from nnunet_tv.errors import NnunetTVError
 
-SPLITS = ("paper", "official", "cv5")
 #: Every draw comes from it. Changing it changes who is tested.
 SEED = 4199
 #: The paper's sizes: training, validation (our selection), test.
@@ -89,13 +88,14 @@ def split_official(assigned: Mapping[str, str], *, repeats: int = DEFAULT_REPEAT
     Parameters
     ----------
     assigned : dict of str to str
-        ``train`` or ``test`` for each patient.
+        ``train``, ``selection`` or ``test`` for each patient. Where any is ``selection``, none is drawn.
     repeats : int
         Number of equal folds: run k is fold k.
     """
     order = _shuffled((case for case, role in assigned.items() if role != TEST), 1)
-    n_selection = _size(len(order), OFFICIAL_SELECTION, max(0, len(order) - 1))
-    fold = _fold(order[n_selection:], order[:n_selection], order[:n_selection])
+    chosen = [case for case in order if assigned[case] == SELECTION]
+    selection = chosen or order[:_size(len(order), OFFICIAL_SELECTION, max(0, len(order) - 1))]
+    fold = _fold(set(order) - set(selection), selection, selection)
     return Split(tuple(fold for _ in range(repeats)),
                  tuple(sorted(case for case, role in assigned.items() if role == TEST)))
 
@@ -110,7 +110,7 @@ def split_cv5(patients: Iterable[str]) -> Split:
     """
     order = _shuffled(patients, 2)
     if len(order) < FOLDS:
-        raise NnunetTVError(f"--split cv5 needs at least {FOLDS} patients, found {len(order)}: use --split paper")
+        raise NnunetTVError(f"--split cv5 needs at least {FOLDS} patients, found {len(order)}: use another --split")
     folds = []
     for number in range(FOLDS):
         val = set(order[number::FOLDS])
@@ -118,6 +118,15 @@ def split_cv5(patients: Iterable[str]) -> Split:
         n_selection = _size(len(others), INNER_SELECTION, len(others) - 1)
         folds.append(_fold(others[n_selection:], val, others[:n_selection]))
     return Split(tuple(folds), ())
+
+
+def expanded(split: Split, cases: Mapping[str, Iterable[str]]) -> Split:
+    """A draw of persons as a draw of their `cases`: those of one person stay together."""
+    def of(persons: Iterable[str]) -> list[str]:
+        return sorted(case for person in persons for case in cases[person])
+
+    folds = tuple({role: of(persons) for role, persons in fold.items()} for fold in split.folds)
+    return Split(folds, tuple(of(split.test)))
 
 
 def without(folds: Iterable[Fold], missing: set[str]) -> list[Fold]:

@@ -45,6 +45,8 @@ class Job:
         imagesTr or imagesTs.
     choices : Choices
         Backends; without meaning for the registration ``none``.
+    one_grid : bool
+        As for :func:`~nnunet_tv.preparation.chain.prepare_case`.
     """
 
     case: str
@@ -55,6 +57,7 @@ class Job:
     folder: RawFolder
     training: bool
     choices: Choices = field(default_factory=Choices)
+    one_grid: bool = False
 
     @property
     def outputs(self) -> dict[str, Path]:
@@ -130,7 +133,7 @@ def _convert(job: Job, digests: dict[str, str]) -> Outcome:
             return Outcome(job.case, notes=tuple(record["notes"]), sha256=digests,
                            orientation=record["orientation"], changed=moved)
     prepared = prepare_case(job.case, job.channels, job.label, label_on=job.label_on, registration=job.registration,
-                            choices=job.choices)
+                            choices=job.choices, one_grid=job.one_grid)
     notes = (*prepared.notes, *(f"flagged: {flag}" for flag in prepared.flags))
     outputs = _stage(job, prepared)
     job.folder.begin_change()

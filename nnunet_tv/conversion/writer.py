@@ -71,7 +71,7 @@ def dry_run(plan: Plan, root: Path) -> Report:
     write_json(folds, root / PLAN_SPLITS)
     counts = _counts([case for case in plan.cases if case.source.case not in failed])
     notes = {case: lines for case, lines in notes.items() if lines}
-    return Report(failed, notes, tuple(_left_out(plan) + _told_folds(folds)), counts=counts)
+    return Report(failed, notes, (*plan.dataset.remarks, *_left_out(plan), *_told_folds(folds)), counts=counts)
 
 
 def convert(plan: Plan, root: Path, *, processes: int = 1) -> Report:
@@ -112,7 +112,7 @@ def _job(planned: PlannedCase, plan: Plan, folder: RawFolder) -> Job:
     source = planned.source
     channels = {name: source.channels[name] for name in plan.dataset.channels}
     return Job(source.case, channels, source.label, plan.dataset.label_on, plan.settings.registration, folder,
-               planned.training, plan.settings.choices)
+               planned.training, plan.settings.choices, plan.dataset.one_grid)
 
 
 def _finish(
@@ -179,7 +179,7 @@ def _told_folds(folds: list[Fold]) -> list[str]:
 
 
 def _remarks(plan: Plan, outcomes: dict[str, Outcome], converted: set[str], removed: list[str]) -> tuple[str, ...]:
-    lines = _left_out(plan)
+    lines = [*plan.dataset.remarks, *_left_out(plan)]
     if removed:
         lines.append(f"removed what an earlier conversion had made of {len(removed)} cases: {', '.join(removed)}")
     found: dict[str, int] = {}
@@ -205,7 +205,8 @@ def _dataset_json(plan: Plan, n_training: int) -> dict[str, Any]:
         "reference": dataset.reference,
         "converted_by": f"nnunet-tv {__version__}",
         "conversion": {"split": settings.split, "seed": SEED, "runs": len(plan.folds),
-                       "controls": settings.controls, "registration": settings.registration, **registered},
+                       "controls": settings.controls, "registration": settings.registration, **registered,
+                       **dataset.options},
     }
 
 

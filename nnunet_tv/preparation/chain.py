@@ -28,6 +28,8 @@ CHAIN_VERSION = 1
 VOLUME_CHANGE = 0.2
 #: A lesion of which more than this share lies outside of the brain mask is flagged.
 OUTSIDE_BRAIN = 0.2
+#: Files that are published on one grid may differ by this share of a voxel: headers are rounded.
+ONE_GRID_TOLERANCE = 0.05
 #: A scan that covers less than this share of the grid is noted; one that covers less than the second is refused.
 COVERAGE, MINIMUM_COVERAGE = 0.5, 0.05
 
@@ -82,6 +84,7 @@ def prepare_case(
     label_on: str | None = None,
     registration: str = "none",
     choices: Choices | None = None,
+    one_grid: bool = False,
 ) -> PreparedCase:
     """Read a case's scans and its lesion mask and put all of them on one grid.
 
@@ -100,6 +103,8 @@ def prepare_case(
         A key of :data:`REGISTRATIONS`.
     choices : Choices, optional
         Backends; the defaults if left out.
+    one_grid : bool
+        Refuse files that are not on the first scan's grid, instead of placing them by their own headers.
 
     Returns
     -------
@@ -111,7 +116,7 @@ def prepare_case(
         Unknown registration or scan name: the caller's mistake.
     CaseError
         As :func:`~nnunet_tv.volume.read_volume` and :func:`~nnunet_tv.volume.read_mask`; grids that do
-        not overlap; an empty mask; a lesion that lies wholly outside the grid; a backend that failed on
+        not overlap, or with `one_grid` differ; an empty mask; a lesion that lies wholly outside the grid; a backend that failed on
         this case (:func:`~nnunet_tv.preparation.align.check_choices` says before whether it is installed).
     """
     if registration not in REGISTRATIONS:
@@ -121,6 +126,9 @@ def prepare_case(
     if label_on not in channels:
         raise ValueError(f"the mask is drawn on one of {', '.join(channels)}, not {label_on!r}")
     scans = {name: read_volume(path, case=case) for name, path in channels.items()}
+    if one_grid:
+        for name, scan in scans.items():
+            _check_on(case, f"the {name}", scan, scans[first], first, channels[name])
     alignment = _aligned(case, scans, registration, choices or Choices())
     notes, flags = list(alignment.notes), list(alignment.flags)
     images = {}
@@ -131,6 +139,8 @@ def prepare_case(
         target = Volume(np.zeros(alignment.grid.shape, np.uint8), alignment.grid.affine)
     else:
         mask = read_mask(label, case=case)
+        if one_grid:
+            _check_on(case, "the mask", mask, scans[first], first, label)
         _check_mask(case, mask, label, scans[label_on], label_on, notes)
         target = _place_mask(case, mask, label, alignment, alignment.to_scan.get(label_on), notes, flags)
     record = _record(case, registration, scans, alignment, flags)
@@ -154,6 +164,15 @@ def _record(case: str, registration: str, scans: Mapping[str, Volume], alignment
     return PrepRecord(case, registration, Grid(alignment.grid.shape, alignment.grid.affine.tolist()),
                       {name: Grid(scan.shape, scan.affine.tolist()) for name, scan in scans.items()},
                       flags=list(flags), details={**alignment.details, "chain": CHAIN_VERSION}, **matrices)
+
+
+def _check_on(case: str, what: str, image: Volume, grid: Volume, name: str, path: str | Path) -> None:
+    """Raise where files whose voxels should correspond say otherwise: one of the two headers is wrong."""
+    if not same_grid(image, grid, ONE_GRID_TOLERANCE):
+        raise CaseError(case, f"expected {what} on the {name}'s grid (shape {grid.shape}, affine "
+                        f"{grid.affine.round(3).tolist()}), found shape {image.shape}, affine "
+                        f"{image.affine.round(3).tolist()}: download it again; where the voxels do correspond, copy "
+                        f"the {name}'s header onto it", path)
 
 
 def _place_scan(

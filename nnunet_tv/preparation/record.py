@@ -18,6 +18,8 @@ from nnunet_tv.errors import CaseError
 from nnunet_tv.files import read_json, write_json
 
 ENDING = ".prep.json"
+#: Scans that are registered to the template themselves; any other goes through them.
+T1_NAMES = ("T1w", "T1c")
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class PrepRecord:
         coordinates, and the template was only used to find the brain. Any other channel goes through the T1w.
         """
         matrix = np.asarray(self.t1_to_template, float) if self.registration == "mni" else np.eye(4)
-        return matrix if channel == "T1w" else matrix @ np.asarray(self.flair_to_t1, float)
+        return matrix if channel in T1_NAMES else matrix @ np.asarray(self.flair_to_t1, float)
 
     def write(self, path: str | Path) -> None:
         """Write as JSON, atomically."""

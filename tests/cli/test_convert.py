@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -40,15 +41,41 @@ def test_repeats_are_not_for_cv5(capsys):
                                                "--repeats", "3")
 
 
+@pytest.mark.parametrize(("data_set", "options", "told"), [
+    ("bonbid-hie", ["--register", "mni"], "--register mni: expected none (the ADC maps are skull-stripped and of"),
+    ("bonbid-hie", ["--register", "x"], "--register x: expected none\n"),
+    ("bonbid-hie", ["--brain", "auto"], "--brain is not for this data set: the ADC maps are skull-stripped"),
+    ("bonbid-hie", ["--registration=fsl"], "--registration is not for this data set: the ADC maps"),
+    ("bonbid-hie", ["--controls", "test"], "--controls is not for this data set: the data set lists no newborn"),
+    ("bonbid-hie", ["--label", "core"], "--label is not for this data set: it has no such choice"),
+    ("bonbid-hie", ["--split", "paper"], "invalid choice: 'paper' (choose from official, seeded, cv5)"),
+    ("brain-mets-lung", ["--register", "mni"], "--register mni: expected none or t1 (registration to MNI152 was"),
+    ("brain-mets-lung", ["--controls"], "--controls is not for this data set: the data set lists nobody without"),
+    ("brain-mets-lung", ["--label", "edema"], "invalid choice: 'edema'"),
+    ("brain-mets-lung", ["--split", "official"], "invalid choice: 'official'"),
+    ("ds004199", ["--label-name", "x"], "--label-name is not for this data set: it has no such choice"),
+    ("pairs", ["--split", "official"], "invalid choice: 'official'"),
+])
+def test_options_of_other_data_sets_are_refused(capsys, data_set, options, told):
+    error = usage_error(capsys, data_set, "-i", "x", "-o", "y", *options).replace("'official', 'seeded', 'cv5'",
+                                                                                  "official, seeded, cv5")
+    assert f"nnunet-tv-convert {data_set}: error: " in error and told in error
+
+
 def test_an_unknown_data_set(capsys):
     assert "invalid choice: 'ds000000'" in usage_error(capsys, "ds000000", "-i", "x")
 
 
 def test_every_data_set_has_a_reader():
-    from importlib import import_module
+    from nnunet_tv.conversion.plan import SPLITS
+    from nnunet_tv.preparation.chain import REGISTRATIONS
 
-    for module, line in DATA_SETS.values():
-        assert callable(import_module(module).read) and line
+    for module in map(import_module, DATA_SETS.values()):
+        offer = module.OFFER
+        assert callable(module.read) and offer.title
+        assert set(offer.splits) <= set(SPLITS) and set(offer.registrations) <= set(REGISTRATIONS)
+        assert offer.controls or offer.no_controls
+        assert offer.no_registration or set(offer.registrations) == set(REGISTRATIONS)
 
 
 def test_help_imports_nothing_heavy():

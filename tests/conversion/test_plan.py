@@ -84,17 +84,17 @@ def test_official_names_the_patients_without_assignment():
 
 
 def test_what_cannot_be_planned():
-    with pytest.raises(NnunetTVError, match="assigns no patient to train or test; use --split paper"):
+    with pytest.raises(NnunetTVError, match="--split official: the data set assigns no patient to train or test; use another"):
         make_plan(dataset(assigned=False), Settings("official"))
     with pytest.raises(NnunetTVError, match="bids: expected patients, found none among 4 cases"):
         make_plan(dataset(0), Settings())
-    with pytest.raises(NnunetTVError, match="cv5 has five folds"):
+    with pytest.raises(NnunetTVError, match="repeats are not for --split cv5, which has five folds"):
         make_plan(dataset(), Settings("cv5", repeats=2))
     with pytest.raises(NnunetTVError, match="at least one repeat, found 0"):
         make_plan(dataset(), Settings(repeats=0))
     with pytest.raises(ValueError, match="controls is one of none, test, train, not 'all'"):
         make_plan(dataset(), Settings(controls="all"))
-    with pytest.raises(ValueError, match="split is one of paper, official, cv5, not 'mine'"):
+    with pytest.raises(ValueError, match="split is one of paper, seeded, official, table, cv5, not 'mine'"):
         make_plan(dataset(), Settings("mine"))
 
 

@@ -106,10 +106,14 @@ def test_they_move_and_go_with_their_case(source, tmp_path):
     assert beside(root) == set()
 
 
-def test_a_backend_that_is_missing_is_no_cases_fault(source, tmp_path, monkeypatch):
-    def missing(case, scans, choices):
-        raise NnunetTVError("install it")
+def test_a_program_that_fails_on_one_scan_costs_only_its_case(source, tmp_path, monkeypatch):
+    working = chain.REGISTRATIONS["mni"]
 
-    monkeypatch.setitem(chain.REGISTRATIONS, "mni", missing)
-    with pytest.raises(NnunetTVError, match="install it"):
-        run(source, tmp_path / "raw")
+    def failing(case, scans, choices):
+        if case == "case3":
+            raise NnunetTVError("bet ended with status 1")
+        return working(case, scans, choices)
+
+    monkeypatch.setitem(chain.REGISTRATIONS, "mni", failing)
+    report = run(source, tmp_path / "raw")
+    assert report.failed == {"case3": "bet ended with status 1"} and report.counts["changed"] == 5

@@ -136,7 +136,8 @@ def test_controls_of_the_complete_list(whole_tree, tmp_path, controls, training,
 
 
 def test_a_killed_run_leaves_nothing_half_written_and_is_continued(whole, whole_tree, tmp_path):
-    command = [sys.executable, "-m", "nnunet_tv.cli.convert", "ds004199", "-i", whole_tree, "-o", tmp_path, "-np", "2"]
+    command = [sys.executable, "-m", "nnunet_tv.cli.convert", "ds004199", "-i", whole_tree, "-o", tmp_path,
+               "--register", "none", "-np", "2"]
     folder = tmp_path / "DatasetFCD"
     run = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -154,7 +155,8 @@ def test_a_killed_run_leaves_nothing_half_written_and_is_continued(whole, whole_
 
 
 def test_workers_end_when_their_parent_is_killed(whole_tree, tmp_path):
-    command = [sys.executable, "-m", "nnunet_tv.cli.convert", "ds004199", "-i", whole_tree, "-o", tmp_path, "-np", "2"]
+    command = [sys.executable, "-m", "nnunet_tv.cli.convert", "ds004199", "-i", whole_tree, "-o", tmp_path,
+               "--register", "none", "-np", "2"]
     run = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                            start_new_session=True)
     deadline = time.monotonic() + 60

@@ -1,0 +1,129 @@
+"""Anyone's scans: a small table says which files are a case's channels, which is its lesion mask, and who is tested.
+
+Layout: a tab-separated table with the columns ``case``, ``label`` and one column per channel, named for it and in the
+network's order; ``split`` (train, selection or test) and ``patient`` (whose scans, where somebody has several cases)
+may be there. Files are relative to the table's folder. ``none`` as label is a case without a lesion.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from nnunet_tv.conversion.lists import ENDINGS, image_stem, read_rows, usable_name
+from nnunet_tv.conversion.offer import CV5, Offer, Option
+from nnunet_tv.conversion.source import CONTROL, PATIENT, SELECTION, TEST, TRAIN, SourceCase, SourceDataset
+from nnunet_tv.errors import NnunetTVError
+
+OFFER = Offer(
+    title="a table of your own: case, channel files, label, split",
+    folder_name="DatasetPairs",
+    splits={"table": "the table's column split", "seeded": "69/14/17 % of the patients train/select/test, our own "
+            "seeded draw", "cv5": CV5},
+    registrations=("none", "t1", "mni"),
+    controls=True,
+    source="the table (.tsv)",
+    options=(Option("--label-name", "name of the lesion in dataset.json", "lesion"),
+             Option("--label-on", "channel on which the masks were drawn (default: the first)")),
+)
+CASE, LABEL, SPLIT, PATIENT_COLUMN = "case", "label", "split", "patient"
+NO_LESION = "none"
+_RESERVED = (CASE, LABEL, SPLIT, PATIENT_COLUMN)
+
+
+def read(folder: str | Path, *, label_name: str = "lesion", label_on: str | None = None) -> SourceDataset:
+    """Read the table; none of the files it names is opened.
+
+    Parameters
+    ----------
+    folder : Path
+        The table.
+    label_name : str
+        Name of the lesion class.
+    label_on : str, optional
+        The channel on which masks were drawn; the first if left out.
+
+    Returns
+    -------
+    SourceDataset
+        A case whose row is not as expected has a ``problem``; the others are usable.
+
+    Raises
+    ------
+    NnunetTVError
+        Not such a table, no such channel, an impossible name.
+    """
+    table = Path(folder)
+    if not table.is_file():
+        raise NnunetTVError(f"{table}: expected a table (.tsv) with the columns case, one per channel, label and "
+                            f"split, found {'a folder' if table.is_dir() else 'nothing'}: give the table itself (-i)")
+    if not usable_name(label_name) or label_name in ("background", "ignore"):
+        raise NnunetTVError(f"--label-name {label_name!r}: expected letters, digits, - and _, and neither background "
+                            "nor ignore")
+    columns, rows = read_rows(table)
+    channels = _channels(table, columns, rows)
+    label_on = label_on or channels[0]
+    if label_on not in channels:
+        raise NnunetTVError(f"--label-on {label_on}: the table's channels are {', '.join(channels)}")
+    counts = Counter(row[CASE].lower() for row in rows)
+    used = Counter(file for row in rows for file in _files(row, channels))
+    cases = []
+    for number, row in enumerate(rows, start=2):
+        problem = _row_problem(row, channels, rows_of_it=counts[row[CASE].lower()], used=used)
+        own = usable_name(row[CASE]) and counts[row[CASE].lower()] == 1
+        cases.append(_case(row, row[CASE] if own else f"{row[CASE]} (row {number})", table.parent, channels, problem))
+    return SourceDataset(
+        folder=table.parent, channels=channels, labels={"background": 0, label_name: 1}, label_on=label_on,
+        cases=tuple(cases), name=f"{table.name}: {', '.join(channels)}", licence="not stated", reference="not stated",
+        options={"label_on": label_on},
+    )
+
+
+def _channels(table: Path, columns: list[str], rows: list[dict[str, str]]) -> tuple[str, ...]:
+    """Names of the columns that hold scans, in their order."""
+    channels = tuple(name for name in columns if name not in _RESERVED)
+    repeated = [name for name, count in Counter(columns).items() if count > 1]
+    if CASE not in columns or LABEL not in columns or not channels or not all(columns) or repeated:
+        raise NnunetTVError(f"{table}: expected the columns case, one named for each channel, label and, if wanted, "
+                            f"split and patient, each once; found {', '.join(map(repr, columns)) or 'nothing'}")
+    if not rows:
+        raise NnunetTVError(f"{table}: expected a row for each case, found the header alone")
+    for name in channels:
+        if not any(image_stem(Path(row[name]).name) for row in rows):
+            raise NnunetTVError(f"{table}: column {name!r} is taken for a channel, but names no image "
+                                f"({', '.join(ENDINGS)}): leave it out, or name files")
+    return channels
+
+
+def _files(row: dict[str, str], channels: tuple[str, ...]) -> list[str]:
+    return [row[name] for name in channels] + ([] if row[LABEL] == NO_LESION else [row[LABEL]])
+
+
+def _case(row: dict[str, str], case: str, folder: Path, channels: tuple[str, ...], problem: str) -> SourceCase:
+    label = row[LABEL]
+    group = CONTROL if label == NO_LESION else PATIENT
+    assigned, person = row.get(SPLIT, ""), row.get(PATIENT_COLUMN, "")
+    if problem:
+        return SourceCase(case, group, assigned=assigned, problem=problem, person=person)
+    return SourceCase(case, group, {name: folder / row[name] for name in channels},
+                      None if group == CONTROL else folder / label, assigned, person=person)
+
+
+def _row_problem(row: dict[str, str], channels: tuple[str, ...], *, rows_of_it: int, used: Counter[str]) -> str:
+    case, label, split = row[CASE], row[LABEL], row.get(SPLIT, "")
+    if not usable_name(case):
+        return "expected a case of letters, digits, - and _, since nnU-Net makes file names of it: rename it"
+    if rows_of_it > 1:
+        return f"{rows_of_it} rows have the case {case}: give each its own name"
+    if split not in ("", TRAIN, SELECTION, TEST):
+        return f"expected split {TRAIN}, {SELECTION}, {TEST} or nothing, found {split!r}: repair the row"
+    for name in channels:
+        if not image_stem(Path(row[name]).name):
+            return f"expected a file ({', '.join(ENDINGS)}) for the {name}, found {row[name]!r}: complete the row"
+    if label != NO_LESION and not image_stem(Path(label).name):
+        return (f"expected a file ({', '.join(ENDINGS)}) as label, or {NO_LESION} for a case without a lesion, found "
+                f"{label!r}: complete the row")
+    for file in _files(row, channels):
+        if used[file] > 1:
+            return f"{file} is named {used[file]} times in the table, expected once: one of the cells is wrong"
+    return ""
