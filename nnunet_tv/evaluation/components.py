@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_tv.clusters import bounding_box, label_clusters
+from nnunet_tv.clusters import label_clusters
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,18 @@ def find_components(mask: np.ndarray, *, connectivity: int = 26) -> Components:
     ValueError
         Another connectivity than 6, 18 or 26.
     """
-    box = bounding_box(mask)
+    # In the order of memory, which is NIfTI's X fastest more often than not: several times faster.
+    turned = mask.flags.f_contiguous and not mask.flags.c_contiguous
+    memory = mask.T if turned else mask
+    where = np.unravel_index(np.flatnonzero(memory), memory.shape)
+    voxels = np.stack(where[::-1] if turned else where, axis=1)
+    low, high = (voxels.min(axis=0), voxels.max(axis=0) + 1) if len(voxels) else (np.zeros(3, int), np.zeros(3, int))
+    box = tuple(slice(*side) for side in zip(low.tolist(), high.tolist(), strict=True))
     labels, n = label_clusters(mask[box], connectivity=connectivity)
-    where = np.nonzero(mask[box])
-    numbers = labels[where].astype(np.int64) - 1
+    if turned:
+        voxels = voxels[np.argsort(np.ravel_multi_index(tuple(voxels.T), mask.shape))]
+    numbers = labels[tuple((voxels - low).T)].astype(np.int64) - 1
     sizes = np.bincount(numbers, minlength=n)
-    voxels = np.stack([index + side.start for index, side in zip(where, box, strict=True)], axis=1)
     # Labels do not come in an order that is promised: size and first voxel decide.
     first = np.full(n, len(numbers))
     np.minimum.at(first, numbers, np.arange(len(numbers)))

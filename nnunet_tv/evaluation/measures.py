@@ -23,7 +23,7 @@ from nnunet_tv.evaluation.scores import (
     LesionScore,
 )
 
-__all__ = ["average_precision", "score_case"]
+__all__ = ["average_precision", "score_case", "score_components"]
 
 
 def score_case(
@@ -80,13 +80,32 @@ def score_case(
         Different shapes, not 3D, values other than 0 and 1, spacing not of three positive numbers, probabilities
         outside of 0..1, an affine that is not 4×4, a tolerance below 0, another connectivity or hit rule.
     """
-    prediction, reference = _mask(prediction, "prediction"), _mask(reference, "reference")
-    rules = parse_rules(hits)
-    _check(prediction, reference, spacing_mm, affine, nsd_tolerance_mm)
-    probability = None if probability is None else check_probability(probability, reference.shape)
-    meeting = Meeting(find_components(prediction, connectivity=connectivity),
-                      find_components(reference, connectivity=connectivity), spacing_mm)
-    n_predicted, n_reference = len(meeting.clusters.voxels), len(meeting.lesions.voxels)
+    prediction, reference = as_mask(prediction, "prediction"), as_mask(reference, "reference")
+    if prediction.shape != reference.shape:
+        raise ValueError(f"prediction {prediction.shape} and reference {reference.shape} differ in shape: "
+                         "bring them onto one grid first")
+    return score_components(
+        find_components(prediction, connectivity=connectivity), find_components(reference, connectivity=connectivity),
+        spacing_mm, hits=hits, affine=affine, probability=probability, distances=distances,
+        nsd_tolerance_mm=nsd_tolerance_mm)
+
+
+def score_components(
+    clusters: Components,
+    lesions: Components,
+    spacing_mm: Sequence[float],
+    *,
+    hits: Sequence[str | HitRule] = ("any",),
+    affine: np.ndarray | None = None,
+    probability: np.ndarray | None = None,
+    distances: bool = False,
+    nsd_tolerance_mm: float = 2.0,
+) -> CaseScore:
+    """As :func:`score_case`, of components found before: a reference's are the same for all its predictions."""
+    rules, meeting = parse_rules(hits), Meeting(clusters, lesions, spacing_mm)
+    _check(spacing_mm, affine, nsd_tolerance_mm)
+    probability = None if probability is None else check_probability(probability, lesions.mask.shape)
+    n_predicted, n_reference = len(clusters.voxels), len(lesions.voxels)
     tp = int(meeting.lesion_overlap.sum())
     voxel_mm3 = float(math.prod(spacing_mm))
     true = {str(rule): meeting.true_clusters(rule) for rule in rules}
@@ -95,7 +114,6 @@ def score_case(
     primary = counts[str(rules[0])]
     affine = np.diag([*spacing_mm, 1.0]) if affine is None else np.asarray(affine, float)
     measured = distances or any(rule.kind == DISTANCE for rule in rules)
-    ap = None if probability is None else average_precision(probability, reference)
     return CaseScore(
         status=_status(n_predicted, n_reference),
         tp=tp,
@@ -103,18 +121,19 @@ def score_case(
         fn=n_reference - tp,
         dice=2 * tp / (n_predicted + n_reference) if n_predicted + n_reference else 1.0,
         detected=primary.detected,
-        n_clusters=len(meeting.clusters),
+        n_clusters=len(clusters),
         n_false_clusters=primary.n_false_clusters,
-        n_lesions=len(meeting.lesions),
+        n_lesions=len(lesions),
         n_lesions_hit=primary.n_lesions_found,
         reference_mm3=n_reference * voxel_mm3,
         predicted_mm3=n_predicted * voxel_mm3,
-        worst_mm=float(np.linalg.norm((np.array(reference.shape) - 1) * np.asarray(spacing_mm, float))),
+        worst_mm=float(np.linalg.norm((np.array(lesions.mask.shape) - 1) * np.asarray(spacing_mm, float))),
         hits=counts,
         measures=dict(zip(MEASURE_KEYS, (
             *_overlap_measures(tp, n_predicted - tp, n_reference - tp),
             *(_distances(meeting, nsd_tolerance_mm) if distances else (None,) * 4),
-            *_lesion_measures(primary, len(meeting.clusters), len(meeting.lesions)), ap), strict=True)),
+            *_lesion_measures(primary, len(clusters), len(lesions)),
+            None if probability is None else average_precision(probability, lesions.mask)), strict=True)),
         clusters=_cluster_scores(meeting, true, affine, voxel_mm3, probability, measured),
         lesions=_lesion_scores(meeting, found, affine, voxel_mm3),
     )
@@ -155,11 +174,7 @@ def check_probability(probability: np.ndarray, shape: tuple[int, ...]) -> np.nda
     return probability
 
 
-def _check(prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float], affine: np.ndarray | None,
-           nsd_tolerance_mm: float) -> None:
-    if prediction.shape != reference.shape:
-        raise ValueError(f"prediction {prediction.shape} and reference {reference.shape} differ in shape: "
-                         "bring them onto one grid first")
+def _check(spacing_mm: Sequence[float], affine: np.ndarray | None, nsd_tolerance_mm: float) -> None:
     if len(spacing_mm) != 3 or not all(0 < size < math.inf for size in spacing_mm):
         raise ValueError(f"expected spacing_mm of three positive numbers, found {tuple(spacing_mm)}")
     if affine is not None and np.shape(affine) != (4, 4):
@@ -238,12 +253,15 @@ def _status(n_predicted: int, n_reference: int) -> str:
     return EMPTY_REFERENCE if n_predicted else BOTH_EMPTY
 
 
-def _mask(array: np.ndarray, name: str) -> np.ndarray:
+def as_mask(array: np.ndarray, name: str) -> np.ndarray:
+    """`array` as a mask, shape (X, Y, Z), bool; ValueError unless it is 3D and holds 0 and 1 only."""
     array = np.asarray(array)
     if array.ndim != 3:
         raise ValueError(f"expected a 3D {name}, found shape {array.shape}")
     if array.dtype == bool:
         return array
+    if array.dtype == np.uint8 and array.size and array.max() <= 1:
+        return array.view(bool)
     mask = array == 1
     if not np.array_equal(mask, array != 0):
         values = np.unique(array)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from nnunet_tv.errors import CaseError, NnunetTVError
-from nnunet_tv.files import read_json, remove_partial
+from nnunet_tv.files import remove_partial
 from nnunet_tv.inference.native import grid_volume, lost_clusters, mask_to_native, probability_to_native
 from nnunet_tv.parallel import each_case
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.preparation.record import ENDING as RECORD_ENDING
 from nnunet_tv.preparation.record import PrepRecord
+from nnunet_tv.probability import check_probability, read_npz
 from nnunet_tv.volume import Volume, read_mask, read_volume, same_grid, write_volume
 
 PROBABILITY, DEVIATION = "prob", "std"
-#: nnU-Net's reader that turns every image to RAS; its probabilities stay turned.
-_REORIENTING = "NibabelIOWithReorient"
 
 
 @dataclass(frozen=True)
@@ -169,51 +166,12 @@ def read_probability(folder: str | Path, mask: Volume, record: PrepRecord) -> Vo
         volume = read_volume(path, case=case)
         _check_grid(volume, record, path)
     elif (path := folder / f"{case}.npz").exists():
-        volume = _read_npz(path, record)
+        volume = read_npz(path, grid_volume(record.grid), case=case, name="prepared grid", advice="the folder -p is "
+                          "not what this was predicted from; give the right one, or predict again")
     else:
         return None
-    if volume.data.min() < -1e-3 or volume.data.max() > 1 + 1e-3:
-        raise CaseError(case, f"expected probabilities from 0 to 1, found {volume.data.min():g} to "
-                        f"{volume.data.max():g}: predict the case again", path)
-    inside = volume.data[mask.data > 0]
-    if inside.size and np.median(inside) < 0.4:
-        raise CaseError(case, f"the probability is below one half where the mask is (median {np.median(inside):.2g}): "
-                        "the two are not of one prediction; predict the case again with --save_probabilities", path)
+    check_probability(volume, mask, case=case, path=path)
     return volume
-
-
-def _read_npz(path: Path, record: PrepRecord) -> Volume:
-    case = record.case
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            probabilities = content["probabilities"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise CaseError(case, f"not nnU-Net's probabilities ({error}): predict the case again with "
-                        "--save_probabilities", path) from error
-    if probabilities.ndim != 4 or len(probabilities) > 2 or not np.isfinite(probabilities).all():
-        raise CaseError(case, "expected finite probabilities of background and one lesion class, shape (2, z, y, x), "
-                        f"found shape {probabilities.shape}: predict with a model of one foreground class", path)
-    data = probabilities[-1].transpose(2, 1, 0)
-    grid = grid_volume(record.grid)
-    if _reader(path.parent) == _REORIENTING:
-        data = _from_canonical(data, grid)
-    if data.shape != grid.shape:
-        raise CaseError(case, f"expected the prepared grid's {grid.shape} voxels, found {data.shape}: the folder -p "
-                        "is not what this was predicted from; give the right one, or predict again", path)
-    return Volume(np.ascontiguousarray(data, np.float32), grid.affine)
-
-
-def _reader(folder: Path) -> str:
-    """Name of the reader in nnU-Net's ``plans.json`` beside its predictions; empty where there is none."""
-    try:
-        return str(read_json(folder / "plans.json").get("image_reader_writer", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
-
-
-def _from_canonical(data: np.ndarray, grid: Volume) -> np.ndarray:
-    stored = nib.io_orientation(grid.affine)
-    return nib.apply_orientation(data, nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), stored))
 
 
 def _check_grid(volume: Volume, record: PrepRecord, path: Path) -> None:

@@ -58,7 +58,7 @@ def test_rows_are_ordered_and_equal_the_array_scores(folders):
     ]
     assert scores.problems == []
     row = scores.rows[1]
-    assert row.score == score_case(cube((6, 5, 5), (0, 0, 0)), cube((5, 5, 5)), (1.5, 2, 3))
+    assert row.score == score_case(cube((6, 5, 5), (0, 0, 0)), cube((5, 5, 5)), (1.5, 2, 3), affine=AFFINE)
     assert row.score.n_false_clusters == 1 and row.score.reference_mm3 == 27 * 9
     assert scores.rows[10:][0].score.dice == 1.0  # the filtered folder of B is the raw one of A
     assert len(scores.inputs) == 6 and all(len(digest) == 64 for digest in scores.inputs.values())
@@ -210,7 +210,8 @@ def test_volumes_that_cannot_be_opened_are_named(folders):
         save(folders / folder, "sub-1", cube((2, 2, 0), shape=(10, 12, 2)))
     scores = score(folders, filter_settings={})
     assert statuses(scores) == {("sub-1", "raw"): "scored", ("sub-1", "filtered"): "unusable file"}
-    assert "pred/sub-1.nii.gz: expected at least 3 voxels along each axis" in scores.problems[0]
+    assert ("pred/sub-1.nii.gz: the raw prediction is scored but cannot be filtered: expected at least 3 voxels along "
+            "each axis") in scores.problems[0]
 
 
 def test_folders_that_would_mislead_are_refused(folders, tmp_path):
