@@ -67,14 +67,49 @@ def convert_series(case: str, name: str, series: Candidate, output: Path, *, sec
         source.mkdir(), target.mkdir()
         for index, path in enumerate(series.files):
             _show(path, source / f"{index:06d}.dcm")
-        said = _run([find_dcm2niix(), "-b", "n", "-ba", "y", "-z", "n", "-f", "series", "-o", str(target),
-                     str(source)], case, name, series, secrets)
+        command = [find_dcm2niix(), "-b", "n", "-ba", "y", "-z", "n", "-f", "series", "-o", str(target)]
+        said = _run([*command, str(source)], case, name, series, secrets)
         made = sorted(target.glob("*.nii"))
+        if len(made) > 1 and _one_stack(series.files):
+            for path in made:
+                path.unlink()
+            _one_study_time(source)
+            said = _run([*command, "-m", "y", str(source)], case, name, series, secrets)
+            made = sorted(target.glob("*.nii"))
         if len(made) != 1:
             raise CaseError(case, f"expected one volume of {series.label} ({name}), dcm2niix made {len(made)} "
                             f"({', '.join(path.name for path in made) or 'nothing'}): the series is incomplete or "
                             f"holds several images; it said: {said[-300:]}")
         _write_plain(made[0], output)
+
+
+def _one_stack(files: Iterable[Path]) -> bool:
+    """Whether the slices are one volume by their own words: one echo and orientation, each at a place of its own."""
+    import pydicom
+
+    places, kinds = [], set()
+    for path in files:
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        places.append(str(header.get("ImagePositionPatient")))
+        kinds.add((str(header.get("ImageOrientationPatient")), str(header.get("EchoTime")),
+                   str(header.get("ImageType"))))
+    return "None" not in places and len(set(places)) == len(places) and len(kinds) == 1
+
+
+def _one_study_time(folder: Path) -> None:
+    """Replace the files that are shown by copies with one study time: dcm2niix takes slices apart where it differs.
+
+    GDCM (SimpleITK, ITK) stamps each slice with the time at which it was written.
+    """
+    import pydicom
+
+    time = None
+    for path in sorted(folder.iterdir()):
+        dataset = pydicom.dcmread(path)
+        time = time or (dataset.get("StudyDate"), dataset.get("StudyTime"))
+        dataset.StudyDate, dataset.StudyTime = time
+        path.unlink()
+        dataset.save_as(path)
 
 
 def _show(path: Path, link: Path) -> None:

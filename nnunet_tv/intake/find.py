@@ -101,9 +101,9 @@ def find_cases(
             groups[name] = CaseError(name, "a NIfTI case and a DICOM study have this name: give -i one of them")
         else:
             groups[name] = list(study.series)
-    cases = _pinned(folder, groups, pins)
-    cases = tuple(_with_study(case, hidden.get(case.case)) for case in sorted(cases, key=lambda one: one.case))
-    return Found(cases, tuple(_remarks(niftis, studies, unreadable, others)), dict(study_names))
+    cases, merged = _pinned(folder, groups, pins, hidden)
+    cases = tuple(_with_studies(case, hidden) for case in sorted(cases, key=lambda one: one.case))
+    return Found(cases, (*_remarks(niftis, studies, unreadable, others), *merged), dict(study_names))
 
 
 def _sort_files(folder: Path, exclude: Path | None) -> tuple[list[Path], list[Path], list[Path]]:
@@ -165,9 +165,12 @@ def _groups(folder: Path, niftis: list[Path]) -> dict[str, list[Candidate] | Cas
 
 
 def _pinned(
-    folder: Path, groups: dict[str, list[Candidate] | CaseError], pins: Mapping[str, Pin]
-) -> list[FoundCase]:
+    folder: Path, groups: dict[str, list[Candidate] | CaseError], pins: Mapping[str, Pin],
+    hidden: Mapping[str, dicom.Study],
+) -> tuple[list[FoundCase], list[str]]:
+    """Cases, the pinned ones first, and what was not made a case of its own."""
     cases, taken = [], set()
+    elsewhere = {f"{name}/{series.label}": series for name, study in hidden.items() for series in study.series}
     for name, pin in pins.items():
         if case_name(name) != name:
             cases.append(FoundCase(case_name(name), problem=f"the pair's case {name!r} cannot be a file's name: use "
@@ -176,20 +179,50 @@ def _pinned(
         group = groups.pop(name, [])
         found = [] if isinstance(group, CaseError) else group
         try:
-            choice = choose_pinned(pin, found, folder)
+            choice = choose_pinned(pin, found, folder, elsewhere=elsewhere)
+            _check_one_patient(name, choice, hidden)
         except CaseError as error:
             cases.append(FoundCase(name, problem=error.problem))
         else:
             cases.append(FoundCase(name, choice))
             taken |= {path for scan in choice.scans.values() for path in scan.files}
+    merged = []
     for name, group in groups.items():
         if isinstance(group, CaseError):
             cases.append(FoundCase(name, problem=group.problem))
             continue
         left = [candidate for candidate in group if not taken & set(candidate.files)]
-        if left:  # else a pair of a new name took all of it
-            cases.append(_chosen(name, left))
-    return cases
+        if name in hidden and len(left) < len(group):
+            merged.append(f"{name}: no case of its own, since a pair takes a scan of it")
+        elif left:  # else a pair of a new name took all of it
+            case = _chosen(name, left)
+            cases.append(replace(case, problem=case.problem + _other_studies(name, hidden)) if case.problem else case)
+    return cases, merged
+
+
+def _other_studies(case: str, hidden: Mapping[str, dicom.Study]) -> str:
+    """Where else to look for the scan that a DICOM case lacks: other studies of the same patient."""
+    own = hidden.get(case)
+    others = [name for name, study in hidden.items()
+              if own and own.patient_id and name != case and study.patient_id == own.patient_id]
+    if not others:
+        return ""
+    return (f"\n    The same patient has {', '.join(others)} too: a scan of another study is pinned as "
+            f"{others[0]}/series-5")
+
+
+def _check_one_patient(case: str, choice: Choice, hidden: Mapping[str, dicom.Study]) -> None:
+    ids = {study.patient_id for study in _studies_of(choice, hidden)}
+    if len(ids) > 1:
+        raise CaseError(case, "the pair takes its scans from studies with different patient ids: name two scans of one "
+                        "patient; if the ids are of one person, make them equal, or convert the series to NIfTI")
+
+
+def _studies_of(choice: Choice, hidden: Mapping[str, dicom.Study]) -> list[dicom.Study]:
+    """Studies that hold a scan of `choice`, the T1w's first."""
+    found = [study for scan in choice.scans.values() for study in hidden.values()
+             if any(series.files == scan.files for series in study.series)]
+    return list({study.key: study for study in found}.values())
 
 
 def _chosen(name: str, candidates: Sequence[Candidate]) -> FoundCase:
@@ -199,8 +232,13 @@ def _chosen(name: str, candidates: Sequence[Candidate]) -> FoundCase:
         return FoundCase(name, problem=error.problem)
 
 
-def _with_study(case: FoundCase, study: dicom.Study | None) -> FoundCase:
-    return case if study is None else replace(case, study=study.key, secrets=study.secrets)
+def _with_studies(case: FoundCase, hidden: Mapping[str, dicom.Study]) -> FoundCase:
+    studies = _studies_of(case.choice, hidden) if case.choice else []
+    if case.case in hidden:
+        studies = [hidden[case.case], *studies]
+    if not studies:
+        return case
+    return replace(case, study=studies[0].key, secrets=frozenset().union(*(study.secrets for study in studies)))
 
 
 def _remarks(niftis: list[Path], studies: Sequence[dicom.Study], unreadable: int, others: Sequence[Path]) -> list[str]:

@@ -71,8 +71,12 @@ def _add(pins: dict[str, Pin], pin: Pin, where: str) -> None:
     pins[pin.case] = pin
 
 
-def choose_pinned(pin: Pin, candidates: Sequence[Candidate], folder: Path) -> Choice:
+def choose_pinned(
+    pin: Pin, candidates: Sequence[Candidate], folder: Path, *, elsewhere: Mapping[str, Candidate] | None = None
+) -> Choice:
     """The pair that `pin` names: labels of `candidates`, or paths (below `folder`, or as they are).
+
+    `elsewhere` holds series of other studies, by ``CASE/series-5``.
 
     Raises
     ------
@@ -81,12 +85,16 @@ def choose_pinned(pin: Pin, candidates: Sequence[Candidate], folder: Path) -> Ch
     """
     if pin.t1 == pin.flair:
         raise CaseError(pin.case, f"the pair names {pin.t1} as T1w and as FLAIR: name two scans")
-    scans = {kind: _find(pin.case, name, candidates, folder)
+    scans = {kind: _find(pin.case, name, candidates, folder, elsewhere or {})
              for kind, name in zip(CHANNELS, (pin.t1, pin.flair), strict=True)}
     return Choice(scans, dict.fromkeys(CHANNELS, "pinned"), ())
 
 
-def _find(case: str, name: str, candidates: Sequence[Candidate], folder: Path) -> Candidate:
+def _find(
+    case: str, name: str, candidates: Sequence[Candidate], folder: Path, elsewhere: Mapping[str, Candidate]
+) -> Candidate:
+    if name in elsewhere:
+        return elsewhere[name]
     for candidate in candidates:
         if name in (candidate.label, candidate.label.removeprefix("series-")):
             return candidate

@@ -195,3 +195,30 @@ def test_without_dcm2niix_it_is_said_what_to_install(monkeypatch, tmp_path):
 def test_what_names_a_person_is_hidden(text, told):
     header = {**PATIENT, "OtherPatientNames": "Li", "StudyID": "1"}
     assert redact(text, secrets_of(header)) == told
+
+
+def two_visits(folder: Path, **second) -> tuple[str, str]:
+    """The T1w and the FLAIR of two studies; their case names."""
+    write_series(block(), folder / "a", study="monday", number=3, tags=T1)
+    write_series(block(), folder / "b", study="tuesday", number=5, tags=FLAIR, patient={**PATIENT, **second})
+    cases = find_cases(folder).cases
+    assert all("expected one T1w and one FLAIR" in case.problem for case in cases)
+    assert all(("is pinned as case-000" in case.problem) == ("PatientID" not in second) for case in cases)
+    return tuple(next(case.case for case in cases if f"series-{number}" in case.problem) for number in (3, 5))
+
+
+def test_a_pair_of_two_studies_of_one_patient(tmp_path):
+    t1, flair = two_visits(tmp_path)
+    found = find_cases(tmp_path, pins=read_pins([f"{t1},series-3,{flair}/series-5"]))
+    case, = found.cases
+    assert case.case == t1 and [scan.label for scan in case.choice.scans.values()] == ["series-3", "series-5"]
+    assert found.remarks == (f"{flair}: no case of its own, since a pair takes a scan of it",)
+    named, = find_cases(tmp_path, pins=read_pins([f"anna,{t1}/series-3,{flair}/series-5"])).cases
+    assert named.case == "anna" and named.study == case.study and named.secrets == case.secrets != frozenset()
+
+
+def test_a_pair_of_two_patients_is_refused(tmp_path):
+    t1, flair = two_visits(tmp_path, PatientID="Q2")
+    cases = {case.case: case for case in
+             find_cases(tmp_path, pins=read_pins([f"{t1},series-3,{flair}/series-5"])).cases}
+    assert cases[t1].choice is None and "studies with different patient ids" in cases[t1].problem
