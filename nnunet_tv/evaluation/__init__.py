@@ -1,8 +1,9 @@
 """Measures (pure functions of arrays) -> folders -> tables -> report."""
 
-from nnunet_tv.evaluation.folders import Run, Scores, score_folders
+from nnunet_tv.evaluation.folders import Run, Scores, score_controls, score_folders
 from nnunet_tv.evaluation.hits import HitRule
 from nnunet_tv.evaluation.measures import score_case
+from nnunet_tv.evaluation.model_folder import ModelRuns, model_runs
 from nnunet_tv.evaluation.scores import (
     Candidates,
     CaseRow,
@@ -14,4 +15,4 @@ from nnunet_tv.evaluation.scores import (
 )
 
 __all__ = ["Candidates", "CaseRow", "CaseScore", "ClusterScore", "HitCounts", "HitRule", "LesionScore", "LostLesions",
-           "Run", "Scores", "score_case", "score_folders"]
+           "ModelRuns", "Run", "Scores", "model_runs", "score_case", "score_controls", "score_folders"]
