@@ -208,7 +208,7 @@ def _other_studies(case: str, hidden: Mapping[str, dicom.Study]) -> str:
     if not others:
         return ""
     return (f"\n    The same patient has {', '.join(others)} too: a scan of another study is pinned as "
-            f"{others[0]}/series-5")
+            f"{others[0]}/series-N")
 
 
 def _check_one_patient(case: str, choice: Choice, hidden: Mapping[str, dicom.Study]) -> None:
