@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nnunet_tv.losses.checks import check_positive
 from nnunet_tv.losses.foreground import Foreground, ForegroundLoss
+from nnunet_tv.losses.ranks import over_ranks
 
 
 def soft_dice(probability: Tensor, reference: Tensor, *, batch_dice: bool, smooth: float,
@@ -31,14 +33,8 @@ def soft_dice(probability: Tensor, reference: Tensor, *, batch_dice: bool, smoot
     overlap = (probability * reference).sum(axes)
     total = probability.sum(axes) + reference.sum(axes)
     if ddp and batch_dice:
-        overlap, total = _sum_over_ranks(overlap), _sum_over_ranks(total)
+        overlap, total = over_ranks(overlap).sum(0), over_ranks(total).sum(0)
     return (2 * overlap + smooth) / (total + smooth)
-
-
-def _sum_over_ranks(value: Tensor) -> Tensor:
-    from nnunetv2.utilities.ddp_allgather import AllGatherGrad  # starts nnU-Net's machinery: only when needed
-
-    return AllGatherGrad.apply(value).sum(0)
 
 
 class DiceLoss(ForegroundLoss):
@@ -68,9 +64,8 @@ class DiceLoss(ForegroundLoss):
 
     def __init__(self, *, batch_dice: bool = True, smooth: float = 1e-5, ddp: bool = False):
         super().__init__()
-        if not smooth > 0:
-            raise ValueError(f"smooth must be positive (an empty patch is 0/0 without it), found {smooth}")
-        self.batch_dice, self.smooth, self.ddp = batch_dice, smooth, ddp
+        self.smooth = check_positive("smooth", smooth, "an empty patch is 0/0 without it")
+        self.batch_dice, self.ddp = batch_dice, ddp
 
     def compute(self, foreground: Foreground) -> Tensor:
         """Loss of a checked batch."""

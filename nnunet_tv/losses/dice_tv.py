@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from nnunet_tv.losses.checks import check_weight
+from nnunet_tv.losses.compound import WeightedSum
 from nnunet_tv.losses.dice import DiceLoss
-from nnunet_tv.losses.foreground import Foreground, ForegroundLoss
 from nnunet_tv.losses.total_variation import TotalVariation
 
 
-class DiceTVLoss(ForegroundLoss):
+class DiceTVLoss(WeightedSum):
     r"""Dice + 0.1 total variation, eq. 5 of the TV paper (arXiv 2510.06276).
 
     .. math:: 1.0 \cdot \text{Dice} + w \cdot \text{TV}
@@ -31,15 +28,5 @@ class DiceTVLoss(ForegroundLoss):
 
     def __init__(self, *, tv_weight: float = 0.1, batch_dice: bool = True, smooth: float = 1e-5,
                  ddp: bool = False):
-        super().__init__()
-        self.dice = DiceLoss(batch_dice=batch_dice, smooth=smooth, ddp=ddp)
-        self.total_variation = TotalVariation()
-        self.tv_weight = check_weight("tv_weight", tv_weight)
-
-    def compute(self, foreground: Foreground) -> Tensor:
-        """Loss of a checked batch."""
-        return self.dice.compute(foreground) + self.tv_weight * self.total_variation.compute(foreground)
-
-    def extra_repr(self) -> str:
-        """Settings, for nnU-Net's log."""
-        return f"tv_weight={self.tv_weight:g}"
+        super().__init__(dice=(1.0, DiceLoss(batch_dice=batch_dice, smooth=smooth, ddp=ddp)),
+                         tv=(tv_weight, TotalVariation()))

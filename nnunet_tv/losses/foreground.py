@@ -7,12 +7,15 @@ computed once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
+#: A map of the reference: from masks (B, *spatial), bool, and the voxel size to numbers (B, *spatial), float32.
+ReferenceMap = Callable[[Tensor, Sequence[float]], Tensor]
 #: What to use where these losses do not apply.
 INSTEAD = "use nnU-Net's own trainer (nnUNetTrainer, its Dice and cross entropy), or one foreground class"
 
@@ -27,10 +30,13 @@ class Foreground:
         Foreground minus background logit, so that ``sigmoid(logit)`` is ``softmax(logits)[:, 1]``.
     reference : Tensor, shape (B, *spatial), dtype of `logit`
         0 or 1.
+    maps : dict of Tensor, shape (B, *spatial), dtype of `logit`
+        Maps of the reference that came with the target, by name; a loss computes what is not there.
     """
 
     logit: Tensor
     reference: Tensor
+    maps: dict[str, Tensor] = field(default_factory=dict)
 
     @cached_property
     def probability(self) -> Tensor:
@@ -39,7 +45,40 @@ class Foreground:
 
 
 class ForegroundLoss(nn.Module):
-    """Base of the losses: checks what it is given, then calls :meth:`compute`."""
+    """Base of the losses: checks what it is given, then calls :meth:`compute`.
+
+    Attributes
+    ----------
+    own_maps : dict
+        Maps of the reference that this loss itself needs, by name.
+    epoch : int or None
+        Set by :meth:`set_epoch`.
+    """
+
+    epoch: int | None = None
+    own_maps: dict[str, ReferenceMap] = {}  # noqa: RUF012  replaced as a whole by the losses that have some
+
+    def reference_maps(self) -> dict[str, ReferenceMap]:
+        """Maps of the reference that this loss and its parts need, in the order of the target's channels.
+
+        They depend on the labels alone, so that a data loader's workers can make them
+        (:class:`~nnunet_tv.training.reference_maps.AppendReferenceMaps`): the target then has a channel for
+        each, after the labels.
+        """
+        return {name: function for part in self.modules() if isinstance(part, ForegroundLoss)
+                for name, function in part.own_maps.items()}
+
+    def set_epoch(self, epoch: int | None) -> None:
+        """Tell the losses with a schedule, of which this is one or has some, where training is.
+
+        Parameters
+        ----------
+        epoch : int or None
+            Epochs done so far; None is the end of every schedule, which is what a loss starts with.
+        """
+        for part in self.modules():
+            if isinstance(part, ForegroundLoss):
+                part.epoch = epoch
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss of a batch.
@@ -49,7 +88,8 @@ class ForegroundLoss(nn.Module):
         logits : Tensor, shape (B, 2, *spatial)
             Network output before softmax; 2D or 3D, any floating dtype.
         target : Tensor, shape (B, 1, *spatial)
-            Labels 0 and 1, of any real dtype.
+            Labels 0 and 1, of any real dtype. Of a loss with :meth:`reference_maps` it may also be (B, 1 + maps,
+            *spatial), floating: labels, then the maps.
 
         Returns
         -------
@@ -64,24 +104,41 @@ class ForegroundLoss(nn.Module):
         ValueError
             Shapes that do not fit, labels that are not 0 or 1.
         """
-        return self.compute(foreground(logits, target, loss=type(self).__name__))
+        return self.compute(foreground(logits, target, loss=type(self).__name__, maps=tuple(self.reference_maps())))
 
     def compute(self, foreground: Foreground) -> Tensor:
         """Loss of a checked batch, a scalar; each loss defines it."""
         raise NotImplementedError(f"{type(self).__name__} does not define compute(foreground)")
 
 
-def foreground(logits: Tensor, target: Tensor, *, loss: str) -> Foreground:
+def foreground(logits: Tensor, target: Tensor, *, loss: str, maps: Sequence[str] = ()) -> Foreground:
     """Checked foreground of a batch; shapes, dtypes and errors as in :meth:`ForegroundLoss.forward`.
+
+    `maps` are the names of the channels that the target may have after its labels.
 
     Everything after this runs in float32, whatever the autocast dtype: in half precision the sums over
     a 128³ patch overflow and differences between neighbours vanish.
     """
+    carried: Sequence[Tensor] = ()
+    if maps and isinstance(target, Tensor) and target.is_floating_point() and target.shape[1:2] == (1 + len(maps),):
+        target, carried = target[:, :1], target[:, 1:].unbind(1)
     _check_shapes(logits, target, loss)
     if logits.dtype != torch.float64:
         logits = logits.float()
     _check_labels(target, loss)
-    return Foreground(logits[:, 1] - logits[:, 0], target[:, 0].to(logits.dtype))
+    named = {name: value.to(logits.dtype) for name, value in zip(maps, carried, strict=False)}
+    return Foreground(logits[:, 1] - logits[:, 0], target[:, 0].to(logits.dtype), named)
+
+
+def require(valid: Tensor, message: str) -> None:
+    """Raise ValueError where `valid` is False; on CUDA, assert on the device.
+
+    Reading the flag of a GPU would wait for it at every step.
+    """
+    if valid.is_cuda:
+        torch._assert_async(valid, message)
+    elif not valid:
+        raise ValueError(message)
 
 
 def _check_shapes(logits: Tensor, target: Tensor, loss: str) -> None:
@@ -117,9 +174,7 @@ def _check_labels(target: Tensor, loss: str) -> None:
         return
     valid = ((target == 0) | (target == 1)).all()
     if target.is_cuda:
-        # asserted on the device: reading the flag here would wait for the GPU at every step
-        torch._assert_async(valid, f"{loss}: the target holds labels other than 0 and 1 (ignore label, "
-                                   "second class?)")
+        require(valid, f"{loss}: the target holds labels other than 0 and 1 (ignore label, second class?)")
         return
     if valid:
         return

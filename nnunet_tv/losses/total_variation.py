@@ -7,21 +7,31 @@ from torch import Tensor
 from nnunet_tv.losses.foreground import Foreground, ForegroundLoss
 
 
-def total_variation(probability: Tensor) -> Tensor:
+def total_variation(probability: Tensor, weight: Tensor | None = None) -> Tensor:
     """Sum over spatial axes of the mean absolute difference between neighbours along the axis.
 
     Parameters
     ----------
     probability : Tensor, shape (B, *spatial)
         Any number of spatial axes. An axis of length 1 has no neighbours and adds 0.
+    weight : Tensor, shape of `probability`, optional
+        Weight of each voxel; a pair of neighbours has the mean of its two. The means over pairs are not
+        divided by the weights' sum: 1 everywhere changes nothing.
 
     Returns
     -------
     Tensor, shape ()
-        In [0, number of spatial axes] for values in [0, 1].
+        In [0, number of spatial axes] for values and weights in [0, 1].
     """
-    means = [probability.diff(dim=axis).abs().mean() for axis in range(1, probability.ndim)
-             if probability.shape[axis] > 1]
+    means = []
+    for axis in range(1, probability.ndim):
+        pairs = probability.shape[axis] - 1
+        if pairs < 1:
+            continue
+        steps = probability.diff(dim=axis).abs()
+        if weight is not None:
+            steps = steps * (weight.narrow(axis, 0, pairs) + weight.narrow(axis, 1, pairs)) / 2
+        means.append(steps.mean())
     return sum(means, probability.sum() * 0)  # the zero keeps the graph where there is no neighbour at all
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnunet_tv.losses import PlusTV
+
 _LENIENT_EPOCHS = re.compile(r"(\d+)epochs?")
 _LENIENT_NUMBER = r"(\d+(?:[p.]\d+)?)"
 
@@ -19,12 +21,16 @@ _LENIENT_NUMBER = r"(\d+(?:[p.]\d+)?)"
 class LossSpec:
     """A loss as data: its class and the settings that a trainer's name may carry.
 
+    A loss without a ``tv_weight`` of its own gets one from :class:`~nnunet_tv.losses.PlusTV`, 0 by default:
+    so total variation is added to any loss by its trainer's name.
+
     Attributes
     ----------
     loss : class
-        Called with its settings and ``ddp`` as keywords.
+        Called with its settings, ``ddp`` and what it takes of a plan's grid, as keywords.
     settings : dict
-        Code in the name (``tv``) to parameter of the loss (``tv_weight``), in the order of the name.
+        Code in the name (``tv``) to parameter of the loss (``tv_weight``), in the order of the name. A
+        parameter whose default is False is a flag: its code stands without a number.
     """
 
     loss: Callable[..., Any]
@@ -32,11 +38,27 @@ class LossSpec:
 
     def default(self, code: str) -> float:
         """The loss's own default of a setting."""
+        if self.settings[code] == "tv_weight" and not self._takes("tv_weight"):
+            return 0.0
         return inspect.signature(self.loss).parameters[self.settings[code]].default
 
-    def build(self, values: dict[str, float], *, ddp: bool = False) -> Any:
-        """The loss with `values` (by code) in place of its defaults."""
-        return self.loss(**{self.settings[code]: value for code, value in values.items()}, ddp=ddp)
+    def is_flag(self, code: str) -> bool:
+        """Whether a setting is on or off and not a number."""
+        return self.default(code) is False
+
+    def build(self, values: dict[str, float], *, ddp: bool = False, **grid: Any) -> Any:
+        """The loss with `values` (by code) in place of its defaults.
+
+        `grid` is ``spacing_mm`` and ``patch_size`` of the plan, for the losses that measure in mm.
+        """
+        arguments = {self.settings[code]: value for code, value in values.items()}
+        added = 0.0 if self._takes("tv_weight") else arguments.pop("tv_weight", 0.0)
+        arguments.update((name, value) for name, value in grid.items() if self._takes(name))
+        loss = self.loss(**arguments, ddp=ddp)
+        return PlusTV(loss, tv_weight=added) if added else loss
+
+    def _takes(self, parameter: str) -> bool:
+        return parameter in inspect.signature(self.loss).parameters
 
 
 class TrainerNotFound(RuntimeError):
@@ -85,10 +107,10 @@ def _parse(name: str, base: Any) -> tuple[dict[str, float], int | None]:
             epochs = int(match[1])
             continue
         code = next((code for code in base.loss_spec.settings
-                     if re.fullmatch(code + _LENIENT_NUMBER, token) and code not in settings), None)
+                     if code not in settings and re.fullmatch(_pattern(code, base), token)), None)
         if code is None:
             raise AttributeError(name)
-        settings[code] = float(token.removeprefix(code).replace("p", "."))
+        settings[code] = True if base.loss_spec.is_flag(code) else float(token.removeprefix(code).replace("p", "."))
     right = _canonical(settings, epochs, base)
     if right != name or epochs == 0:
         raise TrainerNotFound(
@@ -98,9 +120,14 @@ def _parse(name: str, base: Any) -> tuple[dict[str, float], int | None]:
     return settings, epochs
 
 
+def _pattern(code: str, base: Any) -> str:
+    return code if base.loss_spec.is_flag(code) else code + _LENIENT_NUMBER
+
+
 def _canonical(settings: dict[str, float], epochs: int | None, base: Any) -> str:
     parts = [base.__name__]
-    parts += [f"{code}{spell(settings[code])}" for code in base.loss_spec.settings
+    parts += [code if base.loss_spec.is_flag(code) else f"{code}{spell(settings[code])}"
+              for code in base.loss_spec.settings
               if code in settings and settings[code] != base.loss_spec.default(code)]
     if epochs is not None and epochs != base.default_epochs:
         parts.append(f"{epochs}epochs")

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -49,11 +51,14 @@ class SubjectPatches(Dataset):
         Which of the subject's patches to make: all four, or a rank's share of them.
     transpose_forward, normalization_schemes, use_mask_for_norm : sequence
         From the plan.
+    finish : BasicTransform, optional
+        Last transform of every patch (maps of the reference for the loss).
     """
 
     def __init__(self, source: Any, *, stage: Stage, fold: int | str, patch_size: Sequence[int],
                  patch_numbers: Sequence[int], transpose_forward: Sequence[int],
-                 normalization_schemes: Sequence[str], use_mask_for_norm: Sequence[bool] | None):
+                 normalization_schemes: Sequence[str], use_mask_for_norm: Sequence[bool] | None,
+                 finish: BasicTransform | None = None):
         self.source, self.stage, self.fold = source, stage, fold
         self.patch_size, self.patch_numbers = tuple(patch_size), tuple(patch_numbers)
         self.transpose_forward = tuple(transpose_forward)
@@ -62,6 +67,7 @@ class SubjectPatches(Dataset):
         self.augment = [training_transforms(self.patch_size, axis, span=span, use_mask_for_norm=use_mask_for_norm)
                         for axis in range(3)]
         self.plain = RemoveLabelTansform(-1, 0)
+        self.finish = finish or ComposeTransforms([])
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -102,9 +108,9 @@ class SubjectPatches(Dataset):
             "segmentation": torch.from_numpy(crop_and_pad_nd(segmentation, box, -1, cast_cropped_to=np.int16)),
         }
         if not train:
-            return self.plain(**patch)
+            return self.finish(**self.plain(**patch))
         with seeded(self.fold, self.stage, epoch, number, i):
-            return self.augment[axis](**patch)
+            return self.finish(**self.augment[axis](**patch))
 
 
 class EpochsInOrder(Sampler):

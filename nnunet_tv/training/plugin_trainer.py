@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.configuration import default_num_processes
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -13,9 +17,12 @@ from torch._dynamo import OptimizedModule
 
 from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.files import remove_partial
+from nnunet_tv.losses.foreground import ForegroundLoss
+from nnunet_tv.losses.grid import VoxelGrid
 from nnunet_tv.postprocessing import filter_folder, write_postprocessing
 from nnunet_tv.training.names import LossSpec
 from nnunet_tv.training.plans import build_network, check_labels, may_compile, takes_deep_supervision
+from nnunet_tv.training.reference_maps import AppendReferenceMaps, labels_of
 
 
 def check_device(device: torch.device) -> None:
@@ -73,12 +80,63 @@ class PluginTrainer(nnUNetTrainer):
         """nnU-Net's answer, and never for a network that is not meant for torch.compile."""
         return may_compile(self.configuration_manager.network_arch_class_name) and super()._do_i_compile()
 
+    @property
+    def grid(self) -> VoxelGrid:
+        """Voxel size and patch size of the plan, both in the order of nnU-Net's arrays."""
+        return VoxelGrid(self.configuration_manager.spacing, self.configuration_manager.patch_size)
+
     def _build_loss(self):
-        loss = self.loss_spec.build(self.loss_settings, ddp=self.is_ddp)
+        loss = self.loss_spec.build(self.loss_settings, ddp=self.is_ddp, spacing_mm=self.grid.spacing_mm,
+                                    patch_size=self.grid.patch_size)
         if not self.enable_deep_supervision:
             return loss
         stock = super()._build_loss()
         return DeepSupervisionWrapper(loss, stock.weight_factors)
+
+    def bare_loss(self) -> ForegroundLoss:
+        """The loss without the wrapper of deep supervision."""
+        return self.loss.loss if isinstance(self.loss, DeepSupervisionWrapper) else self.loss
+
+    # ---- maps of the reference, made by the workers; the epoch, for losses with a schedule ----------
+
+    def finishing_transform(self) -> BasicTransform:
+        """What comes after all other transforms of a patch: the loss's maps of the reference, if it has any."""
+        maps = self.bare_loss().reference_maps()
+        return ComposeTransforms([AppendReferenceMaps(maps, self.grid)] if maps else [])
+
+    def get_training_transforms(self, *settings, **named) -> BasicTransform:
+        """nnU-Net's transforms, then :meth:`finishing_transform`."""
+        return ComposeTransforms([super().get_training_transforms(*settings, **named), self.finishing_transform()])
+
+    def get_validation_transforms(self, *settings, **named) -> BasicTransform:
+        """nnU-Net's transforms, then :meth:`finishing_transform`."""
+        return ComposeTransforms([super().get_validation_transforms(*settings, **named), self.finishing_transform()])
+
+    def on_epoch_start(self) -> None:
+        """Tell the loss the epoch: schedules are pure functions of it, so nothing of them is in a checkpoint."""
+        super().on_epoch_start()
+        self.bare_loss().set_epoch(self.current_epoch)
+
+    def on_validation_epoch_start(self) -> None:
+        """Validate with the loss as it is at the end of its schedule, so that epochs compare."""
+        super().on_validation_epoch_start()
+        self.bare_loss().set_epoch(None)
+
+    def validation_step(self, batch: dict) -> dict:
+        """nnU-Net's step; it would take labels with maps for one-hot, so those have a step here."""
+        if not self.bare_loss().reference_maps():
+            return super().validation_step(batch)
+        data = batch["data"].to(self.device, non_blocking=True)
+        scales = batch["target"] if isinstance(batch["target"], list) else [batch["target"]]
+        scales = [scale.to(self.device, non_blocking=True) for scale in scales]
+        with torch.autocast("cuda") if self.device.type == "cuda" else nullcontext():
+            output = self.network(data)
+            loss = self.loss(output, scales if self.enable_deep_supervision else scales[0])
+        found = (output[0] if self.enable_deep_supervision else output).argmax(1, keepdim=True) == 1
+        lesion = labels_of(scales) == 1
+        counts = {"tp_hard": found & lesion, "fp_hard": found & ~lesion, "fn_hard": ~found & lesion}
+        return {"loss": loss.detach().cpu().numpy(),
+                **{name: np.array([int(there.sum())]) for name, there in counts.items()}}
 
     def bare_network(self) -> torch.nn.Module:
         """The network without the wrappers of DDP and torch.compile."""

@@ -24,6 +24,7 @@ from nnunet_tv.training.early_stopping import EarlyStopping
 from nnunet_tv.training.patches import SubjectPatches, loader
 from nnunet_tv.training.plans import PATCHES_PER_BATCH, check_recipe, recipe_plans
 from nnunet_tv.training.plugin_trainer import PluginTrainer
+from nnunet_tv.training.reference_maps import labels_of
 from nnunet_tv.training.schedule import EpochSchedule
 from nnunet_tv.training.seeds import Stage, seed_globals
 
@@ -108,6 +109,7 @@ class RecipeTrainer(PluginTrainer):
                 transpose_forward=self.plans_manager.transpose_forward,
                 normalization_schemes=self.configuration_manager.normalization_schemes,
                 use_mask_for_norm=self.configuration_manager.use_mask_for_norm,
+                finish=self.finishing_transform(),
             )
             loaders.append((len(patches), loader(
                 patches, first_epoch=self.current_epoch, last_epoch=self.num_epochs, workers=processes,
@@ -214,8 +216,7 @@ class RecipeTrainer(PluginTrainer):
     def validation_step(self, batch: dict) -> dict:
         """nnU-Net's step, and how much of the patches is called lesion (for the warning)."""
         result = super().validation_step(batch)
-        target = batch["target"][0] if isinstance(batch["target"], list) else batch["target"]
-        return {**result, "voxels": np.array([target.numel()])}
+        return {**result, "voxels": np.array([labels_of(batch["target"]).numel()])}
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
         """Loss, sensitivity, precision and Dice over all selection patches (pooled)."""

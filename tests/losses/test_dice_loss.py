@@ -80,7 +80,7 @@ def test_between_0_and_1(data, batch_dice):
 
 @pytest.mark.parametrize("smooth", [0, -1, float("nan")])
 def test_smooth_must_be_positive(smooth):
-    with pytest.raises(ValueError, match=f"smooth must be positive.*found {smooth}"):
+    with pytest.raises(ValueError, match=f"smooth must be a finite number > 0 .*0/0.*found {smooth}"):
         DiceLoss(smooth=smooth)
 
 

@@ -1,0 +1,35 @@
+"""Dice plus focal loss."""
+
+from __future__ import annotations
+
+from nnunet_tv.losses.compound import WeightedSum
+from nnunet_tv.losses.dice import DiceLoss
+from nnunet_tv.losses.focal import FocalLoss
+
+
+class DiceFocalLoss(WeightedSum):
+    r"""Dice + focal loss with equal weights, as in arXiv 2502.09148.
+
+    .. math:: w_D \cdot \text{Dice} + w_F \cdot \text{Focal}
+
+    Ours: of the lesion channel alone, both weights 1 (only their ratio is published).
+
+    Parameters
+    ----------
+    gamma : float
+        γ of :class:`~nnunet_tv.losses.FocalLoss`.
+    dice_weight, focal_weight : float
+        Weights of the two terms, not negative, not both 0.
+    batch_dice, smooth, ddp
+        As in :class:`~nnunet_tv.losses.DiceLoss`.
+
+    Raises
+    ------
+    ValueError
+        A weight or `gamma` is negative or not finite; `smooth` is not positive.
+    """
+
+    def __init__(self, *, gamma: float = 2.0, dice_weight: float = 1.0, focal_weight: float = 1.0,
+                 batch_dice: bool = True, smooth: float = 1e-5, ddp: bool = False):
+        super().__init__(dice=(dice_weight, DiceLoss(batch_dice=batch_dice, smooth=smooth, ddp=ddp)),
+                         focal=(focal_weight, FocalLoss(gamma=gamma, ddp=ddp)))

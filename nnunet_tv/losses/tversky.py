@@ -1,0 +1,62 @@
+"""Tversky loss: Dice with separate weights for false positives and false negatives."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nnunet_tv.losses.checks import check_positive
+from nnunet_tv.losses.foreground import Foreground, ForegroundLoss
+from nnunet_tv.losses.ranks import over_ranks
+
+
+class TverskyLoss(ForegroundLoss):
+    r"""Tversky loss (Salehi, Erdogmus and Gholipour 2017, arXiv 1706.05721).
+
+    .. math:: 1 - \frac{\sum p g + \varepsilon}
+        {\sum p g + \alpha \sum p (1 - g) + \beta \sum (1 - p) g + \varepsilon}
+
+    α weighs false positives, β false negatives; other programs have them the other way round. α = β = 0.5
+    is the Dice loss with twice the ε. The paper's best, and the choice of arXiv 2502.09148, is 0.3 and 0.7.
+
+    Parameters
+    ----------
+    alpha : float
+        α, weight of false positives, positive.
+    beta : float
+        β, weight of false negatives, positive.
+    batch_dice : bool
+        True: the sums run over all patches of the batch. False: the mean of the patches' losses.
+    smooth : float
+        ε, positive. A target without lesion gives 0 only for a probability of 0 everywhere.
+    ddp : bool
+        Training is distributed: with `batch_dice` the sums are gathered over ranks.
+
+    Raises
+    ------
+    ValueError
+        A weight or `smooth` is not positive: without α all lesion, without β no lesion is a perfect answer.
+    """
+
+    def __init__(self, *, alpha: float = 0.3, beta: float = 0.7, batch_dice: bool = True, smooth: float = 1e-5,
+                 ddp: bool = False):
+        super().__init__()
+        self.alpha = check_positive("alpha", alpha, "the weight of false positives; at 0 all lesion is perfect")
+        self.beta = check_positive("beta", beta, "the weight of false negatives; at 0 no lesion is perfect")
+        self.smooth = check_positive("smooth", smooth, "an empty patch is 0/0 without it")
+        self.batch_dice, self.ddp = batch_dice, ddp
+
+    def compute(self, foreground: Foreground) -> Tensor:
+        """Loss of a checked batch."""
+        p, g = foreground.probability, foreground.reference
+        axes = tuple(range(0 if self.batch_dice else 1, p.ndim))
+        sums = torch.stack([(p * g).sum(axes), (p * (1 - g)).sum(axes), ((1 - p) * g).sum(axes)])
+        if self.ddp and self.batch_dice:
+            sums = over_ranks(sums).sum(0)
+        overlap, extra, missed = sums
+        index = (overlap + self.smooth) / (overlap + self.alpha * extra + self.beta * missed + self.smooth)
+        return 1 - index.mean()
+
+    def extra_repr(self) -> str:
+        """Settings, for nnU-Net's log."""
+        return f"alpha={self.alpha:g}, beta={self.beta:g}, batch_dice={self.batch_dice}"
