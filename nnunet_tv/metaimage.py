@@ -1,4 +1,4 @@
-"""MetaImage files (``.mha``): read whole, with the geometry in RAS+.
+"""MetaImage files (``.mha``): read whole and written, with the geometry in RAS+.
 
 ITK stores directions and the origin in LPS millimetres; here both are turned to RAS+, as NIfTI has them.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_tv.errors import CaseError
+from nnunet_tv.files import atomic
 
 ENDING = ".mha"
 #: Bytes of a voxel's component, by ``ElementType``.
@@ -66,6 +67,20 @@ def read_metaimage(path: Path, *, case: str) -> tuple[np.ndarray, np.ndarray]:
         affine[:3, :3] = np.array(image.GetDirection()).reshape(axes, axes)[:3, :3] * image.GetSpacing()[:3]
         affine[:3, 3] = image.GetOrigin()[:3]
     return sitk.GetArrayFromImage(image).T, _LPS_TO_RAS @ affine
+
+
+def write_metaimage(data: np.ndarray, affine: np.ndarray, path: str | Path, *, compressed: bool = True) -> None:
+    """Write voxels of shape (X, Y, Z) and their affine (RAS+ mm) as a MetaImage file, atomically."""
+    import SimpleITK as sitk
+
+    affine = _LPS_TO_RAS @ affine  # its own inverse
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(data.T))
+    image.SetSpacing(spacing_mm.tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
+    image.SetDirection((affine[:3, :3] / spacing_mm).ravel().tolist())
+    with atomic(path) as temporary:
+        sitk.WriteImage(image, str(temporary), useCompression=compressed)
 
 
 def _header(path: Path, case: str) -> tuple[dict[str, str], int]:

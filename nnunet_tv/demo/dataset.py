@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from nnunet_tv.demo import sidecars
+from nnunet_tv.demo.cohort import check_counts, claim, each_member, plain
 from nnunet_tv.demo.phantom import PROTOCOLS, Phantom, Protocol, Settings, make_phantom
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import atomic, read_json, remove_partial, write_json, write_text
+from nnunet_tv.files import atomic, remove_partial, write_json, write_text
 from nnunet_tv.volume import write_volume
 
 #: Acquisition label of the one mask not named as its FLAIR is, as for sub-00048 of the public data set.
@@ -66,19 +65,14 @@ def make_dataset(folder: str | Path, *, patients: int, controls: int, seed: int 
     """
     folder, settings = Path(folder), settings or Settings()
     test = round(patients * 28 / 85) if test is None else test
-    if patients < 1 or controls < 0 or not 0 <= test <= patients:
-        raise NnunetTVError("expected at least one patient, no negative number and at most as many tested "
-                            f"as there are, found patients={patients}, controls={controls}, test={test}")
+    check_counts(patients, controls, test)
     asked = {"version": _VERSION, "patients": patients, "controls": controls, "seed": seed, "test": test,
-             "settings": _plain(asdict(settings))}
-    _claim(folder, asked)
+             "settings": plain(asdict(settings))}
+    claim(folder, _TRUTH, asked)
     members = plan_members(patients=patients, controls=controls, seed=seed, test=test)
-    rows = []
-    for member in tqdm(members, desc="phantoms", disable=not progress):
-        truth_path = folder / _TRUTH / f"{member.case}.json"
-        if not truth_path.exists():
-            write_json(_make_member(folder, member, seed, settings), truth_path)
-        rows.append(read_json(truth_path)["participant"])
+    records = each_member(folder, _TRUTH, members, lambda member: _make_member(folder, member, seed, settings),
+                          progress=progress)
+    rows = [record["participant"] for record in records]
     _write_tables(folder, rows)
     return [member.case for member in members]
 
@@ -105,23 +99,6 @@ def plan_members(*, patients: int, controls: int, seed: int, test: int) -> list[
         members.append(Member(case=f"sub-{index + 1:05d}", number=index + 1, patient=bool(is_patient[index]),
                               test=index in tested, protocol=drawn, odd_roi=odd))
     return members
-
-
-def _claim(folder: Path, asked: dict) -> None:
-    """Mark `folder` as this data set, or say why it cannot be."""
-    marker = folder / _TRUTH / "settings.json"
-    if marker.exists():
-        found = read_json(marker)
-        if found != asked:
-            different = ", ".join(f"{key}: {found.get(key)} there, {asked[key]} now"
-                                  for key in asked if found.get(key) != asked[key])
-            raise NnunetTVError(f"{folder}: holds phantoms made differently ({different}): "
-                                "choose another folder or delete this one")
-        return
-    if folder.exists() and any(folder.iterdir()):
-        raise NnunetTVError(f"{folder}: expected an empty or new folder, found {len(list(folder.iterdir()))} "
-                            f"entries and no {_TRUTH / 'settings.json'}: choose another folder")
-    write_json(asked, marker)
 
 
 def _make_member(folder: Path, member: Member, seed: int, settings: Settings) -> dict:
@@ -159,8 +136,3 @@ def _write_tables(folder: Path, rows: list[dict[str, str]]) -> None:
     write_json(sidecars.description(), folder / "dataset_description.json")
     write_text(sidecars.README, folder / "README")
     write_text("*_roi.nii.gz\n", folder / ".bidsignore")
-
-
-def _plain(content: dict) -> dict:
-    """`content` as JSON gives it back: tuples become lists."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()}

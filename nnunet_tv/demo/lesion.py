@@ -113,6 +113,15 @@ def add_lesion(anatomy: Anatomy, lesion: Lesion, rng: np.random.Generator) -> tu
     return replace(anatomy, tissues=tissues), whole
 
 
+def soft_ball(anatomy: Anatomy, lesion: Lesion, rng: np.random.Generator) -> np.ndarray:
+    """Uneven ball of the lesion's radius in the brain's tissue on its side, 0 to 1, shape (X, Y, Z), float32."""
+    box = _box(anatomy, lesion)
+    whole = np.zeros(anatomy.brain.shape, np.float32)
+    solid = np.clip(anatomy.tissues["gm"][box] + anatomy.tissues["wm"][box], 0, 1)
+    whole[box] = _zone(anatomy, lesion, box, rng) * solid
+    return whole
+
+
 def _box(anatomy: Anatomy, lesion: Lesion) -> tuple[slice, ...]:
     reach_mm = 2 * lesion.radius_mm + 6
     centre = np.array(lesion.centre_mm)

@@ -132,7 +132,7 @@ def make_phantom(rng: np.random.Generator, *, patient: bool, settings: Settings 
     settings = settings or Settings()
     base = load_anatomy(1.0 if settings.resolution_mm < 1.8 else 1.5)
     protocol = protocol or list(PROTOCOLS)[rng.choice(len(PROTOCOLS), p=list(PROTOCOLS.values()))]
-    pose = _draw_pose(rng, settings)
+    pose = draw_pose(rng, settings)
     motion = rigid(settings.motion_deg * rng.uniform(-1, 1, 3), settings.motion_mm * rng.uniform(-1, 1, 3),
                    pose.to_scanner(np.array(_HEAD_CENTRE_MM)))
     flair_pose = pose.moved(motion)
@@ -140,14 +140,14 @@ def make_phantom(rng: np.random.Generator, *, patient: bool, settings: Settings 
     if patient:
         lesion = draw_lesion(base, rng, radius_mm=settings.lesion_radius_mm)
         anatomy, strength = add_lesion(base, lesion, rng)
-    t1, _ = _scan("T1w", anatomy, pose, rng, settings, orientation=protocol.t1_orientation,
+    t1, _ = scan("T1w", anatomy, pose, rng, settings, orientation=protocol.t1_orientation,
                   spacing_mm=(settings.resolution_mm,) * 3)
     extra = None if lesion is None else FLAIR_GAIN[lesion.histology] * strength
-    flair, grid = _scan("FLAIR", anatomy, flair_pose, rng, settings, orientation=protocol.flair_orientation,
+    flair, grid = scan("FLAIR", anatomy, flair_pose, rng, settings, orientation=protocol.flair_orientation,
                         spacing_mm=protocol.flair_spacing_mm(settings.resolution_mm), extra=extra)
     if roi_on_own_grid:
         spacing = settings.resolution_mm * np.array([1.0, 1.0, 1.3])
-        grid = scanner.make_grid(flair_pose, _head_box(anatomy), orientation="LAS", spacing_mm=tuple(spacing))
+        grid = scanner.make_grid(flair_pose, head_box(anatomy), orientation="LAS", spacing_mm=tuple(spacing))
     roi = None if strength is None else draw_roi(strength, anatomy, flair_pose, grid)
     return Phantom(t1, flair, roi, lesion, protocol, pose, flair_pose)
 
@@ -158,7 +158,8 @@ def draw_roi(strength: np.ndarray, anatomy: Anatomy, pose: Pose, grid: scanner.G
     return Volume((seen >= 0.5).astype(np.uint8), grid.affine)
 
 
-def _draw_pose(rng: np.random.Generator, settings: Settings) -> Pose:
+def draw_pose(rng: np.random.Generator, settings: Settings) -> Pose:
+    """How a subject's head is shaped and how it lies."""
     template_from_head = np.diag([*(1 + settings.scale * rng.uniform(-1, 1, 3)), 1.0])
     template_from_head[:3, :3] += settings.scale * np.triu(rng.uniform(-1, 1, (3, 3)), 1)
     warp = Warp.draw(rng, settings.warp_mm)
@@ -167,11 +168,12 @@ def _draw_pose(rng: np.random.Generator, settings: Settings) -> Pose:
     return Pose(scanner_from_head, template_from_head, warp)
 
 
-def _scan(name: str, anatomy: Anatomy, pose: Pose, rng: np.random.Generator, settings: Settings, *,
-          orientation: str, spacing_mm: tuple[float, float, float],
-          extra: np.ndarray | None = None) -> tuple[Volume, scanner.Grid]:
+def scan(name: str, anatomy: Anatomy, pose: Pose, rng: np.random.Generator, settings: Settings, *,
+         orientation: str, spacing_mm: tuple[float, float, float],
+         extra: np.ndarray | None = None, grid: scanner.Grid | None = None) -> tuple[Volume, scanner.Grid]:
+    """A scan of contrast `name` (brightness `extra` added) and its grid; on another scan's `grid` if that is given."""
     oblique = tuple(settings.oblique_deg * rng.uniform(-1, 1, 3))
-    grid = scanner.make_grid(pose, _head_box(anatomy), orientation=orientation, spacing_mm=spacing_mm,
+    grid = grid or scanner.make_grid(pose, head_box(anatomy), orientation=orientation, spacing_mm=spacing_mm,
                              oblique_deg=oblique, max_side=settings.max_side)
     head = sum(anatomy.tissues.values())
     signal = scanner.brightness(anatomy, scanner.vary(scanner.CONTRASTS[name], rng))
@@ -193,7 +195,7 @@ def _with_marker(signal: np.ndarray, head: np.ndarray, anatomy: Anatomy) -> tupl
     return np.where(ball, np.float32(_MARKER_BRIGHTNESS), signal), np.maximum(head, ball)
 
 
-def _head_box(anatomy: Anatomy) -> np.ndarray:
+def head_box(anatomy: Anatomy) -> np.ndarray:
     """Lowest and highest corner of the head in template mm, shape (2, 3)."""
     return anatomy.points(_extent(sum(anatomy.tissues.values()) > 0.5))
 

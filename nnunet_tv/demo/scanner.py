@@ -14,6 +14,10 @@ from nnunet_tv.demo.pose import Pose, rigid
 #: Brightness of :data:`~nnunet_tv.demo.anatomy.TISSUES`; white matter in T1w is about 0.9.
 CONTRASTS = {
     "T1w": dict(zip(TISSUES, (0.17, 0.55, 0.88, 0.06, 0.45, 0.95, 0.40), strict=True)),
+    # with contrast agent: vessels in the scalp and the brain's covering are brighter
+    "T1c": dict(zip(TISSUES, (0.20, 0.57, 0.88, 0.07, 0.50, 0.95, 0.50), strict=True)),
+    # diffusivity of a newborn's brain alone: white matter, not yet myelinated, above grey
+    "ADC": dict(zip(TISSUES, (3.2, 1.45, 1.85, 0.0, 0.0, 0.0, 0.0), strict=True)),
     "FLAIR": dict(zip(TISSUES, (0.10, 0.58, 0.46, 0.05, 0.30, 0.55, 0.33), strict=True)),
 }
 #: Signal that stands for brightness 1, in the arbitrary units of a magnitude image.

@@ -31,8 +31,8 @@ def figures(report: Path) -> dict[str, dict[str, float | None]]:
                             f"something else ({type(error).__name__}: {error}): make the report again") from error
 
 
-def marked(report: Path) -> tuple[float, float]:
-    """Mean number of voxels per test patient that the network marked, and that the true lesions have (raw)."""
+def tested(report: Path) -> list[tuple[int, int]]:
+    """Voxels that the network marked and that the true lesions have, of each test patient with a lesion (raw)."""
     path = report / "cases.csv"
     if not path.is_file():
         raise NnunetTVError(f"{path}: expected the report's cases, found no file: look at the report's log")
@@ -40,7 +40,12 @@ def marked(report: Path) -> tuple[float, float]:
         rows = [row for row in csv.DictReader(file) if row["stage"] == "raw" and int(row["tp"]) + int(row["fn"])]
     if not rows:
         raise NnunetTVError(f"{path}: expected test patients with a lesion, found none: make the report again")
-    counts = [(int(row["tp"]) + int(row["fp"]), int(row["tp"]) + int(row["fn"])) for row in rows]
+    return [(int(row["tp"]) + int(row["fp"]), int(row["tp"]) + int(row["fn"])) for row in rows]
+
+
+def marked(report: Path) -> tuple[float, float]:
+    """Mean number of voxels per test patient that the network marked, and that the true lesions have (raw)."""
+    counts = tested(report)
     return sum(own for own, _ in counts) / len(counts), sum(true for _, true in counts) / len(counts)
 
 
@@ -77,6 +82,6 @@ def closing_words(report: Path, scale: Scale, *, cases: int) -> str:
         "",
         f"What this is worth: the chain works on this machine. The network saw {iterations} batches of synthetic",
         "phantoms (the paper: up to 300 epochs of 59 patients), so it finds nothing clinical, and the figures",
-        f"above, from {scale.test} test phantoms, say nothing about patients. Research use only.",
+        f"above, from {len(tested(report))} test phantoms, say nothing about patients. Research use only.",
         judgement(*marked(report)),
     ])

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.files import read_json
 
-DATASET, CONFIGURATION, PLANS, GROUP = "DatasetFCD", "3d_fullres", "MSDSANetPlans", "DiceTV"
+CONFIGURATION, PLANS, GROUP = "3d_fullres", "MSDSANetPlans", "DiceTV"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,54 @@ class Scale:
 #: 12 patients: 3 tested, 2 select, 7 train (the official split's shares of the rest).
 FAST = Scale(patients=12, controls=2, test=3, epochs=3)
 FULL = Scale(patients=30, controls=4, test=8, epochs=30)
+
+
+@dataclass(frozen=True)
+class DemoData:
+    """A data set that the demo can make and convert.
+
+    Attributes
+    ----------
+    name : str
+        As ``nnunet-tv-convert`` knows it.
+    module : str
+        Its ``make_dataset`` writes the phantoms.
+    dataset : str
+        Folder in nnUNet_raw.
+    convert : tuple of str
+        Options of the conversion.
+    told : str
+        What the conversion does, for the reader.
+    source : str
+        What ``-i`` is, within the folder of the phantoms.
+    """
+
+    name: str
+    module: str
+    dataset: str
+    convert: tuple[str, ...]
+    told: str
+    source: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Name of the phantoms' folder."""
+        return f"{self.name}-phantoms"
+
+
+_ONE_GRID = "One grid per case, nnU-Net's names"
+DATA = {data.name: data for data in (
+    DemoData("ds004199", "nnunet_tv.demo.dataset", "DatasetFCD",
+             ("--register", "none", "--split", "official", "--controls", "test"),
+             f"{_ONE_GRID}, the split of participants.tsv, controls as test cases"),
+    DemoData("bonbid-hie", "nnunet_tv.demo.bonbid", "DatasetBONBID", (),
+             f"{_ONE_GRID}; the published validation cases are tested"),
+    DemoData("brain-mets-lung", "nnunet_tv.demo.brain_mets", "DatasetBrainMets", ("--label", "core"),
+             f"{_ONE_GRID}, a seeded split; the lesion is the tumour's core"),
+    DemoData("pairs", "nnunet_tv.demo.pairs", "DatasetPairs", ("--register", "none", "--controls", "test"),
+             f"{_ONE_GRID}, the table's split, controls as test cases", "table.tsv"),
+)}
+DEFAULT_DATA = "ds004199"
 
 
 @dataclass(frozen=True)
@@ -66,11 +115,12 @@ class Folders:
     """Where everything lies in the demo's folder."""
 
     root: Path
+    data: DemoData = DATA[DEFAULT_DATA]
 
     @property
     def scans(self) -> Path:
         """The phantoms, as a downloaded data set."""
-        return self.root / "ds004199-phantoms"
+        return self.root / self.data.folder
 
     @property
     def variables(self) -> dict[str, str]:
@@ -80,11 +130,11 @@ class Folders:
     @property
     def raw(self) -> Path:
         """The converted data set."""
-        return self.root / "nnUNet_raw" / DATASET
+        return self.root / "nnUNet_raw" / self.data.dataset
 
     def model(self, trainer: str) -> Path:
         """nnU-Net's folder of a trained model."""
-        return self.root / "nnUNet_results" / DATASET / f"{trainer}__{PLANS}__{CONFIGURATION}"
+        return self.root / "nnUNet_results" / self.data.dataset / f"{trainer}__{PLANS}__{CONFIGURATION}"
 
     @property
     def predictions(self) -> Path:
@@ -114,24 +164,23 @@ def trainer_name(epochs: int) -> str:
 
 def steps(folders: Folders, scale: Scale, *, processes: int, device: str) -> list[Step]:
     """The commands in order; a training that was begun is continued (``--c``)."""
-    trainer = trainer_name(scale.epochs)
+    data, trainer = folders.data, trainer_name(scale.epochs)
     model = folders.model(trainer)
     begun = any((model / "fold_0").glob("checkpoint_*.pth"))
     workers = str(processes)
     predict_options = ("--disable_tta",) if device == "cpu" else ()
     return [
-        Step("One grid per case, nnU-Net's names, the split of participants.tsv, controls as test cases",
-             ("nnunet-tv-convert", "ds004199", "-i", str(folders.scans), "--register", "none",
-              "--split", "official", "--repeats", "1", "--controls", "test", "-np", workers)),
+        Step(data.told, ("nnunet-tv-convert", data.name, "-i", str(folders.scans / data.source), *data.convert,
+                         "--repeats", "1", "-np", workers)),
         Step("Fingerprint, plan and preprocess; patches of 64 voxels instead of 128",
-             ("nnunet-tv-plan", "-d", DATASET, "-c", CONFIGURATION, "--patch-size", "64", "64", "64",
+             ("nnunet-tv-plan", "-d", data.dataset, "-c", CONFIGURATION, "--patch-size", "64", "64", "64",
               "-np", workers)),
         Step(f"Train MS-DSA-Net with Dice + TV for {scale.epochs} epochs (the paper: up to 300)",
-             ("nnUNetv2_train", DATASET, CONFIGURATION, "0", "-p", PLANS, "-tr", trainer, "-device", device,
+             ("nnUNetv2_train", data.dataset, CONFIGURATION, "0", "-p", PLANS, "-tr", trainer, "-device", device,
               *(("--c",) if begun else ()))),
         Step("Segment the test cases" + (" (without mirroring, which is 8 times faster)" if predict_options else ""),
              ("nnUNetv2_predict", "-i", str(folders.raw / "imagesTs"), "-o", str(folders.predictions),
-              "-d", DATASET, "-c", CONFIGURATION, "-f", "0", "-p", PLANS, "-tr", trainer, "-device", device,
+              "-d", data.dataset, "-c", CONFIGURATION, "-f", "0", "-p", PLANS, "-tr", trainer, "-device", device,
               "-npp", "1", "-nps", "1", *predict_options)),
         Step("Remove small clusters with the filter that training left in the model's folder",
              ("nnUNetv2_apply_postprocessing", "-i", str(folders.predictions), "-o", str(folders.filtered),
@@ -163,6 +212,20 @@ def default_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def check_folder(folders: Folders) -> None:
+    """Refuse a folder that holds the demo of another data set: one's predictions would lie among the other's.
+
+    Raises
+    ------
+    NnunetTVError
+        Names what is there.
+    """
+    for other in DATA.values():
+        if other is not folders.data and (folders.root / other.folder).exists():
+            raise NnunetTVError(f"{folders.root}: holds the demo of {other.name} ({other.folder}), not of "
+                                f"{folders.data.name}: choose another folder (-o)")
 
 
 def training_cases(folders: Folders) -> int:

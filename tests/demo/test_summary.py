@@ -35,7 +35,7 @@ def test_words_hold_figures_place_and_an_honest_judgement(tmp_path):
     text = closing_words(report, Scale(patients=12, controls=2, test=3, epochs=4), cases=7)
     assert "DiceTV raw         0.2500      n/a   0.1250   0.5000  22.0000" in text
     assert str(report) in text
-    assert "28 batches" in text and "nothing clinical" in text and "3 test phantoms" in text
+    assert "28 batches" in text and "nothing clinical" in text and "2 test phantoms" in text
 
 
 def test_no_report(tmp_path):
