@@ -56,7 +56,7 @@ def read_metaimage(path: Path, *, case: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = " ".join(str(error).rpartition("ERROR:")[2].split())
         raise CaseError(case, f"not a readable MetaImage ({reason}): download or export it again", path) from error
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise CaseError(case, f"expected one value a voxel, found {image.GetNumberOfComponentsPerPixel()} (colour or "
