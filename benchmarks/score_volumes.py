@@ -106,8 +106,8 @@ def main(argv: list[str] | None = None) -> int:
         runs = make_study(root, cases=options.cases, runs=options.runs, groups=options.groups, seed=options.seed)
         result = compare(root, runs, options)
     write(options.json, result)
-    print(f"{result['volumes']} volumes of {'×'.join(map(str, SHAPE))}: ours {result['ours_s']:.1f} s on {options.processes} processes; plain loop "
-          f"{result['plain_s']:.0f} s on one, from {result['plain_sampled']} of them; ratio {result['ratio']:.1f}; "
+    print(f"{result['volumes']} volumes of {'×'.join(map(str, SHAPE))}: ours {result['ours_s']:.1f} s on "
+          f"{options.processes} processes; plain loop {result['plain_s']:.0f} s on one, from {result['plain_sampled']} of them; ratio {result['ratio']:.1f}; "
           f"numbers {'equal' if result['equal'] else 'DIFFER'}")
     return 0 if result["equal"] else 1
 
