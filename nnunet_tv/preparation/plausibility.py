@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnunet_tv.preparation.blocks import climb
 from nnunet_tv.preparation.geometry import apply, nearest_rotation, random_points
 from nnunet_tv.preparation.similarity import at_resolution, binned, limits, mutual_information, sample
 from nnunet_tv.preparation.template import load_template
@@ -159,21 +160,8 @@ def block_shift_mm(points: np.ndarray, fixed: Volume, moving: Volume, pose: np.n
             values = sample(moving, apply(pose, where + shift))
             return mutual_information(here, binned(values, low_high, _BLOCK_BINS), _BLOCK_BINS)
 
-        found.append(np.linalg.norm(_climb(fit)))
+        found.append(np.linalg.norm(climb(fit)))
     return float(np.median(found)) if found else 0.0
-
-
-def _climb(fit) -> np.ndarray:
-    """Shift (mm) with the best `fit` near zero: steps along the axes, halved from 2 to 0.5 mm."""
-    shift, best = np.zeros(3), fit(np.zeros(3))
-    for step in (2.0, 1.0, 0.5):
-        for _ in range(4):
-            tried = [shift + sign * step * np.eye(3)[axis] for axis in range(3) for sign in (-1, 1)]
-            values = [fit(one) for one in tried]
-            if max(values) <= best:
-                break
-            best, shift = max(values), tried[int(np.argmax(values))]
-    return shift
 
 
 def _points(mask: Volume) -> np.ndarray:

@@ -1,0 +1,108 @@
+"""Left stays left: scans as five scanners store them, through nnunet-tv-prepare, and back by nnunet-tv-restore."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from registration_phantoms import phantom
+from scipy import ndimage
+
+from nnunet_tv.cli.prepare import main as prepare
+from nnunet_tv.cli.restore import main as restore
+from nnunet_tv.preparation.geometry import about, apply
+from nnunet_tv.volume import Volume, read_volume, write_volume
+
+#: A bright ball in the white matter of the left frontal lobe (x is negative on the left), in MNI mm.
+BALL_MM, RADIUS_MM = np.array([-26.0, 30.0, 16.0]), 9.0
+ORIENTATIONS = ("RAS", "LPS", "LAS", "PSR", "oblique")
+
+
+@lru_cache(maxsize=1)
+def scans_with_a_ball() -> dict[str, Volume]:
+    """A T1w and a FLAIR, stored RAS; the ball is on the FLAIR."""
+    one = phantom(4, protocol=0, resolution_mm=2.6)
+    flair = as_stored(Volume(one.flair.data, one.flair.affine), "RAS")
+    indices = np.stack(np.meshgrid(*map(np.arange, flair.shape), indexing="ij"), -1)
+    far = np.linalg.norm(one.flair_pose.to_template(apply(flair.affine, indices)) - BALL_MM, axis=-1)
+    flair.data[far < RADIUS_MM] = 1.5 * np.percentile(flair.data, 99.9)
+    return {"T1w": as_stored(Volume(one.t1.data, one.t1.affine), "RAS"), "FLAIR": flair}
+
+
+def as_stored(scan: Volume, codes: str) -> Volume:
+    """The same voxels with axes along `codes`; ``oblique``: the head and the stack turned together by 17 degrees."""
+    if codes == "oblique":
+        angle = np.deg2rad(17)
+        turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+        return Volume(scan.data, about(turn, np.zeros(3), np.zeros(3)) @ scan.affine)
+    now = nib.io_orientation(scan.affine)
+    change = nib.orientations.ornt_transform(now, nib.orientations.axcodes2ornt(codes))
+    return Volume(np.ascontiguousarray(nib.apply_orientation(scan.data, change)),
+                  scan.affine @ nib.orientations.inv_ornt_aff(change, scan.shape))
+
+
+def left_half(shape: tuple[int, ...], codes: str) -> np.ndarray:
+    """Voxels on the patient's left, from what the axis letters mean alone; shape `shape`, bool."""
+    codes = "RAS" if codes == "oblique" else codes
+    axis = next(axis for axis, letter in enumerate(codes) if letter in "LR")
+    half = np.arange(shape[axis]) > shape[axis] / 2
+    if codes[axis] == "R":
+        half = half[::-1]
+    return np.broadcast_to(half.reshape([-1 if one == axis else 1 for one in range(3)]), shape)
+
+
+def write_scans(folder: Path) -> None:
+    for codes in ORIENTATIONS:
+        for name, scan in scans_with_a_ball().items():
+            write_volume(as_stored(scan, codes), folder / codes / f"{name}.nii.gz")
+
+
+def test_the_letters_and_the_phantom_agree():
+    """The ball is on the left by array positions alone, however it is stored: what the test below relies on."""
+    flair = scans_with_a_ball()["FLAIR"]
+    for codes in ORIENTATIONS:
+        stored = as_stored(flair, codes)
+        assert codes == "oblique" or "".join(nib.aff2axcodes(stored.affine)) == codes
+        ball = stored.data == stored.data.max()
+        assert left_half(stored.shape, codes)[ball].mean() > 0.95
+
+
+def check_sides(tmp_path: Path, orientations: tuple[str, ...]) -> None:
+    for codes in orientations:
+        case, prediction = codes, tmp_path / "pred" / f"{codes}.nii.gz"
+        image = read_volume(tmp_path / "out" / f"{case}_0001.nii.gz", case=case)
+        smooth = ndimage.gaussian_filter(image.data, 4.0)
+        peak = apply(image.affine, np.array(np.unravel_index(smooth.argmax(), smooth.shape), float))
+        assert peak[0] < -10 and np.linalg.norm(peak - BALL_MM) < 10, codes
+        indices = np.stack(np.meshgrid(*map(np.arange, image.shape), indexing="ij"), -1)
+        mask = np.linalg.norm(apply(image.affine, indices) - peak, axis=-1) < 7
+        write_volume(Volume(mask.astype(np.uint8), image.affine), prediction)
+    assert restore(["-i", str(tmp_path / "pred"), "-p", str(tmp_path / "out"), "-o", str(tmp_path / "native")]) == 0
+    for codes in orientations:
+        for name in ("T1w", "FLAIR"):
+            native = read_volume(tmp_path / "native" / f"{codes}_{name}_fcd.nii.gz", case=codes)
+            scan = read_volume(tmp_path / "in" / codes / f"{name}.nii.gz", case=codes)
+            assert native.shape == scan.shape and np.allclose(native.affine, scan.affine, atol=1e-3)
+            assert native.data.any() and left_half(native.shape, codes)[native.data > 0].all(), (codes, name)
+            if name == "FLAIR":  # and it lies in the ball
+                assert (scan.data[native.data > 0] == scan.data.max()).mean() > 0.8, codes
+
+
+@pytest.mark.slow
+def test_left_stays_left_through_the_template(tmp_path):
+    write_scans(tmp_path / "in")
+    assert prepare(["-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-np", "2"]) == 0
+    check_sides(tmp_path, ORIENTATIONS)
+
+
+def test_left_stays_left_without_registration(tmp_path):
+    """The same looks on the scans' own grids, where nothing but the storage differs."""
+    write_scans(tmp_path / "in")
+    assert prepare(["-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--register", "none"]) == 0
+    for codes in ORIENTATIONS:
+        image = read_volume(tmp_path / "out" / f"{codes}_0001.nii.gz", case=codes)
+        smooth = ndimage.gaussian_filter(image.data, 2.0)
+        assert left_half(image.shape, codes)[np.unravel_index(smooth.argmax(), smooth.shape)], codes
