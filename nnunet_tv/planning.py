@@ -1,7 +1,7 @@
 """Fingerprint, plan and preprocess a data set by its name, which nnU-Net's own commands do by number.
 
 Through nnU-Net's Python API; nothing of nnU-Net is changed. The stock ``nnUNetPlans.json`` is always
-written; with a patch size also ``MSDSANetPlans.json``, which shares its preprocessed data.
+written; with a network also that network's plans file, which shares its preprocessed data.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from pathlib import Path
 from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.files import atomic, read_json, write_json
 from nnunet_tv.host import folder
-from nnunet_tv.training.plans import UnsupportedPlan, resolved, with_ms_dsa_net
+from nnunet_tv.network_plans import choose, write_network_plans
+from nnunet_tv.networks import NETWORKS
+from nnunet_tv.training.plans import resolved
 
 STOCK_PLANS = "nnUNetPlans"
-MS_DSA_NET_PLANS = "MSDSANetPlans"
 
 #: What was done for which raw data; written last.
 DONE = "nnunet_tv_plan.json"
@@ -27,7 +28,7 @@ DONE = "nnunet_tv_plan.json"
 log = logging.getLogger(__name__)
 
 
-def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",),
+def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",), network: str | None = None,
                  patch_size: Sequence[int] | None = None, processes: int = 2,
                  replace_split: bool = False, redo: bool = False) -> list[Path]:
     """Do everything between conversion and training; what is done and unchanged stays.
@@ -38,9 +39,11 @@ def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",),
         Folder name under ``nnUNet_raw``.
     configurations : sequence of str
         Configurations to preprocess.
+    network : str, optional
+        A name of :data:`nnunet_tv.networks.NETWORKS`, whose plans file is written too.
     patch_size : sequence of int, optional
-        Patch of MS-DSA-Net in the order of nnU-Net's arrays (z, y, x for NIfTI); writes
-        ``MSDSANetPlans.json``.
+        The network's patch in the order of nnU-Net's arrays (z, y, x for NIfTI); 128³ unless given, or what
+        nnU-Net's planner says for its own networks. Without `network`: that of MS-DSA-Net.
     processes : int
         Worker processes.
     replace_split : bool
@@ -56,16 +59,10 @@ def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",),
     Raises
     ------
     NnunetTVError
-        No such data set, unknown configuration, or a split that differs.
-    ValueError
-        A patch side that the network cannot take.
+        No such data set, network or configuration; a patch that the network cannot take (a
+        :class:`~nnunet_tv.networks.PatchSizeError`); or a split that differs.
     """
-    if patch_size is not None:
-        from nnunet_tv.architectures.ms_dsa_net import check_input_size
-
-        check_input_size(patch_size)
-        if "2d" in configurations:
-            raise _refuse_2d("2d", patch_size, 2)
+    chosen = choose(network, patch_size, configurations)
     raw, preprocessed = folder("nnUNet_raw") / name, folder("nnUNet_preprocessed") / name
     check_before_work(raw, preprocessed, replace_split=replace_split)
     copy_split(raw, preprocessed)
@@ -75,12 +72,13 @@ def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",),
     if not fresh:
         (preprocessed / DONE).unlink(missing_ok=True)
         _stock_plan(name, raw, processes)
+        _name_outdated(preprocessed, chosen[0].name if chosen else None)
     plans = read_json(stock)
     for configuration in configurations:
         resolved(plans, configuration)  # names what there is
     written = [stock]
-    if patch_size is not None:
-        written.append(write_ms_dsa_net_plans(plans, preprocessed, configurations, patch_size))
+    if chosen:
+        written.append(write_network_plans(plans, preprocessed, configurations, *chosen))
     ready = set(done.get("configurations", ())) if fresh else set()
     _preprocess(name, [c for c in configurations if c not in ready], processes)
     copy_references(raw, preprocessed)
@@ -140,28 +138,12 @@ def _stock_plan(name: str, raw: Path, processes: int) -> None:
     ExperimentPlanner(name, plans_name=STOCK_PLANS).plan_experiment()  # copies dataset.json
 
 
-def write_ms_dsa_net_plans(plans: dict, preprocessed: Path, configurations: Sequence[str],
-                           patch_size: Sequence[int]) -> Path:
-    """Write ``MSDSANetPlans.json``: the stock plans with our network, on the stock plan's preprocessed data."""
-    for configuration in configurations:
-        sides = len(resolved(plans, configuration)["patch_size"])
-        if sides != len(patch_size):
-            raise _refuse_2d(configuration, patch_size, sides)
-        if resolved(plans, configuration).get("previous_stage"):
-            raise UnsupportedPlan(f"configuration {configuration} is a cascade, which our recipe does not train: leave "
-                                  "--patch-size out and use a loss-only trainer")
-    kept = {}
-    for configuration in configurations:
-        alone = resolved(with_ms_dsa_net(plans, configuration, patch_size), configuration)
-        kept[configuration] = {key: value for key, value in alone.items() if key not in ("inherits_from", "next_stage")}
-    path = preprocessed / f"{MS_DSA_NET_PLANS}.json"
-    write_json({**plans, "plans_name": MS_DSA_NET_PLANS, "configurations": kept}, path)
-    return path
-
-
-def _refuse_2d(configuration: str, patch_size: Sequence[int], sides: int) -> UnsupportedPlan:
-    return UnsupportedPlan(f"--patch-size has {len(patch_size)} sides, configuration {configuration} is {sides}D: "
-                           "MS-DSA-Net is a 3D network; leave that configuration out")
+def _name_outdated(preprocessed: Path, planned_now: str | None) -> None:
+    """Say which networks' plans were made from the standard plan that has just been replaced."""
+    for network in NETWORKS.values():
+        path = preprocessed / f"{network.plans_name}.json"
+        if path.is_file() and network.name != planned_now:
+            log.warning("%s is of the plan before this one: write it again with --network %s", path, network.name)
 
 
 def _preprocess(name: str, configurations: Sequence[str], processes: int) -> None:

@@ -6,7 +6,8 @@ import pytest
 from nnunet_data import write_raw_dataset
 
 from nnunet_tv.cli.plan import main
-from nnunet_tv.planning import write_ms_dsa_net_plans
+from nnunet_tv.network_plans import write_network_plans
+from nnunet_tv.networks import NETWORKS
 from nnunet_tv.training.plans import MS_DSA_NET, UnsupportedPlan
 
 
@@ -119,11 +120,11 @@ def test_plans_of_a_configuration_stand_alone(tmp_path):
         "3d_lowres": {"patch_size": [64] * 3, "next_stage": "3d_cascade_fullres", "data_identifier": "x"},
         "mine": {"inherits_from": "3d_lowres"},
         "3d_cascade_fullres": {"inherits_from": "3d_lowres", "previous_stage": "3d_lowres"}}}
-    path = write_ms_dsa_net_plans(stock, tmp_path, ["3d_lowres", "mine"], (64, 64, 64))
+    path = write_network_plans(stock, tmp_path, ["3d_lowres", "mine"], NETWORKS["ms-dsa-net"], (64, 64, 64))
     for configuration in json.loads(path.read_text())["configurations"].values():
         assert not {"inherits_from", "next_stage"} & set(configuration) and configuration["data_identifier"] == "x"
     with pytest.raises(UnsupportedPlan, match="3d_cascade_fullres is a cascade"):
-        write_ms_dsa_net_plans(stock, tmp_path, ["3d_cascade_fullres"], (64, 64, 64))
+        write_network_plans(stock, tmp_path, ["3d_cascade_fullres"], NETWORKS["ms-dsa-net"], (64, 64, 64))
 
 
 def test_a_conversion_that_is_not_complete_is_not_planned(planned, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-NEGATIVE_SLOPE = 0.01
+from nnunet_tv.architectures.initialization import NEGATIVE_SLOPE
 
 
 class ResidualUnit(nn.Module):

@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from nnunet_tv.architectures.blocks import NEGATIVE_SLOPE, ResidualUnit, UpStep
+from nnunet_tv.architectures.blocks import ResidualUnit, UpStep
 from nnunet_tv.architectures.dual_self_attention import TransformerPathway
+from nnunet_tv.architectures.initialization import initialize
 from nnunet_tv.architectures.published import translated
+from nnunet_tv.networks import NETWORKS
 
 #: Widths of the encoder's stages.
 WIDTHS = (16, 32, 64, 128, 256, 512)
 #: Stages (from 0) with a transformer pathway, and the projected positions P of each.
 PATHWAYS = {2: 64, 3: 64, 4: 64, 5: 32}
-#: Every side of the input is a multiple of this (five poolings), and at least MINIMUM_SIDE.
-SIDE_MULTIPLE = 32
-#: At 32 the deepest map is one voxel, which instance norm cannot normalise.
-MINIMUM_SIDE = 64
 
 
 def check_input_size(input_size: Sequence[int]) -> tuple[int, int, int]:
@@ -30,8 +28,9 @@ def check_input_size(input_size: Sequence[int]) -> tuple[int, int, int]:
 
     Raises
     ------
-    ValueError
-        Not three whole numbers, or a side that is not a multiple of 32 or less than 64; every such side is
+    PatchSizeError
+        (a ValueError) Not three whole numbers, or a side that is not a multiple of 32 (five poolings) or less
+        than 64 (at 32 the deepest map is one voxel, which instance norm cannot normalise); every such side is
         named by its axis (from 0) and length.
 
     Examples
@@ -39,17 +38,7 @@ def check_input_size(input_size: Sequence[int]) -> tuple[int, int, int]:
     >>> check_input_size([64, 96, 128])
     (64, 96, 128)
     """
-    sides = tuple(input_size)
-    if len(sides) != 3:
-        raise ValueError(f"MS-DSA-Net takes 3D patches: expected three sides, found {list(sides)}")
-    wrong = [f"axis {axis} is {side}" for axis, side in enumerate(sides)
-             if side != int(side) or side % SIDE_MULTIPLE or side < MINIMUM_SIDE]
-    if wrong:
-        raise ValueError(
-            f"MS-DSA-Net's patch sides must be multiples of {SIDE_MULTIPLE} and at least {MINIMUM_SIDE}; "
-            f"in {list(sides)} {', '.join(wrong)}"
-        )
-    return tuple(int(side) for side in sides)
+    return NETWORKS["ms-dsa-net"].rule.check(input_size)
 
 
 class MSDSANet(nn.Module):
@@ -145,24 +134,8 @@ class MSDSANet(nn.Module):
             features = step(features, skips.pop())
         return self.head(features)
 
-    @staticmethod
-    def initialize(module: nn.Module) -> None:
-        """Initialise one module, for ``network.apply``: nnU-Net calls it so after building a network.
-
-        Kaiming normal for convolutions, Xavier uniform for linear maps, 1 and 0 for norms, 0 for biases. The
-        parameters that are no module's weight (embeddings, scales, projections, temperatures) keep the values
-        they were made with.
-        """
-        if isinstance(module, (nn.Conv3d, nn.ConvTranspose3d)):
-            nn.init.kaiming_normal_(module.weight, a=NEGATIVE_SLOPE)
-        elif isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-        elif isinstance(module, (nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm)):
-            nn.init.ones_(module.weight)
-        else:
-            return
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    #: Kaiming normal and Xavier uniform; nnU-Net calls it after building a network.
+    initialize = staticmethod(initialize)
 
     @classmethod
     def from_published(cls, state_dict: Mapping, *, input_size: Sequence[int], input_channels: int = 2,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nnunet_tv.cli import parser, run
 from nnunet_tv.cli.types import add_processes, dataset_name
+from nnunet_tv.networks import NETWORKS, PatchSizeError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -14,15 +15,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         "nnunet-tv-plan",
         "Fingerprint, plan and preprocess a converted data set, by name.\n\n"
         "Writes nnUNetPlans.json (so that nnUNetv2_train needs no -p), the preprocessed data,\n"
-        "gt_segmentations and splits_final.json. With --patch-size also MSDSANetPlans.json\n"
-        "(nnUNetv2_train ... -p MSDSANetPlans), which names MS-DSA-Net at that patch size.",
+        "gt_segmentations and splits_final.json. With --network also that network's plans, on the same\n"
+        "preprocessed data: nnUNetv2_train ... -p SGNetPlans trains SG-Net, with the TV paper's recipe\n"
+        "(-tr nnUNetTrainerDiceTV) or nnU-Net's (-tr nnUNetTrainerDiceTVLoss).",
     )
     arguments.add_argument("-d", dest="dataset", type=dataset_name, required=True, metavar="NAME",
                            help="folder name under nnUNet_raw, such as DatasetFCD")
     arguments.add_argument("-c", dest="configurations", nargs="+", default=["3d_fullres"], metavar="CONFIGURATION",
                            help="configurations to preprocess (default: 3d_fullres)")
+    arguments.add_argument("--network", choices=tuple(NETWORKS), metavar="NETWORK",
+                           help=f"also write the plans of a network: {', '.join(NETWORKS)}")
     arguments.add_argument("--patch-size", nargs=3, type=int, metavar=("Z", "Y", "X"),
-                           help="patch of MS-DSA-Net in nnU-Net's array order; each side a multiple of 32, at least 64")
+                           help="patch of the network in nnU-Net's array order (default: 128 128 128; for plain-unet "
+                                "and resenc what nnU-Net plans); without --network that of ms-dsa-net")
     add_processes(arguments)
     arguments.add_argument("--replace-split", action="store_true",
                            help="take over a splits_final.json that differs from the one already preprocessed")
@@ -32,19 +37,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def action() -> int:
         from nnunet_tv.files import read_json
+        from nnunet_tv.network_plans import choose
         from nnunet_tv.planning import plan_dataset
         from nnunet_tv.training.plans import ONE_CLASS, UnsupportedPlan, check_recipe, loss_only_name
 
         name = options.dataset
-        if options.patch_size is not None:
-            from nnunet_tv.architectures.ms_dsa_net import check_input_size
-
-            try:
-                check_input_size(options.patch_size)
-            except ValueError as error:
-                arguments.error(f"--patch-size: {error}")
-        written = plan_dataset(name, configurations=options.configurations, patch_size=options.patch_size,
-                               processes=options.processes, replace_split=options.replace_split, redo=options.redo)
+        try:
+            choose(options.network, options.patch_size, ())
+        except PatchSizeError as error:
+            arguments.error(f"--patch-size: {error}")
+        written = plan_dataset(name, configurations=options.configurations, network=options.network,
+                               patch_size=options.patch_size, processes=options.processes,
+                               replace_split=options.replace_split, redo=options.redo)
         print("Plans: " + ", ".join(str(path) for path in written))
         for path in written:
             flag = "" if path.stem == "nnUNetPlans" else f" -p {path.stem}"
@@ -53,7 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 check_recipe(read_json(path), options.configurations[0], ONE_CLASS, trainer)
             except UnsupportedPlan:
                 trainer = loss_only_name(trainer)
-            print(f"Train: nnUNetv2_train {name} {options.configurations[0]} 0 -tr {trainer}{flag}")
+            command = f"nnUNetv2_train {name} {options.configurations[0]} 0 -tr"
+            print(f"Train: {command} {trainer}{flag}")
+            if flag and trainer != loss_only_name("nnUNetTrainerDiceTV"):
+                print(f"  or, with nnU-Net's recipe: {command} {loss_only_name(trainer)}{flag}")
         return 0
 
     return run(action)

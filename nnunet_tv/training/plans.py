@@ -9,10 +9,10 @@ from copy import deepcopy
 from typing import Any
 
 from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.networks import NAME_IN_PLANS, NETWORKS, PATCH_SIZE, Network, known_class
 
-MS_DSA_NET = "nnunet_tv.architectures.ms_dsa_net.MSDSANet"
-#: The paper's patch size and patches per batch (one subject's).
-PATCH_SIZE = (128, 128, 128)
+MS_DSA_NET = NETWORKS["ms-dsa-net"].class_name
+#: The paper's patches per batch (one subject's).
 PATCHES_PER_BATCH = 4
 #: nnU-Net's own choices, in whose place the recipe puts MS-DSA-Net.
 REPLACED_NETWORKS = ("PlainConvUNet", "ResidualEncoderUNet")
@@ -60,27 +60,36 @@ def with_network(plans: dict, configuration: str, *, network: str, patch_size: S
     return plans
 
 
-def with_ms_dsa_net(plans: dict, configuration: str, patch_size: Sequence[int] = PATCH_SIZE) -> dict:
-    """A copy of `plans` with MS-DSA-Net at `patch_size`; sides that it cannot take raise ValueError."""
-    from nnunet_tv.architectures.ms_dsa_net import check_input_size
+def with_known_network(plans: dict, configuration: str, network: Network,
+                       patch_size: Sequence[int] = PATCH_SIZE) -> dict:
+    """A copy of `plans` with a network of ours or MONAI's at `patch_size`.
 
-    check_input_size(patch_size)
-    return with_network(plans, configuration, network=MS_DSA_NET, patch_size=patch_size,
-                        network_arguments={"input_size": [int(side) for side in patch_size]})
+    Raises
+    ------
+    PatchSizeError
+        A patch that the network cannot take.
+    """
+    sides = network.rule.check(patch_size)
+    plans = with_network(plans, configuration, network=network.class_name, patch_size=sides,
+                         network_arguments=network.arguments_for(sides))
+    plans["configurations"][configuration][NAME_IN_PLANS] = network.name
+    return plans
 
 
 def recipe_plans(plans: dict, configuration: str) -> tuple[dict, str]:
     """Plans for the paper's recipe, and a line that says what was done to them.
 
-    MS-DSA-Net at 128³ takes the place of nnU-Net's PlainConvUNet or ResidualEncoderUNet. A plan that
-    names any other network keeps it and its patch size. The batch is always four patches of a subject.
+    MS-DSA-Net at 128³ takes the place of nnU-Net's PlainConvUNet or ResidualEncoderUNet, unless the plan was
+    written for that network (``nnunet-tv-plan --network plain-unet``). A plan that names any other network
+    keeps it and its patch size. The batch is always four patches of a subject.
     """
     configuration_plans = resolved(plans, configuration)
     name = configuration_plans["architecture"]["network_class_name"]
     patch_size = configuration_plans["patch_size"]
-    if name.startswith(_HOST_NETWORKS) and name.rsplit(".", 1)[-1] in REPLACED_NETWORKS:
+    stock = name.startswith(_HOST_NETWORKS) and name.rsplit(".", 1)[-1] in REPLACED_NETWORKS
+    if stock and NAME_IN_PLANS not in configuration_plans:
         size = "×".join(map(str, PATCH_SIZE))
-        return with_ms_dsa_net(plans, configuration), (
+        return with_known_network(plans, configuration, NETWORKS["ms-dsa-net"]), (
             f"The plan's {name.rsplit('.', 1)[-1]} (patch {patch_size}, batch {configuration_plans['batch_size']}) "
             f"is replaced by MS-DSA-Net: patch {size}, batch of {PATCHES_PER_BATCH} patches of one subject.")
     kept = deepcopy(plans)
@@ -154,25 +163,57 @@ def takes_deep_supervision(network: str) -> bool:
 
 
 def may_compile(network: str) -> bool:
-    """Whether nnU-Net may compile a network class: unless it says no with a class attribute ``supports_compile``."""
-    return bool(getattr(pydoc.locate(network), "supports_compile", True))
+    """Whether nnU-Net may compile a network class: not those that the registry excepts."""
+    known = known_class(network)
+    return known is None or known.compiles
 
 
 def build_network(configuration_manager: Any, input_channels: int, output_channels: int, deep_supervision: bool):
-    """The network that a configuration names; ``deep_supervision`` is passed where the class takes it."""
+    """The network that a configuration names; ``deep_supervision`` is passed where the class takes it.
+
+    Raises
+    ------
+    UnsupportedPlan
+        The class cannot be imported, or its ``input_size`` is not the plan's patch size.
+    PatchSizeError
+        The plan's patch size is none that the network takes.
+    """
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
     name = configuration_manager.network_arch_class_name
+    arguments = configuration_manager.network_arch_init_kwargs
+    _check_patch(name, arguments, configuration_manager.patch_size)
     flag: bool | None = deep_supervision
-    if not name.startswith(_HOST_NETWORKS):
-        network = pydoc.locate(name)
-        if network is None:
+    host = name.startswith(_HOST_NETWORKS)
+    if not host:
+        network_class = pydoc.locate(name)
+        if network_class is None:
             raise UnsupportedPlan(f"the plan names the network {name}, which cannot be imported: install the "
                                   "package that holds it, or plan again")
-        if "deep_supervision" not in inspect.signature(network).parameters:
+        if "deep_supervision" not in inspect.signature(network_class).parameters:
             flag = None
-    return get_network_from_plans(
-        name, configuration_manager.network_arch_init_kwargs,
-        configuration_manager.network_arch_init_kwargs_req_import,
+    network = get_network_from_plans(
+        name, arguments, configuration_manager.network_arch_init_kwargs_req_import,
         input_channels, output_channels, allow_init=True, deep_supervision=flag,
     )
+    if host and not deep_supervision:
+        _freeze_coarse_outputs(network)
+    return network
+
+
+def _check_patch(name: str, arguments: dict, patch_size: Sequence[int]) -> None:
+    known = known_class(name)
+    if known is None:
+        return
+    known.rule.check(patch_size)
+    if known.input_size and list(arguments.get("input_size", ())) != list(patch_size):
+        raise UnsupportedPlan(f"the plan builds {known.title} for input_size {arguments.get('input_size')}, but its "
+                              f"patch_size is {list(patch_size)}: plan again (nnunet-tv-plan --network {known.name} "
+                              "--patch-size ...)")
+
+
+def _freeze_coarse_outputs(network: Any) -> None:
+    """nnU-Net's U-Nets always have outputs at every scale; unused ones must not be waited for under DDP."""
+    outputs = getattr(getattr(network, "decoder", None), "seg_layers", ())
+    for layer in outputs[:-1]:
+        layer.requires_grad_(False)

@@ -1,17 +1,21 @@
 from copy import deepcopy
 
 import pytest
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
+from nnunet_tv.networks import NAME_IN_PLANS, NETWORKS, PatchSizeError
 from nnunet_tv.training.plans import (
     MS_DSA_NET,
     UnsupportedPlan,
+    build_network,
     check_labels,
     check_recipe,
     loss_only_name,
+    may_compile,
     recipe_plans,
     resolved,
     takes_deep_supervision,
-    with_ms_dsa_net,
+    with_known_network,
 )
 
 LABELS = {"labels": {"background": 0, "FCD": 1}}
@@ -52,9 +56,18 @@ def test_the_recipe_keeps_any_other_network_and_its_patch(network):
     assert network in note and "kept" in note
 
 
+def test_the_recipe_keeps_nnunets_network_where_the_plan_was_written_for_it():
+    stock = plans()
+    stock["configurations"]["3d_fullres"][NAME_IN_PLANS] = "plain-unet"
+    for configuration in ("3d_fullres", "mine"):
+        result = resolved(recipe_plans(stock, configuration)[0], configuration)
+        assert result["architecture"]["network_class_name"].endswith("PlainConvUNet")
+        assert result["patch_size"] == [48, 64, 80] and result["batch_size"] == 4
+
+
 def test_a_side_that_the_network_cannot_take_is_named():
     with pytest.raises(ValueError, match="48"):
-        with_ms_dsa_net(plans(), "3d_fullres", (48, 64, 64))
+        with_known_network(plans(), "3d_fullres", NETWORKS["ms-dsa-net"], (48, 64, 64))
 
 
 def test_unknown_configuration_lists_what_there_is():
@@ -94,3 +107,26 @@ def test_deep_supervision_by_network():
     assert takes_deep_supervision("dynamic_network_architectures.architectures.unet.PlainConvUNet")
     assert not takes_deep_supervision(MS_DSA_NET)
     assert not takes_deep_supervision("tiny_network.TinyNetwork")
+
+
+def test_compiling_by_network():
+    assert may_compile(MS_DSA_NET) and may_compile("tiny_network.TinyNetwork")
+    assert not may_compile(NETWORKS["sg-net"].class_name)
+
+
+def manager(network, patch_size, **arguments):
+    return ConfigurationManager({"patch_size": list(patch_size), "architecture": {
+        "network_class_name": network, "arch_kwargs": arguments, "_kw_requires_import": []}})
+
+
+def test_a_plan_whose_patch_was_changed_by_hand_is_refused():
+    with pytest.raises(PatchSizeError, match=r"multiples of 8 .*axis 2 is 60\. The nearest that fits is 64 64 64"):
+        build_network(manager(NETWORKS["sg-net"].class_name, (64, 64, 60)), 2, 2, False)
+    with pytest.raises(UnsupportedPlan, match=r"input_size \[64, 64, 64\], but its patch_size is \[64, 64, 96\]: plan "
+                                              "again .*--network unetr-pp"):
+        build_network(manager(NETWORKS["unetr-pp"].class_name, (64, 64, 96), input_size=[64] * 3), 2, 2, False)
+
+
+def test_a_network_that_cannot_be_imported_is_named():
+    with pytest.raises(UnsupportedPlan, match=r"names the network nobody\.Net, which cannot be imported"):
+        build_network(manager("nobody.Net", (8, 8, 8)), 2, 2, False)
