@@ -108,7 +108,8 @@ def main(argv: list[str] | None = None) -> int:
     write(options.json, result)
     print(f"{result['volumes']} volumes of {'×'.join(map(str, SHAPE))}: ours {result['ours_s']:.1f} s on "
           f"{options.processes} processes; plain loop {result['plain_s']:.0f} s on one, "
-          f"from {result['plain_sampled']} of them; ratio {result['ratio']:.1f}; numbers {'equal' if result['equal'] else 'DIFFER'}")
+          f"from {result['plain_sampled']} of them; ratio {result['ratio']:.1f}; "
+          f"numbers {'equal' if result['equal'] else 'DIFFER'}")
     return 0 if result["equal"] else 1
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnunet_tv.evaluation.components import Components, find_components
+from nnunet_tv.evaluation.components import Components, as_mask, find_components
 from nnunet_tv.evaluation.hits import HitRule, parse_rules
+from nnunet_tv.evaluation.measures import check_probability
 from nnunet_tv.evaluation.meeting import Meeting
 from nnunet_tv.evaluation.scores import Candidates
 
@@ -40,8 +41,8 @@ def find_candidates(
     ----------
     probability : ndarray, shape (X, Y, Z), float
         Lesion probability, 0 to 1.
-    reference : ndarray, shape (X, Y, Z), bool, or Components
-        The lesion on the same grid.
+    reference : ndarray, shape (X, Y, Z), bool or integer, or Components
+        Mask of 0 and 1 on the same grid.
     spacing_mm : sequence of 3 floats
         Voxel size in mm, for ``distance:D``.
     case, group, run : str, str, int
@@ -60,12 +61,16 @@ def find_candidates(
     Raises
     ------
     ValueError
-        A threshold out of range; another connectivity or hit rule.
+        A threshold out of range; probabilities outside of 0..1 or of another shape; another connectivity or hit
+        rule.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"expected a threshold above 0 and up to 1, found {threshold}")
     rules = parse_rules(hits)
-    lesions = reference if isinstance(reference, Components) else find_components(reference, connectivity=connectivity)
+    lesions = reference
+    if not isinstance(lesions, Components):
+        lesions = find_components(as_mask(reference, "reference"), connectivity=connectivity)
+    probability = check_probability(probability, lesions.mask.shape)
     parts = find_components(probability >= threshold, connectivity=connectivity)
     meeting = Meeting(parts, lesions, spacing_mm)
     peaks = parts.largest(probability[tuple(parts.voxels.T)])

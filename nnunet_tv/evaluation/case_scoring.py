@@ -11,9 +11,9 @@ import numpy as np
 
 from nnunet_tv.errors import CaseError
 from nnunet_tv.evaluation.candidates import find_candidates
-from nnunet_tv.evaluation.components import Components, find_components
+from nnunet_tv.evaluation.components import Components, as_mask, find_components
 from nnunet_tv.evaluation.mask_file import read_mask_hashed
-from nnunet_tv.evaluation.measures import as_mask, score_components
+from nnunet_tv.evaluation.measures import score_components
 from nnunet_tv.evaluation.runs import Run
 from nnunet_tv.evaluation.scores import (
     FILTERED,

@@ -56,6 +56,23 @@ class Components:
         return np.stack([self.means(self.voxels[:, axis]) for axis in range(3)], axis=1)
 
 
+def as_mask(array: np.ndarray, name: str) -> np.ndarray:
+    """`array` as a mask, shape (X, Y, Z), bool; ValueError unless it is 3D and holds 0 and 1 only."""
+    array = np.asarray(array)
+    if array.ndim != 3:
+        raise ValueError(f"expected a 3D {name}, found shape {array.shape}")
+    if array.dtype == bool:
+        return array
+    if array.dtype == np.uint8 and array.size and array.max() <= 1:
+        return array.view(bool)
+    mask = array == 1
+    if not np.array_equal(mask, array != 0):
+        values = np.unique(array)
+        shown = ", ".join(f"{value:g}" for value in values[:6]) + (", …" if values.size > 6 else "")
+        raise ValueError(f"expected a {name} of 0 and 1, found {shown}")
+    return mask
+
+
 def find_components(mask: np.ndarray, *, connectivity: int = 26) -> Components:
     """Components of a mask, shape (X, Y, Z), bool.
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
+from nnunet_tv.evaluation.components import as_mask
 from nnunet_tv.evaluation.hits import ROUNDING
 
 
@@ -63,8 +64,8 @@ def surface_distances(
 
     Parameters
     ----------
-    prediction, reference : ndarray, shape (X, Y, Z), bool
-        On one grid.
+    prediction, reference : ndarray, shape (X, Y, Z), bool or integer
+        Masks of 0 and 1 on one grid.
     spacing_mm : sequence of 3 floats
         Voxel size in mm, in the order of the axes.
     tolerance_mm : float
@@ -75,7 +76,8 @@ def surface_distances(
     SurfaceDistances
         Both empty: distances 0, NSD 1. One empty: distances None (undefined), NSD 0.
     """
-    points = [surface_points_mm(mask, np.argwhere(mask), spacing_mm) for mask in (prediction, reference)]
+    masks = as_mask(prediction, "prediction"), as_mask(reference, "reference")
+    points = [surface_points_mm(mask, np.argwhere(mask), spacing_mm) for mask in masks]
     return between_surfaces(*points, tolerance_mm=tolerance_mm)
 
 

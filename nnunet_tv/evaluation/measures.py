@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnunet_tv.evaluation.components import Components, find_components
+from nnunet_tv.evaluation.components import Components, as_mask, find_components
 from nnunet_tv.evaluation.distances import SurfaceDistances, between_surfaces
 from nnunet_tv.evaluation.hits import DISTANCE, HitRule, parse_rules
 from nnunet_tv.evaluation.meeting import Meeting
@@ -251,20 +251,3 @@ def _status(n_predicted: int, n_reference: int) -> str:
     if n_reference:
         return SCORED if n_predicted else EMPTY_PREDICTION
     return EMPTY_REFERENCE if n_predicted else BOTH_EMPTY
-
-
-def as_mask(array: np.ndarray, name: str) -> np.ndarray:
-    """`array` as a mask, shape (X, Y, Z), bool; ValueError unless it is 3D and holds 0 and 1 only."""
-    array = np.asarray(array)
-    if array.ndim != 3:
-        raise ValueError(f"expected a 3D {name}, found shape {array.shape}")
-    if array.dtype == bool:
-        return array
-    if array.dtype == np.uint8 and array.size and array.max() <= 1:
-        return array.view(bool)
-    mask = array == 1
-    if not np.array_equal(mask, array != 0):
-        values = np.unique(array)
-        shown = ", ".join(f"{value:g}" for value in values[:6]) + (", …" if values.size > 6 else "")
-        raise ValueError(f"expected a {name} of 0 and 1, found {shown}")
-    return mask
