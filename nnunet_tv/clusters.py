@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cc3d
 import numpy as np
+from scipy import ndimage
 
 #: Neighbours that make one cluster: faces; with edges; with corners.
 CONNECTIVITIES = (6, 18, 26)
@@ -40,6 +41,51 @@ def label_clusters(mask: np.ndarray, *, connectivity: int = 26) -> tuple[np.ndar
     mask = mask if mask.flags.forc else np.ascontiguousarray(mask)
     labels, n = cc3d.connected_components(mask.view(np.uint8), connectivity=connectivity, return_N=True)
     return labels, int(n)
+
+
+#: More clusters than this are not worth a box each.
+_MOST_BOXES = 200
+
+
+def separate_boxes(mask: np.ndarray, *, gap: int) -> list[tuple[slice, ...]]:
+    """Boxes that hold all true voxels and can be worked on one by one.
+
+    What lies in one box is more than `gap` voxels from what lies in another, and no cluster encloses another
+    box: its own would hold it. So steps that look at most `gap` voxels far, and the filling of holes, give the
+    same voxels box by box as on the whole mask.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (X, Y, Z), bool
+        Few clusters in a large volume are what this is for; many have one box.
+    gap : int
+        At least 1.
+
+    Returns
+    -------
+    list of tuple of slice
+        Empty for an empty mask.
+    """
+    whole = bounding_box(mask)
+    if not mask[whole].any():
+        return []
+    labels, n = label_clusters(mask[whole])
+    if n > _MOST_BOXES:
+        return [whole]
+    boxes = np.array([[(side.start + first.start, side.stop + first.start)
+                       for side, first in zip(box, whole, strict=True)] for box in ndimage.find_objects(labels, n)])
+    merged: list[np.ndarray] = []
+    for box in boxes:
+        while True:  # what a box has grown to may touch those before
+            touching = [other for other in merged
+                        if ((box[:, 0] <= other[:, 1] + gap) & (other[:, 0] <= box[:, 1] + gap)).all()]
+            if not touching:
+                break
+            merged = [other for other in merged if not any(other is one for one in touching)]
+            together = np.stack([box, *touching])
+            box = np.stack([together[..., 0].min(0), together[..., 1].max(0)], axis=-1)
+        merged.append(box)
+    return [tuple(slice(int(start), int(stop)) for start, stop in box) for box in merged]
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:

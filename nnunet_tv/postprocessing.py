@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from nnunet_tv import __version__
-from nnunet_tv.clusters import CONNECTIVITIES, bounding_box, label_clusters
+from nnunet_tv.clusters import CONNECTIVITIES, bounding_box, label_clusters, separate_boxes
 from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.files import atomic, remove_partial, write_json
 from nnunet_tv.parallel import each_case
@@ -89,21 +89,20 @@ def remove_small_clusters(
     )
     segmentation = np.asarray(segmentation)
     foreground = _foreground(segmentation, thinnest=2 * opening_iterations + 1 if opening else 1)
-    box = bounding_box(foreground)
-    # Background outside of the box is all reached from the volume's border and outside counts as background,
-    # so the box alone gives the same voxels as the volume.
-    mask = foreground[box]
-    if opening:
-        mask = ndimage.binary_opening(mask, iterations=opening_iterations)
-    if fill_holes:
-        mask = _fill_holes(mask, hole_structure // 2)
-    if smallest > 1:
-        labels, _ = label_clusters(mask, connectivity=connectivity)
-        stays = np.bincount(labels.ravel()) >= smallest
-        stays[0] = False
-        mask = stays[labels]
+    reach = hole_structure // 2
     result = np.zeros_like(segmentation)
-    result[box] = mask
+    for box in separate_boxes(foreground, gap=max(reach, 1)):
+        mask = foreground[box]
+        if opening:
+            mask = ndimage.binary_opening(mask, iterations=opening_iterations)
+        if fill_holes:
+            mask = _fill_holes(mask, reach)
+        if smallest > 1:
+            labels, _ = label_clusters(mask, connectivity=connectivity)
+            stays = np.bincount(labels.ravel()) >= smallest
+            stays[0] = False
+            mask = stays[labels]
+        result[box] = mask
     return result
 
 
@@ -255,6 +254,8 @@ def _foreground(segmentation: np.ndarray, *, thinnest: int = 1) -> np.ndarray:
     if min(segmentation.shape) < thinnest:
         raise ValueError(f"expected at least {thinnest} voxels along each axis, found shape "
                          f"{segmentation.shape}: the opening would erase everything; use opening=False")
+    if segmentation.dtype in (np.uint8, bool) and segmentation.max() <= 1:
+        return segmentation.view(bool)
     foreground = segmentation == 1
     if not np.array_equal(foreground, segmentation != 0):
         values = np.unique(segmentation)
