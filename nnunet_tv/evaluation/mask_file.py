@@ -38,7 +38,7 @@ def _read_plain(path: Path) -> tuple[Volume, str] | None:
     if header.get_data_dtype().kind not in "iu" or len(image.shape) != 3 or scaled or header["sform_code"] <= 0:
         return None
     data = np.asarray(image.dataobj)
-    if data.size and (data.min() < 0 or data.max() > 1) or not _right_angles(image.affine):
+    if (data.size and (data.min() < 0 or data.max() > 1)) or not _right_angles(image.affine):
         return None
     return Volume(data.astype(np.uint8, copy=False), image.affine), hashlib.sha256(packed).hexdigest()
 
