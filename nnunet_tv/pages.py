@@ -9,7 +9,8 @@ from pathlib import Path
 
 #: On every page.
 RESEARCH_USE = "For research use only: not a medical device, no basis for a diagnosis or a treatment."
-_STYLE = """
+#: What all pages look like.
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem; color: #1a1a1a; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 .wide { overflow-x: auto; }
@@ -28,7 +29,7 @@ def document(title: str, parts: Sequence[str]) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>\n" + "\n".join(parts)
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>\n" + "\n".join(parts)
         + "\n</body></html>\n"
     )
 

@@ -1,4 +1,4 @@
-"""``nnunet-tv-report``: Table 1, a row per case and pictures from folders of segmentations."""
+"""``nnunet-tv-report``: tables with uncertainty, comparisons, curves and pictures from folders of segmentations."""
 
 from __future__ import annotations
 
@@ -11,98 +11,183 @@ from nnunet_tv.cli.types import add_processes, whole_number
 
 DESCRIPTION = """\
 Score folders of predictions against references: Table 1 (Sens, Prec, DC, sSens, nFPC; mean ± sample standard
-deviation over runs), raw and post-processed, every case in cases.csv, and a picture of every case.
+deviation over runs), raw and post-processed; intervals, comparisons, strata, curves; every case, cluster and lesion as
+CSV; a picture of every case; one report.html that opens from disk.
 
   nnunet-tv-report --ref labelsTs --pred Dice=run0 Dice=run1 --pred Dice+TV=tv0 Dice+TV=tv1 -o report
+  nnunet-tv-report --model "$nnUNet_results/DatasetFCD/nnUNetTrainerDiceTV__nnUNetPlans__3d_fullres" -o report
+  nnunet-tv-report --from report --primary sSens -o report-again
 
 A NAME given several times is several runs of one group. Exit status: 0 scored; 1 a prediction is missing, on
 another grid or unusable (each is named; no table is written); 2 usage.
 """
+#: Options that --from takes; all others need files to score.
+_REDRAW = ("primary", "seed", "paper", "strata", "participants", "remark")
+#: A group's folders: name, run, raw, filtered, probabilities.
+Group = tuple[str, int, Path, "Path | None", "Path | None"]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; 0 scored, 1 problems (named on stderr), 2 usage."""
     arguments = _parser()
     options = arguments.parse_args(argv)
-    pairs = _pair(arguments, options.pred, options.pred_pp)
+    given = list(sys.argv[1:] if argv is None else argv)
+    if options.source is not None:
+        _check_redraw(arguments, options)
+        return run(lambda: _redraw(options))
+    if not options.pred and not options.model:
+        arguments.error("the following arguments are required: --pred or --model (or --from)")
+    if options.ref is None and not options.model:
+        arguments.error("the following arguments are required: --ref (or --model, or --from)")
+    if options.strata and options.participants is None:
+        columns = [name for name in options.strata if name not in ("size", "contrast", "hemisphere")]
+        if columns:
+            arguments.error(f"--strata {columns[0]} is a column of a participants table; give --participants")
+    pairs = _pair(arguments, options)
+    controls = [(name, number, folder, None, None) for name, number, folder in _numbered(options.controls)]
+    return run(lambda: _score(options, pairs, controls, ["nnunet-tv-report", *given]))
 
-    def action() -> int:
-        from nnunet_tv.evaluation import Run
-        from nnunet_tv.evaluation.report import make_report
 
-        size = {"min_voxels": options.min_voxels} if options.min_mm3 is None else {"min_mm3": options.min_mm3}
-        scores = make_report(
-            reference=options.ref,
-            runs=[Run(*pair) for pair in pairs],
-            out=options.out,
-            images=options.images,
-            with_paper=options.paper,
-            connectivity=options.connectivity,
-            filter_settings={**size, "connectivity": options.connectivity},
-            processes=options.processes,
-            remark=options.remark,
-            command=["nnunet-tv-report", *(sys.argv[1:] if argv is None else argv)],
-        )
-        for text in scores.warnings:
-            print(f"warning: {text}", file=sys.stderr)
-        for text in scores.problems:
-            print(f"error: {text}", file=sys.stderr)
-        if scores.problems:
-            plural = "s" if len(scores.problems) > 1 else ""
-            print(f"error: {len(scores.problems)} problem{plural}, so no table; every case's status is in "
-                  f"{options.out / 'cases.csv'}", file=sys.stderr)
-            return 1
-        print((options.out / "table1.md").read_text(encoding="utf-8"))
-        print(f"report: {options.out / 'report.html'}")
-        return 0
+def _score(options: argparse.Namespace, pairs: list[Group], controls: list[Group], command: list[str]) -> int:
+    from nnunet_tv.evaluation import Run
+    from nnunet_tv.evaluation.model_folder import check_comparable, model_runs
+    from nnunet_tv.evaluation.report import Options, make_report
 
-    return run(action)
+    models = [model_runs(folder, group=name, reference=options.ref) for name, folder in options.model]
+    _check_names([*dict.fromkeys(pair[0] for pair in pairs), *(model.group for model in models)])
+    if models:
+        check_comparable(models)
+    size = {"min_voxels": options.min_voxels} if options.min_mm3 is None else {"min_mm3": options.min_mm3}
+    record = make_report(
+        reference=models[0].reference if models else options.ref,
+        runs=[*(Run(*pair) for pair in pairs), *(run for model in models for run in model.runs)],
+        cases=models[0].cases if models else None,
+        controls=[Run(*pair) for pair in controls],
+        out=options.out,
+        images=options.images,
+        participants=options.participants,
+        options=Options(
+            connectivity=options.connectivity, filter_settings={**size, "connectivity": options.connectivity},
+            hits=tuple(options.hit or ("any",)), measures=options.measures, allow_missing=options.allow_missing,
+            primary=options.primary or "DC", seed=options.seed or 0, paper=bool(options.paper),
+            strata=tuple(options.strata or ()), remark=options.remark or "", processes=options.processes,
+            over_tables=tuple(dict.fromkeys(model.note for model in models)),
+            warnings=tuple(text for model in models for text in model.warnings),
+        ),
+        command=command,
+    )
+    for text in record.warnings:
+        print(f"warning: {text}", file=sys.stderr)
+    for text in record.problems:
+        print(f"error: {text}", file=sys.stderr)
+    if record.problems:
+        plural = "s" if len(record.problems) > 1 else ""
+        print(f"error: {len(record.problems)} problem{plural}, so no table; every case's status is in "
+              f"{options.out / 'cases.csv'}", file=sys.stderr)
+        return 1
+    return _show(options.out)
+
+
+def _check_names(names: list[str]) -> None:
+    from nnunet_tv.errors import NnunetTVError
+
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise NnunetTVError(f"two groups are named {twice[0]}: name a model with --model NAME=FOLDER")
+
+
+def _redraw(options: argparse.Namespace) -> int:
+    from nnunet_tv.evaluation.report import redraw_report
+
+    redraw_report(options.source, options.out, **{name: getattr(options, name) for name in _REDRAW})
+    return _show(options.out)
+
+
+def _show(out: Path) -> int:
+    print((out / "table1.md").read_text(encoding="utf-8"))
+    print(f"report: {out / 'report.html'}")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     result = parser("nnunet-tv-report", DESCRIPTION)
     add = result.add_argument
-    add("--ref", type=Path, required=True, metavar="LABELS", help="folder of references, CASE.nii.gz, labels 0 and 1")
-    add("--pred", type=_named, required=True, nargs="+", action="extend", metavar="NAME=FOLDER",
-        help="predictions of one run of group NAME; may be repeated")
-    add("--pred-pp", type=_named, default=[], nargs="+", action="extend", metavar="NAME=FOLDER",
-        help="post-processed predictions, one folder for each --pred of NAME, in the same order "
-        "(default: the filter is applied in memory)")
+    many = {"nargs": "+", "action": "extend", "default": []}
+    add("--ref", type=Path, metavar="LABELS", help="folder of references, CASE.nii.gz, labels 0 and 1")
+    add("--pred", type=_named, metavar="NAME=FOLDER", help="predictions of one run of group NAME; may be repeated",
+        **many)
+    add("--pred-pp", type=_named, metavar="NAME=FOLDER", help="post-processed predictions, one folder for each --pred "
+        "of NAME, in the same order (default: the filter is applied in memory)", **many)
+    add("--probabilities", type=_named, metavar="NAME=FOLDER", help="probabilities (nnU-Net's CASE.npz, or NIfTI), one "
+        "folder for each --pred of NAME, in the same order: for FROC and precision-recall", **many)
+    add("--controls", type=_named, metavar="NAME=FOLDER", help="predictions of subjects without a lesion, shown apart; "
+        "no references", **many)
+    add("--model", type=_model, metavar="[NAME=]FOLDER", help="nnU-Net's result folder TRAINER__PLANS__CONFIG: its "
+        "folds' validation, equal folds as runs, disjoint ones pooled", **many)
+    add("--from", dest="source", type=Path, metavar="REPORT", help="an earlier report (report.json or its folder): "
+        "tables again, without scoring")
     add("--images", type=Path, metavar="FOLDER", help="scans to draw on, CASE_0000.nii.gz, on the references' grid")
-    add("--paper", action="store_true", help="show the TV paper's Table 1 beside")
+    add("--participants", type=Path, metavar="TSV", help="participants.tsv, for --strata and the controls' scanners")
+    add("--strata", type=_names, metavar="A,B", help="columns of --participants, and size, contrast (needs --images), "
+        "hemisphere (by the lesion's place where no column says it)")
+    add("--hit", action="append", type=_rule, metavar="RULE", help="any, overlap:0.1, center or distance:20; may be "
+        "repeated, the first is the primary one (default: any)")
+    add("--primary", choices=("DC", "sSens", "nFPC"), help="primary endpoint, chosen before looking (default: DC)")
+    add("--measures", action="store_true", help="all measures, surface distances included (slower)")
+    add("--paper", action="store_true", default=None, help="show the TV paper's Table 1 beside")
     add("--connectivity", type=int, choices=(6, 18, 26), default=26,
         help="neighbours that make one cluster, for the measures and the filter (default: 26)")
     size = result.add_mutually_exclusive_group()
     size.add_argument("--min-voxels", type=whole_number(0), default=50, metavar="N",
                       help="smallest cluster that the filter keeps (default: 50)")
     size.add_argument("--min-mm3", type=_positive, metavar="V", help="the same in mm³")
-    add("--remark", default="", metavar="TEXT", help="how the predictions were made, for the table's note")
+    add("--allow-missing", action="store_true", help="score a missing prediction as an empty one, and say so")
+    add("--seed", type=whole_number(0), metavar="N", help="of bootstrap and permutations (default: 0)")
+    add("--remark", metavar="TEXT", help="how the predictions were made, for the table's note")
     add_processes(result)
     add("-o", dest="out", type=Path, required=True, metavar="OUT", help="report folder; an earlier report is replaced")
     return result
 
 
-def _pair(
-    arguments: argparse.ArgumentParser, raw: list[tuple[str, Path]], filtered: list[tuple[str, Path]]
-) -> list[tuple[str, int, Path, Path | None]]:
-    """(group, run, raw folder, filtered folder or None) in the order given; usage errors end the command."""
-    names = list(dict.fromkeys(name for name, _ in raw))
-    for option, given in (("--pred", raw), ("--pred-pp", filtered)):
+def _check_redraw(arguments: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    for name in ("ref", "pred", "pred_pp", "probabilities", "controls", "model", "images", "hit", "measures",
+                 "allow_missing", "min_mm3"):
+        if getattr(options, name):
+            arguments.error(f"--{name.replace('_', '-')} needs scoring and does not go with --from")
+    for name, default in (("connectivity", 26), ("min_voxels", 50)):
+        if getattr(options, name) != default:
+            arguments.error(f"--{name.replace('_', '-')} needs scoring and does not go with --from")
+
+
+def _pair(arguments: argparse.ArgumentParser, options: argparse.Namespace) -> list[Group]:
+    """Folders that belong together, in the order given; usage errors end the command."""
+    names = list(dict.fromkeys(name for name, _ in options.pred))
+    beside = {"--pred-pp": options.pred_pp, "--probabilities": options.probabilities}
+    for option, given in {"--pred": options.pred, **beside, "--controls": options.controls}.items():
         twice = sorted({f"{name}={folder}" for name, folder in given if given.count((name, folder)) > 1})
         if twice:
             arguments.error(f"{option} {twice[0]} is given twice: one run would count as two")
-    unknown = sorted({name for name, _ in filtered} - set(names))
-    if unknown:
-        arguments.error(f"--pred-pp {unknown[0]} has no --pred {unknown[0]}; names are {', '.join(names)}")
-    pairs = []
+    pairs: list[Group] = []
+    for option, given in beside.items():
+        unknown = sorted({name for name, _ in given} - set(names))
+        if unknown:
+            arguments.error(f"{option} {unknown[0]} has no --pred {unknown[0]}; names are {', '.join(names)}")
     for name in names:
-        folders = [folder for key, folder in raw if key == name]
-        after: list[Path | None] = [folder for key, folder in filtered if key == name]
-        if after and len(after) != len(folders):
-            arguments.error(f"{name}: {len(folders)} folders with --pred but {len(after)} with --pred-pp; give one for "
-                            "each, in the same order")
-        pairs += [(name, number, folder, after[number] if after else None) for number, folder in enumerate(folders)]
+        folders = [folder for key, folder in options.pred if key == name]
+        columns = []
+        for option, given in beside.items():
+            found: list[Path | None] = [folder for key, folder in given if key == name]
+            if found and len(found) != len(folders):
+                arguments.error(f"{name}: {len(folders)} folders with --pred but {len(found)} with {option}; give one "
+                                "for each, in the same order")
+            columns.append(found or [None] * len(folders))
+        pairs += [(name, number, *row) for number, row in enumerate(zip(folders, *columns, strict=True))]
     return pairs
+
+
+def _numbered(given: list[tuple[str, Path]]) -> list[tuple[str, int, Path]]:
+    names = dict.fromkeys(name for name, _ in given)
+    return [(name, number, folder) for name in names
+            for number, folder in enumerate(folder for key, folder in given if key == name)]
 
 
 def _named(text: str) -> tuple[str, Path]:
@@ -110,6 +195,27 @@ def _named(text: str) -> tuple[str, Path]:
     if not (name.strip() and equals and folder):
         raise argparse.ArgumentTypeError(f"expected NAME=FOLDER, found {text!r}")
     return name.strip(), Path(folder)
+
+
+def _model(text: str) -> tuple[str | None, Path]:
+    """A model folder with or without a name; one that exists as it is has none."""
+    return (None, Path(text)) if "=" not in text or Path(text).is_dir() else _named(text)
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"expected names with commas between, found {text!r}")
+    return names
+
+
+def _rule(text: str) -> str:
+    from nnunet_tv.evaluation.hits import HitRule
+
+    try:
+        return str(HitRule.parse(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _positive(text: str) -> float:

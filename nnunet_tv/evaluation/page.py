@@ -1,52 +1,49 @@
-"""The report as one HTML file that opens from disk: no network, no scripts."""
+"""The report as one HTML file that opens from disk: no network, no scripts, pictures embedded."""
 
 from __future__ import annotations
 
+import base64
+import shlex
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from nnunet_tv.drawing import CONVENTION
-from nnunet_tv.evaluation.folders import STAGES
-from nnunet_tv.evaluation.tables import MEASURES, PER_SUBJECT, TITLES, Groups, table_rows
-from nnunet_tv.pages import bullets, document, picture, table
+from nnunet_tv.evaluation.contents import Contents, Figure
+from nnunet_tv.evaluation.formats import Table
+from nnunet_tv.evaluation.record import Record
+from nnunet_tv.pages import RESEARCH_USE, STYLE
+
+TITLE = "Segmentation report"
 
 
-def to_html(
-    groups: Groups,
-    per_subject: Groups,
-    *,
-    notes: Sequence[str],
-    warnings: Sequence[str],
-    pictures: Sequence[Path],
-    version: str,
-    created: str,
-) -> str:
-    """The whole report; pictures are embedded.
+def to_html(record: Record, contents: Contents, *, cases: Table, pictures: Sequence[Path]) -> str:
+    """The whole page.
 
     Parameters
     ----------
-    groups, per_subject : dict
-        As :func:`nnunet_tv.evaluation.tables.table_one` and ``per_subject_table`` give them.
-    notes, warnings : sequence of str
-        Under the tables.
+    record : Record
+        For warnings and where everything comes from.
+    contents : Contents
+        Sections; their figures are embedded.
+    cases : Table
+        Every case.
     pictures : sequence of Path
         PNG files named for their case.
-    version, created : str
-        Of nnunet-tv, and the time.
     """
-    parts = [f"<h1>Segmentation report</h1><p>nnunet-tv {escape(version)}, {escape(created)}. For research use.</p>"]
-    for stage in STAGES:
-        parts.append(f"<h2>{escape(TITLES[stage])}</h2>")
-        parts.append(table("Table 1: mean ± sample standard deviation over runs", ["Group", "Runs", *MEASURES],
-                           table_rows(groups, stage)))
-        parts.append(table("Beside it: means over subjects", ["Group", "Runs", *PER_SUBJECT],
-                           table_rows(per_subject, stage, PER_SUBJECT)))
-    parts.append("<h2>Notes</h2>" + bullets(notes))
-    if warnings:
-        parts.append('<h2>Warnings</h2><div class="warning">' + bullets(warnings) + "</div>")
-    parts.append(f"<h2>Cases</h2><p>Reference green, prediction blue, after post-processing outlined in yellow. "
-                 f"{escape(CONVENTION)} Every case of every run: cases.csv.</p>")
-    for path in pictures:
-        parts.append(picture(path, f"Segmentation of {path.stem}"))
-    return document("Segmentation report", parts)
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("nnunet_tv.evaluation"), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    meta = record.meta
+    return environment.get_template("report.html.j2").render(
+        title=TITLE, style=STYLE, research_use=RESEARCH_USE, convention=CONVENTION, data_uri=data_uri,
+        version=meta["versions"]["nnunet-tv"], created=meta["created"], command=shlex.join(meta["command"]),
+        versions=meta["versions"], n_inputs=len(meta["sha256"]), summary=contents.summary,
+        over_tables=contents.sections[0].warnings, sections=contents.sections, cases=cases, warnings=record.warnings,
+        pictures=[Figure(path, f"Segmentation of {path.stem}: slices in three planes", path.stem) for path in pictures],
+    )
+
+
+def data_uri(path: Path) -> str:
+    """A PNG file inside of the page."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

@@ -18,6 +18,7 @@ from nnunet_tv.postprocessing import ENDING, filter_volume
 from nnunet_tv.volume import Volume, read_mask, read_volume
 
 GREEN, BLUE, YELLOW = (0.15, 0.85, 0.25), (0.25, 0.5, 1.0), (1.0, 0.9, 0.1)
+_IMAGES = (f"_0000{ENDING}", ENDING)
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ def draw_files(job: PictureJob) -> str:
     background, warning = _background(job, truth)
     layers = []
     for run, caption in zip(job.runs, job.captions, strict=True):
-        raw = on_grid_of(read_mask(run.raw / job.reference.name, case=job.case), truth)
+        raw = _prediction(run.raw, job, truth)
         if run.filtered is None:
             filtered = filter_volume(raw, **job.filter_settings)
         else:
-            filtered = on_grid_of(read_mask(run.filtered / job.reference.name, case=job.case), truth)
+            filtered = _prediction(run.filtered, job, truth)
         layers.append(Layer(f"{run.group}, run {run.run}", raw.data, filtered.data, caption))
     draw_case(job.case, truth, layers, job.output, background=background, connectivity=job.connectivity)
     return warning
@@ -163,13 +164,29 @@ def _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered) -> No
     write_letters(ax, plane)
 
 
+def _prediction(folder: Path, job: PictureJob, truth: Volume) -> Volume:
+    """A prediction on the reference's grid; empty where it is missing, which scoring has said or refused."""
+    path = folder / job.reference.name
+    if not path.exists():
+        return Volume(np.zeros_like(truth.data), truth.affine)
+    volume = on_grid_of(read_mask(path, case=job.case), truth)
+    if volume is None:
+        raise CaseError(job.case, "changed since it was scored: no longer on the reference's grid; run again", path)
+    return volume
+
+
+def find_image(folder: Path, case: str) -> Path | None:
+    """A case's first scan, ``CASE_0000.nii.gz`` or ``CASE.nii.gz``; None where there is neither."""
+    return next((path for ending in _IMAGES if (path := folder / f"{case}{ending}").exists()), None)
+
+
 def _background(job: PictureJob, truth: Volume) -> tuple[np.ndarray | None, str]:
     if job.images is None:
         return None, ""
-    names = (f"{job.case}_0000{ENDING}", f"{job.case}{ENDING}")
-    path = next((job.images / name for name in names if (job.images / name).exists()), None)
+    path = find_image(job.images, job.case)
     if path is None:
-        return None, f"{job.case}: no image {' or '.join(names)} in {job.images}; drawn on a plain background"
+        names = " or ".join(f"{job.case}{ending}" for ending in _IMAGES)
+        return None, f"{job.case}: no image {names} in {job.images}; drawn on a plain background"
     try:
         image = on_grid_of(read_volume(path, case=job.case), truth)
     except CaseError as error:

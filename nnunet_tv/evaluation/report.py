@@ -2,32 +2,81 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime, timezone
-from glob import escape
-from importlib import metadata
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv import __version__
 from nnunet_tv.errors import CaseError, NnunetTVError
-from nnunet_tv.evaluation import paper, tables
-from nnunet_tv.evaluation.folders import RAW, CaseRow, Run, Scores, score_folders
-from nnunet_tv.evaluation.measures import BOTH_EMPTY, EMPTY_PREDICTION, EMPTY_REFERENCE
-from nnunet_tv.evaluation.page import to_html
-from nnunet_tv.evaluation.pictures import PictureJob, draw_files
-from nnunet_tv.files import TEMPORARY_PREFIX, abandoned, read_json, write_json, write_text
+from nnunet_tv.evaluation.comparison import ENDPOINTS
+from nnunet_tv.evaluation.contrast import ContrastJob, contrast_of_files
+from nnunet_tv.evaluation.folders import Run, score_controls, score_folders
+from nnunet_tv.evaluation.participants import Participants, of_cases, read_participants
+from nnunet_tv.evaluation.record import Record, make_meta, read_record
+from nnunet_tv.evaluation.report_folder import check_out, draw_pictures, new_folder, write_problems, write_report
+from nnunet_tv.evaluation.scores import CaseRow
+from nnunet_tv.evaluation.strata import CONTRAST
 from nnunet_tv.parallel import each_case
 from nnunet_tv.postprocessing import ENDING, describe
 
-TOOL = "nnunet-tv-report"
-#: What a report folder may hold; anything else in it is somebody's own and is not overwritten.
-CONTENT = {"table1.md", "table1.csv", "table1.tex", "report.json", "cases.csv", "report.html", "pictures"}
-_PACKAGES = ("nnunetv2", "numpy", "scipy", "connected-components-3d", "nibabel", "matplotlib")
+
+@dataclass(frozen=True)
+class Options:
+    """How to score and what to show.
+
+    Attributes
+    ----------
+    connectivity : {26, 18, 6}
+        Which neighbours make one cluster.
+    filter_settings : dict
+        Of :func:`nnunet_tv.postprocessing.remove_small_clusters`, for runs without a filtered folder.
+    hits : tuple of str
+        Hit rules; the first is the primary one.
+    measures : bool
+        Whether distances are measured and all measures shown.
+    allow_missing : bool
+        Whether a missing prediction is scored as an empty one.
+    primary : {"DC", "sSens", "nFPC"}
+        Endpoint chosen before results were seen.
+    seed : int
+        Of bootstrap and permutations.
+    paper : bool
+        Whether the TV paper's Table 1 is shown too.
+    strata : tuple of str
+        As :func:`nnunet_tv.evaluation.strata.make_strata` names them.
+    remark : str
+        Added to the table's note, such as how the predictions were made.
+    over_tables : tuple of str
+        Said over Table 1, such as that a selection set is no test set.
+    warnings : tuple of str
+        What was left out before scoring.
+    processes : int
+        Worker processes.
+    """
+
+    connectivity: int = 26
+    filter_settings: dict[str, Any] | None = None
+    hits: tuple[str, ...] = ("any",)
+    measures: bool = False
+    allow_missing: bool = False
+    primary: str = "DC"
+    seed: int = 0
+    paper: bool = False
+    strata: tuple[str, ...] = ()
+    remark: str = ""
+    over_tables: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    processes: int = 1
+
+    def settings(self) -> dict[str, Any]:
+        """What the tables depend on, for the record."""
+        filtering = self.filter_settings or {}
+        told = {**filtering, "voxel_mm3": 1.0} if filtering.get("min_mm3") is not None else filtering
+        return {"connectivity": self.connectivity, "hits": list(self.hits), "filter": filtering,
+                "filter_steps": describe(**told), "measures": self.measures, "allow_missing": self.allow_missing,
+                "primary": self.primary, "seed": self.seed, "paper": self.paper, "strata": list(self.strata),
+                "remark": self.remark, "over_tables": list(self.over_tables)}
 
 
 def make_report(
@@ -35,14 +84,13 @@ def make_report(
     reference: str | Path,
     runs: Sequence[Run],
     out: str | Path,
+    cases: Sequence[str] | None = None,
+    controls: Sequence[Run] = (),
     images: str | Path | None = None,
-    with_paper: bool = False,
-    connectivity: int = 26,
-    filter_settings: dict[str, Any] | None = None,
-    processes: int = 1,
-    remark: str = "",
+    participants: str | Path | None = None,
+    options: Options | None = None,
     command: Sequence[str] = (),
-) -> Scores:
+) -> Record:
     """Score, and write the report folder.
 
     With any problem (missing prediction, other geometry, unusable file) there are no tables: only
@@ -50,210 +98,133 @@ def make_report(
 
     Parameters
     ----------
-    reference, runs, connectivity, filter_settings, processes
+    reference, runs, cases
         As :func:`nnunet_tv.evaluation.score_folders`.
     out : Path
         Report folder; an earlier report there is replaced in one move.
+    controls : sequence of Run
+        Predictions of subjects without a lesion, shown apart.
     images : Path, optional
-        Folder of scans (``CASE_0000.nii.gz``) to draw on.
-    with_paper : bool
-        Whether the TV paper's Table 1 is shown too.
-    remark : str
-        Added to the table's note, such as how the predictions were made.
+        Folder of scans (``CASE_0000.nii.gz``) to draw on, and to measure lesion contrast.
+    participants : Path, optional
+        Table of the subjects (BIDS ``participants.tsv``).
+    options : Options, optional
+        How to score and what to show.
     command : sequence of str
         The command line, for the record.
 
     Returns
     -------
-    Scores
+    Record
         ``problems`` is empty when the report is complete.
 
     Raises
     ------
     NnunetTVError
-        `out` holds something that is not a report; as :func:`score_folders`.
+        `out` holds something that is not a report; an unknown stratum or endpoint; as :func:`score_folders`.
     """
-    out, reference = Path(out).resolve(), Path(reference)
+    out, reference, options = Path(out).resolve(), Path(reference), options or Options()
     images = None if images is None else Path(images)
     check_out(out)
+    _check_wishes(options.primary, options.strata, images)
+    known = {} if participants is None else read_participants(participants)
+    record = _score(reference, runs, cases, controls, images, known, options, command)
+    with new_folder(out) as work:
+        if record.problems:
+            write_problems(record, work)
+        else:
+            draw_pictures(record, reference, runs, images, work / "pictures", processes=options.processes)
+            write_report(record, work)
+    return record
+
+
+def redraw_report(source: str | Path, out: str | Path, *, participants: str | Path | None = None,
+                  **changes: Any) -> Record:
+    """Make the tables of an earlier report again, without scoring; equal bytes for equal wishes.
+
+    Parameters
+    ----------
+    source : Path
+        ``report.json`` or its folder; pictures are taken from beside it.
+    out : Path
+        Report folder.
+    participants : Path, optional
+        Another table of the subjects.
+    **changes
+        Of ``primary``, ``seed``, ``paper``, ``strata``, ``remark``; None keeps what was.
+
+    Raises
+    ------
+    NnunetTVError
+        No usable report, or one with problems; as :func:`make_report`.
+    """
+    out, source = Path(out).resolve(), Path(source)
+    check_out(out)
+    record = read_record(source)
+    if record.problems:
+        raise NnunetTVError(f"{source}: a report with {len(record.problems)} problems and no tables, the first: "
+                            f"{record.problems[0]}")
+    given = {name: value for name, value in changes.items() if value is not None}
+    settings = {**record.settings, **given}
+    _check_wishes(settings["primary"], (), None)
+    record = replace(record, settings=settings)
+    if participants is not None:
+        cases = [row.case for row in (*record.rows, *record.controls)]
+        record = replace(record, participants=of_cases(read_participants(participants), dict.fromkeys(cases))[0])
+    beside = (source if source.is_dir() else source.parent) / "pictures"
+    with new_folder(out) as work:
+        if beside.is_dir():
+            shutil.copytree(beside, work / "pictures")
+        write_report(record, work)
+    return record
+
+
+def _check_wishes(primary: str, strata: Sequence[str], images: Path | None) -> None:
+    """What cannot be shown is said before anything is scored."""
+    if primary not in ENDPOINTS:
+        raise NnunetTVError(f"primary endpoint {primary!r}: expected one of {', '.join(ENDPOINTS)}")
     if images is not None and not images.is_dir():
         raise NnunetTVError(f"{images}: no such folder of images")
-    settings = filter_settings or {}
-    steps = describe(**({**settings, "voxel_mm3": 1.0} if settings.get("min_mm3") is not None else settings))
-    scores = score_folders(reference, runs, connectivity=connectivity, filter_settings=settings, processes=processes)
-    content = _content(scores, reference, runs, command, {
-        "connectivity": connectivity, "hit": "any true positive voxel", "filter": settings, "filter_steps": steps,
-    })
-    _remove_left(out)
-    # In the same folder as `out`, so that the last step is a rename.
-    work = out.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{out.name}"
-    try:
-        work.mkdir(parents=True)
-        if not scores.problems:
-            notes = notes_of(scores.rows, runs, connectivity=connectivity, steps=steps, remark=remark)
-            _draw(scores, reference, runs, images, work, settings, connectivity, processes)
-            _write_tables(scores, content, notes, with_paper, work)
-        write_text(tables.cases_csv(scores.rows), work / "cases.csv")
-        write_json(content, work / "report.json")
-        _replace(work, out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return scores
+    if CONTRAST in strata and images is None:
+        raise NnunetTVError("stratum contrast: the contrast of a lesion is measured on the scans; give --images")
 
 
-def check_out(out: Path) -> None:
-    """Raise unless `out` is new, empty, or an earlier report with nothing else in it."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise NnunetTVError(f"{out}: expected a folder for the report, found a file")
-    found = {path.name for path in out.iterdir()}
-    foreign = sorted(found - CONTENT)
-    if foreign:
-        raise NnunetTVError(f"{out}: holds {', '.join(foreign[:5])}{', …' if len(foreign) > 5 else ''}, which is not "
-                            "part of a report; choose a new folder")
-    if found and not _is_report(out / "report.json"):
-        raise NnunetTVError(f"{out}: not an earlier report (no report.json by {TOOL}); choose a new folder")
+def _score(
+    reference: Path, runs: Sequence[Run], cases: Sequence[str] | None, controls: Sequence[Run], images: Path | None,
+    known: Participants, options: Options, command: Sequence[str],
+) -> Record:
+    how = {"connectivity": options.connectivity, "filter_settings": options.filter_settings, "hits": options.hits,
+           "processes": options.processes}
+    scores = score_folders(reference, runs, **how, cases=cases, distances=options.measures,
+                           allow_missing=options.allow_missing)
+    healthy = score_controls(controls, **how) if controls else None
+    rows, problems = list(scores.rows), list(scores.problems)
+    warnings = [*options.warnings, *scores.warnings]
+    control_rows: list[CaseRow] = []
+    inputs = dict(scores.inputs)
+    if healthy is not None:
+        control_rows = list(healthy.rows)
+        problems += healthy.problems
+        warnings += healthy.warnings
+        inputs.update(healthy.inputs)
+    subjects = list(dict.fromkeys(row.case for row in (*rows, *control_rows)))
+    found, absent = of_cases(known, subjects)
+    if known and absent:
+        warnings.append(f"{len(absent)} of {len(subjects)} cases are not in the participants table: "
+                        f"{', '.join(absent[:6])}{', …' if len(absent) > 6 else ''}")
+    contrast = None
+    if CONTRAST in options.strata:
+        contrast, said = _contrast(reference, images, list(dict.fromkeys(row.case for row in rows)), options.processes)
+        warnings += said
+    meta = make_meta(reference=reference, runs=runs, controls=controls, command=command, inputs=inputs)
+    return Record(rows, control_rows, list(scores.candidates), problems, warnings, found, contrast, options.settings(),
+                  meta)
 
 
-def notes_of(
-    rows: Sequence[CaseRow], runs: Sequence[Run], *, connectivity: int, steps: Sequence[str], remark: str = ""
-) -> list[str]:
-    """What a reader of the table must know, one sentence or two each."""
-    first = [row for row in rows if (row.group, row.run, row.stage) == (runs[0].group, runs[0].run, RAW)]
-    with_lesion = sum(row.score.n_lesions > 0 for row in first)
-    counts = {status: sum(row.status == status for row in rows)
-              for status in (EMPTY_REFERENCE, EMPTY_PREDICTION, BOTH_EMPTY)}
-    in_memory = [f"{run.group}, run {run.run}" for run in runs if run.filtered is None]
-    given = [f"{run.group}, run {run.run}" for run in runs if run.filtered is not None]
-    notes = [
-        f"{len(first)} subjects, {with_lesion} of them with a lesion in the reference."
-        + (" Fewer than 10 subjects: descriptive only." if len(first) < 10 else ""),
-        "± is the sample standard deviation (n − 1) over runs, which says how training varies, not how subjects "
-        "do; a single run has none.",
-        "Sens and Prec: voxels pooled over all subjects of a run; their means over subjects stand beside (Sens: "
-        "subjects with a lesion; Prec: subjects with a prediction).",
-        f"DC: mean Dice over the {with_lesion} subjects with a lesion; an empty prediction there is 0.",
-        "sSens: share of the subjects with a lesion that are detected. Hit rule: any true positive voxel.",
-        f"nFPC: clusters of the prediction ({connectivity}-connectivity) without any voxel of the reference, per "
-        f"subject, over all {len(first)} subjects.",
-        "Empty, over all rows of cases.csv: " + ", ".join(f"{status} {n}" for status, n in counts.items()) + ".",
-    ]
-    if in_memory:
-        notes.append(f"Post-processing applied here to {_some(in_memory)}: {'; '.join(steps)}.")
-    if given:
-        notes.append(f"Post-processed predictions given as files for {_some(given)}; what was done to them is not "
-                     "known to this report.")
-    notes.append(f"How predictions were made: {remark}" if remark else
-                 "How predictions were made (mirroring, overlap, checkpoint) is not known to this report.")
-    return notes
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-
-
-def _content(
-    scores: Scores, reference: Path, runs: Sequence[Run], command: Sequence[str], settings: dict[str, Any]
-) -> dict[str, Any]:
-    """``report.json`` without its tables: scored cases, problems, and where everything came from."""
-    return {
-        "groups": {},
-        "per_subject": {},
-        "problems": scores.problems,
-        "warnings": scores.warnings,
-        "cases": [asdict(row) for row in scores.rows],
-        "meta": {
-            "tool": TOOL,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "command": list(command),
-            "versions": {"nnunet-tv": __version__, "python": platform.python_version(),
-                         **{name: _version(name) for name in _PACKAGES}},
-            "settings": settings,
-            "reference": str(reference),
-            "runs": [{"group": run.group, "run": run.run, "raw": str(run.raw),
-                      "filtered": None if run.filtered is None else str(run.filtered)} for run in runs],
-            "sha256": scores.inputs,
-        },
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _draw(
-    scores: Scores, reference: Path, runs: Sequence[Run], images: Path | None, work: Path,
-    settings: dict[str, Any], connectivity: int, processes: int,
-) -> None:
-    """One picture per case; the first run of each group has a row. Warnings go to `scores`."""
-    firsts = {run.group: run for run in reversed(runs)}
-    shown = tuple(firsts[group] for group in dict.fromkeys(run.group for run in runs))
-    found = {(row.case, row.group, row.run, row.stage): row for row in scores.rows}
-    jobs = []
-    for case in sorted({row.case for row in scores.rows}):
-        captions = tuple(_caption(found, case, run) for run in shown)
-        jobs.append(PictureJob(case, reference / f"{case}{ENDING}", shown, captions, images,
-                               work / "pictures" / f"{case}.png", settings, connectivity))
-    for outcome in each_case(draw_files, jobs, processes=processes, label="draw"):
-        if isinstance(outcome, CaseError):
-            raise outcome
-        scores.warnings.extend([outcome] if outcome else [])
-
-
-def _caption(found: dict[tuple[str, str, int, str], CaseRow], case: str, run: Run) -> str:
-    raw, filtered = (found[case, run.group, run.run, stage].score for stage in tables.STAGES)
-    return (f"Dice {raw.dice:.2f}, filtered {filtered.dice:.2f};  "
-            f"false clusters {raw.n_false_clusters}, filtered {filtered.n_false_clusters}")
-
-
-def _write_tables(
-    scores: Scores, content: dict[str, Any], notes: list[str], with_paper: bool, work: Path
-) -> None:
-    groups, per_subject = tables.table_one(scores.rows), tables.per_subject_table(scores.rows)
-    content.update(groups=groups, per_subject=per_subject, notes=notes)
-    shown = groups
-    if with_paper:
-        content["paper"] = paper.paper_groups()
-        if taken := sorted(set(groups) & set(content["paper"])):
-            raise NnunetTVError(f"{taken[0]!r} is the name of a row of the paper's: give your group another name, or "
-                                "leave --paper out")
-        shown, notes = {**groups, **content["paper"]}, [*notes, paper.NOTE]
-    write_text(tables.to_markdown(shown, per_subject, notes), work / "table1.md")
-    write_text(tables.to_csv(shown, per_subject), work / "table1.csv")
-    write_text(tables.to_latex(shown, notes), work / "table1.tex")
-    page = to_html(shown, per_subject, notes=notes, warnings=scores.warnings, version=__version__,
-                   created=content["meta"]["created"], pictures=sorted((work / "pictures").glob("*.png")))
-    write_text(page, work / "report.html")
-
-
-def _is_report(path: Path) -> bool:
-    try:
-        return read_json(path)["meta"]["tool"] == TOOL
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _remove_left(out: Path) -> None:
-    """Delete the working folders of killed runs; those of running processes stay."""
-    for left in out.parent.glob(f"{TEMPORARY_PREFIX}*-{escape(out.name)}*"):
-        if abandoned(left):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _replace(work: Path, out: Path) -> None:
-    """Put the finished folder in place; an earlier report stays until then."""
-    check_out(out)
-    old = work.with_name(f"{work.name}-old")
-    if out.exists():
-        out.rename(old)
-    try:
-        work.rename(out)
-    except OSError:
-        if old.exists():
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+def _contrast(
+    reference: Path, images: Path, cases: Sequence[str], processes: int
+) -> tuple[dict[str, float], list[str]]:
+    jobs = [ContrastJob(case, reference / f"{case}{ENDING}", images) for case in cases]
+    done = each_case(contrast_of_files, jobs, processes=processes, label="contrast")
+    found = {case: value for case, value in zip(cases, done, strict=True) if isinstance(value, float)}
+    return found, [str(value) for value in done if isinstance(value, CaseError)]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from nnunet_tv.evaluation.folders import FILTERED, RAW, STAGES, CaseRow
-from nnunet_tv.evaluation.measures import CaseScore
+from nnunet_tv.evaluation.formats import csv_text, escape_latex, latex_tabular, markdown_table
+from nnunet_tv.evaluation.groups import gather
+from nnunet_tv.evaluation.scores import FILTERED, RAW, STAGES, CaseRow, CaseScore
 
 #: Measures of Table 1, in its order.
 MEASURES = ("Sens", "Prec", "DC", "sSens", "nFPC")
 #: Measures that are pooled in Table 1 and given as means over subjects too.
 PER_SUBJECT = ("Sens", "Prec")
 TITLES = {RAW: "(a) Test results", FILTERED: "(b) Post-processed test results"}
-CASE_COLUMNS = ("case", "group", "run", "stage", "status", "tp", "fp", "fn", "dice", "detected", "n_false_clusters")
 Groups = dict[str, dict[str, dict[str, dict[str, Any]]]]
 
 
@@ -97,9 +95,9 @@ def to_markdown(groups: Groups, per_subject: Groups, notes: Sequence[str]) -> st
     parts = ["# Table 1"]
     for stage in STAGES:
         parts.append(f"## {TITLES[stage]}")
-        parts.append(_markdown_table(["Group", "Runs", *MEASURES], table_rows(groups, stage)))
+        parts.append(markdown_table(["Group", "Runs", *MEASURES], table_rows(groups, stage)))
         header = ["Group", "Runs", *(f"{name}, mean over subjects" for name in PER_SUBJECT)]
-        parts.append(_markdown_table(header, table_rows(per_subject, stage, PER_SUBJECT)))
+        parts.append(markdown_table(header, table_rows(per_subject, stage, PER_SUBJECT)))
     parts.append("## Notes")
     parts.append("\n".join(f"- {note}" for note in notes))
     return "\n\n".join(parts) + "\n"
@@ -107,18 +105,16 @@ def to_markdown(groups: Groups, per_subject: Groups, notes: Sequence[str]) -> st
 
 def to_csv(groups: Groups, per_subject: Groups) -> str:
     """One line per group and stage; empty where undefined."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     columns = [f"{name}{suffix}" for name in MEASURES for suffix in ("_mean", "_std")]
     extra = [f"{name}_per_subject{suffix}" for name in PER_SUBJECT for suffix in ("_mean", "_std")]
-    writer.writerow(["stage", "group", "n_runs", *columns, *extra])
+    lines = []
     for stage in STAGES:
         for name, stages in groups.items():
             values = [stages[stage][measure] for measure in MEASURES]
             values += [per_subject.get(name, {}).get(stage, {}).get(measure, {}) for measure in PER_SUBJECT]
             numbers = [value.get(key) for value in values for key in ("mean", "std")]
-            writer.writerow([stage, name, _n_runs(values[0]), *numbers])
-    return text.getvalue()
+            lines.append([stage, name, _n_runs(values[0]), *numbers])
+    return csv_text(["stage", "group", "n_runs", *columns, *extra], lines)
 
 
 def to_latex(groups: Groups, notes: Sequence[str]) -> str:
@@ -126,57 +122,18 @@ def to_latex(groups: Groups, notes: Sequence[str]) -> str:
     lines = [r"\begin{table}", r"\centering"]
     for stage in STAGES:
         lines += [r"\par\medskip " + escape_latex(TITLES[stage]) + r"\par",
-                  r"\begin{tabular}{lr" + "c" * len(MEASURES) + "}", r"\hline",
-                  " & ".join(["Group", "Runs", *MEASURES]) + r" \\", r"\hline"]
-        for row in table_rows(groups, stage):
-            lines.append(" & ".join(escape_latex(text) for text in row) + r" \\")
-        lines += [r"\hline", r"\end{tabular}"]
+                  *latex_tabular(["Group", "Runs", *MEASURES], table_rows(groups, stage), "lr" + "c" * len(MEASURES))]
     lines += [r"\par\medskip\footnotesize " + " ".join(escape_latex(note) for note in notes), r"\end{table}"]
     return "\n".join(lines) + "\n"
 
 
-def escape_latex(text: str) -> str:
-    """`text` as plain LaTeX text."""
-    special = {
-        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
-        "×": r"$\times$", "³": r"$^3$", ">": r"\textgreater{}", "<": r"\textless{}", "|": r"\textbar{}",
-        "\n": " ", "·": r"$\cdot$",
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-    }
-    return "".join(special.get(character, character) for character in text)
-
-
-def cases_csv(rows: Sequence[CaseRow]) -> str:
-    """Every case of every run and stage; figures are empty where nothing could be scored.
-
-    ``detected`` is 1 or 0, and empty for a subject without lesion.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CASE_COLUMNS)
-    for row in rows:
-        score = row.score
-        figures = [""] * 6 if score is None else [
-            score.tp, score.fp, score.fn, score.dice, "" if score.detected is None else int(score.detected),
-            score.n_false_clusters,
-        ]
-        writer.writerow([row.case, row.group, row.run, row.stage, row.status, *figures])
-    return text.getvalue()
-
-
 def _by_group(rows: Sequence[CaseRow], measures_of, names: Sequence[str]) -> Groups:
-    lost = [row for row in rows if row.score is None]
-    if lost:
-        raise ValueError(f"{len(lost)} rows have no score, the first {lost[0].case} ({lost[0].status}): no table "
-                         "is made of the rest")
-    scores: dict[str, dict[str, dict[int, list[CaseScore]]]] = {}
-    for row in rows:
-        scores.setdefault(row.group, {}).setdefault(row.stage, {}).setdefault(row.run, []).append(row.score)
     groups: Groups = {}
-    for group, stages in scores.items():
-        for stage, runs in stages.items():
-            values = [measures_of(runs[run]) for run in sorted(runs)]
-            groups.setdefault(group, {})[stage] = {name: summarise([run[name] for run in values]) for name in names}
+    for part in gather(rows):
+        values = [measures_of(scores) for scores in part.by_run()]
+        groups.setdefault(part.group, {})[part.stage] = {
+            name: summarise([run[name] for run in values]) for name in names
+        }
     return groups
 
 
@@ -191,8 +148,3 @@ def _share(part: int, whole: int) -> float | None:
 
 def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
-
-
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *([text.replace("|", r"\|") for text in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -45,7 +45,7 @@ def study(tmp_path, monkeypatch):
 
 
 def call(*extra):
-    return main(["--ref", "ref", "--pred", "A=a0", "A=a1", "--pred", "B=b0", "-o", "out", *extra])
+    return main(["--ref", "ref", "--pred", "A=a0", "A=a1", "--pred", "B=b0", "-np", "1", "-o", "out", *extra])
 
 
 def test_report_folder(study, capsys):
@@ -56,7 +56,8 @@ def test_report_folder(study, capsys):
     assert "warning: a0: 1 predictions without a reference, not scored: healthy" in captured.err
     out = study / "out"
     assert sorted(path.name for path in out.iterdir()) == [
-        "cases.csv", "pictures", "report.html", "report.json", "table1.csv", "table1.md", "table1.tex",
+        "cases.csv", "clusters.csv", "curves", "lesions.csv", "pictures", "report.html", "report.json", "table1.csv",
+        "table1.md", "table1.tex", "tables",
     ]
     assert sorted(path.name for path in (out / "pictures").iterdir()) == ["sub-1.png", "sub-2.png"]
     assert [path.name for path in study.iterdir() if path.name.startswith(".")] == []
@@ -67,8 +68,8 @@ def test_report_folder(study, capsys):
         assert note in markdown, note
     lines = list(csv.reader((out / "cases.csv").open()))
     assert len(lines) == 1 + 2 * 3 * 2
-    assert lines[1] == ["sub-1", "A", "0", "raw", "scored", "216", "0", "0", "1.0", "1", "0"]
-    assert lines[5] == ["sub-1", "A", "1", "raw", "scored", "108", "116", "108", str(216 / 440), "1", "1"]
+    assert lines[1][:11] == ["sub-1", "A", "0", "raw", "scored", "216", "0", "0", "1.0", "1", "0"]
+    assert lines[5][:11] == ["sub-1", "A", "1", "raw", "scored", "108", "116", "108", str(216 / 440), "1", "1"]
 
 
 def test_report_json(study):
@@ -104,9 +105,9 @@ def test_undefined_is_null_and_never_nan(study):
 
 
 def test_html_is_one_file_that_needs_no_network(study):
-    assert main(["--ref", "ref", "--pred", "<b>&=a0", "-o", "out"]) == 0
+    assert main(["--ref", "ref", "--pred", "<b>&=a0", "-np", "1", "-o", "out"]) == 0
     page = (study / "out" / "report.html").read_text()
-    assert page.startswith("<!DOCTYPE html>") and page.count('src="data:image/png;base64,') == 2
+    assert page.startswith("<!DOCTYPE html>") and page.count('src="data:image/png;base64,') == 3  # a curve, two cases
     assert not re.search(r"<script|<link|https?://", page)
     assert "&lt;b&gt;&amp;" in page and "<b>&" not in page
     assert "Radiological convention" in page
@@ -131,7 +132,7 @@ def test_filter_size(study, options, left):
         false = np.zeros(SHAPE, np.uint8)
         false[18:21, 18:21, 16:20] = 1
         save(study / "a0", case, false)
-    assert main(["--ref", "ref", "--pred", "A=a0", *options, "-o", "out"]) == 0
+    assert main(["--ref", "ref", "--pred", "A=a0", "-np", "1", *options, "-o", "out"]) == 0
     stages = json.loads((study / "out" / "report.json").read_text())["groups"]["A"]
     assert (stages["raw"]["nFPC"]["mean"], stages["filtered"]["nFPC"]["mean"]) == (1, left)
 
@@ -175,9 +176,9 @@ def test_other_geometry_and_labels_fail(study, capsys):
 
 
 def test_missing_folders_fail(study, capsys):
-    assert main(["--ref", "ref", "--pred", "A=nowhere", "-o", "out"]) == 1
+    assert main(["--ref", "ref", "--pred", "A=nowhere", "-np", "1", "-o", "out"]) == 1
     assert "error: nowhere: no such folder" in capsys.readouterr().err
-    assert main(["--ref", "ref", "--pred", "A=a0", "--images", "gone", "-o", "out"]) == 1
+    assert main(["--ref", "ref", "--pred", "A=a0", "-np", "1", "--images", "gone", "-o", "out"]) == 1
     assert "gone: no such folder of images" in capsys.readouterr().err
     assert not (study / "out").exists()
 
@@ -201,10 +202,10 @@ def test_folders_and_files_of_others_are_not_overwritten(study, capsys):
             path.write_text('{"meta": {"tool": "another"}}')
     assert call() == 1
     assert "out: not an earlier report" in capsys.readouterr().err
-    assert main(["--ref", "ref", "--pred", "A=a0", "-o", "ref"]) == 1
+    assert main(["--ref", "ref", "--pred", "A=a0", "-np", "1", "-o", "ref"]) == 1
     assert "ref: holds sub-1.nii.gz, sub-2.nii.gz, which is not part of a report" in capsys.readouterr().err
     (study / "file").write_text("x")
-    assert main(["--ref", "ref", "--pred", "A=a0", "-o", "file"]) == 1
+    assert main(["--ref", "ref", "--pred", "A=a0", "-np", "1", "-o", "file"]) == 1
     assert "file: expected a folder for the report, found a file" in capsys.readouterr().err
 
 
@@ -225,7 +226,7 @@ def test_an_interrupted_report_leaves_the_earlier_one(study, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nnunet_tv.evaluation.report.to_html", interrupt)
+    monkeypatch.setattr("nnunet_tv.evaluation.report_folder.to_html", interrupt)
     assert call() == 130
     assert (study / "out" / "report.json").read_text() == before
     assert [path.name for path in study.iterdir() if path.name.startswith(".")] == []
@@ -245,7 +246,15 @@ def test_an_interrupted_report_leaves_the_earlier_one(study, monkeypatch):
         (["--pred", "A=a0", "--min-mm3", "5", "--min-voxels", "5"], "not allowed with"),
         (["--pred", "A=a0", "-np", "0"], "expected a whole number of at least 1, found '0'"),
         (["--pred", "A=a0", "--connectivity", "8"], "invalid choice: 8"),
-        ([], "required: --pred"),
+        ([], "required: --pred or --model"),
+        (["--pred", "A=a0", "--probabilities", "B=b0"], "--probabilities B has no --pred B; names are A"),
+        (["--pred", "A=a0", "A=a1", "--probabilities", "A=b0"], "2 folders with --pred but 1 with --probabilities"),
+        (["--pred", "A=a0", "--controls", "A=c", "A=c"], "--controls A=c is given twice"),
+        (["--pred", "A=a0", "--hit", "near"], "expected a hit rule any, overlap:0.1"),
+        (["--pred", "A=a0", "--strata", "lobe,,"], "expected names with commas between, found 'lobe,,'"),
+        (["--pred", "A=a0", "--strata", "size,lobe"], "--strata lobe is a column of a participants table"),
+        (["--pred", "A=a0", "--primary", "Sens"], "invalid choice: 'Sens'"),
+        (["--from", "out"], "--ref needs scoring and does not go with --from"),
     ],
 )
 def test_usage_errors(study, arguments, message, capsys):
@@ -263,5 +272,5 @@ def test_help_needs_no_heavy_import():
 
 
 def test_a_group_with_a_name_of_the_papers_rows_is_refused(study, capsys):
-    assert main(["--ref", "ref", "--pred", "TV paper: Dice=a0", "--paper", "-o", "out"]) == 1
+    assert main(["--ref", "ref", "--pred", "TV paper: Dice=a0", "-np", "1", "--paper", "-o", "out"]) == 1
     assert "'TV paper: Dice' is the name of a row of the paper's" in capsys.readouterr().err

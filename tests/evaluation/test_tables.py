@@ -9,14 +9,11 @@ import re
 
 import pytest
 
-from nnunet_tv.evaluation import CaseScore
-from nnunet_tv.evaluation.folders import CaseRow
+from nnunet_tv.evaluation import CaseRow, CaseScore
+from nnunet_tv.evaluation.formats import escape_latex
 from nnunet_tv.evaluation.paper import NOTE, paper_groups
 from nnunet_tv.evaluation.tables import (
-    CASE_COLUMNS,
-    cases_csv,
     cell,
-    escape_latex,
     per_subject_table,
     summarise,
     table_one,
@@ -130,16 +127,6 @@ def test_latex_is_escaped_and_balanced():
     assert text.count(r"\$") + len(re.findall(r"(?<!\\)\$", text)) == text.count("$")
     assert len(re.findall(r"(?<!\\)\$", text)) % 2 == 0
     assert escape_latex("plain text") == "plain text"
-
-
-def test_cases_csv():
-    lost = CaseRow("sub-7", "A", 1, "filtered", "geometry mismatch", None, "…")
-    lines = list(csv.reader(io.StringIO(cases_csv([row("a", "A", 0, 30, 10, 70, 2), row("c", "A", 0, 0, 0, 0), lost]))))
-    assert tuple(lines[0]) == CASE_COLUMNS
-    assert lines[0] == "case group run stage status tp fp fn dice detected n_false_clusters".split()
-    assert lines[1] == ["a", "A", "0", "raw", "any", "30", "10", "70", str(60 / 140), "1", "2"]
-    assert lines[2] == ["c", "A", "0", "raw", "any", "0", "0", "0", "1.0", "", "0"]
-    assert lines[3] == ["sub-7", "A", "1", "filtered", "geometry mismatch", "", "", "", "", "", ""]
 
 
 def test_the_papers_figures():
