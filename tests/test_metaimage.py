@@ -28,7 +28,8 @@ DIRECTIONS = {
 }
 
 
-def save(path: Path, directions: np.ndarray = DIRECTIONS["identity"], *, dtype=np.float32, compressed: bool = False) -> Path:
+def save(path: Path, directions: np.ndarray = DIRECTIONS["identity"], *, dtype=np.float32,
+         compressed: bool = False) -> Path:
     """An image written by ITK whose voxel (9, 2, 1), of value 7, lies at LEFT_FRONT_TOP_LPS."""
     data = np.zeros(SIZE[::-1], dtype)
     data[1, 2, 9] = 7

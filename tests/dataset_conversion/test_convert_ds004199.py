@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from conversion_runs import check_places, kill_after, snapshot, table
 
 from nnunet_tv.cli.convert import main
 from nnunet_tv.files import read_json
@@ -26,16 +26,6 @@ whole_tree, tree = ds004199_tree.whole_tree, ds004199_tree.tree  # fixtures
 def convert(tree: Path, out: Path, *options: str) -> int:
     # the scans of these trees are too small to be registered; preparation has tests of its own
     return main(["ds004199", "-i", str(tree), "-o", str(out), "--register", "none", "-np", "1", *options])
-
-
-def table(folder: Path, name: str = "conversion.tsv") -> dict[str, dict[str, str]]:
-    with (folder / name).open(newline="", encoding="utf-8") as file:
-        return {row["case"]: row for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
-
-
-def snapshot(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*"))
-            if path.is_file() and path.name != "lock"}
 
 
 def file_of(tree: Path, subject: str, kind: str) -> Path:
@@ -80,31 +70,12 @@ def test_all_files_of_a_case_have_one_geometry_for_sitk(whole):
         assert len(read) == 3 and len(geometry) == 1, label_path
 
 
-def physical(image: sitk.Image) -> np.ndarray:
-    """Scanner coordinates (RAS+) of all voxels as SimpleITK places them, shape (Z, Y, X, 3)."""
-    size = image.GetSize()
-    indices = np.stack(np.meshgrid(*(np.arange(n) for n in size[::-1]), indexing="ij"), axis=-1)[..., ::-1]
-    axes = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
-    return (indices @ axes.T + image.GetOrigin()) * (-1, -1, 1)
-
-
 @pytest.mark.parametrize("number, pose", [(10, "RAS"), (1, "LPS"), (32, "LAS"), (3, "PSR"), (4, "oblique")])
 def test_marker_and_lesion_stay_where_they_were_in_the_scanner(whole, number, pose):
     """Left is left: the phantom is asymmetric, and the poses of T1w and FLAIR differ."""
     assert ds004199_tree.POSES[number % 5] == pose
     case = f"sub-{number:05d}"
-    for channel in ("0000", "0001"):
-        path = next(whole.glob(f"images*/{case}_{channel}.nii.gz"))
-        image = sitk.ReadImage(str(path))
-        values, places = sitk.GetArrayFromImage(image), physical(image)
-        background = (places - ds004199_tree.CENTRE) @ (1.0, 2.0, 3.0) + 200
-        bright = np.where(values - background > 400)
-        assert np.linalg.norm(places[bright].mean(axis=0) - ds004199_tree.MARKER) < 1, path
-    label = sitk.ReadImage(str(next(whole.glob(f"labels*/{case}.nii.gz"))))
-    lesion = physical(label)[sitk.GetArrayFromImage(label) > 0]
-    assert np.linalg.norm(lesion.mean(axis=0) - ds004199_tree.LESION) < 1
-    ball = 4 / 3 * np.pi * ds004199_tree.LESION_RADIUS_MM**3
-    assert abs(len(lesion) * np.prod(label.GetSpacing()) / ball - 1) < 0.25
+    check_places(whole, case, ("0000", "0001"))
 
 
 def test_the_grid_is_the_t1s_and_its_values_are_kept(whole, whole_tree):
@@ -136,17 +107,8 @@ def test_controls_of_the_complete_list(whole_tree, tmp_path, controls, training,
 
 
 def test_a_killed_run_leaves_nothing_half_written_and_is_continued(whole, whole_tree, tmp_path):
-    command = [sys.executable, "-m", "nnunet_tv.cli.convert", "ds004199", "-i", whole_tree, "-o", tmp_path,
-               "--register", "none", "-np", "2"]
     folder = tmp_path / "DatasetFCD"
-    run = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while len(list(folder.glob("labelsTr/*"))) < 5 and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.001)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert run.returncode == -signal.SIGKILL, "the run ended before it could be killed"
-    written = [path for name in ("imagesTr", "labelsTr", "imagesTs", "labelsTs") for path in (folder / name).iterdir()]
+    written = kill_after(5, folder, "ds004199", "-i", whole_tree, "-o", tmp_path, "--register", "none", "-np", "2")
     assert 5 <= len(written) < 255 and not (folder / "dataset.json").exists()
     for path in written:
         assert path.read_bytes() == (whole / path.relative_to(folder)).read_bytes(), path

@@ -1,0 +1,199 @@
+"""nnunet-tv-convert pairs, in-process: the table, what is wrong with tables, and what comes out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import mets_tree
+import pytest
+from conversion_runs import check_places, failures, kill_after, snapshot, table
+from mets_tree import files
+from nnunet_tv.dataset_conversion.pairs import read
+
+from nnunet_tv.cli.convert import main
+from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.files import read_json
+from nnunet_tv.metaimage import write_metaimage
+from nnunet_tv.volume import read_volume
+
+SPLITS = {1: "test", 2: "train", 3: "train", 4: "train", 5: "selection", 6: "train"}
+
+
+@pytest.fixture
+def lines(tmp_path) -> list[list[str]]:
+    """A table of six cases, the fourth with MetaImage files; cells by row and column."""
+    root = tmp_path / "scans"
+    rows = [["case", "T1w", "FLAIR", "label", "split"]]
+    for number in range(1, 7):
+        mets_tree.write_patient(root, number)
+        paths = [files(root, number)[kind] for kind in ("t1ce_img", "flair_img", "core_seg")]
+        if number == 4:
+            for index, path in enumerate(paths):
+                volume = read_volume(path, case="x")
+                paths[index] = path.with_name(path.name.replace(".nii.gz", ".mha"))
+                write_metaimage(volume.data, volume.affine, paths[index])
+        rows.append([f"c{number}", *(str(path.relative_to(tmp_path)) for path in paths), SPLITS[number]])
+    return rows
+
+
+def write(lines: list[list[str]], tmp_path: Path) -> Path:
+    path = tmp_path / "table.tsv"
+    path.write_text("".join("\t".join(cells) + "\r\n" for cells in lines), encoding="utf-8-sig")
+    return path
+
+
+def convert(lines, tmp_path: Path, *options: str) -> int:
+    return main(["pairs", "-i", str(write(lines, tmp_path)), "-o", str(tmp_path / "raw"), "-np", "1", *options])
+
+
+def result(tmp_path: Path) -> Path:
+    return tmp_path / "raw" / "DatasetPairs"
+
+
+def test_the_tables_split_channels_and_label(lines, tmp_path):
+    assert convert(lines, tmp_path, "--repeats", "2", "--label-name", "tuber", "--label-on", "FLAIR") == 0
+    folds, content = read_json(result(tmp_path) / "splits_final.json"), read_json(result(tmp_path) / "dataset.json")
+    assert folds == [{"train": ["c2", "c3", "c4", "c6"], "val": ["c5"], "selection": ["c5"]}] * 2
+    assert content["channel_names"] == {"0": "T1w", "1": "FLAIR"} and content["labels"] == {"background": 0, "tuber": 1}
+    assert content["conversion"]["label_on"] == "FLAIR" and content["conversion"]["split"] == "table"
+    assert [path.name for path in (result(tmp_path) / "labelsTs").iterdir()] == ["c1.nii.gz"]
+    assert table(result(tmp_path))["c4"]["sources"].startswith("T1w=scans/P004/P004_t1ce_img.mha; FLAIR=scans/P004/")
+
+
+def test_marker_and_lesion_stay_where_they_were_in_the_scanner(lines, tmp_path):
+    """NIfTI, packed or not, and MetaImage, in five poses."""
+    assert convert(lines, tmp_path, "--split", "cv5") == 0
+    for case in ("c1", "c2", "c3", "c4", "c5", "c6"):
+        check_places(result(tmp_path), case, ("0000", "0001"))
+
+
+def test_without_selection_in_the_table_it_is_drawn_from_training(lines, tmp_path):
+    lines[5][4] = "train"
+    assert convert(lines, tmp_path) == 0
+    fold = read_json(result(tmp_path) / "splits_final.json")[0]
+    assert len(fold["selection"]) == 1 and len(fold["train"]) == 4 and "c1" not in {*fold["train"], *fold["val"]}
+
+
+def test_cases_of_one_patient_stay_together(lines, tmp_path):
+    lines[0].append("patient")
+    for row, patient in zip(lines[1:], ("a", "a", "b", "c", "d", "e"), strict=True):
+        row.append(patient)
+    assert convert(lines, tmp_path, "--split", "cv5") == 0
+    for fold in read_json(result(tmp_path) / "splits_final.json"):
+        for role in ("train", "val", "selection"):
+            assert ("c1" in fold[role]) == ("c2" in fold[role])
+    assert convert(lines, tmp_path) == 1  # the table tests c1 and trains on c2
+    assert failures(result(tmp_path)) == dict.fromkeys(("c1", "c2"), (
+        "the cases of a are assigned to test and train: one person's cases belong to one side; repair the list"))
+
+
+def test_a_killed_run_is_continued(lines, tmp_path):
+    path = write(lines, tmp_path)
+    kill_after(1, result(tmp_path), "pairs", "-i", path, "-o", tmp_path / "raw", "-np", "1")
+    assert not (result(tmp_path) / "dataset.json").exists()
+    assert convert(lines, tmp_path) == 0
+    again = ["pairs", "-i", str(path), "-o", str(tmp_path / "other"), "-np", "1"]
+    assert main(again) == 0 and snapshot(result(tmp_path)) == snapshot(tmp_path / "other" / "DatasetPairs")
+
+
+@pytest.mark.parametrize("controls, where", [("test", "labelsTs"), ("train", "labelsTr"), ("none", "")])
+def test_a_case_without_a_lesion(lines, tmp_path, capsys, controls, where):
+    lines[6][3] = "none"
+    assert convert(lines, tmp_path, "--controls", controls) == 0
+    found = [path.parent.name for path in result(tmp_path).glob("labels*/c6.nii.gz")]
+    assert found == ([where] if where else [])
+    for path in result(tmp_path).glob("labels*/c6.nii.gz"):
+        assert not read_volume(path, case="c6").data.any()
+    assert ("1 controls left out" in capsys.readouterr().out) == (controls == "none")
+
+
+def test_a_scan_without_lesion_of_a_patient_is_no_control(lines, tmp_path):
+    lines[0].append("patient")
+    for row, patient in zip(lines[1:], ("a", "b", "c", "d", "e", "a"), strict=True):
+        row.append(patient)
+    lines[6][3] = "none"
+    assert convert(lines, tmp_path, "--controls", "train") == 1
+    assert "it has no lesion, but a has other cases with one" in failures(result(tmp_path))["c6"]
+
+
+@pytest.mark.parametrize("cell, text, told", [
+    ((6, 0), "../c6", "expected a case of letters, digits, - and _"),
+    ((6, 4), "validation", "expected split train, selection, test or nothing, found 'validation': repair the row"),
+    ((6, 4), "", "--split table needs train or test for it in the data set's list, found ''"),
+    ((6, 2), "", r"expected a file \(.nii.gz, .nii, .mha\) for the FLAIR, found '': complete the row"),
+    ((6, 2), "scans/P006/flair.img", "for the FLAIR, found 'scans/P006/flair.img'"),
+    ((6, 2), "scans/P006/nothing.nii.gz", "scans/P006/nothing.nii.gz: no such file"),
+    ((6, 3), "", r"as label, or none for a case without a lesion, found ''"),
+    ((6, 3), "scans/P006/P006_flair_img.nii.gz", "P006_flair_img.nii.gz is named 2 times in the table, expected once"),
+    ((6, 3), "scans/P006/P006_t1ce_img.nii.gz", "is named 2 times in the table"),
+])
+def test_a_bad_row_costs_only_its_case(lines, tmp_path, capsys, cell, text, told):
+    lines[cell[0]][cell[1]] = text
+    assert convert(lines, tmp_path) == 1
+    failed = failures(result(tmp_path))
+    case = lines[6][0] if cell[1] else "../c6 (row 7)"
+    assert list(failed) == [case] and re.search(told, failed[case])
+    assert re.search(told, capsys.readouterr().err)
+    assert len(list((result(tmp_path) / "labelsTr").iterdir())) == 4
+
+
+def test_rows_with_one_name_or_one_file(lines, tmp_path):
+    lines[5][0] = "C6"  # the same file on disks that do not tell capitals
+    lines[3][1] = lines[2][1]
+    assert convert(lines, tmp_path) == 1
+    failed = failures(result(tmp_path))
+    assert set(failed) == {"C6 (row 6)", "c6 (row 7)", "c2", "c3"}
+    assert failed["c6 (row 7)"] == "2 rows have the case c6: give each its own name"
+    assert "P002_t1ce_img.nii.gz is named 2 times in the table" in failed["c2"]
+
+
+@pytest.mark.parametrize("header, told", [
+    ("case\tT1w\tFLAIR\tmask\tsplit", "expected the columns case, one named for each channel, label .*'mask'"),
+    ("id\tT1w\tFLAIR\tlabel\tsplit", "expected the columns case"),
+    ("case\tT1w\tT1w\tlabel\tsplit", "each once; found 'case', 'T1w', 'T1w'"),
+    ("case\tT1w\t\tlabel\tsplit", "expected the columns case"),
+    ("case,T1w,FLAIR,label,split", "expected the columns case"),
+    ("", "expected the columns case, .*found nothing"),
+])
+def test_a_table_with_other_columns(lines, tmp_path, header, told):
+    path = write(lines, tmp_path)
+    path.write_text(header + "\n" + path.read_text(encoding="utf-8-sig").split("\n", 1)[1] if header else "")
+    with pytest.raises(NnunetTVError, match=told):
+        read(path)
+
+
+def test_a_column_that_names_no_files(lines, tmp_path):
+    for row, text in zip(lines, ["age", *"123456"], strict=True):
+        row.append(text)
+    with pytest.raises(NnunetTVError, match=r"column 'age' is taken for a channel, but names no image \(.nii.gz"):
+        read(write(lines, tmp_path))
+
+
+def test_what_is_no_table(lines, tmp_path):
+    with pytest.raises(NnunetTVError, match=r"expected a table .* found a folder: give the table itself"):
+        read(tmp_path)
+    with pytest.raises(NnunetTVError, match=r"expected a table .* found nothing"):
+        read(tmp_path / "nowhere.tsv")
+    (tmp_path / "a.tsv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(NnunetTVError, match="expected a tab-separated UTF-8 table"):
+        read(tmp_path / "a.tsv")
+    with pytest.raises(NnunetTVError, match="found the header alone"):
+        read(write(lines[:1], tmp_path))
+
+
+def test_options_that_the_table_does_not_bear(lines, tmp_path, capsys):
+    path = write(lines, tmp_path)
+    with pytest.raises(NnunetTVError, match="--label-on T2w: the table's channels are T1w, FLAIR"):
+        read(path, label_on="T2w")
+    for name in ("background", "ignore", "a b"):
+        with pytest.raises(NnunetTVError, match=f"--label-name '{name}': expected letters, digits"):
+            read(path, label_name=name)
+    lines[0][1:3] = ["ADC", "Zmap"]
+    assert convert(lines, tmp_path, "--register", "mni") == 1
+    assert ("--register mni is not for the channels ADC, Zmap (there is t1 or mni for T1w and FLAIR; t1 for T1c and "
+            "FLAIR, in this order): use --register none") in capsys.readouterr().err
+    for row in lines:
+        del row[4]
+    assert convert(lines, tmp_path) == 1
+    assert "--split table: the data set assigns no patient to train or test; use another" in capsys.readouterr().err
