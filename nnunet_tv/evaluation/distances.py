@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from nnunet_tv.evaluation.components import as_mask
 from nnunet_tv.evaluation.hits import ROUNDING
@@ -50,7 +50,7 @@ def surface_points_mm(mask: np.ndarray, voxels: np.ndarray, spacing_mm: Sequence
 
 def nearest_mm(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Distance of each point to the nearest of the others; shapes (n, 3), (m, 3) -> (n,)."""
-    return cKDTree(others).query(points)[0]
+    return KDTree(others).query(points)[0]
 
 
 def surface_distances(

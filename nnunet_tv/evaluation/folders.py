@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.evaluation.case_scoring import CaseResult, Settings, on_grid_of, score_one
+from nnunet_tv.evaluation.case_scoring import Settings, on_grid_of, score_one
 from nnunet_tv.evaluation.hits import HitRule, parse_rules
 from nnunet_tv.evaluation.runs import Run
 from nnunet_tv.evaluation.scores import FILTERED, RAW, STAGES, Candidates, CaseRow
@@ -167,8 +167,8 @@ def _check_folders(runs: Sequence[Run]) -> None:
 
 def _score(reference: Path | None, cases: Sequence[str], runs: tuple[Run, ...], settings: Settings, processes: int, *,
            extra: bool) -> Scores:
-    done: list[CaseResult] = each_case(partial(score_one, reference=reference, runs=runs, settings=settings), cases,
-                                       processes=processes, label="score")
+    done = each_case(partial(score_one, reference=reference, runs=runs, settings=settings), cases,
+                     processes=processes, label="score")
     order = {(run.group, run.run): position for position, run in enumerate(runs)}
     rows = [row for result in done for row in result.rows]
     rows.sort(key=lambda row: (order[row.group, row.run], STAGES.index(row.stage), row.case))

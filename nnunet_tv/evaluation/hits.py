@@ -55,9 +55,10 @@ class HitRule:
     def __post_init__(self):
         if self.kind not in _VALUED or _VALUED[self.kind] != (self.value is not None):
             raise ValueError(f"expected a hit rule {_FORMS}, found {self}")
-        if self.kind == OVERLAP and not 0 < self.value <= 1:
+        value = self.value or 0.0
+        if self.kind == OVERLAP and not 0 < value <= 1:
             raise ValueError(f"expected a share above 0 and up to 1 in the hit rule, found {self}")
-        if self.kind == DISTANCE and not 0 <= self.value < math.inf:
+        if self.kind == DISTANCE and not 0 <= value < math.inf:
             raise ValueError(f"expected a distance in mm from 0 in the hit rule, found {self}")
 
     def __str__(self):
@@ -83,7 +84,7 @@ class HitRule:
     @property
     def limit_mm(self) -> float:
         """Distance up to which ``distance:D`` is met, with room for rounding."""
-        return self.value * (1 + ROUNDING)
+        return (self.value or 0.0) * (1 + ROUNDING)
 
 
 def parse_rules(rules: Sequence[str | HitRule]) -> tuple[HitRule, ...]:

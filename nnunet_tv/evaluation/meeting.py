@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from nnunet_tv.evaluation.components import Components
 from nnunet_tv.evaluation.distances import nearest_mm, on_surface
@@ -109,35 +109,27 @@ class Meeting:
         for lesion in range(len(self.lesions)):
             if not len(points):
                 break
-            tree = cKDTree(reference[lesions == lesion])
+            tree = KDTree(reference[lesions == lesion])
             near = np.unique(clusters[tree.query(points)[0] <= rule.limit_mm])
             found.append(np.stack([near, np.full(len(near), lesion)], axis=1))
         return np.unique(np.concatenate(found), axis=0)
 
     def true_clusters(self, rule: HitRule) -> np.ndarray:
         """Which clusters are true, shape (clusters,), bool."""
-        if rule.kind == ANY:
-            return self.cluster_overlap > 0
-        if rule.kind == OVERLAP:
-            return _enough(rule, self.cluster_overlap, self.clusters.sizes)
-        if rule.kind == CENTER:
-            return np.isin(np.arange(len(self.clusters)), self.centre_pairs[:, 0])
-        return self._near(rule, 0)
+        return self._met(rule, self.clusters, self.cluster_overlap, 0)
 
     def found_lesions(self, rule: HitRule) -> np.ndarray:
         """Which lesions are found, shape (lesions,), bool."""
-        if rule.kind == ANY:
-            return self.lesion_overlap > 0
-        if rule.kind == OVERLAP:
-            return _enough(rule, self.lesion_overlap, self.lesions.sizes)
-        if rule.kind == CENTER:
-            return np.isin(np.arange(len(self.lesions)), self.centre_pairs[:, 1])
-        return self._near(rule, 1)
+        return self._met(rule, self.lesions, self.lesion_overlap, 1)
 
-    def _near(self, rule: HitRule, side: int) -> np.ndarray:
-        if self.distances_mm is None:
-            return np.zeros(len((self.clusters, self.lesions)[side]), bool)
-        return self.distances_mm[side] <= rule.limit_mm
+    def _met(self, rule: HitRule, parts: Components, overlap: np.ndarray, side: int) -> np.ndarray:
+        if rule.kind == ANY:
+            return overlap > 0
+        if rule.kind == OVERLAP:
+            return _enough(rule, overlap, parts.sizes)
+        if rule.kind == CENTER:
+            return np.isin(np.arange(len(parts)), self.centre_pairs[:, side])
+        return np.zeros(len(parts), bool) if self.distances_mm is None else self.distances_mm[side] <= rule.limit_mm
 
     def finders(self, rule: HitRule) -> np.ndarray:
         """Pairs (cluster, lesion that this cluster finds on its own), shape (k, 2).

@@ -83,10 +83,8 @@ def model_runs(
     parts = model.name.split("__")
     if not model.is_dir() or len(parts) != 3:
         raise NnunetTVError(f"{model}: expected a model folder, RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION")
-    preprocessed = None if splits is not None and reference is not None else (
-        host_folder("nnUNet_preprocessed") / model.resolve().parent.name)
-    splits = preprocessed / SPLITS if splits is None else Path(splits)
-    reference = preprocessed / REFERENCES if reference is None else Path(reference)
+    splits = Path(splits) if splits is not None else _preprocessed(model) / SPLITS
+    reference = Path(reference) if reference is not None else _preprocessed(model) / REFERENCES
     group = group or parts[0].removeprefix(_PREFIX) or parts[0]
     folds, warnings = _validated(model)
     entries = _entries(splits, folds)
@@ -119,6 +117,10 @@ def check_comparable(models: Sequence[ModelRuns]) -> None:
         if other.reference.resolve() != first.reference.resolve():
             raise NnunetTVError(f"{first.group} has its references in {first.reference}, {other.group} in "
                                 f"{other.reference}: name one folder with --ref")
+
+
+def _preprocessed(model: Path) -> Path:
+    return host_folder("nnUNet_preprocessed") / model.resolve().parent.name
 
 
 def _validated(model: Path) -> tuple[list[int], list[str]]:
