@@ -23,7 +23,7 @@ from nnunet_tv.preparation.resample import grids_overlap, resample_image, resamp
 from nnunet_tv.volume import Volume, read_mask, read_volume, same_grid
 
 #: Part of what decides whether a converted case is up to date: raise it when the output would differ.
-CHAIN_VERSION = 1
+CHAIN_VERSION = 2
 #: A lesion whose volume changes by more than this share on its way is noted.
 VOLUME_CHANGE = 0.2
 #: A lesion of which more than this share lies outside of the brain mask is flagged.

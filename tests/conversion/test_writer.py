@@ -129,7 +129,7 @@ def test_a_damaged_output_is_made_again(source, root, damage):
 
 def test_another_version_or_setting_converts_everything_again(source, root, monkeypatch):
     convert(plan_of(source), root)
-    monkeypatch.setattr(worker, "CHAIN_VERSION", 2)
+    monkeypatch.setattr(worker, "CHAIN_VERSION", worker.CHAIN_VERSION + 1)
     assert convert(plan_of(source), root).counts["changed"] == 6
     monkeypatch.setitem(chain.REGISTRATIONS, "other", chain.no_registration)
     assert convert(plan_of(source, registration="other"), root).counts["changed"] == 6
