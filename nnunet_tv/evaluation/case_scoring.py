@@ -21,6 +21,7 @@ from nnunet_tv.evaluation.scores import (
     MISSING,
     RAW,
     STAGES,
+    UNFILTERED,
     UNUSABLE,
     Candidates,
     CaseRow,
@@ -170,8 +171,8 @@ class _Case:
         try:
             return filter_volume(raw, **self.settings.filter_settings)
         except ValueError as error:
-            return self.refuse(UNUSABLE, f"{self.case}: {run.file(RAW, self.case)}: the raw prediction is scored but "
-                               f"cannot be filtered: {error}")
+            return self.refuse(UNFILTERED, f"{self.case}: {run.file(RAW, self.case)}: the raw prediction is scored but "
+                               f"cannot be filtered: {error}, or give filtered files")
 
     def probability(self, run: Run, raw: Volume, stored: Volume) -> np.ndarray | None:
         """The probability on the reference's grid, checked against the mask; its candidates are found here."""

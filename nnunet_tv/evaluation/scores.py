@@ -12,6 +12,7 @@ BOTH_EMPTY = "both empty"
 MISSING = "missing prediction"
 MISMATCH = "geometry mismatch"
 UNUSABLE = "unusable file"
+UNFILTERED = "cannot be filtered"
 
 RAW, FILTERED = "raw", "filtered"
 STAGES = (RAW, FILTERED)

@@ -209,7 +209,7 @@ def test_volumes_that_cannot_be_opened_are_named(folders):
     for folder in ("ref", "pred"):
         save(folders / folder, "sub-1", cube((2, 2, 0), shape=(10, 12, 2)))
     scores = score(folders, filter_settings={})
-    assert statuses(scores) == {("sub-1", "raw"): "scored", ("sub-1", "filtered"): "unusable file"}
+    assert statuses(scores) == {("sub-1", "raw"): "scored", ("sub-1", "filtered"): "cannot be filtered"}
     assert ("pred/sub-1.nii.gz: the raw prediction is scored but cannot be filtered: expected at least 3 voxels along "
             "each axis") in scores.problems[0]
 
