@@ -40,8 +40,7 @@ def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed:
     NnunetTVError
         Another endpoint.
     """
-    if primary not in ENDPOINTS:
-        raise NnunetTVError(f"primary endpoint {primary!r}: expected one of {', '.join(ENDPOINTS)}")
+    check_primary(primary)
     names = [primary, *(name for name in ENDPOINTS if name != primary)]
     rows, few = [], False
     for family in (names[:1], names[1:]):
@@ -70,6 +69,12 @@ def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed:
             f"subjects, seed {seed}).",
         ),
     )
+
+
+def check_primary(primary: str) -> None:
+    """Raise unless `primary` is an endpoint."""
+    if primary not in ENDPOINTS:
+        raise NnunetTVError(f"primary endpoint {primary!r}: expected one of {', '.join(ENDPOINTS)}")
 
 
 def _compare(first: GroupStage, second: GroupStage, endpoint: str, seed: int) -> tuple[tuple, float]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.evaluation import curve_drawing, paper, tables
 from nnunet_tv.evaluation.comparison import comparison_table
 from nnunet_tv.evaluation.controls import controls_table, setup_warnings
@@ -94,9 +93,7 @@ def make_contents(record: Record, folder: Path) -> Contents:
     shown, notes = shared, notes_of(record)
     if settings["paper"]:
         quoted = paper.paper_groups()
-        if taken := sorted(set(shared) & set(quoted)):
-            raise NnunetTVError(f"{taken[0]!r} is the name of a row of the paper's: give your group another name, or "
-                                "leave --paper out")
+        paper.check_names(shared)
         shown, notes = {**shared, **quoted}, [*notes, paper.NOTE]
     sections = [
         _table_one_section(record, groups, shown, per_subject, notes),

@@ -23,7 +23,7 @@ class Table:
     Attributes
     ----------
     key : str
-        Stem of its files and its anchor on the page.
+        Stem of its files, and of its anchor on the page (``table-KEY``).
     title : str
         What it shows.
     columns : tuple of str

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.evaluation.folders import FILTERED, RAW
 
 #: Said wherever the figures are shown.
@@ -41,3 +43,10 @@ def paper_groups() -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
         }
         for loss in _FIGURES[RAW]
     }
+
+
+def check_names(groups: Iterable[str]) -> None:
+    """Raise if a group has the name of one of the paper's rows."""
+    if taken := sorted(set(groups) & set(paper_groups())):
+        raise NnunetTVError(f"{taken[0]!r} is the name of a row of the paper's: give your group another name, or "
+                            "leave --paper out")

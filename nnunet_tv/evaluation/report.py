@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv.errors import CaseError, NnunetTVError
-from nnunet_tv.evaluation.comparison import ENDPOINTS
+from nnunet_tv.evaluation import paper
+from nnunet_tv.evaluation.comparison import check_primary
 from nnunet_tv.evaluation.contrast import ContrastJob, contrast_of_files
 from nnunet_tv.evaluation.folders import Run, score_controls, score_folders
 from nnunet_tv.evaluation.participants import Participants, of_cases, read_participants
 from nnunet_tv.evaluation.record import Record, make_meta, read_record
 from nnunet_tv.evaluation.report_folder import check_out, draw_pictures, new_folder, write_problems, write_report
 from nnunet_tv.evaluation.scores import CaseRow
-from nnunet_tv.evaluation.strata import CONTRAST
+from nnunet_tv.evaluation.strata import CONTRAST, check_strata
 from nnunet_tv.parallel import each_case
 from nnunet_tv.postprocessing import ENDING, describe
 
@@ -126,8 +127,13 @@ def make_report(
     out, reference, options = Path(out).resolve(), Path(reference), options or Options()
     images = None if images is None else Path(images)
     check_out(out)
-    _check_wishes(options.primary, options.strata, images)
     known = {} if participants is None else read_participants(participants)
+    check_primary(options.primary)
+    if images is not None and not images.is_dir():
+        raise NnunetTVError(f"{images}: no such folder of images")
+    check_strata(options.strata, known, has_images=images is not None)
+    if options.paper:
+        paper.check_names(run.group for run in runs)
     record = _score(reference, runs, cases, controls, images, known, options, command)
     with new_folder(out) as work:
         if record.problems:
@@ -166,7 +172,7 @@ def redraw_report(source: str | Path, out: str | Path, *, participants: str | Pa
                             f"{record.problems[0]}")
     given = {name: value for name, value in changes.items() if value is not None}
     settings = {**record.settings, **given}
-    _check_wishes(settings["primary"], (), None)
+    check_primary(settings["primary"])
     record = replace(record, settings=settings)
     if participants is not None:
         cases = [row.case for row in (*record.rows, *record.controls)]
@@ -177,16 +183,6 @@ def redraw_report(source: str | Path, out: str | Path, *, participants: str | Pa
             shutil.copytree(beside, work / "pictures")
         write_report(record, work)
     return record
-
-
-def _check_wishes(primary: str, strata: Sequence[str], images: Path | None) -> None:
-    """What cannot be shown is said before anything is scored."""
-    if primary not in ENDPOINTS:
-        raise NnunetTVError(f"primary endpoint {primary!r}: expected one of {', '.join(ENDPOINTS)}")
-    if images is not None and not images.is_dir():
-        raise NnunetTVError(f"{images}: no such folder of images")
-    if CONTRAST in strata and images is None:
-        raise NnunetTVError("stratum contrast: the contrast of a lesion is measured on the scans; give --images")
 
 
 def _score(

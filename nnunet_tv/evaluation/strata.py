@@ -49,28 +49,43 @@ def make_strata(
     NnunetTVError
         A name that is neither a column nor one of ours, ``contrast`` without images.
     """
-    columns = sorted({column for line in (participants or {}).values() for column in line})
-    return {name: _levels(name, references, participants or {}, columns, contrast) for name in dict.fromkeys(names)}
+    check_strata(names, participants, has_images=contrast is not None)
+    return {name: _levels(name, references, participants or {}, contrast or {}) for name in dict.fromkeys(names)}
+
+
+def check_strata(names: Sequence[str], participants: Participants | None, *, has_images: bool) -> None:
+    """Raise unless every stratum can be made; cheap, so that it is known before anything is scored.
+
+    Raises
+    ------
+    NnunetTVError
+        As :func:`make_strata`.
+    """
+    columns = _columns(participants)
+    for name in names:
+        if name not in (*OWN, *columns):
+            raise NnunetTVError(f"stratum {name!r}: neither a column of the participants table "
+                                f"({', '.join(columns) or 'none given'}) nor one of {', '.join(OWN)}")
+        if name == CONTRAST and name not in columns and not has_images:
+            raise NnunetTVError("stratum contrast: the contrast of a lesion is measured on the scans; give --images")
+
+
+def _columns(participants: Participants | None) -> list[str]:
+    return sorted({column for line in (participants or {}).values() for column in line})
 
 
 def _levels(
-    name: str, references: Mapping[str, CaseScore], participants: Participants, columns: Sequence[str],
-    contrast: Mapping[str, float] | None,
+    name: str, references: Mapping[str, CaseScore], participants: Participants, contrast: Mapping[str, float]
 ) -> dict[str, str]:
     given = {case: participants.get(case, {}).get(name, NOT_GIVEN) for case in references}
     if name == HEMISPHERE:
         return {case: _side(score) if given[case] == NOT_GIVEN else given[case] for case, score in references.items()}
-    if name in columns:
+    if name in _columns(participants):
         return _numbers_in_thirds(given)
     if name == SIZE:
         sizes = {case: score.reference_mm3 for case, score in references.items() if has_lesion(score)}
         return _or_none(thirds(sizes, unit=" mm³", digits=0), references)
-    if name == CONTRAST:
-        if contrast is None:
-            raise NnunetTVError("stratum contrast: the contrast of a lesion is measured on the scans; give --images")
-        return _or_none(thirds(contrast, digits=2), references)
-    raise NnunetTVError(f"stratum {name!r}: neither a column of the participants table "
-                        f"({', '.join(columns) or 'none given'}) nor one of {', '.join(OWN)}")
+    return _or_none(thirds(contrast, digits=2), references)
 
 
 def thirds(values: Mapping[str, float], *, unit: str = "", digits: int = 1) -> dict[str, str]:
