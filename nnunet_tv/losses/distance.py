@@ -38,7 +38,7 @@ def squared_border_distance(mask: Tensor, spacing_mm: Sequence[float]) -> Tensor
     threads = torch.get_num_threads()
     squares = [edt.edtsq(patch.view(np.uint8) + np.uint8(1), anisotropy=tuple(spacing_mm), black_border=False,
                          parallel=threads) for patch in mask.contiguous().numpy()]
-    return torch.from_numpy(np.stack(squares))
+    return torch.from_numpy(squares[0][None] if len(squares) == 1 else np.stack(squares))
 
 
 def squared_border_distance_on_device(mask: Tensor, spacing_mm: Sequence[float]) -> Tensor:
@@ -91,5 +91,8 @@ def squared_distance_or_outside(mask: Tensor, spacing_mm: Sequence[float]) -> Te
     is at least one voxel everywhere.
     """
     squares = squared_border_distance(mask, spacing_mm)
+    borderless = torch.isinf(squares.flatten(1)[:, :1])  # one voxel says it of the patch
+    if borderless.device.type == "cpu" and not borderless.any():  # elsewhere, looking would wait for the device
+        return squares
     outside = squared_distance_to_outside(mask.shape[1:], spacing_mm, mask.device)
-    return torch.where(torch.isinf(squares), outside, squares)
+    return torch.where(borderless.view(-1, *[1] * len(spacing_mm)), outside, squares)

@@ -69,12 +69,13 @@ class HausdorffDTLoss(ForegroundLoss):
         if reference is None:
             reference = squared_distance_or_outside(foreground.reference > 0.5, spacing)
         else:
-            require((reference > 0).all(), "HausdorffDTLoss: the target's second channel must hold squared distances "
+            require(reference.amin() > 0, "HausdorffDTLoss: the target's second channel must hold squared distances "
                     "to the reference's border, which are positive; found others (a one-hot target?). Leave the "
                     "channel out, or make it with reference_maps()")
         prediction = squared_distance_or_outside(foreground.logit.detach() > 0, spacing)
         weight = self._power(prediction) + self._power(reference)
-        value = ((foreground.probability - foreground.reference) ** 2 * weight).mean()
+        error = foreground.probability - foreground.reference
+        value = (error * error * weight).mean()
         if not self.log:
             return value
         return torch.log1p(over_ranks(value).mean() if self.ddp else value)

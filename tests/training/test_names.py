@@ -1,13 +1,30 @@
 from typing import ClassVar
 
 import pytest
+import torch
 
+from nnunet_tv.losses import PlusTV
 from nnunet_tv.training.names import LossSpec, TrainerNotFound, spell, variants_of
 
 
 class Loss:
     def __init__(self, *, tv_weight=0.1, alpha=0.3, ddp=False):
         self.values = {"tv_weight": tv_weight, "alpha": alpha, "ddp": ddp}
+
+
+class PlainLoss(torch.nn.Module):
+    def __init__(self, *, log=False, gamma=2.0, spacing_mm=None, ddp=False):
+        super().__init__()
+        self.values = {"log": log, "gamma": gamma, "spacing_mm": spacing_mm, "ddp": ddp}
+
+
+class Plain:
+    """Its loss has a flag and no total variation of its own."""
+
+    loss_spec = LossSpec(PlainLoss, {"g": "gamma", "log": "log", "tv": "tv_weight"})
+    loss_settings: ClassVar[dict] = {}
+    epochs_in_name = None
+    default_epochs = 300
 
 
 class Base:
@@ -55,6 +72,34 @@ def test_settings_reach_the_class(name, settings, epochs):
 def test_another_spelling_is_told_the_right_one(name, right):
     with pytest.raises(TrainerNotFound, match=rf"Could not find requested nnunet trainer {name}: .*Write {right}\."):
         lookup(name)
+
+
+@pytest.mark.parametrize(("name", "settings", "log", "tv"), [
+    ("Plain_log", {"log": True}, True, 0),
+    ("Plain_g3_log_tv0p1_5epochs", {"g": 3.0, "log": True, "tv": 0.1}, True, 0.1),
+    ("Plain_tv2", {"tv": 2.0}, False, 2.0),
+])
+def test_flags_and_total_variation_on_a_loss_without(name, settings, log, tv):
+    found = variants_of(Plain)(name)
+    assert found.loss_settings == settings
+    loss = found.loss_spec.build(found.loss_settings, ddp=True, spacing_mm=(1, 2, 3), patch_size=(4, 4, 4))
+    if tv:
+        assert type(loss) is PlusTV and loss.tv_weight == tv
+        loss = loss.loss
+    assert loss.values == {"log": log, "gamma": settings.get("g", 2.0), "spacing_mm": (1, 2, 3), "ddp": True}
+
+
+@pytest.mark.parametrize(("name", "right"), [("Plain_tv0", "Plain"), ("Plain_log_g3", "Plain_g3_log"),
+                                             ("Plain_tv0p1_log", "Plain_log_tv0p1")])
+def test_flags_have_one_spelling_too(name, right):
+    with pytest.raises(TrainerNotFound, match=rf"Write {right}\."):
+        variants_of(Plain)(name)
+
+
+@pytest.mark.parametrize("name", ["Plain_log1", "Plain_log_log", "Plain_log0"])
+def test_a_flag_takes_no_number(name):
+    with pytest.raises(AttributeError):
+        variants_of(Plain)(name)
 
 
 def test_no_epochs_at_all_are_refused():

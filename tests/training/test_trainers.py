@@ -242,6 +242,87 @@ def test_loss_only_keeps_nnunets_network_and_recipe(planned, name):
     assert Path(made.output_folder, "checkpoint_final.pth").is_file()
 
 
+def recorded(made, name, of_batch):
+    """What `of_batch` gives for each batch that the trainer's step `name` gets from now on."""
+    seen, step = [], getattr(made, name)
+
+    def recording(batch):
+        seen.append(of_batch(batch))
+        return step(batch)
+
+    setattr(made, name, recording)
+    return seen
+
+
+def test_maps_of_the_reference_are_made_for_training_and_selection_and_the_spacing_is_the_plans(tiny):
+    made = trainer("nnUNetTrainerTverskyHausdorffDT_a0p4_1epochs")
+    seen = [recorded(made, f"{name}_step", lambda batch: batch["target"]) for name in ("train", "validation")]
+    made.run_training()
+    assert made.loss.region.alpha == 0.4 and made.loss.hausdorff.grid.spacing_mm == (2.0, 2.0, 2.0)
+    assert [len(targets) for targets in seen] == [3, 2]
+    for target in seen[0] + seen[1]:
+        assert target.shape == (4, 2, 32, 32, 32)
+        assert target[:, 1].min() >= 4  # mm²: one voxel of 2 mm
+    assert np.isfinite(made.logger.get_checkpoint()["val_losses"]).all()
+    assert Path(made.output_folder, "checkpoint_final.pth").is_file()
+
+
+def test_our_validation_step_counts_as_nnunets(tiny):
+    mapped, plain = trainer("nnUNetTrainerHausdorffDT_1epochs"), trainer("nnUNetTrainerDice_1epochs")
+    for made in (mapped, plain):
+        made.initialize()
+        made.network.eval()
+    batch = next(mapped.get_dataloaders()[1])
+    with torch.no_grad():
+        found = mapped.validation_step(batch)
+        expected = plain.validation_step({**batch, "target": batch["target"][:, :1].short()})
+        loss = mapped.loss(mapped.network(batch["data"]), batch["target"][:, :1])  # without the map
+    assert found.keys() == expected.keys() and found["loss"] == pytest.approx(loss.item(), rel=1e-5)
+    for name in ("tp_hard", "fp_hard", "fn_hard", "voxels"):
+        assert found[name].tolist() == expected[name].tolist()
+
+
+def test_a_schedule_follows_the_epochs_and_survives_an_interruption(tiny):
+    name = "nnUNetTrainerDiceAdaptiveTV_ramp2_3epochs"
+    whole = trainer(name)
+    train, select = (recorded(whole, f"{name}_step", lambda _: whole.loss.tv.ramp) for name in ("train", "validation"))
+    whole.run_training()
+    assert train[::3] == [0, 0.5, 1] and set(select) == {1.0}
+
+    broken = trainer(name)
+    broken.save_every = 1
+    step = broken.train_step
+
+    def failing(batch):
+        if broken.current_epoch == 1:
+            raise Stop
+        return step(batch)
+
+    broken.train_step = failing
+    with pytest.raises(Stop):
+        broken.run_training()
+    resumed = trainer(name, continued=True)
+    assert resumed.current_epoch == 1
+    resumed.run_training()
+    assert same(weights(resumed), weights(whole))
+
+
+def test_deep_supervision_carries_maps_at_every_scale(planned):
+    made = trainer("nnUNetTrainerHausdorffDTLoss_log_1epochs", plans="nnUNetPlans")
+    made.num_iterations_per_epoch = made.num_val_iterations_per_epoch = 1
+
+    def shapes_of(batch):
+        return [tuple(scale.shape[1:]) for scale in batch["target"]]
+
+    train, select = (recorded(made, f"{name}_step", shapes_of) for name in ("train", "validation"))
+    made.run_training()
+    assert isinstance(made.loss, DeepSupervisionWrapper) and made.loss.loss.log is True
+    [shapes] = train
+    assert [shapes] == select and len(shapes) > 1 and all(shape[0] == 2 for shape in shapes)
+    assert made.loss.loss.grid.patch_size == shapes[0][1:]
+    assert np.isfinite(made.logger.get_checkpoint()["val_losses"]).all()
+
+
 def test_loss_only_switches_deep_supervision_off_where_the_network_has_none(tiny):
     made = trainer("nnUNetTrainerDiceTVLoss_1epochs")
     made.num_iterations_per_epoch = made.num_val_iterations_per_epoch = 1
