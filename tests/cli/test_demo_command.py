@@ -13,6 +13,7 @@ from nnunet_tv.demo.walkthrough import Step
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["-np", "0"], "-np: expected a whole number of at least 1, found '0'"),
+    (["--data", "ds000000"], "--data: invalid choice: 'ds000000'"),
     (["--seed", "-1"], "--seed: expected a whole number of at least 0, found '-1'"),
 ])
 def test_usage(capsys, arguments, message):
@@ -57,6 +58,24 @@ def test_exports_are_printed_and_given(without_work, tmp_path, capsys, monkeypat
     folder, options = without_work[0]
     assert folder == tmp_path / "my demo" / "ds004199-phantoms"
     assert (options["seed"], options["patients"]) == (5, walkthrough.FAST.patients)
+
+
+def test_another_data_set_has_its_own_phantoms_folder_and_names(tmp_path, capsys, monkeypatch):
+    from nnunet_tv.demo import bonbid
+
+    made, given = [], {}
+    monkeypatch.setattr(bonbid, "make_dataset", lambda folder, **options: made.append(folder))
+    monkeypatch.setattr(walkthrough, "default_device", lambda: "cpu")
+    monkeypatch.setattr(walkthrough, "training_cases", lambda folders: 10)
+    monkeypatch.setattr(summary, "closing_words", lambda report, scale, cases: "")
+    monkeypatch.setattr(runner, "run_steps", lambda steps, **options: given.update(steps=steps))
+    monkeypatch.chdir(tmp_path)
+    assert demo.main(["--data", "bonbid-hie", "--fast"]) == 0
+    assert made == [tmp_path / "nnunet-tv-demo-bonbid-hie" / "bonbid-hie-phantoms"]
+    assert given["steps"][0].command[:2] == ("nnunet-tv-convert", "bonbid-hie")
+    (tmp_path / "nnunet-tv-demo-bonbid-hie" / "bonbid-hie-phantoms").mkdir(parents=True)
+    assert demo.main(["--data", "pairs", "-o", "nnunet-tv-demo-bonbid-hie"]) == 1
+    assert "holds the demo of bonbid-hie" in capsys.readouterr().err
 
 
 def test_two_seeds_in_one_folder(tmp_path, capsys, monkeypatch):

@@ -8,7 +8,18 @@ import pytest
 from command_lines import parse
 
 from nnunet_tv.demo import walkthrough
-from nnunet_tv.demo.walkthrough import FAST, FULL, Folders, environment, steps, trainer_name, training_cases
+from nnunet_tv.demo.walkthrough import (
+    DATA,
+    FAST,
+    FULL,
+    Folders,
+    check_folder,
+    environment,
+    steps,
+    trainer_name,
+    training_cases,
+)
+from nnunet_tv.errors import NnunetTVError
 
 ROOT = Path(__file__).parents[2]
 ORDER = ["nnunet-tv-convert", "nnunet-tv-plan", "nnUNetv2_train", "nnUNetv2_predict",
@@ -40,9 +51,30 @@ def test_each_line_is_taken_by_its_own_parser(folders, monkeypatch, name, device
         assert options["device"] == device
 
 
-def test_lines_fit_together(folders):
+@pytest.mark.parametrize("data", DATA.values(), ids=list(DATA))
+def test_the_conversion_of_each_data_set_is_taken_by_its_parser_and_writes_where_the_others_read(
+        tmp_path, monkeypatch, data):
+    from nnunet_tv.cli.convert import DATA_SETS
+
+    convert = listed(Folders(tmp_path, data))[0]
+    options = parse(list(convert.command), monkeypatch)
+    assert options.data_set == data.name and options.name == data.dataset
+    assert options.input == tmp_path / f"{data.name}-phantoms" / data.source and set(DATA) == set(DATA_SETS)
+
+
+def test_the_demo_of_another_data_set_is_not_mixed_in(tmp_path):
+    check_folder(Folders(tmp_path, DATA["pairs"]))
+    (tmp_path / "bonbid-hie-phantoms").mkdir()
+    check_folder(Folders(tmp_path, DATA["bonbid-hie"]))
+    with pytest.raises(NnunetTVError, match=r"holds the demo of bonbid-hie .*, not of pairs: choose another folder"):
+        check_folder(Folders(tmp_path, DATA["pairs"]))
+
+
+@pytest.mark.parametrize("data", DATA.values(), ids=list(DATA))
+def test_lines_fit_together(tmp_path, data):
+    folders = Folders(tmp_path / "my demo", data)
     convert, plan, train, predict, postprocess, report = listed(folders)
-    assert value(plan, "-d") == predict.command[predict.command.index("-d") + 1] == train.command[1] == "DatasetFCD"
+    assert value(plan, "-d") == predict.command[predict.command.index("-d") + 1] == train.command[1] == data.dataset
     assert plan.command[plan.command.index("--patch-size") + 1:][:3] == ("64", "64", "64")
     assert value(train, "-tr") == value(predict, "-tr") == trainer_name(FAST.epochs)
     assert value(train, "-p") == value(predict, "-p") == "MSDSANetPlans"
@@ -50,8 +82,8 @@ def test_lines_fit_together(folders):
     assert value(report, "--pred") == f"DiceTV={value(predict, '-o')}"
     assert value(report, "--pred-pp") == f"DiceTV={value(postprocess, '-o')}"
     assert value(postprocess, "-pp_pkl_file").endswith(
-        f"DatasetFCD/{trainer_name(FAST.epochs)}__MSDSANetPlans__3d_fullres/postprocessing.pkl")
-    assert value(convert, "-i") == str(folders.scans)
+        f"{data.dataset}/{trainer_name(FAST.epochs)}__MSDSANetPlans__3d_fullres/postprocessing.pkl")
+    assert value(convert, "-i") == str(folders.scans / data.source)
     assert Path(value(predict, "-i")).parent == Path(value(report, "--ref")).parent == folders.raw
 
 
