@@ -54,6 +54,8 @@ def test_the_wheel_carries_everything(source, tmp_path):
         for path in (ROOT / folder).rglob("*.py"):
             assert f"{package}/{path.relative_to(ROOT / folder)}" in names
     assert "nnunet_tv.pth" in names
+    for path in (ROOT / "nnunet_tv").rglob("*.j2"):  # templates of pages
+        assert f"nnunet_tv/{path.relative_to(ROOT / 'nnunet_tv')}" in names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"nnunet_tv", "nnunet_tv.pth"}
     record = next(name for name in names if name.endswith("RECORD"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -152,14 +153,15 @@ def resampled_means(values: np.ndarray, *, seed: int, resamples: int = RESAMPLES
     One seed gives one set of draws for a number of subjects, whatever the quantities: figures of the same subjects
     are resampled together.
     """
-    rng, n = np.random.default_rng(seed), len(values)
-    parts = []
-    for start in range(0, resamples, _CHUNK):
-        draws = rng.integers(n, size=(min(_CHUNK, resamples - start), n))
-        weights = np.zeros((len(draws), n))
-        np.add.at(weights, (np.arange(len(draws))[:, None], draws), 1 / n)
-        parts.append(weights @ values)
-    return np.concatenate(parts)
+    return _shares(len(values), seed, resamples) @ values
+
+
+@lru_cache(maxsize=8)  # tables ask for the same subjects again and again
+def _shares(n: int, seed: int, resamples: int) -> np.ndarray:
+    """How often each subject is drawn, as a share: shape (resamples, n)."""
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
+    return np.bincount(draws.ravel(), minlength=resamples * n).reshape(resamples, n) / n
 
 
 def share_interval(shares: Sequence[float], *, seed: int = 0, one_run: bool = True) -> Interval:

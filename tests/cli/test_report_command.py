@@ -9,12 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nnunet_tv.cli.report import main
-from nnunet_tv.files import sha256
+from nnunet_tv.files import sha256, write_json
 from nnunet_tv.volume import Volume, write_volume
 
 RAS = np.diag([1.0, 1.0, 1.0, 1.0])
@@ -274,3 +275,46 @@ def test_help_needs_no_heavy_import():
 def test_a_group_with_a_name_of_the_papers_rows_is_refused(study, capsys):
     assert main(["--ref", "ref", "--pred", "TV paper: Dice=a0", "-np", "1", "--paper", "-o", "out"]) == 1
     assert "'TV paper: Dice' is the name of a row of the paper's" in capsys.readouterr().err
+
+
+@pytest.fixture
+def model(study, monkeypatch):
+    """A model folder of two folds, whose split is to be written."""
+    monkeypatch.setenv("nnUNet_preprocessed", str(study / "pre"))
+    shutil.copytree(study / "ref", study / "pre" / "DatasetFCD" / "gt_segmentations")
+    return study / "results" / "DatasetFCD" / "nnUNetTrainerDiceTV__nnUNetPlans__3d_fullres"
+
+
+def validated(study, model, *folds):
+    for number, cases in enumerate(folds):
+        for case in cases:
+            (model / f"fold_{number}" / "validation").mkdir(parents=True, exist_ok=True)
+            shutil.copy(study / "a1" / f"{case}.nii.gz", model / f"fold_{number}" / "validation" / f"{case}.nii.gz")
+    write_json([{"train": [], "val": list(cases)} for cases in folds], study / "pre/DatasetFCD/splits_final.json")
+
+
+def test_equal_folds_of_a_model_are_runs_of_a_selection_set(study, model):
+    validated(study, model, ("sub-1", "sub-2"), ("sub-1", "sub-2"))
+    assert main(["--model", str(model), "--pred", "Exact=a0", "-np", "1", "-o", "out"]) == 0
+    content = json.loads((study / "out" / "report.json").read_text())
+    assert content["groups"]["DiceTV"]["raw"]["Sens"]["runs"] == [0.5, 0.5]
+    assert content["groups"]["Exact"]["raw"]["Sens"]["runs"] == [1.0]
+    assert "Selection set, not test" in (study / "out" / "table1.md").read_text()
+    page = (study / "out" / "report.html").read_text()
+    assert "Selection set, not test" in page[page.index('id="table-1"'):page.index('id="uncertainty"')]
+    assert any("the same files, byte by byte" in text for text in content["warnings"])
+
+
+def test_disjoint_folds_of_a_model_are_one_pooled_run(study, model, capsys):
+    validated(study, model, ("sub-1",), ("sub-2",))
+    assert main(["--model", f"CV={model}", "-np", "1", "-o", "out"]) == 0
+    content = json.loads((study / "out" / "report.json").read_text())
+    assert content["groups"]["CV"]["raw"]["Sens"]["runs"] == [0.5] and len(content["cases"]) == 4
+    folds = content["meta"]["runs"][0]["folds"]
+    assert [(Path(fold["raw"]).parent.name, fold["cases"]) for fold in folds] == [
+        ("fold_0", ["sub-1"]), ("fold_1", ["sub-2"])]
+    assert "Cross-validation: 2 disjoint folds" in (study / "out" / "report.html").read_text()
+    assert len(list((study / "out" / "pictures").iterdir())) == 2
+    capsys.readouterr()
+    assert main(["--model", f"A={model}", f"A={model}", "-np", "1", "-o", "out"]) == 1
+    assert "two groups are named A: name a model with --model NAME=FOLDER" in capsys.readouterr().err

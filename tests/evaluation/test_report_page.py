@@ -215,7 +215,6 @@ CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chro
                 None)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_in_a_browser(report, tmp_path, width):
