@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
+from nnunet_tv.losses import fused
 from nnunet_tv.losses.compound import WeightedSum
 from nnunet_tv.losses.dice import DiceLoss
+from nnunet_tv.losses.foreground import check_batch
 from nnunet_tv.losses.total_variation import TotalVariation
 
 
@@ -30,3 +34,12 @@ class DiceTVLoss(WeightedSum):
                  ddp: bool = False):
         super().__init__(dice=(1.0, DiceLoss(batch_dice=batch_dice, smooth=smooth, ddp=ddp)),
                          tv=(tv_weight, TotalVariation()))
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """As every loss here; on the CPU with the fused arithmetic of :mod:`nnunet_tv.losses.fused`."""
+        if self.dice.batch_dice and not self.dice.ddp:
+            checked = check_batch(logits, target, loss=type(self).__name__)
+            if fused.applies(checked, target):
+                return fused.dice_tv(checked, target, dice_weight=self.dice_weight, tv_weight=self.tv_weight,
+                                     smooth=self.dice.smooth)
+        return super().forward(logits, target)

@@ -122,12 +122,16 @@ def foreground(logits: Tensor, target: Tensor, *, loss: str, maps: Sequence[str]
     carried: Sequence[Tensor] = ()
     if maps and isinstance(target, Tensor) and target.is_floating_point() and target.shape[1:2] == (1 + len(maps),):
         target, carried = target[:, :1], target[:, 1:].unbind(1)
-    _check_shapes(logits, target, loss)
-    if logits.dtype != torch.float64:
-        logits = logits.float()
-    _check_labels(target, loss)
+    logits = check_batch(logits, target, loss=loss)
     named = {name: value.to(logits.dtype) for name, value in zip(maps, carried, strict=False)}
     return Foreground(logits[:, 1] - logits[:, 0], target[:, 0].to(logits.dtype), named)
+
+
+def check_batch(logits: Tensor, target: Tensor, *, loss: str) -> Tensor:
+    """`logits` in float32 (float64 if they are), after the checks of :meth:`ForegroundLoss.forward`."""
+    _check_shapes(logits, target, loss)
+    _check_labels(target, loss)
+    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def require(valid: Tensor, message: str) -> None:
