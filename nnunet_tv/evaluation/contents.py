@@ -197,7 +197,9 @@ def _curves(record: Record, groups: Sequence[GroupStage], folder: Path) -> list[
             areas[name] = area, chance
     if lines:
         threshold = record.candidates[0].threshold
-        shown += [froc_table(points, rule, threshold, seed), precision_recall_table(areas)]
+        if any(points.values()):
+            shown.append(froc_table(points, rule, threshold, seed))
+        shown.append(precision_recall_table(areas))
         figures += [
             Figure(curve_drawing.draw_froc(lines, folder / "froc")[0],
                    "FROC: share of subjects detected against false clusters per subject; figures in the table",

@@ -126,7 +126,8 @@ def bootstrap(
     Returns
     -------
     Interval
-        Without bounds for fewer than two subjects or when the figure is undefined in any resample in 20.
+        Without bounds for fewer than two subjects, for subjects that all agree (a width of 0 would feign certainty),
+        and when the figure is undefined in more than one resample in 20.
     """
     values = np.asarray(columns, float)
     values = values[:, None] if values.ndim == 1 else values
@@ -144,6 +145,8 @@ def bootstrap(
     if drawn.size < 0.95 * resamples:
         return Interval(estimate, None, None, n, "bootstrap")
     low, high = np.quantile(drawn, ((1 - level) / 2, (1 + level) / 2))
+    if np.ptp(drawn) <= _TIE * max(1.0, abs(estimate)):
+        return Interval(estimate, None, None, n, "bootstrap")
     return Interval(estimate, float(low), float(high), n, "bootstrap")
 
 

@@ -77,7 +77,8 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
             "training varies. Runs of a subject are averaged first: they are no further patients.",
             "sSens: Clopper-Pearson (exact binomial) for one run; for several, bootstrap over subjects, and "
             "Clopper-Pearson where all runs find every subject, or none.",
-            f"Means and pooled ratios: percentile bootstrap over subjects, 10 000 resamples, seed {seed}.",
+            f"Means and pooled ratios: percentile bootstrap over subjects, 10 000 resamples, seed {seed}. Where all "
+            "subjects agree it says nothing, and there is no interval.",
             "nFPC: bootstrap over subjects; where no false cluster was seen, exact Poisson. The Poisson column, for "
             "one run, takes false clusters as independent of each other; they gather in few subjects, which makes it "
             "too narrow.",

@@ -318,3 +318,18 @@ def test_disjoint_folds_of_a_model_are_one_pooled_run(study, model, capsys):
     capsys.readouterr()
     assert main(["--model", f"A={model}", f"A={model}", "-np", "1", "-o", "out"]) == 1
     assert "two groups are named A: name a model with --model NAME=FOLDER" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pred", "A=a0"], "required: --ref (or --model, or --from)"),
+        (["--from", "out", "--connectivity", "6"], "--connectivity needs scoring and does not go with --from"),
+        (["--from", "out", "--hit", "center"], "--hit needs scoring and does not go with --from"),
+        (["--model", "=x"], "expected NAME=FOLDER, found '=x'"),
+    ],
+)
+def test_what_is_missing_or_does_not_go_together(arguments, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, "-o", "out"])
+    assert caught.value.code == 2 and message in capsys.readouterr().err

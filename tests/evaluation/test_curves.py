@@ -68,7 +68,7 @@ def test_precision_recall_by_hand():
     assert chance == 4 / 12
     two = [one, make_candidates("b", (), (), inside=(1, 1, 2), outside=(6, 2, 0))]
     pooled, area_of_two, _ = precision_recall(by_case(two, "A"))
-    assert pooled.y == pytest.approx(curve.y) and area_of_two.low == pytest.approx(area.value) and area_of_two.n == 2
+    assert pooled.y == pytest.approx(curve.y) and area_of_two.value == pytest.approx(area.value) and area_of_two.n == 2
     table = precision_recall_table({"A": (area, chance)})
     assert table.texts()[0][2] == "0.33333"
 

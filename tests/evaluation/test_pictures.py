@@ -6,6 +6,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from nnunet_tv.errors import CaseError
 from nnunet_tv.evaluation.folders import Run
 from nnunet_tv.evaluation.pictures import (
     BLUE,
@@ -117,3 +118,13 @@ def test_unusable_images_are_named_and_the_picture_is_drawn_plain(tmp_path):
     (images / "sub-1.nii.gz").write_bytes(b"?")
     assert "not a readable NIfTI image" in draw_files(job(tmp_path, images))
     assert (tmp_path / "out.png").stat().st_size > 5000
+
+
+def test_missing_predictions_are_drawn_empty_and_changed_ones_refused(tmp_path):
+    work = job(tmp_path)
+    (tmp_path / "pred" / "sub-1.nii.gz").unlink()
+    assert draw_files(work) == ""
+    assert share(matplotlib.image.imread(tmp_path / "out.png")[:-60], BLUE).sum() == 0
+    write_volume(Volume(LEFT[1:], RAS), tmp_path / "pred" / "sub-1.nii.gz")
+    with pytest.raises(CaseError, match="changed since it was scored: no longer on the reference's grid; run again"):
+        draw_files(work)

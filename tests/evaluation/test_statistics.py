@@ -107,6 +107,8 @@ def test_bootstrap_without_enough():
     assert bootstrap([]).n == 0 and bootstrap([]).value is None
     one = bootstrap([0.4])
     assert (one.value, one.low, one.high, one.n) == (0.4, None, None, 1)
+    alike = bootstrap([0.1 + 0.2] * 30)
+    assert (alike.low, alike.high, alike.n) == (None, None, 30) and bootstrap([0.3] * 30 + [0.2]).low is not None
 
     def ratio(means):
         with np.errstate(invalid="ignore"):
