@@ -155,14 +155,14 @@ class DiceAdaptiveTVLoss(WeightedSum):
     tv_weight : float
         w, not negative; the default is the TV paper's.
     border_mm, small_mm3, ramp_epochs, spacing_mm, patch_size
-        As in :class:`~nnunet_tv.losses.AdaptiveTotalVariation`.
+        As in :class:`~nnunet_tv.losses.AdaptiveTotalVariation`, and refused as there.
     batch_dice, smooth, ddp
-        As in :class:`~nnunet_tv.losses.DiceLoss`.
+        Of the Dice term.
 
     Raises
     ------
     ValueError
-        What the parts refuse.
+        `tv_weight` is negative or not finite.
     """
 
     def __init__(self, *, tv_weight: float = 0.1, border_mm: float = 3.0, small_mm3: float = 1000.0,

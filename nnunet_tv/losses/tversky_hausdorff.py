@@ -18,18 +18,8 @@ class TverskyHausdorffDTLoss(WeightedSum):
     ----------
     alpha, beta : float
         Weights of false positives and of false negatives: :class:`~nnunet_tv.losses.TverskyLoss`.
-    region_weight, hausdorff_weight : float
-        Weights of the two parts, not negative, not both 0. Another α of the distances, or the form without log,
-        is a :class:`~nnunet_tv.losses.WeightedSum` of one's own.
-    spacing_mm, patch_size
-        As in :class:`~nnunet_tv.losses.HausdorffDTLoss`.
-    batch_dice, smooth, ddp
-        As in :class:`~nnunet_tv.losses.DiceLoss`.
-
-    Raises
-    ------
-    ValueError
-        What the parts refuse.
+    region_weight, hausdorff_weight, spacing_mm, patch_size, batch_dice, smooth, ddp
+        As in :class:`~nnunet_tv.losses.DiceFocalHausdorffDTLoss`, and refused as there.
     """
 
     def __init__(self, *, alpha: float = 0.3, beta: float = 0.7, region_weight: float = 0.9,

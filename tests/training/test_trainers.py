@@ -74,6 +74,20 @@ class Stop(Exception):
     pass
 
 
+def break_in(made, *, epoch, error):
+    """Train until `error` comes up in `epoch`."""
+    step = made.train_step
+
+    def failing(batch):
+        if made.current_epoch == epoch:
+            raise error
+        return step(batch)
+
+    made.train_step = failing
+    with pytest.raises(error):
+        made.run_training()
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Stop])
 def test_an_interrupted_run_continues_to_the_same_weights(tiny, error, capsys):
     whole = trainer("nnUNetTrainerDiceTV_8epochs", fold=0)
@@ -81,16 +95,7 @@ def test_an_interrupted_run_continues_to_the_same_weights(tiny, error, capsys):
     expected, log = weights(whole), whole.logger.get_checkpoint()
 
     broken = trainer("nnUNetTrainerDiceTV_8epochs", fold=0)  # over the finished one, without --c
-    step = broken.train_step
-
-    def failing_step(batch):
-        if broken.current_epoch == 6:
-            raise error
-        return step(batch)
-
-    broken.train_step = failing_step
-    with pytest.raises(error):
-        broken.run_training()
+    break_in(broken, epoch=6, error=error)
     if error is KeyboardInterrupt:
         assert "Interrupted in epoch 6. Continue from checkpoint_latest.pth" in capsys.readouterr().out
 
@@ -291,16 +296,7 @@ def test_a_schedule_follows_the_epochs_and_survives_an_interruption(tiny):
 
     broken = trainer(name)
     broken.save_every = 1
-    step = broken.train_step
-
-    def failing(batch):
-        if broken.current_epoch == 1:
-            raise Stop
-        return step(batch)
-
-    broken.train_step = failing
-    with pytest.raises(Stop):
-        broken.run_training()
+    break_in(broken, epoch=1, error=Stop)
     resumed = trainer(name, continued=True)
     assert resumed.current_epoch == 1
     resumed.run_training()
