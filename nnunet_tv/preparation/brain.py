@@ -26,6 +26,9 @@ METHODS = ("auto", "deepbet", "template", *TOOLS, "none")
 AGREEMENT = 0.93
 #: How far from the template's brain the refined mask may reach, and what is surely brain, in mm.
 _REACH_MM, _CORE_MM = 5, 8
+#: Darkest brain, as a share of the median of what is surely brain. With 0.45 masks of phantoms lost the cortex's
+#: rim and sulci (thirty voxels lost for one too many) and had a Dice of 0.985 to 0.988; with 0.40, 0.990 to 0.992.
+_DARKEST = 0.40
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def refined_template_mask(t1: Volume) -> Volume:
     image = _without_bias(image, prior)
     values = sitk.GetArrayViewFromImage(image)
     core = values[sitk.GetArrayViewFromImage(sitk.BinaryErode(prior, [_CORE_MM] * 3, sitk.sitkBall)) > 0]
-    low, high = 0.45 * float(np.median(core)), 1.12 * float(np.percentile(core, 98))
+    low, high = _DARKEST * float(np.median(core)), 1.12 * float(np.percentile(core, 98))
     mask = sitk.And(sitk.BinaryThreshold(image, low, max(high, low)), reach)
     mask = _largest(sitk.BinaryMorphologicalOpening(mask, [2] * 3, sitk.sitkBall))
     mask = sitk.BinaryMorphologicalClosing(mask, [5] * 3, sitk.sitkBall)
