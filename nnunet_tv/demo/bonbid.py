@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -42,28 +43,8 @@ def make_dataset(folder: str | Path, *, patients: int, controls: int = 0, test: 
                  progress: bool = True) -> list[str]:
     """Write the data set; a second call completes it.
 
-    Parameters
-    ----------
-    folder : Path
-        Created if needed.
-    patients, test : int
-        Newborns, and how many of them are in ``BONBID2023_Val``.
-    controls : int
-        0: the data set has none.
-    seed : int
-        Newborn k depends on (seed, k) only.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    list of str
-        Case identifiers.
-
-    Raises
-    ------
-    NnunetTVError
-        Impossible numbers; `folder` holds something else.
+    Parameters, result and errors are those of :func:`nnunet_tv.demo.dataset.make_dataset`, on phantoms of one kind.
+    `controls` has no meaning: the data set has none.
     """
     check_counts(patients, controls, test)
     folder = Path(folder)
@@ -76,7 +57,7 @@ def make_dataset(folder: str | Path, *, patients: int, controls: int = 0, test: 
 
 def plan_members(patients: int, test: int) -> list[Newborn]:
     """Names and parts; `test` of the newborns are for validation."""
-    free = [number for number in range(1, patients + len(VALIDATION) + 1) if number not in VALIDATION]
+    free = [number for number in range(1, patients + test + len(VALIDATION) + 1) if number not in VALIDATION]
     numbers = [*VALIDATION, *free[patients:]][:test] + free[:patients - test]
     return [Newborn(f"MGHNICU_{number:03d}-VISIT_01", number,
                     "BONBID2023_Val" if index < test else "BONBID2023_Train")
@@ -105,6 +86,7 @@ def _make(folder: Path, member: Newborn, seed: int) -> dict:
     return {"case": case, "lesion": asdict(lesion), "pose": pose.as_json()}
 
 
+@lru_cache(maxsize=2)
 def stripped(anatomy: Anatomy) -> Anatomy:
     """The brain alone: all that is around it is air."""
     keep = ("csf", "gm", "wm")

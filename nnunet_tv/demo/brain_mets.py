@@ -41,28 +41,8 @@ def make_dataset(folder: str | Path, *, patients: int, controls: int = 0, test: 
                  progress: bool = True) -> list[str]:
     """Write the data set; a second call completes it.
 
-    Parameters
-    ----------
-    folder : Path
-        Created if needed.
-    patients : int
-        Their number.
-    controls, test : int
-        Without meaning: the data set has no controls and publishes no split.
-    seed : int
-        Patient k depends on (seed, k) only.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    list of str
-        Case identifiers.
-
-    Raises
-    ------
-    NnunetTVError
-        Impossible numbers; `folder` holds something else.
+    Parameters, result and errors are those of :func:`nnunet_tv.demo.dataset.make_dataset`, on phantoms of one kind.
+    `controls` and `test` have no meaning: the data set has no controls and publishes no split.
     """
     check_counts(patients, controls, test)
     folder = Path(folder)

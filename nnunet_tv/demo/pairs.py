@@ -31,28 +31,8 @@ def make_dataset(folder: str | Path, *, patients: int, controls: int = 0, test: 
                  progress: bool = True) -> list[str]:
     """Write the scans and the table; a second call completes them.
 
-    Parameters
-    ----------
-    folder : Path
-        Created if needed.
-    patients, test : int
-        Cases with a lesion, and how many of them the table gives to the test.
-    controls : int
-        Cases without a lesion (label ``none``).
-    seed : int
-        Case k depends on (seed, k) only.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    list of str
-        Case identifiers.
-
-    Raises
-    ------
-    NnunetTVError
-        Impossible numbers; `folder` holds something else.
+    Parameters, result and errors are those of :func:`nnunet_tv.demo.dataset.make_dataset`, on phantoms of one kind.
+    Controls are cases whose label is ``none``; `test` of the patients are the table's test cases.
     """
     check_counts(patients, controls, test)
     folder = Path(folder)
