@@ -124,7 +124,8 @@ def foreground(logits: Tensor, target: Tensor, *, loss: str, maps: Sequence[str]
         target, carried = target[:, :1], target[:, 1:].unbind(1)
     logits = check_batch(logits, target, loss=loss)
     named = {name: value.to(logits.dtype) for name, value in zip(maps, carried, strict=False)}
-    return Foreground(logits[:, 1] - logits[:, 0], target[:, 0].to(logits.dtype), named)
+    background, lesion = logits.unbind(1)  # its backward writes the gradient once; that of indexing, three times
+    return Foreground(lesion - background, target[:, 0].to(logits.dtype), named)
 
 
 def check_batch(logits: Tensor, target: Tensor, *, loss: str) -> Tensor:
