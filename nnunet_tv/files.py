@@ -56,6 +56,13 @@ def write_text(text: str, path: str | Path) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_if_changed(text: str, path: str | Path) -> None:
+    """:func:`write_text`, unless the file already says so: a run that changes nothing touches nothing."""
+    path = Path(path)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(text, path)
+
+
 def write_json(content: Any, path: str | Path, *, indent: int = 2) -> None:
     """Write `content` as JSON to `path` atomically; NaN is refused, write None."""
     write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n", path)

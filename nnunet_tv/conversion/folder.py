@@ -19,6 +19,7 @@ from nnunet_tv.owned_folder import OwnedFolder
 
 ENDING = ".nii.gz"
 IMAGE_FOLDERS, LABEL_FOLDERS = ("imagesTr", "imagesTs"), ("labelsTr", "labelsTs")
+PICTURES, PICTURE, PAGE = "qc", ".png", "qc.html"
 #: Endings of what tells a case's registration, beside its images.
 BESIDE = {"record": ".prep.json", "flair_to_t1": "_flair_to_t1.tfm", "t1_to_template": "_t1_to_template.tfm"}
 DATASET_JSON, SPLITS, TABLE = "dataset.json", "splits_final.json", "conversion.tsv"
@@ -59,21 +60,25 @@ class RawFolder(OwnedFolder):
         for folder in LABEL_FOLDERS:
             for path in sorted((self.root / folder).glob(f"*{ENDING}")):
                 yield path.name.removesuffix(ENDING), path
+        for path in sorted((self.root / PICTURES).glob(f"*{PICTURE}")):
+            yield path.name.removesuffix(PICTURE), path
 
     def outputs(self, case: str, n_channels: int, training: bool, *, registered: bool = False) -> dict[str, Path]:
         """Paths of a case's images (keys ``0000``, ``0001`` …), its label (``label``) and what tells its registration.
 
         With `registered` also the prep record (``record``) and the ITK transforms (``flair_to_t1``,
-        ``t1_to_template``) beside the images; nnU-Net reads none of them.
+        ``t1_to_template``) beside the images, and the picture to look at (``picture``); nnU-Net reads none of them.
         """
         images, labels = (IMAGE_FOLDERS[0], LABEL_FOLDERS[0]) if training else (IMAGE_FOLDERS[1], LABEL_FOLDERS[1])
         paths = {f"{index:04d}": self.root / images / f"{case}_{index:04d}{ENDING}" for index in range(n_channels)}
         beside = {key: self.root / images / f"{case}{ending}" for key, ending in BESIDE.items() if registered}
+        if registered:
+            beside["picture"] = self.root / PICTURES / f"{case}{PICTURE}"
         return {**paths, "label": self.root / labels / f"{case}{ENDING}", **beside}
 
     def begin_change(self) -> None:
         """Take away what says that the data set is complete."""
-        for name in (DATASET_JSON, SPLITS, TABLE):
+        for name in (DATASET_JSON, SPLITS, TABLE, PAGE):
             (self.root / name).unlink(missing_ok=True)
 
     def remove_others(self, keep: set[Path], converted: set[str]) -> list[str]:

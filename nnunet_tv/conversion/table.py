@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nnunet_tv.conversion.plan import PlannedCase
-from nnunet_tv.files import write_text
+from nnunet_tv.files import write_if_changed
 
 COLUMNS = ("case", "sources", "sha256", "split", "status", "notes")
-CONVERTED, FAILED, PLANNED = "converted", "failed", "planned"
+CONVERTED, FLAGGED, FAILED, PLANNED = "converted", "flagged", "failed", "planned"
 
 
 def row(
@@ -24,7 +24,7 @@ def row(
     folder : Path
         The data set; sources are told relative to it.
     status : str
-        ``converted``, ``failed`` or ``planned``.
+        ``converted``, ``flagged`` (converted, but look first), ``failed`` or ``planned``.
     notes : iterable of str
         What to say about it.
     digests : dict of str to str, optional
@@ -45,8 +45,7 @@ def row(
 def write_table(rows: Iterable[tuple[str, ...]], path: Path) -> None:
     """Write rows under the header, atomically; an equal file is left as it is."""
     text = "".join("\t".join(cells) + "\n" for cells in (COLUMNS, *rows))
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(text, path)
+    write_if_changed(text, path)
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

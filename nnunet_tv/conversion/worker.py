@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from nnunet_tv import __version__
-from nnunet_tv.conversion.folder import BESIDE, ENDING, RawFolder
+from nnunet_tv.conversion.folder import BESIDE, ENDING, PICTURE, RawFolder
 from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.files import sha256
 from nnunet_tv.preparation.alignment import Choices
 from nnunet_tv.preparation.chain import CHAIN_VERSION, PreparedCase, prepare_case
 from nnunet_tv.preparation.geometry import write_itk_transform
+from nnunet_tv.preparation.qc_case import draw_prepared, numbers
 from nnunet_tv.volume import write_volume
 
 log = logging.getLogger(__name__)
@@ -79,8 +80,10 @@ class Outcome:
         Case identifier.
     problem : str
         Why it is not in the data set; empty if it is.
-    notes : tuple of str
-        What its conversion noted.
+    flags, notes : tuple of str
+        What a person must look at; what its conversion noted.
+    metrics : dict of str to float
+        Numbers of its registration, for the page.
     sha256 : dict of str to str
         Of each source that could be read, by channel name or ``label``.
     orientation : str
@@ -91,7 +94,9 @@ class Outcome:
 
     case: str
     problem: str = ""
+    flags: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
     sha256: Mapping[str, str] | None = None
     orientation: str = ""
     changed: bool = False
@@ -127,24 +132,26 @@ def _convert(job: Job, digests: dict[str, str]) -> Outcome:
     if job.registration != "none":
         made_from["choices"] = asdict(job.choices)
     record = job.folder.record(job.case)
-    if set(digests) == set(sources) and record.get("made_from") == made_from:
+    if "flags" in record and set(digests) == set(sources) and record.get("made_from") == made_from:
         moved = _bring_back(job, record["outputs"])
         if moved is not None:
-            return Outcome(job.case, notes=tuple(record["notes"]), sha256=digests,
-                           orientation=record["orientation"], changed=moved)
+            return Outcome(job.case, flags=tuple(record["flags"]), notes=tuple(record["notes"]),
+                           metrics=record["metrics"], sha256=digests, orientation=record["orientation"], changed=moved)
     prepared = prepare_case(job.case, job.channels, job.label, label_on=job.label_on, registration=job.registration,
                             choices=job.choices, one_grid=job.one_grid)
-    notes = (*prepared.notes, *(f"flagged: {flag}" for flag in prepared.flags))
+    metrics = numbers(prepared.record.details.get("metrics", {}))
     outputs = _stage(job, prepared)
     job.folder.begin_change()
     job.folder.write_record(job.case, {})  # from here on, files of this case are known to be ours
     for key, path in job.outputs.items():
+        path.parent.mkdir(exist_ok=True)
         os.replace(_staged(job, key), path)
     job.folder.write_record(job.case, {
-        "made_from": made_from, "outputs": outputs, "notes": list(notes),
-        "orientation": prepared.orientation,
+        "made_from": made_from, "outputs": outputs, "flags": list(prepared.flags), "notes": list(prepared.notes),
+        "metrics": metrics, "orientation": prepared.orientation,
     })
-    return Outcome(job.case, notes=notes, sha256=digests, orientation=prepared.orientation, changed=True)
+    return Outcome(job.case, flags=prepared.flags, notes=prepared.notes, metrics=metrics, sha256=digests,
+                   orientation=prepared.orientation, changed=True)
 
 
 def _stage(job: Job, prepared: PreparedCase) -> dict[str, str]:
@@ -158,12 +165,13 @@ def _stage(job: Job, prepared: PreparedCase) -> dict[str, str]:
         record.write(_staged(job, "record"))
         for key in ("flair_to_t1", "t1_to_template"):
             write_itk_transform(np.asarray(getattr(record, key), float), _staged(job, key))
+        draw_prepared(prepared, job.channels, _staged(job, "picture"))
     return {key: sha256(_staged(job, key)) for key in job.outputs}
 
 
 def _staged(job: Job, key: str) -> Path:
     # the ending says the format
-    return job.folder.staging / f"{job.case}_{key}{BESIDE.get(key, ENDING)}"
+    return job.folder.staging / f"{job.case}_{key}{PICTURE if key == 'picture' else BESIDE.get(key, ENDING)}"
 
 
 def _bring_back(job: Job, digests: Mapping[str, str]) -> bool | None:

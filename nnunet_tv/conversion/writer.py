@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv import __version__
-from nnunet_tv.conversion.folder import DATASET_JSON, PLAN_SPLITS, PLAN_TABLE, SPLITS, TABLE, RawFolder
+from nnunet_tv.conversion.folder import DATASET_JSON, PAGE, PLAN_SPLITS, PLAN_TABLE, SPLITS, TABLE, RawFolder
 from nnunet_tv.conversion.plan import Plan, PlannedCase, missing_content
 from nnunet_tv.conversion.splits import SEED, Fold, without
-from nnunet_tv.conversion.table import CONVERTED, FAILED, PLANNED, row, write_table
+from nnunet_tv.conversion.table import CONVERTED, FAILED, FLAGGED, PLANNED, row, write_table
 from nnunet_tv.conversion.worker import Job, Outcome, convert_case
-from nnunet_tv.files import read_json, write_json
+from nnunet_tv.files import read_json, write_if_changed, write_json
 from nnunet_tv.parallel import each_case
+from nnunet_tv.preparation.qc_page import qc_page
 
 
 @dataclass(frozen=True)
@@ -122,12 +123,13 @@ def _finish(
     for planned in plan.cases:
         source = planned.source
         outcome = outcomes.get(source.case, Outcome(source.case, problem=source.problem))
-        told = [outcome.problem] if outcome.problem else [*source.notes, *outcome.notes]
+        told = [outcome.problem] if outcome.problem else [
+            *(f"flagged: {flag}" for flag in outcome.flags), *source.notes, *outcome.notes]
         if outcome.problem:
             failed[source.case] = outcome.problem
         elif told:
             notes[source.case] = tuple(told)
-        status = FAILED if outcome.problem else CONVERTED
+        status = FAILED if outcome.problem else FLAGGED if outcome.flags else CONVERTED
         rows.append(row(planned, plan.dataset.folder, status=status, notes=told, digests=outcome.sha256))
     present = [case for case in plan.cases if case.source.case in converted]
     counts = _counts(present) | {"changed": sum(outcome.changed for outcome in outcomes.values())}
@@ -138,6 +140,10 @@ def _finish(
     else:
         _write_unless_equal(folds, folder.root / SPLITS)
     write_table(rows, folder.root / TABLE)
+    if plan.settings.registration != "none":
+        page = qc_page([outcomes.get(case.source.case, Outcome(case.source.case, problem=case.source.problem))
+                        for case in plan.cases], registration=plan.settings.registration)
+        write_if_changed(page, folder.root / PAGE)
     if not incomplete:
         _write_unless_equal(_dataset_json(plan, counts["training"]), folder.root / DATASET_JSON)
     for name in (PLAN_TABLE, PLAN_SPLITS):  # superseded

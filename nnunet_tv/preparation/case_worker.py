@@ -15,9 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
-from scipy import ndimage
 
 from nnunet_tv import __version__
 from nnunet_tv.errors import CaseError, NnunetTVError
@@ -29,11 +27,9 @@ from nnunet_tv.intake.privacy import redact
 from nnunet_tv.preparation.chain import CHAIN_VERSION, PreparedCase, prepare_case
 from nnunet_tv.preparation.geometry import write_itk_transform
 from nnunet_tv.preparation.prepared_folder import PreparedFolder
-from nnunet_tv.preparation.qc import draw_qc
+from nnunet_tv.preparation.qc_case import draw_prepared, numbers
 from nnunet_tv.preparation.record import PrepRecord
-from nnunet_tv.preparation.resample import resample_image
-from nnunet_tv.preparation.template import load_template
-from nnunet_tv.volume import Volume, check_file, read_volume, write_volume
+from nnunet_tv.volume import check_file, write_volume
 
 log = logging.getLogger(__name__)
 #: Part of what decides whether a case is up to date: raise it when pictures or records would differ.
@@ -195,13 +191,10 @@ def _make(job: Job, staged: Mapping[str, Path], digests: Mapping[str, str]) -> O
     for name in TRANSFORMS:
         if name in staged:
             write_itk_transform(np.asarray(getattr(record, name), float), staged[name])
-    t1, flair = _whole_heads(case, channels, prepared, record)
-    template = load_template().t1 if record.registration == "mni" else None
-    draw_qc(case, t1, flair, staged["picture"], mask=_brain(prepared), template=template,
-            lines=[_orientations(record), *(f"! {flag}" for flag in record.flags)])
+    draw_prepared(prepared, channels, staged["picture"])
     assert job.found.choice is not None
     notes = (*job.found.choice.notes, *prepared.notes)
-    return Outcome(case, flags=tuple(record.flags), notes=notes, metrics=_numbers(record.details.get("metrics", {})))
+    return Outcome(case, flags=tuple(record.flags), notes=notes, metrics=numbers(record.details.get("metrics", {})))
 
 
 def _record(job: Job, prepared: PreparedCase, digests: Mapping[str, str]) -> PrepRecord:
@@ -218,39 +211,3 @@ def _record(job: Job, prepared: PreparedCase, digests: Mapping[str, str]) -> Pre
 def _told_file(job: Job, channel: str, scan: Candidate) -> str:
     """Where the scan is: of DICOM, what was converted, since the folders of the original may name the patient."""
     return str(job.folder.scan(job.case, channel).relative_to(job.folder.root)) if scan.is_dicom else str(scan.files[0])
-
-
-def _whole_heads(
-    case: str, channels: Mapping[str, Path], prepared: PreparedCase, record: PrepRecord
-) -> list[Volume]:
-    """The scans on the grid of the results with all that was cut off: a mask is judged by what it left out."""
-    if _brain(prepared) is None:
-        return list(prepared.images.values())
-    return [resample_image(read_volume(path, case=case), prepared.images[name],
-                           world=np.linalg.inv(record.to_grid(name))) for name, path in channels.items()]
-
-
-def _brain(prepared: PreparedCase) -> np.ndarray | None:
-    """The brain mask, from what was left when all else became 0; None where nothing was cut off."""
-    method = prepared.record.details.get("parameters", {}).get("brain", {}).get("method", "none")
-    if method == "none":
-        return None
-    kept = np.any([image.data != 0 for image in prepared.images.values()], axis=0)
-    return ndimage.binary_fill_holes(kept)
-
-
-def _orientations(record: PrepRecord) -> str:
-    found = ", ".join(f"{name} {''.join(nib.aff2axcodes(grid.matrix()))}" for name, grid in record.sources.items())
-    return f"axes of the scans as they came: {found}; registration: {record.registration}"
-
-
-def _numbers(details: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Every number in the nested ``metrics`` of the record, by its path."""
-    found: dict[str, float] = {}
-    for key, value in details.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found |= _numbers(value, f"{name} ")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            found[name] = float(value)
-    return found

@@ -117,7 +117,8 @@ def prepare_case(
     CaseError
         As :func:`~nnunet_tv.volume.read_volume` and :func:`~nnunet_tv.volume.read_mask`; grids that do
         not overlap, or with `one_grid` differ; an empty mask; a lesion that lies wholly outside the grid; a
-        backend that failed on this case (:func:`~nnunet_tv.preparation.align.check_choices` says before whether it is installed).
+        backend that failed on this case (:func:`~nnunet_tv.preparation.align.check_choices` says before
+        whether it is installed).
     """
     if registration not in REGISTRATIONS:
         raise ValueError(f"registration is one of {', '.join(REGISTRATIONS)}, not {registration!r}")

@@ -16,11 +16,12 @@ _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 def canonical(volume: Volume) -> Volume:
     """The same voxels with axes that point to the right, to the front and up as nearly as they can.
 
-    Axes are only permuted and reversed, the affine with them: no value changes, and left stays left.
+    Axes are only permuted and reversed, the affine with them: no value changes, and left stays left. The result
+    shares its memory with `volume`.
     """
     image = nib.as_closest_canonical(nib.Nifti1Image(volume.data, volume.affine))
-    # Fortran order: what ITK takes without another copy
-    return Volume(np.asfortranarray(image.dataobj), np.asarray(image.affine, float))
+    # a view: ITK copies what it is given anyhow, and two large scans twice in memory are a third of a case's
+    return Volume(np.asarray(image.dataobj), np.asarray(image.affine, float))
 
 
 def apply(matrix: np.ndarray, points_mm: np.ndarray) -> np.ndarray:

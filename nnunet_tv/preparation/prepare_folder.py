@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import write_text
+from nnunet_tv.files import write_if_changed
 from nnunet_tv.intake.dcm2niix import find_dcm2niix
 from nnunet_tv.intake.find import FoundCase, find_cases
 from nnunet_tv.intake.pins import Pin
@@ -98,8 +98,8 @@ def prepare_folder(
         if left:
             remarks.append(f"{len(left)} cases of earlier runs are not in {source} and stay: {', '.join(left)}; to be "
                            "rid of them, delete their files or choose a new -o")
-        _write_if_changed(_table(found.cases, outcomes), out / TABLE)
-        _write_if_changed(qc_page(outcomes, registration=options["registration"]), out / PAGE)
+        write_if_changed(_table(found.cases, outcomes), out / TABLE)
+        write_if_changed(qc_page(outcomes, registration=options["registration"]), out / PAGE)
     return Preparation(found.cases, tuple(outcomes), tuple(remarks))
 
 
@@ -133,8 +133,3 @@ def _table(cases: tuple[FoundCase, ...], outcomes: list[Outcome]) -> str:
         cells = [case.case, *labels, *digests, status(outcome), "; ".join(outcome.flags), "; ".join(notes)]
         writer.writerow([" ".join(cell.split()) for cell in cells])
     return text.getvalue()
-
-
-def _write_if_changed(text: str, path: Path) -> None:
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(text, path)

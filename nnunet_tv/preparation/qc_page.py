@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from statistics import median
+from typing import Protocol
 from urllib.parse import quote
 
 from nnunet_tv import __version__
 from nnunet_tv.drawing import CONVENTION
 from nnunet_tv.pages import RESEARCH_USE, bullets, document
-from nnunet_tv.preparation.case_worker import Outcome
 
 #: A number this many median absolute deviations (scaled to a normal's sigma) off the others is marked.
 UNUSUAL = 4.0
 #: Fewer cases than this say nothing on what is usual.
 FEWEST_CASES = 6
 
+
+class Outcome(Protocol):
+    """What the page needs to know of a case: why it failed, or its flags, notes and numbers."""
+
+    case: str
+    problem: str
+    flags: Sequence[str]
+    notes: Sequence[str]
+    metrics: Mapping[str, float]
 
 
 def qc_page(outcomes: Sequence[Outcome], *, registration: str) -> str:

@@ -96,6 +96,22 @@ def test_a_second_run_changes_nothing_and_another_backend_everything(source, tmp
     assert run(source, root, backend="fsl").counts["changed"] == 6
 
 
+def test_flagged_cases_have_their_status_and_every_case_its_picture(source, tmp_path):
+    root = tmp_path / "raw"
+    run(source, root)
+    rows = {row["case"]: row for row in read_table(root / "conversion.tsv")}
+    assert {case for case, row in rows.items() if row["status"] == "flagged"} == {"case0", "case1"}
+    assert "flagged: odd" in rows["case1"]["notes"] and rows["case2"]["status"] == "converted"
+    page = (root / "qc.html").read_text()
+    assert page.index("case1: flagged") < page.index('src="qc/case2.png"') and "odd" in page
+    assert {path.name for path in (root / "qc").iterdir()} == {f"{case}.png" for case in rows}
+    before = (root / "qc.html").stat().st_mtime_ns
+    assert run(source, root).counts["changed"] == 0 and (root / "qc.html").stat().st_mtime_ns == before
+    assert run(source, root).notes == run(source, tmp_path / "again").notes, "flags are remembered"
+    run(source, root, registration="none")
+    assert not (root / "qc.html").exists() and not list((root / "qc").iterdir())
+
+
 def test_they_move_and_go_with_their_case(source, tmp_path):
     root = tmp_path / "raw"
     run(source, root)
