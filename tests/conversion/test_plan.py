@@ -84,7 +84,7 @@ def test_official_names_the_patients_without_assignment():
 
 
 def test_what_cannot_be_planned():
-    with pytest.raises(NnunetTVError, match="--split official: the data set assigns no patient to train or test; use another"):
+    with pytest.raises(NnunetTVError, match="official: the data set assigns no patient to train or test; use another"):
         make_plan(dataset(assigned=False), Settings("official"))
     with pytest.raises(NnunetTVError, match="bids: expected patients, found none among 4 cases"):
         make_plan(dataset(0), Settings())

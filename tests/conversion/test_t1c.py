@@ -1,0 +1,51 @@
+"""A T1w with contrast takes the T1w's place: in the alignment and in the record that restoring reads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnunet_tv.errors import CaseError
+from nnunet_tv.preparation import align
+from nnunet_tv.preparation.alignment import Choices
+from nnunet_tv.preparation.record import Grid, PrepRecord
+from nnunet_tv.preparation.registration import Registration
+from nnunet_tv.preparation.template import template_grid
+from nnunet_tv.volume import Volume
+
+SHIFT = np.eye(4)
+SHIFT[:3, 3] = (3.0, -2.0, 1.0)
+
+
+@pytest.fixture
+def scans(monkeypatch) -> dict[str, Volume]:
+    """A T1c and a FLAIR; the registration between them is a shift, that to the template the identity."""
+    monkeypatch.setattr(align, "get_backend", lambda name: None)
+    monkeypatch.setattr(align, "t1_to_template", lambda t1, backend: Registration(np.eye(4), {}))
+    monkeypatch.setattr(align, "flair_to_t1", lambda flair, t1, **_: Registration(SHIFT, {}))
+    monkeypatch.setattr(align.brains, "find_brain", lambda *_, **__: None)
+    values = np.arange(60, dtype=np.float32)
+    return {"T1c": Volume(values.reshape(3, 4, 5), np.eye(4)), "FLAIR": Volume(values.reshape(5, 4, 3), np.eye(4))}
+
+
+def test_the_flair_is_placed_on_the_t1c(scans):
+    alignment = align.align_to_t1("p-1", scans, Choices())
+    assert alignment.grid.shape == (3, 4, 5) and list(alignment.to_scan) == ["FLAIR"]
+    assert alignment.to_scan["FLAIR"] == pytest.approx(np.linalg.inv(SHIFT))
+
+
+def test_both_go_to_the_template(scans):
+    alignment = align.align_to_mni("p-1", scans, Choices())
+    assert alignment.grid.shape == template_grid().shape and set(alignment.to_scan) == {"T1c", "FLAIR"}
+    assert alignment.to_scan["T1c"] == pytest.approx(np.eye(4))
+
+
+def test_other_scans_are_named(scans):
+    with pytest.raises(CaseError, match="p-1: registration needs one T1c and one FLAIR, found T1c, ADC"):
+        align.align_to_t1("p-1", {"T1c": scans["T1c"], "ADC": scans["FLAIR"]}, Choices())
+
+
+def test_the_record_leads_a_t1c_straight_to_the_grid():
+    grid = Grid((3, 4, 5), np.eye(4).tolist())
+    record = PrepRecord("p-1", "t1", grid, {"T1c": grid, "FLAIR": grid}, flair_to_t1=SHIFT.tolist())
+    assert record.to_grid("T1c") == pytest.approx(np.eye(4)) and record.to_grid("FLAIR") == pytest.approx(SHIFT)
