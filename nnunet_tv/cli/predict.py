@@ -60,7 +60,7 @@ def _predict(options: argparse.Namespace) -> int:
             options.input, options.out, pins=read_pins(options.pair, options.pairs), keep_ids=options.keep_ids,
             processes=options.processes, registration=register, choices=choices)
     results = predict_patients(patients, prepared, options.out, model,
-                               Settings(options.device, not options.disable_tta, options.step_size))
+                               Settings(options.device, not options.disable_tta, options.step_size, options.precision))
     return _tell(results, options.out)
 
 
@@ -98,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     add("-device", choices=("cpu", "cuda"), default="cuda", help="(default: %(default)s)")
     add("--disable_tta", action="store_true", help="do not average over mirrored inputs: 8 times faster, less exact")
     add("-step_size", type=_share, default=0.5, metavar="S", help="step of the sliding window (default: %(default)s)")
+    add("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
+        help="on the CPU; auto: bfloat16 where the processor has instructions for it, each case checked against "
+             "float32 and done again in it where they disagree (default: %(default)s)")
     prepare = result.add_argument_group("preparation, with -i (see nnunet-tv-prepare)")
     prepare.add_argument("--register", choices=("mni", "t1", "none"),
                          help="default: as the model's training scans; anything else is refused")

@@ -196,6 +196,8 @@ class Network:
         Step of the sliding window as a share of the patch.
     progress : bool
         Show nnU-Net's bar over the tiles of a case.
+    precision : str
+        On the CPU: one of :data:`~nnunet_tv.inference.precision.PRECISIONS`. A GPU has nnU-Net's mixed precision.
 
     Raises
     ------
@@ -204,11 +206,14 @@ class Network:
     """
 
     def __init__(self, model: Model, *, device: str = "cuda", mirroring: bool = True, step: float = 0.5,
-                 progress: bool = True):
+                 progress: bool = True, precision: str = "auto"):
         import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+        from nnunet_tv.inference.precision import wants_bfloat16
+
         check_device(device)
+        self.bfloat16 = wants_bfloat16(precision, device)
         with _quiet():
             self.predictor = nnUNetPredictor(tile_step_size=step, use_mirroring=mirroring, device=torch.device(device),
                                              perform_everything_on_device=device == "cuda", allow_tqdm=progress)
@@ -240,7 +245,7 @@ class Network:
             try:
                 for parameters in every:
                     predictor.list_of_parameters = [parameters]
-                    logits = predictor.predict_logits_from_preprocessed_data(data).cpu()
+                    logits = self._logits(data)
                     if len(every) > 1:
                         lesion = self._export(logits.clone(), properties)[1].astype(np.float64)
                         first, second = first + lesion, second + lesion**2
@@ -254,6 +259,23 @@ class Network:
             deviation = np.sqrt(np.maximum(variance, 0)).astype(np.float32)
         return Prediction(*(None if array is None else self._stored(array, properties)
                             for array in (segmentation, lesion, deviation)))
+
+    def _logits(self, data):
+        """Logits of a preprocessed case with the one set of weights in ``list_of_parameters``."""
+        import torch
+
+        from nnunet_tv.inference.precision import TOLERATED_VOXELS, differing_voxels, surest_patch
+
+        predictor = self.predictor
+        if self.bfloat16:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits = predictor.predict_logits_from_preprocessed_data(data).cpu()
+            patch = surest_patch(data, logits, predictor.configuration_manager.patch_size)
+            different = differing_voxels(predictor.network, patch)
+            if different <= TOLERATED_VOXELS:
+                return logits
+            log.info("bfloat16 segments %d voxels of a patch otherwise than float32: done again in float32", different)
+        return predictor.predict_logits_from_preprocessed_data(data).cpu()
 
     def _export(self, logits, properties: dict) -> tuple[np.ndarray, np.ndarray]:
         """Segmentation and lesion probability in the reader's axes (z, y, x), whole image."""

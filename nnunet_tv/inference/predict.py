@@ -45,11 +45,14 @@ class Settings:
         Average over mirrored inputs.
     step : float
         Step of the sliding window as a share of the patch.
+    precision : str
+        On the CPU: see :mod:`nnunet_tv.inference.precision`.
     """
 
     device: str = "cuda"
     mirroring: bool = True
     step: float = 0.5
+    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,8 @@ class _Run:
     def network(self) -> Network:
         if self._network is None:
             self._network = Network(self.model, device=self.settings.device, mirroring=self.settings.mirroring,
-                                    step=self.settings.step, progress=sys.stderr.isatty())
+                                    step=self.settings.step, progress=sys.stderr.isatty(),
+                                    precision=self.settings.precision)
         return self._network
 
     def one(self, patient: Patient) -> Result:
@@ -248,7 +252,7 @@ class _Run:
         content = {"images": [sha256(path) for path in images],
                    "record": sha256(self.prepared / f"{patient.case}{RECORD_ENDING}"), "model": self.fingerprint,
                    "folds": self.model.folds, "filter": self.filter.text, "mirroring": self.settings.mirroring,
-                   "step": self.settings.step, "dicom": len(patient.dicom),
+                   "step": self.settings.step, "precision": self.settings.precision, "dicom": len(patient.dicom),
                    "version": f"{__version__}, {PREDICT_VERSION}"}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -83,7 +83,7 @@ def test_prediction_is_that_of_stock_nnunet_and_folds_have_a_spread(root, tmp_pa
 
     folder = write_model(tmp_path / MODEL, folds=("0", "1", "2"))
     images = [root / "imagesTs" / f"sub-1_000{channel}.nii.gz" for channel in range(2)]
-    found = Network(find_model(folder), device="cpu", progress=False).predict(images)
+    found = Network(find_model(folder), device="cpu", progress=False, precision="float32").predict(images)
     (tmp_path / "stock").mkdir()
     stock = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
     stock.initialize_from_trained_model_folder(str(folder), (0, 1, 2))

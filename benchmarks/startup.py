@@ -1,0 +1,59 @@
+"""Seconds until each command's ``--help`` is printed, and what the start-up line costs every Python process.
+
+  python benchmarks/startup.py --json startup.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+from side_by_side import table, write
+
+
+def commands() -> list[str]:
+    """Paths of our commands, in this Python's folder."""
+    names = sorted({entry.name for entry in metadata.entry_points(group="console_scripts")
+                    if entry.name.startswith("nnunet-tv-")})
+    return [str(Path(sys.executable).with_name(name)) for name in names]
+
+
+def seconds(command: list[str]) -> float:
+    """Of one run."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def startup_line_ms() -> float:
+    """What ``python -X importtime`` says of the module that the .pth line imports, with what it imports."""
+    done = subprocess.run([sys.executable, "-X", "importtime", "-c", "pass"], check=True, capture_output=True, text=True)
+    found = [int(match[1]) for match in re.finditer(r"\|\s+(\d+) \|\s+nnunet_tv(?:\.startup)?\s*$", done.stderr, re.M)]
+    return max(found, default=0) / 1000
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    rows = [{"name": Path(command).name + " --help",
+             "median_s": statistics.median(seconds([command, "--help"]) for _ in range(options.repeats))}
+            for command in commands()]
+    bare = statistics.median(seconds([sys.executable, "-c", "pass"]) for _ in range(options.repeats))
+    rows.append({"name": "python -c pass", "median_s": bare})
+    line = statistics.median(startup_line_ms() for _ in range(options.repeats))
+    print(table(rows, {"name": "command", "median_s": "median s"}))
+    print(f"\nstart-up line (python -X importtime): {line:.2f} ms")
+    write(options.json, {"benchmark": "startup", "rows": rows, "startup_line_ms": line})
+
+
+if __name__ == "__main__":
+    main()
