@@ -1,6 +1,6 @@
 """Seconds until each command's ``--help`` is printed, and what the start-up line costs every Python process.
 
-  python benchmarks/startup.py --json startup.json
+``python benchmarks/startup.py --json startup.json``
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def seconds(command: list[str]) -> float:
 
 def startup_line_ms() -> float:
     """What ``python -X importtime`` says of the module that the .pth line imports, with what it imports."""
-    done = subprocess.run([sys.executable, "-X", "importtime", "-c", "pass"], check=True, capture_output=True, text=True)
+    command = [sys.executable, "-X", "importtime", "-c", "pass"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     found = [int(match[1]) for match in re.finditer(r"\|\s+(\d+) \|\s+nnunet_tv(?:\.startup)?\s*$", done.stderr, re.M)]
     return max(found, default=0) / 1000
 
