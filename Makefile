@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = .venv/bin/python
 export MPLBACKEND = agg
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint bench bench-gpu clean
 
 .venv/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -23,6 +23,26 @@ test-slow: .venv/installed
 
 lint: .venv/installed
 	$(RUN) -m ruff check .
+
+# Ratios of ours to a peer in the same run; results in benchmarks/results. Minutes to hours: see docs/speed.md.
+bench: .venv/installed
+	mkdir -p benchmarks/results
+	cd benchmarks && ../$(RUN) startup.py --json results/startup.json
+	cd benchmarks && ../$(RUN) postprocessing.py --json results/postprocessing.json
+	cd benchmarks && ../$(RUN) losses.py --json results/losses.json
+	cd benchmarks && ../$(RUN) hausdorff.py --json results/hausdorff.json
+	cd benchmarks && ../$(RUN) training_step.py --patch 64 --batch 1 --no-compile --json results/training_step.json
+	cd benchmarks && ../$(RUN) inference.py --shape 96 96 96 --patch 64 --json results/inference.json
+	cd benchmarks && ../$(RUN) score_volumes.py --json results/score_volumes.json
+	cd benchmarks && ../$(RUN) growth.py patch --json results/growth_patch.json
+	cd benchmarks && ../$(RUN) growth.py cases --json results/growth_cases.json
+
+bench-gpu: .venv/installed
+	mkdir -p benchmarks/results
+	cd benchmarks && ../$(RUN) training_step.py --device cuda --patch 128 --batch 4 --amp --repeats 20 \
+		--json results/training_step_gpu.json
+	cd benchmarks && ../$(RUN) inference.py --device cuda --json results/inference_gpu.json
+	cd benchmarks && ../$(RUN) losses.py --device cuda --repeats 50 --json results/losses_gpu.json
 
 clean:
 	rm -rf .venv demo build dist *.egg-info
