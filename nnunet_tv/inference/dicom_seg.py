@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,7 @@ def _segmentation(sources: list[Any], frames: np.ndarray, n: int, model: str) ->
     import highdicom as hd
     from pydicom.sr.coding import Code
 
+    logging.getLogger("highdicom").setLevel(logging.WARNING)  # it tells the source's UIDs
     algorithm = hd.AlgorithmIdentificationSequence(
         name=f"nnunet-tv {model}"[:64].strip(), version=__version__,
         family=Code("123110", "DCM", "Artificial Intelligence"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 from nnunet_tv.errors import CaseError
 from nnunet_tv.intake.facts import Candidate
@@ -56,7 +57,7 @@ def choose(case: str, candidates: Sequence[Candidate]) -> Choice:
             problems.append(f"{_WORDS.get(len(best), len(best))} that {'is' if len(best) == 0 else 'are'} {kind}")
     if problems:
         raise CaseError(case, f"expected one T1w and one FLAIR, found {' and '.join(problems)}. Seen:\n"
-                        f"{_listing(candidates, verdicts)}\n{how_to_pin(case, candidates)}")
+                        f"{_listing(candidates, verdicts)}\n{how_to_pin(case, candidates, verdicts)}")
     return Choice(scans, reasons, tuple(notes))
 
 
@@ -79,8 +80,16 @@ def _listing(candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> st
     return "\n".join(lines)
 
 
-def how_to_pin(case: str, candidates: Sequence[Candidate]) -> str:
+def how_to_pin(case: str, candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> str:
     """What to type to choose by hand."""
-    first, second = [candidate.label for candidate in candidates[:2]] if len(candidates) > 1 else ("T1", "FLAIR")
-    return (f"    If two of them are the right ones, say which: --pair {case},T1,FLAIR (such as --pair "
-            f"'{case},{first},{second}'), or a row `case t1 flair` in a tab-separated table: --pairs TABLE")
+    pair = _example([verdict.kind for verdict in verdicts])
+    example = f" (such as --pair '{','.join([case, *(candidates[n].label for n in pair)])}')" if pair else ""
+    return (f"    If two scans are the right ones, say which: --pair {case},T1,FLAIR{example}, or a row "
+            "`case t1 flair` in a tab-separated table: --pairs TABLE")
+
+
+def _example(kinds: Sequence[str]) -> tuple[int, ...]:
+    """Two candidates to show; none where a T1w would stand in the FLAIR's place or a FLAIR in the T1w's."""
+    fitting = [(t1, flair) for t1, flair in permutations(range(len(kinds)), 2)
+               if kinds[t1] != FLAIR and kinds[flair] != T1W]
+    return max(fitting, key=lambda pair: (kinds[pair[0]] == T1W) + (kinds[pair[1]] == FLAIR), default=())

@@ -17,6 +17,8 @@ from pathlib import Path
 from nnunet_tv.intake.facts import ENDINGS, Candidate, nifti_candidate, stem
 from nnunet_tv.intake.recognise import normal
 
+#: What `nnunet-tv-prepare` keeps in a folder that it wrote; the scans in there have been taken once.
+_OURS = ".preparation"
 #: Folders of a BIDS tree that hold no scans as acquired.
 _SKIPPED = {"derivatives", "sourcedata", "code", "stimuli", "phenotype"}
 _ANATOMY = re.compile(r"(sub-[^/]+)/(?:(ses-[^/]+)/)?anat/[^/]+")
@@ -35,8 +37,11 @@ def nifti_files(root: Path) -> list[Path]:
 
 
 def walk(root: Path) -> Iterator[Path]:
-    """Every file below `root`, in order, but nothing hidden."""
+    """Every file below `root`, in order, but nothing hidden, and nothing of earlier preparations below it."""
     for folder, folders, files in os.walk(root, followlinks=False):
+        if _OURS in folders and Path(folder) != root:
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith("."):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.intake.choose import CHANNELS, Choice
 from nnunet_tv.intake.facts import ENDINGS, Candidate, nifti_candidate
+from nnunet_tv.intake.recognise import recognise
 
 _COLUMNS = ("case", "t1", "flair")
 
@@ -87,7 +88,16 @@ def choose_pinned(
         raise CaseError(pin.case, f"the pair names {pin.t1} as T1w and as FLAIR: name two scans")
     scans = {kind: _find(pin.case, name, candidates, folder, elsewhere or {})
              for kind, name in zip(CHANNELS, (pin.t1, pin.flair), strict=True)}
-    return Choice(scans, dict.fromkeys(CHANNELS, "pinned"), ())
+    return Choice(scans, dict.fromkeys(CHANNELS, "pinned"), tuple(_doubts(scans)))
+
+
+def _doubts(scans: Mapping[str, Candidate]) -> Iterator[str]:
+    """A person's word stands, but a T1w in the FLAIR's place would give no error later, and wrong results."""
+    for kind, scan in scans.items():
+        verdict = recognise(scan.facts)
+        if verdict.kind in CHANNELS and verdict.kind != kind:
+            yield (f"{scan.label} is pinned as {kind}, but looks like a {verdict.kind} ({verdict.reason}): are they "
+                   "mixed up?")
 
 
 def _find(

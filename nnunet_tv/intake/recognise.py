@@ -29,7 +29,7 @@ def _words(*patterns: str) -> re.Pattern[str]:
 _NOT_WANTED = {
     "a mask or segmentation": _words(
         "roi", "rois", "masks?", "labels?", "lesions?", "[a-z]*seg", "segmentation", "gt", "c[123]t1.*", "aseg.*",
-        "aparc.*"),
+        "aparc.*", "(?:t1w|flair)_fcd(?:_prob|_std)?"),
     "a localiser": _words(
         "locs?", "[a-z0-9]*locali[sz]er[a-z0-9]*", "[a-z0-9]*scout[a-z0-9]*", "survey", "topogram",
         "(?:3|three)_?plane", "calibration", "asset_cal", "shim"),

@@ -23,7 +23,7 @@ from nnunet_tv.preparation.resample import grids_overlap, resample_image, resamp
 from nnunet_tv.volume import Volume, read_mask, read_volume, same_grid
 
 #: Part of what decides whether a converted case is up to date: raise it when the output would differ.
-CHAIN_VERSION = 2
+CHAIN_VERSION = 3
 #: A lesion whose volume changes by more than this share on its way is noted.
 VOLUME_CHANGE = 0.2
 #: A lesion of which more than this share lies outside of the brain mask is flagged.
@@ -134,7 +134,7 @@ def prepare_case(
     notes, flags = list(alignment.notes), list(alignment.flags)
     images = {}
     for name, scan in scans.items():
-        placed = _place_scan(case, name, scan, channels[name], alignment, notes)
+        placed = _place_scan(case, name, scan, channels[name], alignment, notes, flags)
         images[name] = clip_to_brain(placed, alignment.brain) if alignment.clip else placed
     if label is None:
         target = Volume(np.zeros(alignment.grid.shape, np.uint8), alignment.grid.affine)
@@ -177,14 +177,15 @@ def _check_on(case: str, what: str, image: Volume, grid: Volume, name: str, path
 
 
 def _place_scan(
-    case: str, name: str, scan: Volume, path: str | Path, alignment: Alignment, notes: list[str]
+    case: str, name: str, scan: Volume, path: str | Path, alignment: Alignment, notes: list[str],
+    flags: list[str],
 ) -> Volume:
     grid, world = alignment.grid, alignment.to_scan.get(name)
     if not grids_overlap(scan, grid, world=world):
         raise CaseError(case, f"the {name} lies wholly outside the grid it is wanted on: it is not the same head "
                         "position or not the same person; check the headers of the case's scans", path)
     if scan.data.min() == scan.data.max():
-        notes.append(f"{name}: every voxel is {scan.data.flat[0]:g}")
+        flags.append(f"{name}: every voxel is {scan.data.flat[0]:g}")
     share = 1.0 if grid is scan else _coverage(grid, scan, world)
     if share < MINIMUM_COVERAGE:
         raise CaseError(case, f"the {name} covers {share:.1%} of the grid it is wanted on, so the channel would be all "

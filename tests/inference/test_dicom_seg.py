@@ -55,9 +55,11 @@ def test_segments_lie_where_the_clusters_are(tmp_path, codes, oblique_deg):
     assert lps_x and -centre_mm(Volume(found.data == left, found.affine))[0] > 10
 
 
-def test_it_refers_to_the_source_series(tmp_path):
+def test_it_refers_to_the_source_series(tmp_path, caplog):
     someone, files, labels = series(tmp_path)
-    write_dicom_seg(Volume(labels, someone.scans["T1w"].affine), files, tmp_path / "seg.dcm", case="sub-1")
+    with caplog.at_level("INFO"):
+        write_dicom_seg(Volume(labels, someone.scans["T1w"].affine), files, tmp_path / "seg.dcm", case="sub-1")
+    assert caplog.text == ""  # highdicom would tell the UIDs of the patient's images
     source, seg = pydicom.dcmread(files[0]), pydicom.dcmread(tmp_path / "seg.dcm")
     assert seg.Modality == "SEG" and seg.StudyInstanceUID == source.StudyInstanceUID
     assert seg.FrameOfReferenceUID == source.FrameOfReferenceUID and seg.PatientID == PATIENT["PatientID"]

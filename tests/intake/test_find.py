@@ -107,6 +107,31 @@ def test_ambiguity_lists_what_was_seen_and_costs_only_its_case(tmp_path):
     assert "found none that is FLAIR" in found["r"]
 
 
+@pytest.mark.parametrize("names, example", [
+    (("FLAIR", "T1_a", "T1_b"), "(such as --pair 'p,p/T1_a.nii.gz,p/FLAIR.nii.gz')"),
+    (("FLAIR_a", "FLAIR_b", "x_scan"), "(such as --pair 'p,p/x_scan.nii.gz,p/FLAIR_a.nii.gz')"),
+    (("a", "b"), "(such as --pair 'p,p/a.nii.gz,p/b.nii.gz')"),
+    (("T1_a", "T1_b"), ""),
+    (("FLAIR",), ""),
+])
+def test_the_example_of_a_pair_never_swaps_the_scans(tmp_path, names, example):
+    for name in names:
+        scan(tmp_path / "p" / f"{name}.nii.gz")
+    problem = pairs(tmp_path)["p"]
+    assert f"--pair p,T1,FLAIR{' ' + example if example else ''}, or a row" in problem
+
+
+def test_a_pair_that_looks_swapped_is_noted(tmp_path):
+    for name in ("T1", "FLAIR", "x"):
+        scan(tmp_path / "p" / f"{name}.nii.gz")
+    swapped = find_cases(tmp_path, pins=read_pins(["p,FLAIR.nii.gz,T1.nii.gz"])).cases[0].choice
+    assert swapped.scans["T1w"].label == "p/FLAIR.nii.gz"
+    assert swapped.notes == (
+        "p/FLAIR.nii.gz is pinned as T1w, but looks like a FLAIR (the name says 'flair'): are they mixed up?",
+        "p/T1.nii.gz is pinned as FLAIR, but looks like a T1w (the name says 't1'): are they mixed up?")
+    assert find_cases(tmp_path, pins=read_pins(["p,x.nii.gz,FLAIR.nii.gz"])).cases[0].choice.notes == ()
+
+
 def test_4d_and_localisers_are_told(tmp_path):
     scan(tmp_path / "p" / "T1.nii.gz", shape=(16, 16, 16, 4))
     scan(tmp_path / "p" / "FLAIR.nii.gz", shape=(64, 64, 3))
@@ -215,6 +240,19 @@ def test_the_output_is_not_looked_into(tmp_path):
     scan(tmp_path / "p" / "FLAIR.nii.gz")
     scan(tmp_path / "out" / "scans" / "case-0001_T1w.nii.gz")
     assert list(pairs(tmp_path, exclude=tmp_path / "out")) == ["p"]
+
+
+def test_what_earlier_runs_wrote_below_the_input_is_not_taken_for_scans(tmp_path):
+    scan(tmp_path / "p" / "T1.nii.gz")
+    scan(tmp_path / "p" / "FLAIR.nii.gz")
+    (tmp_path / "findings" / "prepared" / ".preparation").mkdir(parents=True)
+    for channel in ("T1w", "FLAIR"):
+        scan(tmp_path / "findings" / "prepared" / "scans" / f"case-0001_{channel}.nii.gz")
+    assert list(pairs(tmp_path)) == ["p"]
+    scan(tmp_path / "native" / "p_T1w_fcd.nii.gz")
+    scan(tmp_path / "native" / "p_FLAIR_fcd.nii.gz")
+    assert "a mask or segmentation (the name says 't1w_fcd')" in pairs(tmp_path)["native"]
+    assert list(pairs(tmp_path / "findings" / "prepared")) == ["case-0001"]  # asked for by name
 
 
 def test_folders_that_fall_together(tmp_path):

@@ -102,11 +102,11 @@ def test_a_mask_on_its_own_grid_is_placed_by_its_affine_and_noted(tmp_path):
     assert np.array_equal(prepared.label.data, box())
 
 
-def test_a_flat_scan_and_a_scan_of_a_corner_are_noted(tmp_path):
+def test_a_flat_scan_is_flagged_and_a_scan_of_a_corner_noted(tmp_path):
     flair = Volume(np.full((3, 3, 3), 7, np.float32), affine())
     channels, _ = files(tmp_path, flair=flair)
-    notes = prepare_case("sub-1", channels).notes
-    assert notes[0] == "FLAIR: every voxel is 7" and notes[1].startswith("FLAIR covers ")
+    prepared = prepare_case("sub-1", channels)
+    assert prepared.flags == ("FLAIR: every voxel is 7",) and prepared.notes[0].startswith("FLAIR covers ")
 
 
 def test_the_share_that_a_scan_covers_follows_its_registration(tmp_path, monkeypatch):
