@@ -4,6 +4,7 @@ import inspect
 import pydoc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +63,13 @@ def test_what_is_offered_fits(name):
     for side in range(-5, 200, 7):
         offered = rule.nearest((side, side + 1, 131))
         assert rule.check(offered) == offered
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_on_networks_has_a_line_that_is_up_to_date(name):
+    network = NETWORKS[name]
+    lines = (Path(__file__).parents[1] / "docs" / "networks.md").read_text(encoding="utf-8").splitlines()
+    [line] = [line for line in lines if line.startswith(f"| {network.title} | {name} |")]
+    assert f"| {network.plans_name} | {network.source} |" in line
+    sides = f"| {network.multiple}·n, at least {network.minimum}" if network.multiple else "| as nnU-Net plans |"
+    assert sides in line and (", fixed |" in line) is network.input_size
