@@ -59,8 +59,6 @@ def main() -> None:
         network: nn.Module = MSDSANet(2, 2, input_size=[options.patch] * 3)
         if name == "plain":
             network = replace_attention(network, EinsumAttention)
-        else:
-            network = network.to(memory_format=torch.channels_last_3d)
         predictor = predictor_of(network.eval().to(options.device), options.patch, options)
         half = name == "ours" and options.device == "cpu" and has_bfloat16()
 
