@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +17,8 @@ from nnunet_tv.errors import CaseError, NnunetTVError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+#: In a worker: Ctrl-C was pressed.
+_INTERRUPTED = threading.Event()
 
 
 def each_case(
@@ -52,9 +55,14 @@ def each_case(
     bar = {"total": len(items), "desc": label, "disable": None, "leave": False}
     if processes <= 1:
         return [_outcome(function, item) for item in tqdm(items, **bar)]
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_start_worker)
     try:
-        futures = [pool.submit(_outcome, function, item) for item in items]
+        # workers start with Ctrl-C held back, until they know how to take it; here it comes right after
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            futures = [pool.submit(_outcome, function, item) for item in items]
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return [future.result() for future in tqdm(futures, **bar)]
     except BrokenProcessPool as error:
         raise NnunetTVError(
@@ -66,14 +74,21 @@ def each_case(
 
 
 def _outcome(function: Callable[[Item], Result], item: Item) -> Result | CaseError:
+    if _INTERRUPTED.is_set():
+        raise SystemExit(1)
     try:
         return function(item)
     except CaseError as error:
         return error
 
 
-def _end_with_parent() -> None:
-    """In a worker: stop as soon as the command that started it is gone, even if it was killed."""
+def _start_worker() -> None:
+    """In a worker: stop as soon as the command that started it is gone, even if it was killed, or at Ctrl-C."""
+    signal.signal(signal.SIGINT, _interrupted)
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    except SystemExit:  # it was pressed meanwhile: no item will be worked on
+        pass
     parent = parent_process()
 
     def watch() -> None:
@@ -81,3 +96,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _interrupted(*_) -> None:
+    """Unwind, so that temporary files go; without a traceback of every worker."""
+    _INTERRUPTED.set()
+    raise SystemExit(1)

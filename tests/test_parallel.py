@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +42,30 @@ def test_a_dead_worker_is_named():
 def test_processes_are_counted_from_one():
     with pytest.raises(ValueError, match="at least one process, found 0"):
         each_case(square, [1], processes=0)
+
+
+def wait_long(path):
+    Path(path).touch()
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+def test_ctrl_c_ends_all_workers_at_once_and_without_their_tracebacks(tmp_path, at_work):
+    script = ("from nnunet_tv.parallel import each_case\nfrom test_parallel import wait_long\n"
+              "if __name__ == '__main__':\n    try:\n        print('begun', flush=True)\n"
+              f"        each_case(wait_long, [{str(tmp_path)!r} + f'/{{n}}' for n in range(5)], processes=2)\n"
+              "    except KeyboardInterrupt:\n        print('interrupted')\n")
+    (tmp_path / "run.py").write_text(script)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen([sys.executable, tmp_path / "run.py"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, start_new_session=True, env=environment) as process:
+        try:
+            assert process.stdout.readline() == "begun\n"
+            time.sleep(0.2)  # the workers have been started, and are importing
+            while at_work and not (tmp_path / "0").exists():
+                time.sleep(0.05)
+            os.killpg(process.pid, signal.SIGINT)
+            assert process.communicate(timeout=40)[0] == "interrupted\n"
+        finally:
+            process.kill()
+    assert not (tmp_path / "4").exists()
