@@ -209,5 +209,9 @@ def _record(job: Job, prepared: PreparedCase, digests: Mapping[str, str]) -> Pre
 
 
 def _told_file(job: Job, channel: str, scan: Candidate) -> str:
-    """Where the scan is: of DICOM, what was converted, since the folders of the original may name the patient."""
-    return str(job.folder.scan(job.case, channel).relative_to(job.folder.root)) if scan.is_dicom else str(scan.files[0])
+    """Where the scan is, from wherever it is asked: of DICOM, what was converted, below the prepared folder, since the
+    folders of the original may name the patient.
+    """
+    if scan.is_dicom:
+        return str(job.folder.scan(job.case, channel).relative_to(job.folder.root))
+    return str(scan.files[0].absolute())

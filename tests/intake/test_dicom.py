@@ -191,9 +191,12 @@ def test_without_dcm2niix_it_is_said_what_to_install(monkeypatch, tmp_path):
     ("T1 ZX4711981 19470929", "T1 *** ***"),
     ("liTP3 with Li", "liTP3 with ***"),
     ("t1_mprage", "t1_mprage"),
+    ("T1 29.09.1947 29.9.1947 29/09/47 1947-09-29 09/29/1947 470929 29091947", "T1" + " ***" * 7),
+    ("T1 Muller mueller Müller, Gross", "T1 *** *** ***, ***"),
+    ("3D 1.0x1.0 mm 2021-03-04", "3D 1.0x1.0 mm 2021-03-04"),
 ])
 def test_what_names_a_person_is_hidden(text, told):
-    header = {**PATIENT, "OtherPatientNames": "Li", "StudyID": "1"}
+    header = {**PATIENT, "OtherPatientNames": "Li", "PatientBirthName": "Müller^Groß", "StudyID": "1"}
     assert redact(text, secrets_of(header)) == told
 
 

@@ -66,6 +66,13 @@ def test_what_is_written(source, tmp_path):
     assert "For research use only" in page and 'src="qc/anna.png"' in page
 
 
+def test_the_record_finds_the_scans_from_any_folder(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(Path("in"), Path("out"))
+    record = PrepRecord.read(tmp_path / "out" / "anna.prep.json")
+    assert record.details["scans"]["T1w"]["file"] == str(source / "anna" / "T1.nii.gz")
+
+
 def test_nnunet_finds_the_cases(source, tmp_path):
     from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
 
