@@ -60,7 +60,7 @@ def each_case(
         # workers start with Ctrl-C held back, until they know how to take it; here it comes right after
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            futures = [pool.submit(_outcome, function, item) for item in items]
+            futures = [pool.submit(_at_work, function, item) for item in items]
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return [future.result() for future in tqdm(futures, **bar)]
@@ -73,9 +73,21 @@ def each_case(
         pool.shutdown(cancel_futures=True)
 
 
-def _outcome(function: Callable[[Item], Result], item: Item) -> Result | CaseError:
+def _at_work(function: Callable[[Item], Result], item: Item) -> Result | CaseError:
+    """In a worker: the outcome. Ctrl-C is taken here alone.
+
+    Amid the sending of a result it would keep the lock of the queue, for which all workers then wait for ever.
+    """
     if _INTERRUPTED.is_set():
         raise SystemExit(1)
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        return _outcome(function, item)
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _outcome(function: Callable[[Item], Result], item: Item) -> Result | CaseError:
     try:
         return function(item)
     except CaseError as error:
@@ -84,11 +96,7 @@ def _outcome(function: Callable[[Item], Result], item: Item) -> Result | CaseErr
 
 def _start_worker() -> None:
     """In a worker: stop as soon as the command that started it is gone, even if it was killed, or at Ctrl-C."""
-    signal.signal(signal.SIGINT, _interrupted)
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    except SystemExit:  # it was pressed meanwhile: no item will be worked on
-        pass
+    signal.signal(signal.SIGINT, _interrupted)  # held back since the start, also in the thread below
     parent = parent_process()
 
     def watch() -> None:
@@ -101,4 +109,5 @@ def _start_worker() -> None:
 def _interrupted(*_) -> None:
     """Unwind, so that temporary files go; without a traceback of every worker."""
     _INTERRUPTED.set()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     raise SystemExit(1)

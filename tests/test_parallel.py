@@ -49,6 +49,25 @@ def wait_long(path):
     time.sleep(60)
 
 
+def held_back():
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+class Watched:
+    """Arrives as whether Ctrl-C was held back, at work and when it was sent."""
+
+    def __init__(self, _):
+        self.at_work = held_back()
+
+    def __reduce__(self):
+        return tuple, ([self.at_work, held_back()],)
+
+
+def test_ctrl_c_is_taken_at_work_and_not_amid_the_sending_of_a_result_which_would_keep_the_lock():
+    assert each_case(Watched, [0, 1, 2], processes=2) == [(False, True)] * 3
+    assert not held_back()
+
+
 @pytest.mark.parametrize("at_work", [False, True])
 def test_ctrl_c_ends_all_workers_at_once_and_without_their_tracebacks(tmp_path, at_work):
     script = ("from nnunet_tv.parallel import each_case\nfrom test_parallel import wait_long\n"
