@@ -39,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
         arguments.error("the following arguments are required: --pred or --model (or --from)")
     if options.ref is None and not options.model:
         arguments.error("the following arguments are required: --ref (or --model, or --from)")
+    if twice := sorted({rule for rule in options.hit or () if options.hit.count(rule) > 1}):
+        arguments.error(f"--hit {twice[0]} is given twice")
     if options.strata and options.participants is None:
         columns = [name for name in options.strata if name not in ("size", "contrast", "hemisphere")]
         if columns:

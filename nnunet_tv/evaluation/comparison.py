@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 
 from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.evaluation.formats import Table, p_text
+from nnunet_tv.evaluation.formats import PValue, Table
 from nnunet_tv.evaluation.groups import GroupStage, detected, dice, false_clusters
 from nnunet_tv.evaluation.scores import STAGES, CaseScore
 from nnunet_tv.evaluation.statistics import bootstrap, holm, mcnemar, permutation_test
@@ -49,7 +49,7 @@ def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed:
                   for first, second in combinations([group for group in groups if group.stage == stage], 2)]
         adjusted = holm([p for _, p in tested])
         which = "primary" if family == names[:1] else "secondary"
-        rows += [(which, *row, p_text(p), p_text(corrected))
+        rows += [(which, *row, PValue(p), PValue(corrected))
                  for (row, p), corrected in zip(tested, adjusted, strict=True)]
         few = few or any(row[4].n < 6 for row, _ in tested)
     warnings = ("With fewer than 6 pairs no exact test can reach p < 0.05, whatever the difference.",) if few else ()

@@ -208,11 +208,14 @@ def detection_by_size(group: GroupStage, *, seed: int = 0) -> list[SizePart]:
     ordered = sorted(sizes, key=lambda case: (sizes[case], case))
     parts = max(1, min(MOST_PARTS, len(ordered) // PART_SUBJECTS))
     cuts = [round(len(ordered) * part / parts) for part in range(parts + 1)]
-    return [
-        SizePart(sizes[ordered[start]], sizes[ordered[end - 1]],
-                 share_interval([shares[case] for case in ordered[start:end]], seed=seed, one_run=group.one_run))
-        for start, end in pairwise(cuts) if end > start
-    ]
+    found = []
+    for start, end in pairwise(cuts):
+        if part := set(ordered[start:end]):
+            # In the order of all other tables, so that equal subjects have equal draws and one interval.
+            inside = [share for case, share in shares.items() if case in part]
+            found.append(SizePart(sizes[ordered[start]], sizes[ordered[end - 1]],
+                                  share_interval(inside, seed=seed, one_run=group.one_run)))
+    return found
 
 
 def froc_table(found: dict[str, list[tuple[float, Interval]]], rule: str, threshold: float, seed: int) -> Table:

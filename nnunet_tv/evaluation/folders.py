@@ -18,6 +18,9 @@ from nnunet_tv.postprocessing import ENDING, segmentation_names
 
 __all__ = ["FILTERED", "RAW", "STAGES", "CaseRow", "Run", "Scores", "on_grid_of", "score_controls", "score_folders"]
 
+#: Of images that nnU-Net takes and this report does not.
+_OTHER_ENDINGS = (".nii", ".mha", ".nrrd")
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -60,8 +63,8 @@ def score_folders(
     """Score every run on every reference, one volume at a time.
 
     Cases are matched by file name. A prediction stored with other axis directions on the same grid is turned;
-    any other difference of geometry is an error. Files that are not ``*.nii.gz`` are ignored; predictions
-    without a reference are named in a warning.
+    any other difference of geometry is an error. Predictions without a reference are named in a
+    warning, and only ``*.nii.gz`` are read.
 
     Parameters
     ----------
@@ -90,8 +93,8 @@ def score_folders(
     Raises
     ------
     NnunetTVError
-        A folder is missing or is both predictions and references, there are no references or runs, or a case of
-        `cases` has no reference.
+        A folder is missing or is both predictions and references, there are no references or runs, one of them is
+        in another format (without `cases`), or a case of `cases` has no reference.
     ValueError
         An unusable hit rule.
     """
@@ -106,6 +109,9 @@ def score_folders(
             raise NnunetTVError(f"{folder}: given as predictions and as references; scoring references against "
                                 "themselves is always perfect")
     found = [name.removesuffix(ENDING) for name in segmentation_names(reference)]
+    if cases is None and (other := _other_files(reference, found)):
+        raise NnunetTVError(f"{reference}: references that are not CASE{ENDING} would be left out: {', '.join(other)}; "
+                            f"save them as {ENDING}, or take them out of the folder")
     if not found:
         raise NnunetTVError(f"{reference}: expected references (CASE{ENDING}), found none")
     wanted = found if cases is None else sorted(set(cases))
@@ -183,6 +189,12 @@ def _score(reference: Path | None, cases: Sequence[str], runs: tuple[Run, ...], 
         inputs,
         candidates,
     )
+
+
+def _other_files(folder: Path, cases: Sequence[str]) -> list[str]:
+    """Images in other formats whose case has no ``CASE.nii.gz``."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix in _OTHER_ENDINGS
+                  and not path.name.startswith(".") and path.stem not in cases)
 
 
 def _extra_predictions(runs: Sequence[Run], cases: Sequence[str]) -> list[str]:

@@ -13,6 +13,15 @@ from nnunet_tv.evaluation.statistics import Interval
 FEW = 10
 FEW_MARK = "†"
 FEW_NOTE = f"{FEW_MARK} Fewer than {FEW} subjects: descriptive only."
+
+
+class PValue(float):
+    """A p value: four decimals for a reader, and never 0; in full in CSV."""
+
+    def __str__(self):
+        return "< 0.0001" if self < 0.0001 else f"{float(self):.4f}"
+
+
 Cell = str | int | float | None | Interval
 
 
@@ -80,12 +89,7 @@ def cell_parts(cell: Cell, digits: int = 3) -> tuple[str, str]:
         return f"{cell.value:.{digits}f}{FEW_MARK if cell.n < FEW else ''}", f"{bounds}; n = {cell.n}"
     if cell is None:
         return "undefined", ""
-    return f"{cell:.{digits}f}" if isinstance(cell, float) else str(cell), ""
-
-
-def p_text(p: float) -> str:
-    """A p value: four decimals, and never 0."""
-    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+    return f"{cell:.{digits}f}" if isinstance(cell, float) and not isinstance(cell, PValue) else str(cell), ""
 
 
 def to_csv(table: Table) -> str:
@@ -101,7 +105,7 @@ def to_csv(table: Table) -> str:
             if isinstance(cell, Interval):
                 line += [cell.value, cell.low, cell.high, cell.n, cell.method]
             else:
-                line += [cell, *([None] * 4 if wide else [])]
+                line += [float(cell) if isinstance(cell, PValue) else cell, *([None] * 4 if wide else [])]
         lines.append(line)
     return csv_text(header, lines)
 

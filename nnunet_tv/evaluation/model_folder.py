@@ -90,6 +90,7 @@ def model_runs(
     entries = _entries(splits, folds)
     kind = _kind(entries, splits)
     done = {fold: entries[fold] for fold in folds}
+    note = _note(kind, done)
     cases = tuple(sorted({case for entry in done.values() for case in entry["val"]}))
     filtered = all((model / f"fold_{fold}" / _FILTERED).is_dir() for fold in folds)
     if not filtered and any((model / f"fold_{fold}" / _FILTERED).is_dir() for fold in folds):
@@ -99,11 +100,13 @@ def model_runs(
     if kind == CROSSVAL:
         lacking = [str(fold) for fold in range(len(entries)) if fold not in done]
         if lacking:
-            warnings.append(f"{model}: folds {', '.join(lacking)} of {len(entries)} are not validated; their cases are "
-                            "in no figure")
+            said = (f"fold{'s' if len(lacking) > 1 else ''} {', '.join(lacking)} of the split's {len(entries)} not "
+                    "validated, so that their cases are in no figure")
+            warnings.append(f"{model}: {said}")
+            note = f"{note} Incomplete: {said}."
         owner = {case: run for run, entry in zip(runs, done.values(), strict=True) for case in entry["val"]}
         runs = (Run(group, 0, model, parts=owner),)
-    return ModelRuns(group, kind, runs, cases, reference, _note(kind, done), tuple(warnings))
+    return ModelRuns(group, kind, runs, cases, reference, note, tuple(warnings))
 
 
 def check_comparable(models: Sequence[ModelRuns]) -> None:

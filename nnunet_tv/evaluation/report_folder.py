@@ -27,11 +27,15 @@ from nnunet_tv.postprocessing import ENDING
 #: What a report folder may hold; anything else in it is somebody's own and is not overwritten.
 CONTENT = {"table1.md", "table1.csv", "table1.tex", "report.json", "cases.csv", "clusters.csv", "lesions.csv",
            "report.html", "pictures", "curves", "tables"}
+_UNWRITABLE = "{}: cannot be made: {} is not a folder that may be written to; choose another place"
 
 
 def check_out(out: Path) -> None:
-    """Raise unless `out` is new, empty, or an earlier report with nothing else in it."""
+    """Raise unless `out` is new where one may write, empty, or an earlier report with nothing else in it."""
     if not out.exists():
+        above = next(folder for folder in out.absolute().parents if folder.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise NnunetTVError(_UNWRITABLE.format(out, above))
         return
     if not out.is_dir():
         raise NnunetTVError(f"{out}: expected a folder for the report, found a file")
@@ -51,7 +55,10 @@ def new_folder(out: Path) -> Iterator[Path]:
     # In the same folder as `out`, so that the last step is a rename.
     work = out.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{out.name}"
     try:
-        work.mkdir(parents=True)
+        try:
+            work.mkdir(parents=True)
+        except OSError as error:
+            raise NnunetTVError(_UNWRITABLE.format(out, out.parent)) from error
         yield work
         _replace(work, out)
     finally:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -195,6 +196,25 @@ def test_an_earlier_report_is_replaced_and_nothing_else(study, capsys):
     assert (study / "out" / "my-notes.txt").read_text() == "keep me" and (study / "out" / "table1.md").exists()
 
 
+def test_a_place_where_nothing_can_be_written_is_named_before_scoring(study, capsys, monkeypatch):
+    (study / "file").write_text("mine")
+    assert call("-o", "file/out") == 1
+    assert f"{study / 'file'} is not a folder that may be written to" in capsys.readouterr().err
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert call("-o", "below/out") == 1
+    assert f"below/out: cannot be made: {study} is not a folder" in capsys.readouterr().err
+    monkeypatch.setattr(os, "access", lambda *_: True)  # as root, where the kernel refuses
+    monkeypatch.setattr(Path, "mkdir", Mock(side_effect=PermissionError("no")))
+    assert call("-o", "below/out") == 1
+    assert "may be written to; choose another place" in capsys.readouterr().err
+
+
+def test_a_reference_in_another_format_is_not_left_out_in_silence(study, capsys):
+    (study / "ref" / "sub-9.nii").write_bytes(b"")
+    assert call() == 1
+    assert "references that are not CASE.nii.gz would be left out: sub-9.nii; save" in capsys.readouterr().err
+
+
 def test_folders_and_files_of_others_are_not_overwritten(study, capsys):
     (study / "out").mkdir()
     assert call() == 0  # an empty folder is fine
@@ -252,6 +272,7 @@ def test_an_interrupted_report_leaves_the_earlier_one(study, monkeypatch):
         (["--pred", "A=a0", "A=a1", "--probabilities", "A=b0"], "2 folders with --pred but 1 with --probabilities"),
         (["--pred", "A=a0", "--controls", "A=c", "A=c"], "--controls A=c is given twice"),
         (["--pred", "A=a0", "--hit", "near"], "expected a hit rule any, overlap:0.1"),
+        (["--pred", "A=a0", "--hit", "overlap:0.1", "--hit", "overlap:0.10"], "--hit overlap:0.1 is given twice"),
         (["--pred", "A=a0", "--strata", "lobe,,"], "expected names with commas between, found 'lobe,,'"),
         (["--pred", "A=a0", "--strata", "size,lobe"], "--strata lobe is a column of a participants table"),
         (["--pred", "A=a0", "--primary", "Sens"], "invalid choice: 'Sens'"),

@@ -7,6 +7,7 @@ from report_rows import make_row
 
 from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.evaluation.comparison import comparison_table
+from nnunet_tv.evaluation.formats import to_csv
 from nnunet_tv.evaluation.groups import gather
 
 
@@ -28,19 +29,21 @@ def test_mcnemar_and_permutation_by_hand():
     assert (first["Family"], first["Endpoint"], first["Stage"]) == ("primary", "sSens", "raw")
     assert first["Second − first"] == "B − A" and first["Test"] == "McNemar"
     # Seven discordant pairs of one direction: 2 / 2^7; Holm over raw and filtered doubles it.
-    assert (first["p"], first["p, Holm"]) == (f"{2 / 128:.4f}", f"{4 / 128:.4f}")
+    assert (first["p"], first["p, Holm"]) == (2 / 128, 4 / 128)
+    assert f"McNemar,{2 / 128},{4 / 128}\n" in to_csv(table)  # every digit
+    assert table.texts()[0][-2:] == ["0.0156", "0.0312"]
     assert first["Difference"].value == pytest.approx(7 / 8) and first["Difference"].n == 8
     dice = dict(zip(table.columns, table.rows[2], strict=True))
     assert (dice["Family"], dice["Endpoint"], dice["Test"]) == ("secondary", "DC", "permutation")
     # Four secondary tests: two of Dice with p = 2 / 2^7, two of equal false clusters with p = 1.
-    assert (dice["p"], dice["p, Holm"]) == (f"{2 / 128:.4f}", f"{8 / 128:.4f}")
+    assert (dice["p"], dice["p, Holm"]) == (2 / 128, 8 / 128)
     assert table.rows[-1][-2:] == ("1.0000", "1.0000") and table.warnings == ()
 
 
 def test_several_runs_are_no_further_subjects():
     table = comparison_table(study(runs=3), primary="sSens")
     first = dict(zip(table.columns, table.rows[0], strict=True))
-    assert first["Test"] == "permutation" and first["p"] == f"{2 / 128:.4f}" and first["Difference"].n == 8
+    assert first["Test"] == "permutation" and first["p"] == 2 / 128 and first["Difference"].n == 8
 
 
 def test_three_groups_make_three_pairs_and_few_subjects_are_said():

@@ -19,6 +19,7 @@ from nnunet_tv.evaluation.curves import (
 )
 from nnunet_tv.evaluation.groups import gather
 from nnunet_tv.evaluation.statistics import clopper_pearson
+from nnunet_tv.evaluation.summaries import detection_interval
 
 #: Two patients and a healthy subject.
 CANDIDATES = [
@@ -85,6 +86,10 @@ def test_detection_by_size_by_hand():
     assert [(part.low_mm3, part.high_mm3) for part in parts] == [(1, 6), (11, 15)]
     assert [part.share for part in parts] == [clopper_pearson(0, 6), clopper_pearson(5, 5)]
     assert detection_by_size(gather([make_row("healthy")])[0]) == []
+    # One part is all subjects: the interval of the other tables, whatever the order of sizes.
+    runs = [make_row(f"s{i}", run=run, tp=int(i + run > 4), fn=20 - i) for i in range(7) for run in range(2)]
+    whole = gather(runs)[0]
+    assert detection_by_size(whole)[0].share == detection_interval(whole)
     table = size_table(gather(rows))
     assert [row[2:4] for row in table.rows] == [(1.0, 6.0), (11.0, 15.0)] and "†" in table.texts()[0][4]
 

@@ -9,7 +9,7 @@ import pytest
 from report_rows import make_row
 
 from nnunet_tv.evaluation import CaseRow, ClusterScore, HitCounts, LostLesions
-from nnunet_tv.evaluation.formats import Table, cell_text, escape_latex, p_text, to_csv, to_latex, to_markdown
+from nnunet_tv.evaluation.formats import PValue, Table, cell_text, escape_latex, to_csv, to_latex, to_markdown
 from nnunet_tv.evaluation.groups import gather
 from nnunet_tv.evaluation.listing import cases_csv, clusters_csv, lesions_csv
 from nnunet_tv.evaluation.statistics import Interval
@@ -25,7 +25,7 @@ def test_texts_carry_bounds_and_n():
                              ["d", "2", "1.000 (no interval; n = 20)"]]
     assert TABLE.parts()[0][2] == ("0.250†", "0.100 to 0.500; n = 9")
     assert cell_text(Interval(None, None, None, 0, "m")) == "undefined (n = 0)"
-    assert p_text(0.00001) == "< 0.0001" and p_text(0.04567) == "0.0457" and p_text(0.0001) == "0.0001"
+    assert [cell_text(PValue(p)) for p in (0.00001, 0.04567, 0.0001)] == ["< 0.0001", "0.0457", "0.0001"]
 
 
 def test_markdown_says_warnings_before_and_notes_after():

@@ -97,7 +97,8 @@ def test_folds_that_are_not_there_are_named(host):
     assert "fold_1: no segmentations in validation; left out. Validate it with nnUNetv2_train … 1 --val" in (
         found.warnings[0])
     assert "fold_all: trained on all cases" in found.warnings[1]
-    assert "folds 1 of 3 are not validated; their cases are in no figure" in found.warnings[2]
+    said = "fold 1 of the split's 3 not validated, so that their cases are in no figure"
+    assert found.warnings[2].endswith(said) and found.note.endswith(f"Incomplete: {said}.")  # over the tables too
 
 
 def test_a_missing_prediction_of_a_fold_is_found_by_scoring(host):
