@@ -51,15 +51,19 @@ def abandoned(temporary: Path) -> bool:
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """Write `text` (UTF-8) to `path` atomically."""
+    """Write `text` (UTF-8) to `path` atomically; bytes of file names that are no UTF-8 are written as ``\\udcfc``."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(_writable(text), encoding="utf-8")
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def write_if_changed(text: str, path: str | Path) -> None:
     """:func:`write_text`, unless the file already says so: a run that changes nothing touches nothing."""
     path = Path(path)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+    if not path.is_file() or path.read_text(encoding="utf-8") != _writable(text):
         write_text(text, path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -25,6 +26,9 @@ def run(action: Callable[[], int]) -> int:
 
     0: done; 1: something could not be done, and was named; 2: usage (argparse); 130: interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):  # a file's name may hold what the terminal's encoding does not
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         return action()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,20 @@ def test_a_folder_with_a_case_that_needs_a_pin(source, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "up to date" in said and "bert: T1w bert/T1_b.nii.gz (pinned)" in said
     assert (tmp_path / "out" / "bert_0001.nii.gz").is_file()
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    """As folders have them that came from an older system."""
+    name = os.fsdecode(b"M\xfcller")
+    for contrast in ("T1", "FLAIR"):
+        data = np.random.default_rng(len(contrast)).random((16, 18, 20)).astype(np.float32) + 1
+        write_volume(Volume(data, np.diag([2.0, 2, 2, 1])), tmp_path / "in" / f"{name}_{contrast}.nii.gz")
+    done = subprocess.run(
+        [sys.executable, "-m", "nnunet_tv.cli.prepare", "-i", "in", "-o", "out", "--register", "none", "-np", "1"],
+        cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"Mller: T1w M\udcfcller_T1.nii.gz" in done.stdout
+    assert r"M\udcfcller_T1.nii.gz" in (tmp_path / "out" / "preparation.tsv").read_text(encoding="utf-8")
 
 
 def test_errors_are_one_line(tmp_path, capsys):

@@ -94,7 +94,7 @@ def test_dicom_in_dicom_seg_out_and_no_name_told(dicom, tmp_path, capsys):
     for path in (tmp_path / "out").rglob("*"):
         told += str(path.relative_to(tmp_path))
         if path.suffix in (".json", ".html", ".csv", ".tsv"):
-            told += path.read_text()
+            told += path.read_text(encoding="utf-8")
     assert [secret for secret in secrets if secret.lower() in told.lower()] == []
 
 
