@@ -37,7 +37,7 @@ def test_mcnemar_and_permutation_by_hand():
     assert (dice["Family"], dice["Endpoint"], dice["Test"]) == ("secondary", "DC", "permutation")
     # Four secondary tests: two of Dice with p = 2 / 2^7, two of equal false clusters with p = 1.
     assert (dice["p"], dice["p, Holm"]) == (2 / 128, 8 / 128)
-    assert table.rows[-1][-2:] == ("1.0000", "1.0000") and table.warnings == ()
+    assert table.rows[-1][-2:] == (1, 1) and table.warnings == ()
 
 
 def test_several_runs_are_no_further_subjects():
