@@ -32,13 +32,23 @@ _VOCABULARY = re.compile(
 
 
 def nifti_files(root: Path) -> list[Path]:
-    """Every NIfTI file below `root`, sorted, hidden files and folders left out; links to files count."""
+    """Every NIfTI file below `root`, sorted, hidden files and folders left out; links to files and folders count."""
     return [path for path in walk(root) if path.name.lower().endswith(ENDINGS)]
 
 
 def walk(root: Path) -> Iterator[Path]:
-    """Every file below `root`, in order, but nothing hidden, and nothing of earlier preparations below it."""
-    for folder, folders, files in os.walk(root, followlinks=False):
+    """Every file below `root`, in order, but nothing hidden, and nothing of earlier preparations below it.
+
+    Links to folders elsewhere are followed, each folder once.
+    """
+    top, seen = root.resolve(), set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = Path(folder).resolve()
+        if real in seen or (Path(folder).is_symlink() and Path(folder) != root
+                            and (real.is_relative_to(top) or top.is_relative_to(real))):
+            folders.clear()
+            continue
+        seen.add(real)
         if _OURS in folders and Path(folder) != root:
             folders.clear()
             continue

@@ -255,6 +255,19 @@ def test_what_earlier_runs_wrote_below_the_input_is_not_taken_for_scans(tmp_path
     assert list(pairs(tmp_path / "findings" / "prepared")) == ["case-0001"]  # asked for by name
 
 
+def test_links_to_folders_are_followed_once(tmp_path):
+    for folder in ("in/p", "elsewhere/q"):
+        scan(tmp_path / folder / "T1.nii.gz")
+        scan(tmp_path / folder / "FLAIR.nii.gz")
+    (tmp_path / "in" / "a_link").symlink_to(tmp_path / "in" / "p")  # a second name of p
+    (tmp_path / "in" / "q").symlink_to(tmp_path / "elsewhere" / "q")
+    (tmp_path / "elsewhere" / "q" / "loop").symlink_to(tmp_path / "elsewhere" / "q")
+    (tmp_path / "elsewhere" / "q" / "up").symlink_to(tmp_path)
+    assert pairs(tmp_path / "in") == {"p": ("p/T1.nii.gz", "p/FLAIR.nii.gz"), "q": ("q/T1.nii.gz", "q/FLAIR.nii.gz")}
+    (tmp_path / "name").symlink_to(tmp_path / "in")
+    assert list(pairs(tmp_path / "name")) == ["p", "q"]
+
+
 def test_folders_that_fall_together(tmp_path):
     for folder in ("pat 1", "pat-1"):
         scan(tmp_path / folder / "T1.nii.gz")
