@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -141,7 +142,12 @@ def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of plain texts in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(text.replace("|", r"\|") for text in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_escape_markdown, line)) + " |" for line in lines)
+
+
+def _escape_markdown(text: str) -> str:
+    """A name such as ``<b>`` or ``a|b`` is no tag and no column."""
+    return re.sub(r"<(?=[A-Za-z/!?])", r"\<", text.replace("|", r"\|"))
 
 
 def latex_tabular(header: Sequence[str], rows: Sequence[Sequence[str]], alignment: str) -> list[str]:

@@ -116,7 +116,8 @@ def measures_table(groups: Sequence[GroupStage], *, distances: bool, seed: int =
         ("Group", "Stage", "Measure", "Mean where defined", "Undefined", "Worst value", "Penalised mean"), tuple(rows),
         notes=(
             "Undefined: of all scores (subjects × runs) to which the measure applies. Sensitivity, recall and average "
-            "precision apply to subjects with a lesion; precision to subjects with a lesion or a prediction.",
+            "precision apply to subjects with a lesion; precision to subjects with a lesion or a prediction. Average "
+            "precision is that of the probabilities, which the filter does not change.",
             "The mean where defined leaves missed lesions out and flatters; the penalised mean takes the worst value "
             "for each undefined score: 0, or for distances the image's diagonal.",
             "HD95: the larger of the two directed 95th percentiles; MASD: mean of the two directed means; ASSD: "

@@ -9,7 +9,16 @@ import pytest
 from report_rows import make_row
 
 from nnunet_tv.evaluation import CaseRow, ClusterScore, HitCounts, LostLesions
-from nnunet_tv.evaluation.formats import PValue, Table, cell_text, escape_latex, to_csv, to_latex, to_markdown
+from nnunet_tv.evaluation.formats import (
+    PValue,
+    Table,
+    cell_text,
+    escape_latex,
+    markdown_table,
+    to_csv,
+    to_latex,
+    to_markdown,
+)
 from nnunet_tv.evaluation.groups import gather
 from nnunet_tv.evaluation.listing import cases_csv, clusters_csv, lesions_csv
 from nnunet_tv.evaluation.statistics import Interval
@@ -31,6 +40,11 @@ def test_texts_carry_bounds_and_n():
 def test_markdown_says_warnings_before_and_notes_after():
     text = to_markdown(TABLE)
     assert text.startswith("## A & B\n\n**Beware.**\n\n| Group | x\\|y | Share |") and "- 50 mm³\n- † Fewer" in text
+
+
+def test_markdown_takes_names_as_they_are():
+    assert markdown_table(["<b>x</b>", "a|b"], [["< 0.0001", "a < b"]]) == (
+        "| \\<b>x\\</b> | a\\|b |\n| --- | --- |\n| < 0.0001 | a < b |")
 
 
 def test_csv_keeps_every_digit():

@@ -59,6 +59,7 @@ def test_undefined_measures_are_counted_and_penalised():
     table = measures_table(gather(rows), distances=True)
     lines = {row[2]: row for row in table.rows}
     precision, distance = lines["Precision (voxels)"], lines["HD95 (mm)"]
+    assert "that of the probabilities, which the filter does not change" in table.notes[0]
     assert precision[3].value == pytest.approx(0.25) and precision[3].n == 2
     assert precision[4] == "1 of 3" and precision[6].value == pytest.approx(0.5 / 3)
     assert distance[3].value == 2.0 and distance[4] == "2 of 4" and distance[5] == "image diagonal"
