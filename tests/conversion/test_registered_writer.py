@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from nnunet_tv.conversion import worker
 from nnunet_tv.conversion.plan import Settings, make_plan
 from nnunet_tv.conversion.source import SourceCase, SourceDataset
 from nnunet_tv.conversion.table import read_table
 from nnunet_tv.conversion.writer import convert
 from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.files import read_json
-from nnunet_tv.preparation import chain
+from nnunet_tv.preparation import chain, qc_case
 from nnunet_tv.preparation.alignment import Alignment, Choices
 from nnunet_tv.preparation.geometry import read_itk_transform
 from nnunet_tv.preparation.record import PrepRecord
@@ -35,6 +39,7 @@ def source(tmp_path, monkeypatch) -> SourceDataset:
                          t1_to_template=SCALE, details={"metrics": {}, "backend": choices.backend})
 
     monkeypatch.setitem(chain.REGISTRATIONS, "mni", fake)
+    monkeypatch.setattr(worker, "draw_prepared", lambda prepared, channels, output: Path(output).write_bytes(b"drawn"))
     folder, cases = tmp_path / "source", []
     for number in range(6):
         name, generator = f"case{number}", np.random.default_rng(number)
@@ -105,6 +110,7 @@ def test_flagged_cases_have_their_status_and_every_case_its_picture(source, tmp_
     page = (root / "qc.html").read_text()
     assert page.index("case1: flagged") < page.index('src="qc/case2.png"') and "odd" in page
     assert {path.name for path in (root / "qc").iterdir()} == {f"{case}.png" for case in rows}
+    assert (root / "qc" / "case1.png").read_bytes() == b"drawn"
     before = (root / "qc.html").stat().st_mtime_ns
     assert run(source, root).counts["changed"] == 0 and (root / "qc.html").stat().st_mtime_ns == before
     assert run(source, root).notes == run(source, tmp_path / "again").notes, "flags are remembered"
@@ -133,3 +139,11 @@ def test_a_program_that_fails_on_one_scan_costs_only_its_case(source, tmp_path, 
     monkeypatch.setitem(chain.REGISTRATIONS, "mni", failing)
     report = run(source, tmp_path / "raw")
     assert report.failed == {"case3": "bet ended with status 1"} and report.counts["changed"] == 5
+
+
+def test_the_picture_is_the_preparations(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "draw_prepared", qc_case.draw_prepared)
+    alone = SourceDataset(**{**vars(source), "cases": source.cases[:3]})
+    convert(make_plan(alone, Settings("paper", 1, registration="mni")), tmp_path / "raw")
+    with Image.open(tmp_path / "raw" / "qc" / "case1.png") as picture:
+        assert min(picture.size) > 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 from pathlib import Path
 
 import nibabel as nib
@@ -56,6 +57,7 @@ def write_with_gdcm(volume: Volume, folder: Path, *, number: int, tags: dict) ->
     image.SetDirection(direction.ravel().tolist())
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
+    spoken = locale.setlocale(locale.LC_ALL)  # GDCM makes it C, and leaves it so
     for index in range(volume.shape[2]):
         one = image[:, :, index]
         position = image.TransformIndexToPhysicalPoint((0, 0, index))
@@ -74,6 +76,7 @@ def write_with_gdcm(volume: Volume, folder: Path, *, number: int, tags: dict) ->
             one.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"{index:04d}.dcm"))
         writer.Execute(one)
+    locale.setlocale(locale.LC_ALL, spoken)
 
 
 def write_enhanced(volume: Volume, folder: Path, *, number: int, tags: dict) -> None:
