@@ -61,8 +61,9 @@ def read(folder: str | Path) -> SourceDataset:
     remarks = []
     for part, (assigned, published) in PARTS.items():
         found = _part(folder, part, assigned)
-        if len(found) != published:
-            remarks.append(f"{part}: found {len(found)} cases, published are {published}")
+        count = sum(bool(case.group) for case in found)  # strange names have no group
+        if count != published:
+            remarks.append(f"{part}: found {count} cases, published are {published}")
         for case in found:
             cases[case.case] = _in_both(case) if case.case in cases else case
     return SourceDataset(
@@ -88,8 +89,9 @@ def _part(folder: Path, part: str, assigned: str) -> list[SourceCase]:
                 persons[match["case"]] = match["person"]
                 found.setdefault(match["case"], {key: [] for key in KINDS})[kind].append(path)
             elif path.suffix == ".mha" and not path.name.startswith("."):
-                strange.append(SourceCase(path.name, "", problem=f"{path}: its name is not one of BONBID-HIE's ("
-                                          f"expected {_example(kind)}): rename it or move it away"))
+                problem = (f"{path}: its name is not one of BONBID-HIE's (expected {_example(kind)}): rename it or "
+                           "move it away")
+                strange.append(SourceCase(str(path.relative_to(folder)), "", problem=problem))
     return [*(_case(case, persons[case], assigned, found[case], folder / part) for case in sorted(found)), *strange]
 
 

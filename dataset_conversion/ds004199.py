@@ -79,7 +79,7 @@ def _participants(folder: Path) -> dict[str, list[dict[str, str]]]:
         raise NnunetTVError(f"{path}: expected columns {', '.join(COLUMNS)}, found {', '.join(found) or 'nothing'}: "
                             "this is not the list of ds004199")
     participants: dict[str, list[dict[str, str]]] = {}
-    for row in rows:
+    for row in rows.values():
         if row["participant_id"]:
             participants.setdefault(row["participant_id"], []).append(row)
     return participants

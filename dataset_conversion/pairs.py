@@ -7,6 +7,7 @@ may be there. Files are relative to the table's folder. ``none`` as label is a c
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -60,16 +61,18 @@ def read(folder: str | Path, *, label_name: str = "lesion", label_on: str | None
     if not usable_name(label_name) or label_name in ("background", "ignore"):
         raise NnunetTVError(f"--label-name {label_name!r}: expected letters, digits, - and _, and neither background "
                             "nor ignore")
-    columns, rows = read_rows(table)
+    columns, numbered = read_rows(table)
+    rows = list(numbered.values())
     channels = _channels(table, columns, rows)
     label_on = label_on or channels[0]
     if label_on not in channels:
         raise NnunetTVError(f"--label-on {label_on}: the table's channels are {', '.join(channels)}")
     counts = Counter(row[CASE].lower() for row in rows)
-    used = Counter(file for row in rows for file in _files(row, channels))
+    used = Counter(_place(table, file) for row in rows for file in _files(row, channels))
     cases = []
-    for number, row in enumerate(rows, start=2):
-        problem = _row_problem(row, channels, rows_of_it=counts[row[CASE].lower()], used=used)
+    for number, row in numbered.items():
+        times = {file: used[_place(table, file)] for file in _files(row, channels)}
+        problem = _row_problem(row, channels, rows_of_it=counts[row[CASE].lower()], times=times)
         own = usable_name(row[CASE]) and counts[row[CASE].lower()] == 1
         cases.append(_case(row, row[CASE] if own else f"{row[CASE]} (row {number})", table.parent, channels, problem))
     return SourceDataset(
@@ -99,6 +102,11 @@ def _files(row: dict[str, str], channels: tuple[str, ...]) -> list[str]:
     return [row[name] for name in channels] + ([] if row[LABEL] == NO_LESION else [row[LABEL]])
 
 
+def _place(table: Path, file: str) -> str:
+    """Where a file is, so that one file is known however a cell writes its path."""
+    return os.path.abspath(table.parent / file)
+
+
 def _case(row: dict[str, str], case: str, folder: Path, channels: tuple[str, ...], problem: str) -> SourceCase:
     label = row[LABEL]
     group = CONTROL if label == NO_LESION else PATIENT
@@ -109,7 +117,7 @@ def _case(row: dict[str, str], case: str, folder: Path, channels: tuple[str, ...
                       None if group == CONTROL else folder / label, assigned, person=person)
 
 
-def _row_problem(row: dict[str, str], channels: tuple[str, ...], *, rows_of_it: int, used: Counter[str]) -> str:
+def _row_problem(row: dict[str, str], channels: tuple[str, ...], *, rows_of_it: int, times: dict[str, int]) -> str:
     case, label, split = row[CASE], row[LABEL], row.get(SPLIT, "")
     if not usable_name(case):
         return "expected a case of letters, digits, - and _, since nnU-Net makes file names of it: rename it"
@@ -123,7 +131,7 @@ def _row_problem(row: dict[str, str], channels: tuple[str, ...], *, rows_of_it: 
     if label != NO_LESION and not image_stem(Path(label).name):
         return (f"expected a file ({', '.join(ENDINGS)}) as label, or {NO_LESION} for a case without a lesion, found "
                 f"{label!r}: complete the row")
-    for file in _files(row, channels):
-        if used[file] > 1:
-            return f"{file} is named {used[file]} times in the table, expected once: one of the cells is wrong"
+    for file, count in times.items():
+        if count > 1:
+            return f"{file} is named {count} times in the table, expected once: one of the cells is wrong"
     return ""

@@ -14,8 +14,10 @@ ENDINGS = (".nii.gz", ".nii", ".mha")
 _CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Column names and rows of a tab-separated table with a header; cells without surrounding blanks.
+def read_rows(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
+    """Column names and rows of a tab-separated table with a header; names and cells without surrounding blanks.
+
+    Rows are by their line in the file. Those without any text, as spreadsheets leave them at the end, are left out.
 
     Raises
     ------
@@ -25,12 +27,14 @@ def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t")
-            columns = list(reader.fieldnames or ())
-            rows = [{key: (value or "").strip() for key, value in row.items() if key is not None} for row in reader]
+            reader.fieldnames = columns = [name.strip() for name in reader.fieldnames or ()]
+            rows = {}
+            for row in reader:
+                rows[reader.line_num] = {key: (value or "").strip() for key, value in row.items() if key is not None}
     except (UnicodeDecodeError, csv.Error) as error:
         raise NnunetTVError(f"{path}: expected a tab-separated UTF-8 table ({error}): save or download it "
                             "again") from error
-    return columns, rows
+    return columns, {line: row for line, row in rows.items() if any(row.values())}
 
 
 def image_stem(name: str) -> str:

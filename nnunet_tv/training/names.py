@@ -110,7 +110,7 @@ def _parse(name: str, base: Any) -> tuple[dict[str, float], int | None]:
                      if code not in settings and re.fullmatch(_pattern(code, base), token)), None)
         if code is None:
             raise AttributeError(name)
-        settings[code] = True if base.loss_spec.is_flag(code) else float(token.removeprefix(code).replace("p", "."))
+        settings[code] = True if base.loss_spec.is_flag(code) else _number(token.removeprefix(code))
     right = _canonical(settings, epochs, base)
     if right != name or epochs == 0:
         raise TrainerNotFound(
@@ -118,6 +118,11 @@ def _parse(name: str, base: Any) -> tuple[dict[str, float], int | None]:
             "epochs last and at least 1, no trailing zeros, no default value). "
             + (f"Write {right}." if epochs != 0 else ""))
     return settings, epochs
+
+
+def _number(text: str) -> float:
+    """Number of a name, however it is spelt; ``05`` lacks its point, and is not 5."""
+    return float(re.sub(r"^0(?=\d+$)", "0.", text.replace("p", ".")))
 
 
 def _pattern(code: str, base: Any) -> str:

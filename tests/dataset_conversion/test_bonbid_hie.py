@@ -201,9 +201,19 @@ def test_a_name_of_no_newborn_is_told_and_hidden_files_are_not(tree, tmp_path):
     path.with_name("readme.txt").write_text("")
     assert convert(tree, tmp_path / "raw") == 1
     failed = failures(tmp_path / "raw" / "DatasetBONBID")
-    assert list(failed) == [f"{name(5)}_lesion (1).mha"]
+    assert list(failed) == [f"{TRAIN}/3LABEL/{name(5)}_lesion (1).mha"]
     (told,) = failed.values()
     assert "its name is not one of BONBID-HIE's (expected MGHNICU_306-VISIT_01_lesion.mha)" in told
+
+
+def test_one_strange_name_in_several_folders_is_told_for_each(tree, tmp_path):
+    """As where somebody has renamed all files of a newborn to 5.mha."""
+    for path in files(tree / TRAIN, name(5)).values():
+        shutil.copy(path, path.with_name("5.mha"))
+    assert convert(tree, tmp_path / "raw") == 1
+    failed = failures(tmp_path / "raw" / "DatasetBONBID")
+    assert list(failed) == [f"{TRAIN}/{folder}/5.mha" for folder in ("1ADC_ss", "2Z_ADC", "3LABEL")]
+    assert all("its name is not one of BONBID-HIE's" in told for told in failed.values())
 
 
 def test_another_folder(tree, tmp_path):

@@ -148,6 +148,27 @@ def test_rows_with_one_name_or_one_file(lines, tmp_path):
     assert "P002_t1ce_img.nii.gz is named 2 times in the table" in failed["c2"]
 
 
+@pytest.mark.parametrize("write_it", [lambda path: f"./{path}", lambda path: path.replace("/", "/../scans/", 1),
+                                      lambda path: str(Path.cwd() / path)])
+def test_one_file_is_known_by_every_path(lines, tmp_path, write_it, monkeypatch):
+    """c1 is tested: trained on under another path, its scan would be on both sides."""
+    monkeypatch.chdir(tmp_path)
+    lines[2][1] = write_it(lines[1][1])
+    assert convert(lines, tmp_path) == 1
+    failed = failures(result(tmp_path))
+    assert set(failed) == {"c1", "c2"} and f"{lines[2][1]} is named 2 times in the table" in failed["c2"]
+
+
+def test_rows_without_text_are_none_and_names_of_columns_are_trimmed(lines, tmp_path):
+    lines[0] = [f"{name} " for name in lines[0]]
+    lines[4][0] = "c 4"
+    lines[2:2] = [["", "", "", "", ""], [" ", ""], [""]]
+    lines.append(["", "", "", "", ""])
+    found = read(write(lines, tmp_path))
+    assert found.channels == ("T1w", "FLAIR")
+    assert [case.case for case in found.cases] == ["c1", "c2", "c3", "c 4 (row 8)", "c5", "c6"]
+
+
 @pytest.mark.parametrize("header, told", [
     ("case\tT1w\tFLAIR\tmask\tsplit", "expected the columns case, one named for each channel, label .*'mask'"),
     ("id\tT1w\tFLAIR\tlabel\tsplit", "expected the columns case"),

@@ -61,6 +61,8 @@ def test_settings_reach_the_class(name, settings, epochs):
     ("Base_tv0p050", "Base_tv0p05"),
     ("Base_tv00p05", "Base_tv0p05"),
     ("Base_tv0.05", "Base_tv0p05"),
+    ("Base_tv005", "Base_tv0p05"),
+    ("Base_tv02", "Base_tv0p2"),
     ("Base_tv0p1", "Base"),
     ("Base_300epochs", "Base"),
     ("Base_tv0p1_300epochs", "Base"),
