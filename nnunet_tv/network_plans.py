@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pydoc
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import write_json
+from nnunet_tv.files import read_json, write_json
 from nnunet_tv.networks import NAME_IN_PLANS, NETWORKS, PATCH_SIZE, Network, PatchRule
 from nnunet_tv.training.plans import UnsupportedPlan, resolved, with_known_network
 
@@ -62,6 +63,8 @@ def write_network_plans(plans: dict, preprocessed: Path, configurations: Sequenc
                         patch_size: Sequence[int] | None) -> Path:
     """Write a network's plans file, whose configurations share the standard plan's preprocessed data.
 
+    Other configurations of a file that is there stay, unless the standard plan has changed since.
+
     Parameters
     ----------
     plans : dict
@@ -103,8 +106,19 @@ def write_network_plans(plans: dict, preprocessed: Path, configurations: Sequenc
     kept = {configuration: {key: value for key, value in alone.items() if key not in ("inherits_from", "next_stage")}
             for configuration, alone in edited.items()}
     path = preprocessed / f"{network.plans_name}.json"
-    write_json({**base, "plans_name": network.plans_name, "configurations": kept}, path)
+    written = {**base, "plans_name": network.plans_name, "configurations": kept}
+    if path.is_file():
+        written["configurations"] = {**_others(read_json(path), written), **kept}
+    write_json(written, path)
     return path
+
+
+def _others(before: dict, now: dict) -> dict[str, dict]:
+    """Configurations of an earlier plans file, if all that stands beside them is the same."""
+    def beside(plans: dict) -> dict:
+        return json.loads(json.dumps({key: value for key, value in plans.items() if key != "configurations"}))
+
+    return before["configurations"] if beside(before) == beside(now) else {}
 
 
 def refuse_2d(network: Network, configuration: str, patch_size: Sequence[int], sides: int) -> UnsupportedPlan:

@@ -148,6 +148,21 @@ def test_a_3d_network_is_not_planned_in_2d(planned, capsys):
     assert len(written(planned, "plain-unet")["configurations"]["2d"]["patch_size"]) == 2
 
 
+@pytest.mark.parametrize("name", ["plain-unet", "resenc"])
+def test_another_configuration_of_a_network_is_added(planned, name):
+    plan_dataset("DatasetFCD", network=name, processes=1)
+    first = written(planned, name)["configurations"]
+    folder = planned / "nnUNet_preprocessed" / "DatasetFCD"
+    stock = json.loads((folder / "nnUNetPlans.json").read_text())
+    network_plans.write_network_plans(stock, folder, ["2d"], NETWORKS[name], None)
+    both = written(planned, name)["configurations"]
+    assert set(both) == {"2d", "3d_fullres"} and both["3d_fullres"] == first["3d_fullres"]
+    if name == "plain-unet":  # of another standard plan
+        changed = {**stock, "original_median_spacing_after_transp": [9.0, 9.0, 9.0]}
+        network_plans.write_network_plans(changed, folder, ["2d"], NETWORKS[name], None)
+        assert set(written(planned, name)["configurations"]) == {"2d"}
+
+
 def test_data_that_nnunet_preprocesses_apart_are_not_shared(planned, monkeypatch):
     folder = planned / "nnUNet_preprocessed" / "DatasetFCD"
     stock = json.loads((folder / "nnUNetPlans.json").read_text())
