@@ -7,6 +7,8 @@ plain way up to rounding; a test compares them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 #: Voxels of a slab; three float32 arrays of it fit a core's cache.
-_SLAB_VOXELS = 65536
+_SLAB_VOXELS = 32768
 
 
 def applies(logits: Tensor, target: Tensor) -> bool:
@@ -47,27 +49,28 @@ class _DiceTV(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, dice_weight: float, tv_weight: float,
                 smooth: float) -> Tensor:
-        probability = torch.empty(logits.shape[0], *logits.shape[2:])
-        pairs = [_pairs(probability.shape, axis) for axis in range(1, probability.ndim)]
-        overlap = total = 0.0
-        variation = [0.0] * len(pairs)
-        for batch, start, stop in _slabs(probability.shape):
-            p = probability[batch, start:stop]
-            torch.sub(logits[batch, 1, start:stop], logits[batch, 0, start:stop], out=p).sigmoid_()
-            g = target[batch, 0, start:stop].to(p.dtype)
-            overlap += float(torch.dot(p.reshape(-1), g.reshape(-1)))
-            total += float(p.sum()) + float(g.sum())
-            if tv_weight:
-                for axis in range(len(pairs)):
-                    variation[axis] += float(_steps(probability[batch], start, stop, axis).abs_().sum())
-        value = dice_weight * (1 - (2 * overlap + smooth) / (total + smooth))
-        value += tv_weight * sum(steps / n for steps, n in zip(variation, pairs, strict=True) if n)
-        if logits.requires_grad:
-            # d Dice / dp = (2·overlap + ε) / (total + ε)² - 2g / (total + ε)
-            level = dice_weight * (2 * overlap + smooth) / (total + smooth) ** 2
-            slope = -2 * dice_weight / (total + smooth)
-            ctx.save_for_backward(_gradient(probability, target, level, slope,
-                                            [tv_weight / n if n else 0.0 for n in pairs]))
+        with _one_thread():
+            probability = torch.empty(logits.shape[0], *logits.shape[2:])
+            pairs = [_pairs(probability.shape, axis) for axis in range(1, probability.ndim)]
+            overlap = total = 0.0
+            variation = [0.0] * len(pairs)
+            for batch, start, stop in _slabs(probability.shape):
+                p = probability[batch, start:stop]
+                torch.sub(logits[batch, 1, start:stop], logits[batch, 0, start:stop], out=p).sigmoid_()
+                g = target[batch, 0, start:stop].to(p.dtype)
+                overlap += float(torch.dot(p.reshape(-1), g.reshape(-1)))
+                total += float(p.sum()) + float(g.sum())
+                if tv_weight:
+                    for axis in range(len(pairs)):
+                        variation[axis] += float(_steps(probability[batch], start, stop, axis).abs_().sum())
+            value = dice_weight * (1 - (2 * overlap + smooth) / (total + smooth))
+            value += tv_weight * sum(steps / n for steps, n in zip(variation, pairs, strict=True) if n)
+            if logits.requires_grad:
+                # d Dice / dp = (2·overlap + ε) / (total + ε)² - 2g / (total + ε)
+                level = dice_weight * (2 * overlap + smooth) / (total + smooth) ** 2
+                slope = -2 * dice_weight / (total + smooth)
+                ctx.save_for_backward(_gradient(probability, target, level, slope,
+                                                [tv_weight / n if n else 0.0 for n in pairs]))
         return torch.tensor(value, dtype=logits.dtype)
 
     @staticmethod
@@ -78,6 +81,17 @@ class _DiceTV(torch.autograd.Function):
         torch.mul(foreground, grad, out=result[:, 1])
         torch.neg(result[:, 1], out=result[:, 0])
         return result, None, None, None, None
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for the slabs: splitting operations this short costs more than it gains."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _pairs(shape: torch.Size, axis: int) -> int:

@@ -69,6 +69,16 @@ def test_channels_last_and_views():
         torch.testing.assert_close(DiceTVLoss()(memory, target), expected)
 
 
+def test_the_number_of_threads_is_left_as_it_was():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        DiceTVLoss()(*batch((1, 2, 6, 6, 6)))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_bad_labels_are_still_refused():
     logits, target = batch((1, 2, 4, 4, 4))
     with pytest.raises(NotImplementedError, match="DiceTVLoss takes labels 0 and 1, found 0, 2"):
