@@ -215,7 +215,10 @@ def default_device() -> str:
 
 
 def check_folder(folders: Folders) -> None:
-    """Refuse a folder that holds the demo of another data set: one's predictions would lie among the other's.
+    """Refuse a folder in which the demo would write over something else.
+
+    The demo of another data set: one's predictions would lie among the other's. Or anything with the name of the
+    demo's own folders where no phantoms are: somebody's real data set, which the phantoms would replace.
 
     Raises
     ------
@@ -226,6 +229,11 @@ def check_folder(folders: Folders) -> None:
         if other is not folders.data and (folders.root / other.folder).exists():
             raise NnunetTVError(f"{folders.root}: holds the demo of {other.name} ({other.folder}), not of "
                                 f"{folders.data.name}: choose another folder (-o)")
+    own = (*map(Path, folders.variables.values()), folders.predictions.parent, folders.report, folders.logs)
+    there = [path.name for path in own if path.exists()]
+    if there and not folders.scans.exists():
+        raise NnunetTVError(f"{folders.root}: holds {', '.join(there)}, but no phantoms ({folders.data.folder}), so it "
+                            "is not the demo's, which would replace what is there: choose another folder (-o)")
 
 
 def training_cases(folders: Folders) -> int:

@@ -62,6 +62,17 @@ def test_the_conversion_of_each_data_set_is_taken_by_its_parser_and_writes_where
     assert options.input == tmp_path / f"{data.name}-phantoms" / data.source and set(DATA) == set(DATA_SETS)
 
 
+@pytest.mark.parametrize("name", ["nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "predictions", "report",
+                                  "logs"])
+def test_a_folder_with_other_data_is_refused_since_phantoms_would_replace_them(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(NnunetTVError, match=rf"holds {name}, but no phantoms \(pairs-phantoms\), "
+                                            "so it is not the demo.s.*: choose another folder"):
+        check_folder(Folders(tmp_path, DATA["pairs"]))
+    (tmp_path / "pairs-phantoms").mkdir()
+    check_folder(Folders(tmp_path, DATA["pairs"]))
+
+
 def test_the_demo_of_another_data_set_is_not_mixed_in(tmp_path):
     check_folder(Folders(tmp_path, DATA["pairs"]))
     (tmp_path / "bonbid-hie-phantoms").mkdir()
