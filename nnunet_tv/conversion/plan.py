@@ -162,7 +162,7 @@ def _on_one_side(cases: tuple[SourceCase, ...]) -> tuple[SourceCase, ...]:
         found = sorted(sides.get(_person(case), ()))
         if case.group == PATIENT and not case.problem and len(found) > 1:
             case = replace(case, problem=f"the cases of {_person(case)} are assigned to {' and '.join(found)}: one "
-                                         "person's cases belong to one side; repair the list")
+                                         "person's cases belong to one side; leave those of one side")
         result.append(case)
     return tuple(result)
 

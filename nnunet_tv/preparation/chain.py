@@ -208,7 +208,7 @@ def _check_mask(
 ) -> None:
     if not mask.data.any():
         raise CaseError(case, "expected a lesion, found an empty mask (every voxel is 0): export the mask again, "
-                        "or list the case as a control", path)
+                        "or leave the case out (a list of your own may say that it has no lesion)", path)
     if same_grid(mask, drawn_on):
         return
     if not grids_overlap(mask, drawn_on):

@@ -85,7 +85,8 @@ def test_cases_of_one_patient_stay_together(lines, tmp_path):
             assert ("c1" in fold[role]) == ("c2" in fold[role])
     assert convert(lines, tmp_path) == 1  # the table tests c1 and trains on c2
     assert failures(result(tmp_path)) == dict.fromkeys(("c1", "c2"), (
-        "the cases of a are assigned to test and train: one person's cases belong to one side; repair the list"))
+        "the cases of a are assigned to test and train: one person's cases belong to one side; leave those of one "
+        "side"))
 
 
 def test_a_killed_run_is_continued(lines, tmp_path):
