@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.owned_folder import OwnedFolder
 
 ENDING = ".nii.gz"
@@ -43,9 +44,16 @@ class RawFolder(OwnedFolder):
         Raises
         ------
         NnunetTVError
-            As :meth:`create`; another conversion is running; files of cases that are neither planned nor ours.
+            As :meth:`create`; another conversion is running; files of cases that are neither planned nor ours; an
+            earlier conversion of which no case is planned, so that it was of something else.
         """
-        with self._owned((self.root / name for name in (*IMAGE_FOLDERS, *LABEL_FOLDERS)), cases):
+        planned = set(cases)
+        with self._owned((self.root / name for name in (*IMAGE_FOLDERS, *LABEL_FOLDERS)), planned):
+            earlier = {case for case, _ in self._files()}
+            if earlier and not earlier & planned:
+                raise NnunetTVError(f"{self.root} holds the conversion of another data set (such as {min(earlier)}; "
+                                    f"none of its {len(earlier)} cases is to be converted now), which this one would "
+                                    f"replace: {self.ELSEWHERE}, or delete the folder")
             yield
 
     def _files(self) -> Iterator[tuple[str, Path]]:

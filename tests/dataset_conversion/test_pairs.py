@@ -160,6 +160,18 @@ def test_one_file_is_known_by_every_path(lines, tmp_path, write_it, monkeypatch)
     assert set(failed) == {"c1", "c2"} and f"{lines[2][1]} is named 2 times in the table" in failed["c2"]
 
 
+def test_another_table_does_not_replace_what_the_first_one_made(lines, tmp_path, capsys):
+    assert convert(lines, tmp_path) == 0
+    before = snapshot(result(tmp_path))
+    others = [lines[0], *([f"other{number}", *row[1:]] for number, row in enumerate(lines[1:]))]
+    assert convert(others, tmp_path) == 1
+    assert ("holds the conversion of another data set (such as c1; none of its 6 cases is to be converted now), which "
+            "this one would replace: choose another --name, or delete the folder") in capsys.readouterr().err
+    assert snapshot(result(tmp_path)) == before
+    assert convert([*others, *lines[1:2]], tmp_path) == 1  # one table that has grown: its files are named twice
+    assert set(failures(result(tmp_path))) == {"c1", "other0"}
+
+
 def test_rows_without_text_are_none_and_names_of_columns_are_trimmed(lines, tmp_path):
     lines[0] = [f"{name} " for name in lines[0]]
     lines[4][0] = "c 4"
