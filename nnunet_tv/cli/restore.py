@@ -17,7 +17,7 @@ Bring nnU-Net's segmentations of prepared scans back to the grids of the scans a
 
 Writes CASE_T1w_fcd.nii.gz and CASE_FLAIR_fcd.nii.gz and, where nnU-Net saved probabilities, the same names with
 _prob. The segmentations are taken as they are: filter them before, with nnUNetv2_apply_postprocessing.
-Exit status: 0 all restored; 1 some could not be (each is named; the others are written); 2 usage.
+Exit status: 0 all prepared cases are restored; 1 some are not (each is named; the others are written); 2 usage.
 """
 
 
@@ -35,11 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def action() -> int:
         from nnunet_tv.errors import CaseError
-        from nnunet_tv.inference.restore import restore_folder, unpredicted_cases
+        from nnunet_tv.inference.restore import remove_restored, restore_folder, unpredicted_cases
 
         results = restore_folder(options.predictions, options.prepared, options.out, processes=options.processes)
-        for case in unpredicted_cases(options.prepared, options.predictions):
-            print(f"warning: {case}: prepared, but without a segmentation in {options.predictions}", file=sys.stderr)
+        lost = unpredicted_cases(options.prepared, options.predictions)
+        for case in lost:
+            remove_restored(case, options.out)
+            print(f"error: {case}: prepared, but without a segmentation in {options.predictions}: predict it too",
+                  file=sys.stderr)
         failed = [result for result in results if isinstance(result, CaseError)]
         for result in results:
             if isinstance(result, CaseError):
@@ -47,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             else:
                 for note in result.notes:
                     print(f"warning: {result.case}: {note}", file=sys.stderr)
-        print(f"restored {len(results) - len(failed)} of {len(results)} cases: {options.out}")
-        return 1 if failed else 0
+        print(f"restored {len(results) - len(failed)} of {len(results) + len(lost)} cases: {options.out}")
+        return 1 if failed or lost else 0
 
     return run(action)
 

@@ -14,7 +14,7 @@ from nnunet_tv.inference.native import grid_volume, lost_clusters, mask_to_nativ
 from nnunet_tv.parallel import each_case
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.preparation.record import ENDING as RECORD_ENDING
-from nnunet_tv.preparation.record import PrepRecord
+from nnunet_tv.preparation.record import T1_NAMES, PrepRecord
 from nnunet_tv.probability import check_probability, read_npz
 from nnunet_tv.volume import Volume, read_mask, read_volume, same_grid, write_volume
 
@@ -66,7 +66,8 @@ def restore_folder(
     Returns
     -------
     list
-        For each case, in the order of their names, what was written, or why nothing was.
+        For each case, in the order of their names, what was written, or why nothing was; of the latter, what an
+        earlier run wrote is deleted.
 
     Raises
     ------
@@ -102,7 +103,22 @@ def unpredicted_cases(prepared: str | Path, predictions: str | Path) -> list[str
     return sorted(there - set(prediction_cases(predictions)))
 
 
+def remove_restored(case: str, out: str | Path) -> None:
+    """Delete what an earlier run restored of a case: it is no longer true."""
+    for channel in (*T1_NAMES, "FLAIR"):
+        for kind in ("", PROBABILITY, DEVIATION):
+            output_path(out, case, channel, kind).unlink(missing_ok=True)
+
+
 def _restore_files(case: str, *, predictions: Path, prepared: Path, out: Path) -> Restored:
+    try:
+        return _restore_case(case, predictions, prepared, out)
+    except CaseError:
+        remove_restored(case, out)
+        raise
+
+
+def _restore_case(case: str, predictions: Path, prepared: Path, out: Path) -> Restored:
     record = PrepRecord.read(prepared / f"{case}{RECORD_ENDING}")
     path = predictions / f"{case}{ENDING}"
     mask = read_mask(path, case=case)

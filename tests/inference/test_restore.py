@@ -229,6 +229,8 @@ def test_a_bad_case_is_named_and_costs_only_itself(folders, capsys, what):
     second.write(root / "imagesTs")
     predict(second, root / "pred")
     spoil, message = BAD[what]
+    assert command(root) == 0
+    capsys.readouterr()
     spoil(root)
     assert command(root) == 1
     captured = capsys.readouterr()
@@ -259,8 +261,9 @@ def test_cases_without_a_segmentation_and_lost_clusters_are_told(folders, capsys
     thick = patient("sub-3", registration="none", t1=scan_grid(spacing_mm=(2, 2, 2)),
                     flair=scan_grid(spacing_mm=(2, 2, 9.0)))
     thick.write(root / "imagesTs")
-    assert command(root) == 0
-    assert "warning: sub-3: prepared, but without a segmentation" in capsys.readouterr().err
+    assert command(root) == 1
+    said = capsys.readouterr()
+    assert "error: sub-3: prepared, but without a segmentation" in said.err and "restored 1 of 2 cases" in said.out
     mask = like(thick.record.grid)
     mask.data[30:33, 40:43, 50:51] = 1
     write_volume(mask, root / "pred" / "sub-3.nii.gz")
