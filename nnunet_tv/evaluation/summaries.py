@@ -177,14 +177,10 @@ def lost_table(rows: Sequence[CaseRow]) -> Table:
               if row.stage != FILTERED and row.score is not None}
     lines = []
     for group, filtered in found.items():
-        steps = [("by_filter", sum(row.lost.by_filter for row in filtered))]
-        for step in ("by_opening", "by_size"):
-            known = [getattr(row.lost, step) for row in filtered]
-            steps.append((step, None if None in known else sum(known)))
         hit = sum(before.get((group, row.run, row.case), 0) for row in filtered)
-        totals = dict(steps)
-        lines.append((group, len(filtered), hit, *("not known" if totals[step] is None else totals[step]
-                                                   for step in ("by_filter", "by_opening", "by_size"))))
+        lost = [[getattr(row.lost, step) for row in filtered] for step in ("by_filter", "by_opening", "by_size")]
+        lines.append((group, len(filtered), hit,
+                      *("not known" if None in numbers else sum(numbers) for numbers in lost)))
     return Table(
         "lost-lesions", "True lesions lost by the filter",
         ("Group", "Scores", "Lesions found before", "Lost", "by opening", "by size"), tuple(lines),

@@ -37,9 +37,8 @@ class DiceTVLoss(WeightedSum):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """As every loss here; on the CPU with the fused arithmetic of :mod:`nnunet_tv.losses.fused`."""
-        if self.dice.batch_dice and not self.dice.ddp:
-            checked = check_batch(logits, target, loss=type(self).__name__)
-            if fused.applies(checked, target):
-                return fused.dice_tv(checked, target, dice_weight=self.dice_weight, tv_weight=self.tv_weight,
-                                     smooth=self.dice.smooth)
-        return super().forward(logits, target)
+        if not self.dice.batch_dice or self.dice.ddp or not fused.applies(logits, target):
+            return super().forward(logits, target)
+        checked = check_batch(logits, target, loss=type(self).__name__)
+        return fused.dice_tv(checked, target, dice_weight=self.dice_weight, tv_weight=self.tv_weight,
+                             smooth=self.dice.smooth)

@@ -20,8 +20,9 @@ _SLAB_VOXELS = 32768
 
 
 def applies(logits: Tensor, target: Tensor) -> bool:
-    """Whether :func:`dice_tv` can take a checked batch: on the CPU, float32, and not traced by torch.compile."""
-    return (logits.device.type == target.device.type == "cpu" and logits.dtype == torch.float32
+    """Whether :func:`dice_tv` can take a batch once it is checked: tensors on the CPU, not float64, not traced."""
+    return (isinstance(logits, Tensor) and isinstance(target, Tensor)
+            and logits.device.type == target.device.type == "cpu" and logits.dtype != torch.float64
             and not torch.compiler.is_compiling())
 
 
