@@ -75,7 +75,7 @@ class TrainedOn:
                             f"on --register {self.registration}: prepare the case again, or use another model")
         if record.registration == "none":
             return
-        brain = record.details.get("parameters", {}).get("brain", {}).get("method")
+        brain = record.brain_method
         if self.registration and brain and self._skull_differs(brain):
             raise CaseError(record.case, f"prepared {_skull(brain)}, but the model was trained on scans "
                             f"{_skull(self.brain)}: prepare the case again with --brain {self.brain}")

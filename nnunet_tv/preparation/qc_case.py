@@ -60,8 +60,7 @@ def _whole_heads(channels: Mapping[str, str | Path], prepared: PreparedCase) -> 
 
 def _brain(prepared: PreparedCase) -> np.ndarray | None:
     """The brain mask, from what was left when all else became 0; None where nothing was cut off."""
-    method = prepared.record.details.get("parameters", {}).get("brain", {}).get("method", "none")
-    if method == "none":
+    if prepared.record.brain_method in (None, "none"):
         return None
     kept = np.any([image.data != 0 for image in prepared.images.values()], axis=0)
     return ndimage.binary_fill_holes(kept)

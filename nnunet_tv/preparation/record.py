@@ -77,6 +77,11 @@ class PrepRecord:
     details: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
 
+    @property
+    def brain_method(self) -> str | None:
+        """How the brain was found, ``none`` if the skull was left; None where the record does not say."""
+        return self.details.get("parameters", {}).get("brain", {}).get("method")
+
     def to_grid(self, channel: str) -> np.ndarray:
         """Matrix from scanner coordinates of a source scan to those of `grid`, shape (4, 4).
 
