@@ -224,6 +224,20 @@ class Network:
             except (RuntimeError, AttributeError, KeyError, EOFError, ValueError, pickle.UnpicklingError) as error:
                 raise NnunetTVError(f"{model.folder}: the model cannot be loaded ({_first_line(error)}); its trainer "
                                     "must be installed here (nnunet-tv-doctor) and its checkpoints whole") from error
+        if device == "cpu":
+            self._settle_memory()
+
+    def _settle_memory(self) -> None:
+        """Handle memory for speed, if one patch shows that there is room."""
+        import torch
+
+        from nnunet_tv.host_memory import keep_freed_memory
+
+        predictor = self.predictor
+        patch = torch.zeros(1, len(CHANNELS), *predictor.configuration_manager.patch_size)
+        with torch.inference_mode():
+            predictor.network.eval()(patch)
+        keep_freed_memory()
 
     def predict(self, images: Sequence[str | Path]) -> Prediction:
         """Predict one case.

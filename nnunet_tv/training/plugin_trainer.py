@@ -17,6 +17,7 @@ from torch._dynamo import OptimizedModule
 
 from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.files import remove_partial
+from nnunet_tv.host_memory import keep_freed_memory
 from nnunet_tv.losses.foreground import ForegroundLoss
 from nnunet_tv.losses.grid import VoxelGrid
 from nnunet_tv.postprocessing import filter_folder, write_postprocessing
@@ -62,6 +63,7 @@ class PluginTrainer(nnUNetTrainer):
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.num_epochs = self.epochs_in_name or self.default_epochs
         self.enable_deep_supervision = takes_deep_supervision(self.configuration_manager.network_arch_class_name)
+        self.memory_settled = self.device.type != "cpu"
         if self.local_rank == 0 and self.output_folder:
             remove_partial(self.output_folder)
 
@@ -121,6 +123,14 @@ class PluginTrainer(nnUNetTrainer):
         """Validate with the loss as it is at the end of its schedule, so that epochs compare."""
         super().on_validation_epoch_start()
         self.bare_loss().set_epoch(None)
+
+    def train_step(self, batch: dict) -> dict:
+        """nnU-Net's step; on the CPU memory is handled for speed once the first has shown how much it takes."""
+        result = super().train_step(batch)
+        if not self.memory_settled:
+            self.memory_settled = True
+            keep_freed_memory()
+        return result
 
     def validation_step(self, batch: dict) -> dict:
         """nnU-Net's step; it would take labels with maps for one-hot, so those have a step here."""
