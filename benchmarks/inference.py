@@ -1,12 +1,15 @@
 """One case through nnU-Net's sliding window: MS-DSA-Net as we run it against the plain network, under one predictor.
 
   python benchmarks/inference.py --device cuda
-  python benchmarks/inference.py --device cpu --shape 96 96 96 --patch 64 --json inference.json
+  python benchmarks/inference.py --device cpu --repeats 1
+  python benchmarks/inference.py --device cpu --model MODEL_FOLDER --images CASE_0000.nii.gz CASE_0001.nii.gz
 
-The defaults are the case of the goal: 182×218×182, patches of 128³, step 0.5, 8 mirrors, which takes hours on a CPU;
-give a smaller --shape and --patch there. Both have the same weights (random: untrained). On the CPU ours computes as
-``nnunet-tv-predict`` does (bfloat16 where the processor has it), the plain network in float32 as nnU-Net does. The
-share of voxels that differ is printed: random weights put many voxels near 0.5, a trained network few.
+The defaults are the case of the goal: 182×218×182, patches of 128³, step 0.5, 8 mirrors. All have the same weights:
+random ones, or with --model those of a trained model's first fold, at its patch size and on a real case. Each runs in a
+process of its own and computes one patch before it is timed. On the CPU `ours` is what ``nnunet-tv-predict`` does
+(memory kept, bfloat16 where the processor has it; its check of each case, two patches more, is not in), and `plain`
+what nnU-Net does. Voxels that differ from plain in float32 are counted: random weights put many near 0.5, a trained
+network few.
 """
 
 from __future__ import annotations
@@ -14,18 +17,44 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
 from plain_peers import EinsumAttention, replace_attention
-from side_by_side import alternate, summary, table, write
+from processes import alternate_processes
+from side_by_side import summary, table, write
 from torch import nn
 
 from nnunet_tv.architectures import MSDSANet
+from nnunet_tv.host_memory import keep_freed_memory
 from nnunet_tv.inference.precision import has_bfloat16
 
+PLAIN = "plain, memory given back"
 
-def predictor_of(network: nn.Module, patch: int, options: argparse.Namespace):
-    """nnU-Net's predictor around a network, without a model folder."""
+
+@dataclass(frozen=True)
+class Way:
+    """How the network is run."""
+
+    plain: bool = False
+    bfloat16: bool = False
+    keeps_memory: bool = False
+
+
+def ways(device: str) -> dict[str, Way]:
+    """Ours as it is run comes first."""
+    if device == "cuda":
+        return {"ours": Way(), "plain": Way(plain=True)}
+    all_ways = {"ours, bfloat16, memory kept": Way(bfloat16=True, keeps_memory=True)} if has_bfloat16() else {}
+    return {**all_ways, "ours, memory kept": Way(keeps_memory=True), PLAIN: Way(plain=True),
+            "plain, memory kept": Way(plain=True, keeps_memory=True)}
+
+
+def random_case(shape: Sequence[int], patch: int, *, device: str, mirrors: bool):
+    """nnU-Net's predictor around an untrained network, and noise."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     class Configuration:
@@ -34,12 +63,56 @@ def predictor_of(network: nn.Module, patch: int, options: argparse.Namespace):
     class Labels:
         num_segmentation_heads = 2
 
-    predictor = nnUNetPredictor(tile_step_size=0.5, use_mirroring=not options.no_mirrors,
-                                device=torch.device(options.device), allow_tqdm=False,
-                                perform_everything_on_device=options.device == "cuda")
-    predictor.network, predictor.configuration_manager, predictor.label_manager = network, Configuration(), Labels()
+    torch.manual_seed(0)
+    predictor = nnUNetPredictor(use_mirroring=mirrors, device=torch.device(device), allow_tqdm=False,
+                                perform_everything_on_device=device == "cuda")
+    predictor.network = MSDSANet(2, 2, input_size=[patch] * 3)
+    predictor.configuration_manager, predictor.label_manager = Configuration(), Labels()
     predictor.allowed_mirroring_axes = (0, 1, 2)
-    return predictor
+    return predictor, torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+
+
+def trained_case(model: str, images: Sequence[str], *, device: str, mirrors: bool):
+    """nnU-Net's predictor with a model's first fold, and a case preprocessed for it."""
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    from nnunet_tv.inference.network import find_model
+
+    found = find_model(model)
+    predictor = nnUNetPredictor(use_mirroring=mirrors, device=torch.device("cpu"), allow_tqdm=False,
+                                perform_everything_on_device=device == "cuda")
+    predictor.initialize_from_trained_model_folder(model, (int(found.folds[0]),), found.checkpoint)
+    preprocessor = predictor.configuration_manager.preprocessor_class(verbose=False)
+    data, *_ = preprocessor.run_case(list(images), None, predictor.plans_manager, predictor.configuration_manager,
+                                     predictor.dataset_json)
+    predictor.device = torch.device(device)
+    predictor.network.load_state_dict(predictor.list_of_parameters[0])
+    return predictor, torch.from_numpy(np.ascontiguousarray(data, np.float32))
+
+
+def make_call(way: Way, case: Callable, device: str) -> Callable[[], np.ndarray]:
+    """A function that predicts the case and returns its segmentation."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        predictor, image = case()
+    network: nn.Module = predictor.network
+    if way.plain:
+        network = replace_attention(network, EinsumAttention)
+    predictor.network = network.eval().to(device)
+
+    def autocast():
+        return torch.autocast("cpu", torch.bfloat16, enabled=way.bfloat16)
+
+    with torch.inference_mode(), autocast():
+        predictor.network(torch.zeros(1, 2, *predictor.configuration_manager.patch_size, device=device))
+    if way.keeps_memory:
+        keep_freed_memory()
+
+    def call() -> np.ndarray:
+        with contextlib.redirect_stdout(io.StringIO()), autocast():
+            logits = predictor.predict_sliding_window_return_logits(image)
+        return logits.argmax(0).byte().cpu().numpy()
+
+    return call
 
 
 def main() -> None:
@@ -48,34 +121,29 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--shape", type=int, nargs=3, default=(182, 218, 182))
     parser.add_argument("--patch", type=int, default=128)
+    parser.add_argument("--model", help="a trained model's folder, instead of random weights")
+    parser.add_argument("--images", nargs="+", help="with --model: the case's files, one per channel")
     parser.add_argument("--no-mirrors", action="store_true")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json")
     options = parser.parse_args()
-    image = torch.randn(2, *options.shape, generator=torch.Generator().manual_seed(0))
-    contestants, results = {}, {}
-    for name in ("ours", "ours, float32", "plain"):
-        torch.manual_seed(0)
-        network: nn.Module = MSDSANet(2, 2, input_size=[options.patch] * 3)
-        if name == "plain":
-            network = replace_attention(network, EinsumAttention)
-        predictor = predictor_of(network.eval().to(options.device), options.patch, options)
-        half = name == "ours" and options.device == "cpu" and has_bfloat16()
-
-        def run(predictor=predictor, half=half, name=name):
-            with contextlib.redirect_stdout(io.StringIO()), torch.autocast("cpu", torch.bfloat16, enabled=half):
-                results[name] = predictor.predict_sliding_window_return_logits(image)
-
-        if name != "ours, float32" or options.device == "cpu":
-            contestants[name] = run
-    wait = torch.cuda.synchronize if options.device == "cuda" else (lambda: None)
-    rows = summary(alternate(contestants, repeats=options.repeats, warm_up=1, synchronise=wait), ours="ours")
-    reference = results["plain"].argmax(0)
+    if bool(options.model) != bool(options.images):
+        parser.error("--model and --images go together")
+    case = (partial(trained_case, options.model, options.images) if options.model else
+            partial(random_case, options.shape, options.patch))
+    case = partial(case, device=options.device, mirrors=not options.no_mirrors)
+    makers = {name: partial(make_call, way, case, options.device) for name, way in ways(options.device).items()}
+    turns = alternate_processes(makers, repeats=options.repeats, device=options.device, warm=True)
+    ours = next(iter(turns))
+    rows = summary({name: turn.seconds for name, turn in turns.items()}, ours=ours)
+    reference = turns["plain" if options.device == "cuda" else PLAIN].result
     for row in rows:
-        row["differ"] = float((results[row["name"]].argmax(0) != reference).float().mean())
-    print(f"bfloat16 instructions: {has_bfloat16()}")
+        turn = turns[row["name"]]
+        row.update(peak_gib=turn.peak_gib, lesion=int(turn.result.sum()), differ=int((turn.result != reference).sum()))
+    print(f"bfloat16 instructions: {has_bfloat16()}; voxels: {reference.size}")
     print(table(rows, {"name": "case", "median_s": "median s", "min_s": "min", "max_s": "max",
-                       "times_ours": "times ours", "differ": "share of voxels unlike plain"}))
+                       "times_ours": f"times `{ours}`", "peak_gib": "peak GiB", "lesion": "lesion voxels",
+                       "differ": "voxels unlike plain"}))
     write(options.json, {"benchmark": "inference", "settings": vars(options), "bfloat16": has_bfloat16(), "rows": rows})
 
 
