@@ -60,7 +60,7 @@ def alternate_processes(
     try:
         for name, make in makers.items():
             here, there = context.Pipe()
-            process = context.Process(target=_work, args=(make, device, calls, warm, there), daemon=True)
+            process = context.Process(target=_work, args=(make, device, calls, warm, there))
             process.start()
             there.close()
             workers[name] = process, here
@@ -130,9 +130,11 @@ class _Memory:
     """The device's memory, or the process's."""
 
     def __init__(self, device: str):
-        import torch
+        self.cuda = None
+        if device == "cuda":
+            import torch
 
-        self.cuda = torch.cuda if device == "cuda" else None
+            self.cuda = torch.cuda
 
     def start(self) -> None:
         """The peak counts from here."""
