@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nnunet_tv.losses import fused
+from nnunet_tv.losses import fused, fused_gpu
 from nnunet_tv.losses.compound import WeightedSum
 from nnunet_tv.losses.dice import DiceLoss
-from nnunet_tv.losses.foreground import check_batch
+from nnunet_tv.losses.foreground import check_batch, check_shapes
 from nnunet_tv.losses.total_variation import TotalVariation
 
 
@@ -36,9 +36,13 @@ class DiceTVLoss(WeightedSum):
                          tv=(tv_weight, TotalVariation()))
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """As every loss here; on the CPU with the fused arithmetic of :mod:`nnunet_tv.losses.fused`."""
-        if not self.dice.batch_dice or self.dice.ddp or not fused.applies(logits, target):
-            return super().forward(logits, target)
-        checked = check_batch(logits, target, loss=type(self).__name__)
-        return fused.dice_tv(checked, target, dice_weight=self.dice_weight, tv_weight=self.tv_weight,
-                             smooth=self.dice.smooth)
+        """As every loss here; with the fused arithmetic of the GPU or the CPU where it applies."""
+        name, settings = type(self).__name__, {"dice_weight": self.dice_weight, "tv_weight": self.tv_weight,
+                                               "smooth": self.dice.smooth}
+        if self.dice.batch_dice and not self.dice.ddp:
+            if fused_gpu.applies(logits, target):
+                check_shapes(logits, target, name)
+                return fused_gpu.dice_tv(logits, target, loss=name, **settings)
+            if fused.applies(logits, target):
+                return fused.dice_tv(check_batch(logits, target, loss=name), target, **settings)
+        return super().forward(logits, target)

@@ -130,7 +130,7 @@ def foreground(logits: Tensor, target: Tensor, *, loss: str, maps: Sequence[str]
 
 def check_batch(logits: Tensor, target: Tensor, *, loss: str) -> Tensor:
     """`logits` in float32 (float64 if they are), after the checks of :meth:`ForegroundLoss.forward`."""
-    _check_shapes(logits, target, loss)
+    check_shapes(logits, target, loss)
     _check_labels(target, loss)
     return logits if logits.dtype == torch.float64 else logits.float()
 
@@ -146,7 +146,13 @@ def require(valid: Tensor, message: str) -> None:
         raise ValueError(message)
 
 
-def _check_shapes(logits: Tensor, target: Tensor, loss: str) -> None:
+def require_labels(valid: Tensor, loss: str) -> None:
+    """:func:`require` for labels; `valid` is not 0 where every label is 0 or 1."""
+    require(valid, f"{loss}: the target holds labels other than 0 and 1 (ignore label, second class?)")
+
+
+def check_shapes(logits: Tensor, target: Tensor, loss: str) -> None:
+    """The checks of :meth:`ForegroundLoss.forward` that read no voxel."""
     for name, value in (("logits", logits), ("target", target)):
         if isinstance(value, (list, tuple)):
             raise TypeError(
@@ -179,7 +185,7 @@ def _check_labels(target: Tensor, loss: str) -> None:
         return
     valid = ((target == 0) | (target == 1)).all()
     if target.is_cuda:
-        require(valid, f"{loss}: the target holds labels other than 0 and 1 (ignore label, second class?)")
+        require_labels(valid, loss)
         return
     if valid:
         return

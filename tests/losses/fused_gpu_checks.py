@@ -1,0 +1,168 @@
+"""The GPU's kernels in Triton's interpreter, on CPU tensors, against the plain losses.
+
+Not collected by itself: Triton must start in its interpreter, so test_fused_gpu.py runs this file in a process with
+TRITON_INTERPRET=1. Its bfloat16 stores cut off where a GPU rounds, hence that tolerance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from nnunet_tv.losses import DiceLoss, DiceTVLoss, TotalVariation, fused_gpu
+
+SHAPES = [(2, 2, 9, 7, 5), (1, 2, 1, 6, 4), (1, 2, 5, 1, 1), (3, 2, 17, 6, 33), (2, 2, 30, 37), (1, 2, 3, 5, 260),
+          (1, 2, 1, 1, 1)]
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu(monkeypatch):
+    monkeypatch.setattr(fused_gpu, "_DEVICES", ("cpu",))
+
+
+def batch(shape, *, seed=0, dtype=torch.float32, labels=torch.int16, lesion=0.3):
+    rng = np.random.default_rng(seed)
+    logits = torch.from_numpy(rng.normal(scale=3, size=shape)).to(dtype)
+    target = torch.from_numpy(rng.random((shape[0], 1, *shape[2:])) < lesion).to(labels)
+    return logits.requires_grad_(), target
+
+
+def both(logits, target, *, tv_weight=0.1, smooth=1e-3, scale=1.0):
+    """(value, gradient) of the kernels and of the plain losses; `scale` is what a gradient scaler multiplies by."""
+    value = fused_gpu.dice_tv(logits, target, dice_weight=1.0, tv_weight=tv_weight, smooth=smooth, loss="Loss")
+    gradient, = torch.autograd.grad(scale * value, logits)
+    full = logits.detach().float().requires_grad_()  # so that the sum's gradient is rounded, not that of each part
+    plain = DiceLoss(smooth=smooth)(full, target) + tv_weight * TotalVariation()(full, target)
+    wanted, = torch.autograd.grad(scale * plain, full)
+    return (value.detach(), gradient), (plain.detach(), wanted.to(logits.dtype))
+
+
+def assert_same(ours, theirs):
+    dtype, largest = theirs[1].dtype, float(theirs[1].abs().max())
+    relative = {torch.float32: 1e-4, torch.float16: 2e-3, torch.bfloat16: 0.02}[dtype]
+    assert ours[1].dtype == dtype and ours[1].shape == theirs[1].shape
+    torch.testing.assert_close(ours[0], theirs[0], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ours[1].float(), theirs[1].float(), rtol=relative, atol=1e-5 * largest + 1e-12)
+
+
+@pytest.mark.parametrize("tv_weight", [0.0, 0.1, 2.5])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_value_and_gradient(shape, tv_weight):
+    assert_same(*both(*batch(shape), tv_weight=tv_weight, scale=7.0))
+
+
+def test_every_axis_has_its_own_weight():
+    # steps along one axis only: 0 to 1 once, over the number of that axis's pairs
+    for axis, pairs in ((2, 2 * 4 * 5), (3, 3 * 3 * 5), (4, 3 * 4 * 4)):
+        lesion = torch.zeros(1, 1, 3, 4, 5)
+        lesion.narrow(axis, 1, lesion.shape[axis] - 1).fill_(1)
+        logits = torch.cat([100 - 200 * lesion, 200 * lesion - 100], 1)
+        value = fused_gpu.dice_tv(logits, lesion, dice_weight=0.0, tv_weight=1.0, smooth=1.0, loss="Loss")
+        assert value.item() == pytest.approx(60 / lesion.shape[axis] / pairs, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", fused_gpu._LOGITS, ids=str)
+def test_dtypes_of_logits_and_a_gradient_scaler(dtype):
+    assert_same(*both(*batch((2, 2, 6, 9, 8), dtype=dtype), scale=2.0**12))
+
+
+@pytest.mark.parametrize("labels", fused_gpu._LABELS, ids=str)
+def test_dtypes_of_labels(labels):
+    assert_same(*both(*batch((1, 2, 4, 5, 6), labels=labels)))
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 5, 6, 7), (2, 2, 9, 8)], ids=str)
+def test_memory_in_any_order(shape):
+    logits, target = batch(shape)
+    channels_last = torch.channels_last_3d if len(shape) == 5 else torch.channels_last
+    last = logits.detach().to(memory_format=channels_last).requires_grad_()
+    ours, theirs = both(last, target.to(memory_format=channels_last))
+    assert_same(ours, theirs)
+    assert ours[1].stride() == last.stride(), "the network's next layer back gets its own order"
+    turned = logits.detach().transpose(-1, -2).contiguous().transpose(-1, -2).requires_grad_()
+    sparse = torch.stack([logits.detach(), logits.detach()], -1)[..., 0].requires_grad_()
+    labels = torch.cat([target, 5 * torch.ones_like(target)], 1)[:, :1]
+    for memory in (turned, sparse, logits.detach()[:1].expand(2, *shape[1:]).requires_grad_()):
+        assert_same(*both(memory, labels))
+
+
+def test_equal_neighbours_have_no_step():
+    rng = np.random.default_rng(1)
+    logits = torch.from_numpy(rng.integers(-2, 3, (1, 2, 6, 7, 8))).float().requires_grad_()
+    target = torch.from_numpy(rng.integers(0, 2, (1, 1, 6, 7, 8)))
+    assert_same(*both(logits, target, tv_weight=5.0))
+    flat = torch.ones(1, 2, 3, 4, 5, requires_grad=True)
+    empty = torch.zeros(1, 1, 3, 4, 5)
+    (_, with_tv), (_, without) = both(flat, empty, tv_weight=9.0)[0], both(flat, empty, tv_weight=0.0)[0]
+    assert torch.equal(with_tv, without)
+
+
+def test_saturated_logits_stay_finite():
+    logits, target = batch((1, 2, 5, 6, 7))
+    extreme = (1e4 * logits.detach().sign()).requires_grad_()
+    ours, theirs = both(extreme, target)
+    assert ours[0].isfinite() and ours[1].isfinite().all()
+    assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("voxels", [0, 1, 120], ids=["no lesion", "one voxel", "all lesion"])
+def test_lesions_of_extreme_size(voxels):
+    logits, target = batch((1, 2, 4, 5, 6), lesion=0.0)
+    target.view(-1)[60 - voxels // 2:60 - voxels // 2 + voxels] = 1
+    assert int(target.sum()) == voxels
+    assert_same(*both(logits, target, smooth=1e-5))
+
+
+def test_no_foreground_anywhere_is_a_loss_of_0():
+    logits = torch.zeros(1, 2, 3, 4, 5)
+    logits[:, 0] = 1e4
+    (value, gradient), _ = both(logits.requires_grad_(), torch.zeros(1, 1, 3, 4, 5), smooth=1e-5)
+    assert value == 0 and not gradient.any()
+
+
+def test_results_repeat_bit_by_bit():
+    logits, target = batch((2, 2, 9, 20, 30))
+    (first, gradient), _ = both(logits, target)
+    (second, again), _ = both(logits, target)
+    assert torch.equal(first, second) and torch.equal(gradient, again)
+
+
+def test_the_sums_of_many_programs_are_added(monkeypatch):
+    logits, target = batch((2, 2, 9, 20, 30))
+    monkeypatch.setattr(fused_gpu, "_FORWARD_VOXELS", 128)
+    monkeypatch.setattr(fused_gpu, "_BACKWARD_VOXELS", 128)
+    monkeypatch.setattr(fused_gpu, "_FINISH_BLOCK", 16)  # several rounds
+    assert fused_gpu._boxes(logits, 128)[1] > 64
+    assert_same(*both(logits, target))
+
+
+@pytest.mark.parametrize("value", [2, -1, 0.5, float("nan")], ids=str)
+def test_bad_labels_are_refused(value):
+    logits, target = batch((1, 2, 4, 5, 6), labels=torch.float64)
+    target[0, 0, 3, 4, 5] = value
+    with pytest.raises(ValueError, match="DiceTVLoss: the target holds labels other than 0 and 1"):
+        DiceTVLoss()(logits, target)
+
+
+def test_the_loss_takes_the_kernels(monkeypatch):
+    from nnunet_tv.losses import fused
+
+    monkeypatch.setattr(fused, "dice_tv", None)
+    logits, target = batch((2, 2, 6, 9, 8))
+    value = DiceTVLoss(tv_weight=0.3, smooth=1e-3)(logits, target)
+    ours, theirs = both(logits, target, tv_weight=0.3)
+    assert value.detach() == ours[0]
+    torch.testing.assert_close(value.detach(), theirs[0], rtol=1e-5, atol=1e-6)
+    with torch.no_grad():
+        assert not DiceTVLoss()(logits, target).requires_grad
+    with pytest.raises(ValueError, match="need a target of shape"):
+        DiceTVLoss()(logits, target[:1])
+
+
+def test_it_is_differentiable_once():
+    logits, target = batch((1, 2, 3, 4, 5))
+    weight = torch.ones((), requires_grad=True)
+    gradient, = torch.autograd.grad(weight * DiceTVLoss()(logits, target), logits, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
