@@ -1,4 +1,4 @@
-"""The recipe's augmentation (TV paper 4.2, as implemented), with batchgeneratorsv2 transforms.
+"""The recipe's augmentation (TV paper 4.2, as implemented).
 
 Each with probability 1/2: a flip along each axis; a rotation of up to ±90° about the anterior-posterior
 axis; a shift of all intensities by up to ±0.1; Gaussian noise of standard deviation 0.1. The last two
@@ -11,17 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform, ImageOnlyTransform
-from batchgeneratorsv2.transforms.intensity.gaussian_noise import GaussianNoiseTransform
-from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
-from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
-from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
-from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
-from batchgeneratorsv2.transforms.utils.random import RandomTransform
-from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 
 from nnunet_tv.training.plans import UnsupportedPlan
 
@@ -30,34 +23,84 @@ INTENSITY_SPANS = {"ZScoreNormalization": 5.15, "CTNormalization": 5.15, "Rescal
 #: Largest shift and standard deviation of the noise, as shares of that distance.
 SHIFT, NOISE_STD = 0.1, 0.1
 MAX_ROTATION_RAD = math.pi / 2
+PROBABILITY = 0.5
 
 
-class UniformShift(ImageOnlyTransform):
-    """Add one number, uniform in ±`limit`, to all voxels and channels."""
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to one patch, drawn before any voxel is read. The default changes nothing.
 
-    def __init__(self, limit: float):
-        super().__init__()
-        self.limit = limit
+    Parameters
+    ----------
+    angle_rad : float, optional
+        Rotation about the anterior-posterior axis, in radians; None: not rotated.
+    flipped : tuple of int
+        Array axes along which the patch is mirrored, after the rotation.
+    shift : float
+        Added to all voxels of all channels.
+    noise_std : float
+        Standard deviation of the noise; 0: none.
+    noise_seed : int
+        Seeds the noise.
+    """
 
-    def get_parameters(self, **data_dict) -> dict:
-        """Draw the shift."""
-        return {"shift": float(torch.empty(1).uniform_(-self.limit, self.limit))}
+    angle_rad: float | None = None
+    flipped: tuple[int, ...] = ()
+    shift: float = 0.0
+    noise_std: float = 0.0
+    noise_seed: int = 0
 
-    def _apply_to_image(self, img: torch.Tensor, **params) -> torch.Tensor:
-        return img + params["shift"]
+
+def draw_augmentation(rng: np.random.Generator, *, span: float) -> Augmentation:
+    """Draw the recipe's augmentation of one patch; `span` is that of :func:`intensity_span`."""
+    rotated, shifted, noisy, *mirrored = rng.random(6) < PROBABILITY
+    angle, shift, seed = (rng.uniform(-MAX_ROTATION_RAD, MAX_ROTATION_RAD), rng.uniform(-SHIFT * span, SHIFT * span),
+                          rng.integers(2**63))  # drawn whether used or not: no draw depends on another
+    return Augmentation(
+        angle_rad=float(angle) if rotated else None,
+        flipped=tuple(axis for axis, flip in enumerate(mirrored) if flip),
+        shift=float(shift) if shifted else 0.0,
+        noise_std=NOISE_STD * span if noisy else 0.0,
+        noise_seed=int(seed),
+    )
 
 
-class RotationAbout:
-    """Angle about one array axis, uniform in ±`limit_rad`; 0 about the others."""
+def change_intensities(image: np.ndarray, augmentation: Augmentation) -> None:
+    """Add the shift and the noise, in place.
 
-    def __init__(self, axis: int, limit_rad: float):
-        self.axis, self.limit_rad = axis, limit_rad
+    Parameters
+    ----------
+    image : ndarray of float32, shape (C, *spatial)
+        A patch.
+    augmentation : Augmentation
+        Its shift and noise; the noise is drawn for every voxel of every channel.
+    """
+    if augmentation.shift:
+        image += np.float32(augmentation.shift)
+    if augmentation.noise_std:
+        generator = torch.Generator().manual_seed(augmentation.noise_seed)  # torch's is three times as fast as NumPy's
+        noise = torch.from_numpy(np.empty(image.shape, np.float32))
+        image += noise.normal_(std=augmentation.noise_std, generator=generator).numpy()
 
-    def __call__(self, image: torch.Tensor, dim: int) -> float:
-        """Angle about axis `dim`; called by ``SpatialTransform`` for each axis."""
-        if dim != self.axis:
-            return 0.0
-        return float(np.random.uniform(-self.limit_rad, self.limit_rad))  # noqa: NPY002
+
+def clear_outside(image: np.ndarray, labels: np.ndarray, use_mask_for_norm: Sequence[bool] | None) -> None:
+    """Set channels that nnU-Net normalised inside the mask to 0 outside of it, in place.
+
+    Parameters
+    ----------
+    image : ndarray, shape (C, *spatial)
+        A patch.
+    labels : ndarray of int, shape (*spatial)
+        -1 outside the mask.
+    use_mask_for_norm : sequence of bool, optional
+        From the plan, for each channel; without it nothing is cleared.
+    """
+    if not any(use_mask_for_norm or ()):
+        return
+    outside = labels < 0
+    for channel, masked in zip(image, use_mask_for_norm, strict=True):
+        if masked:
+            np.copyto(channel, 0, where=outside)
 
 
 def intensity_span(normalization_schemes: Sequence[str]) -> float:
@@ -100,40 +143,3 @@ def anterior_posterior_axis(properties: dict, transpose_forward: Sequence[int]) 
         axes = np.eye(3)
     nifti_axis = int(np.abs(axes[1]).argmax())
     return list(transpose_forward).index(2 - nifti_axis)  # nnU-Net arrays are (z, y, x)
-
-
-def rotated_patch_size(patch_size: Sequence[int], axis: int) -> tuple[int, ...]:
-    """Size to cut so that any rotation about `axis` leaves no empty corner in the final patch.
-
-    >>> rotated_patch_size((128, 128, 128), 1)
-    (182, 128, 182)
-    """
-    diagonal = math.ceil(math.hypot(*(size for i, size in enumerate(patch_size) if i != axis)))
-    return tuple(size if i == axis else diagonal for i, size in enumerate(patch_size))
-
-
-def training_transforms(
-    patch_size: Sequence[int], axis: int, *, span: float, use_mask_for_norm: Sequence[bool] | None
-) -> BasicTransform:
-    """Transforms of one training patch, from :func:`rotated_patch_size` to `patch_size`.
-
-    Takes and gives ``image`` (C, *spatial) float32 and ``segmentation`` (1, *spatial) with -1 outside
-    the mask; -1 becomes 0 at the end. Channels that nnU-Net normalised inside the mask stay 0 outside.
-    `span` is that of :func:`intensity_span`.
-    """
-    rotation = SpatialTransform(
-        tuple(patch_size), patch_center_dist_from_border=0, random_crop=False,
-        p_rotation=0.5, rotation=RotationAbout(axis, MAX_ROTATION_RAD),
-        border_mode_seg="constant", padding_value_seg=-1,
-    )
-    transforms = [
-        rotation,
-        MirrorTransform(allowed_axes=(0, 1, 2)),
-        RandomTransform(UniformShift(SHIFT * span), apply_probability=0.5),
-        RandomTransform(GaussianNoiseTransform(NOISE_STD * span, p_per_channel=1, synchronize_channels=True),
-                        apply_probability=0.5),
-    ]
-    masked = [i for i, masked in enumerate(use_mask_for_norm or ()) if masked]
-    if masked:
-        transforms.append(MaskImageTransform(apply_to_channels=masked, channel_idx_in_seg=0, set_outside_to=0))
-    return ComposeTransforms([*transforms, RemoveLabelTansform(-1, 0)])

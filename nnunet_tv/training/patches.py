@@ -7,27 +7,29 @@ package and not among the trainers.
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
-from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 from threadpoolctl import threadpool_limits
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from nnunet_tv.training.augmentation import (
+    Augmentation,
     anterior_posterior_axis,
+    change_intensities,
+    clear_outside,
+    draw_augmentation,
     intensity_span,
-    rotated_patch_size,
-    training_transforms,
 )
-from nnunet_tv.training.sampling import draw_centre, epoch_order, patch_start
-from nnunet_tv.training.seeds import Stage, generator, seeded
+from nnunet_tv.training.cutting import cut
+from nnunet_tv.training.sampling import Centres, epoch_order, patch_start
+from nnunet_tv.training.seeds import Stage, generator
 
 #: Batches of the selection set per case; a batch is four patches, so eight patches a case.
 SELECTION_BATCHES_PER_CASE = 2
@@ -63,10 +65,7 @@ class SubjectPatches(Dataset):
         self.patch_size, self.patch_numbers = tuple(patch_size), tuple(patch_numbers)
         self.transpose_forward = tuple(transpose_forward)
         self.cases = sorted(source.identifiers)
-        span = intensity_span(normalization_schemes)
-        self.augment = [training_transforms(self.patch_size, axis, span=span, use_mask_for_norm=use_mask_for_norm)
-                        for axis in range(3)]
-        self.plain = RemoveLabelTansform(-1, 0)
+        self.span, self.use_mask_for_norm = intensity_span(normalization_schemes), use_mask_for_norm
         self.finish = finish or ComposeTransforms([])
 
     def __len__(self) -> int:
@@ -81,36 +80,37 @@ class SubjectPatches(Dataset):
         else:
             epoch, case = 0, self.cases[number // SELECTION_BATCHES_PER_CASE]
         with torch.no_grad(), threadpool_limits(limits=1, user_api=None):
-            data, segmentation, _, properties = self.source.load_case(case)
-            labels = np.asarray(segmentation[:])[0]
-            patches = [self._patch(data, segmentation, labels, properties, case, epoch, number, i)
-                       for i in self.patch_numbers]
+            patches = self._patches(case, epoch, number)
+        # in a worker this writes into shared memory, which spares the hand-over a copy
         return {
-            "data": torch.stack([patch["image"] for patch in patches]),
-            "target": torch.stack([patch["segmentation"] for patch in patches]),
+            "data": default_collate([patch["image"] for patch in patches]),
+            "target": default_collate([patch["segmentation"] for patch in patches]),
             "keys": [case] * len(patches),
         }
 
-    def _patch(self, data, segmentation, labels, properties, case, epoch, number, i) -> dict:
-        rng = generator(self.fold, self.stage, epoch, number, i)
+    def _patches(self, case: str, epoch: int, number: int) -> list[dict]:
+        data, segmentation, _, properties = self.source.load_case(case)
+        labels = np.asarray(segmentation[:])[0]
+        if labels.size <= len(self.patch_numbers) * math.prod(self.patch_size):
+            data = data[:]  # decompressed once, and not in parts for each patch
+        centres = Centres(labels, case=case)
+        axis = anterior_posterior_axis(properties, self.transpose_forward)
+        return [self._patch(data, labels, centres, axis, generator(self.fold, self.stage, epoch, number, i), i)
+                for i in self.patch_numbers]
+
+    def _patch(self, data: Any, labels: np.ndarray, centres: Centres, axis: int, rng: np.random.Generator,
+               i: int) -> dict:
         train = self.stage is Stage.TRAIN
         lesion = bool(rng.random() < 0.5) if train else i % 2 == 0
-        centre = draw_centre(labels, lesion=lesion, case=case, rng=rng)
-        start = patch_start(centre, labels.shape, self.patch_size)
-        size = self.patch_size
+        start = patch_start(centres.draw(rng, lesion=lesion), labels.shape, self.patch_size)
+        augmentation = draw_augmentation(rng, span=self.span) if train else Augmentation()
+        image, target = cut(data, labels, start, self.patch_size, axis=axis, angle_rad=augmentation.angle_rad,
+                            flipped=augmentation.flipped)
+        change_intensities(image, augmentation)
         if train:
-            axis = anterior_posterior_axis(properties, self.transpose_forward)
-            size = rotated_patch_size(self.patch_size, axis)
-        first = [s - (big - small) // 2 for s, big, small in zip(start, size, self.patch_size, strict=True)]
-        box = [[f, f + n] for f, n in zip(first, size, strict=True)]
-        patch = {
-            "image": torch.from_numpy(crop_and_pad_nd(data, box, 0)).float(),
-            "segmentation": torch.from_numpy(crop_and_pad_nd(segmentation, box, -1, cast_cropped_to=np.int16)),
-        }
-        if not train:
-            return self.finish(**self.plain(**patch))
-        with seeded(self.fold, self.stage, epoch, number, i):
-            return self.finish(**self.augment[axis](**patch))
+            clear_outside(image, target, self.use_mask_for_norm)
+        np.maximum(target, 0, out=target)
+        return self.finish(image=torch.from_numpy(image), segmentation=torch.from_numpy(target)[None])
 
 
 class EpochsInOrder(Sampler):

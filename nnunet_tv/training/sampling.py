@@ -20,33 +20,34 @@ def epoch_order(cases: Sequence[str], fold: int | str, epoch: int) -> list[str]:
     return [ordered[i] for i in generator(fold, Stage.ORDER, epoch).permutation(len(ordered))]
 
 
-def draw_centre(segmentation: np.ndarray, *, lesion: bool, case: str, rng: np.random.Generator) -> tuple[int, ...]:
-    """Voxel at which a patch is centred.
+class Centres:
+    """Voxels at which patches of one case may be centred; one look at the segmentation serves all of them.
 
     Parameters
     ----------
     segmentation : ndarray of int, shape (X, Y, Z)
         -1 outside the nonzero mask, 0 brain, 1 lesion.
-    lesion : bool
-        Uniform over the lesion; otherwise, and where there is no lesion, uniform over the brain that is
-        not lesion.
     case : str
         Case identifier for messages.
-    rng : Generator
-        Source of the draw.
-
-    Returns
-    -------
-    tuple of int
-        Index of the voxel.
     """
-    wanted = np.flatnonzero(segmentation == 1) if lesion else np.empty(0, int)
-    if wanted.size == 0:
-        wanted = np.flatnonzero(segmentation == 0)
-    if wanted.size == 0:
-        raise CaseError(case, "the preprocessed case has no brain voxel (nonzero, without lesion) to draw a "
-                        "background patch from: check its image and label, and preprocess again")
-    return tuple(int(i) for i in np.unravel_index(wanted[rng.integers(wanted.size)], segmentation.shape))
+
+    def __init__(self, segmentation: np.ndarray, *, case: str):
+        self.shape, self.case = segmentation.shape, case
+        self.lesion, self.brain = (np.flatnonzero(segmentation == label) for label in (1, 0))
+
+    def draw(self, rng: np.random.Generator, *, lesion: bool) -> tuple[int, ...]:
+        """Index of one voxel, uniform over the lesion; otherwise, and without a lesion, over the rest of the brain.
+
+        Raises
+        ------
+        CaseError
+            There is no such voxel.
+        """
+        wanted = self.lesion if lesion and self.lesion.size else self.brain
+        if wanted.size == 0:
+            raise CaseError(self.case, "the preprocessed case has no brain voxel (nonzero, without lesion) to draw a "
+                            "background patch from: check its image and label, and preprocess again")
+        return tuple(int(i) for i in np.unravel_index(wanted[rng.integers(wanted.size)], self.shape))
 
 
 def patch_start(centre: Sequence[int], shape: Sequence[int], patch_size: Sequence[int]) -> tuple[int, ...]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import IntEnum
 
 import numpy as np
@@ -36,28 +34,7 @@ def generator(fold: int | str, stage: Stage, *key: int) -> np.random.Generator:
 
 def seed_globals(fold: int | str, stage: Stage, *key: int) -> None:
     """Seed the global generators of Python, NumPy and torch (CPU and CUDA) for one draw."""
-    torch.manual_seed(_seed_cpu(fold, stage, *key))
-
-
-@contextmanager
-def seeded(fold: int | str, stage: Stage, *key: int) -> Iterator[None]:
-    """Seed the global generators (CPU) inside the block and restore them after it.
-
-    A batch made in this process then takes nothing from the random numbers of the network.
-    """
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    torch.default_generator.manual_seed(_seed_cpu(fold, stage, *key))
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        torch.set_rng_state(cpu)
-
-
-def _seed_cpu(fold: int | str, stage: Stage, *key: int) -> int:
-    """Seed Python's and NumPy's global generators; return the seed meant for torch's."""
     seeds = generator(fold, stage, *key).integers(0, 2**32, size=3, dtype=np.uint64)
     random.seed(int(seeds[0]))
-    np.random.seed(int(seeds[1]))  # noqa: NPY002  batchgeneratorsv2 draws from the global generator
-    return int(seeds[2])
+    np.random.seed(int(seeds[1]))  # noqa: NPY002  libraries draw from the global generator
+    torch.manual_seed(int(seeds[2]))

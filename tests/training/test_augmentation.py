@@ -1,78 +1,92 @@
+import math
 import statistics
 
 import numpy as np
 import pytest
-import torch
 
 from nnunet_tv.training.augmentation import (
     NOISE_STD,
     SHIFT,
-    UniformShift,
+    Augmentation,
     anterior_posterior_axis,
+    change_intensities,
+    clear_outside,
+    draw_augmentation,
     intensity_span,
-    rotated_patch_size,
-    training_transforms,
 )
 from nnunet_tv.training.plans import UnsupportedPlan
-from nnunet_tv.training.seeds import Stage, seeded
+from nnunet_tv.training.seeds import Stage, generator
 
-PATCH = (12, 12, 12)
-
-
-def augmented(axis, number, image=None, segmentation=None, masked=(False, False), span=5.15):
-    size = rotated_patch_size(PATCH, axis)
-    image = torch.zeros((2, *size)) if image is None else image.clone()
-    segmentation = torch.zeros((1, *size), dtype=torch.int16) if segmentation is None else segmentation.clone()
-    with seeded(0, Stage.TRAIN, number):
-        transforms = training_transforms(PATCH, axis, span=span, use_mask_for_norm=masked)
-        return transforms(image=image, segmentation=segmentation)
+SPAN = 5.15
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_rotation_is_about_the_given_axis_alone(axis):
-    """A plate across the axis stays a plate at the same height (or its mirror image)."""
-    size = rotated_patch_size(PATCH, axis)
-    segmentation = torch.zeros((1, *size), dtype=torch.int16)
-    first = (size[axis] - PATCH[axis]) // 2
-    segmentation.narrow(axis + 1, first + 3, 1).fill_(1)
-    seen_rotation = False
-    bar = torch.zeros((2, *size))
-    other = (axis + 1) % 3
-    bar.narrow(other + 1, size[other] // 2, 1).fill_(1.0)
-    for number in range(30):
-        result = augmented(axis, number, image=bar, segmentation=segmentation)
-        heights = {int(v) for v in torch.nonzero(result["segmentation"][0])[:, axis]}
-        assert heights in ({3}, {PATCH[axis] - 1 - 3})
-        assert int(result["segmentation"].sum()) == 12 * 12  # no empty corner, whatever the angle
-        centre = result["image"][0].narrow(axis, 6, 1).squeeze(axis)
-        seen_rotation |= bool(centre.std(0).max() > 0.3 and centre.std(1).max() > 0.3)
-    assert seen_rotation
+def drawn(count=2000, span=SPAN):
+    return [draw_augmentation(generator(0, Stage.TRAIN, number), span=span) for number in range(count)]
 
 
-def test_outcome_shapes_types_and_labels():
-    segmentation = torch.full((1, *rotated_patch_size(PATCH, 1)), -1, dtype=torch.int16)
-    result = augmented(1, 0, segmentation=segmentation)
-    assert result["image"].shape == (2, *PATCH) and result["image"].dtype == torch.float32
-    assert result["segmentation"].shape == (1, *PATCH)
-    assert int(result["segmentation"].abs().max()) == 0  # -1 became 0
+def near_half(flags):
+    return abs(sum(flags) - len(flags) / 2) < 4 * (len(flags) / 4) ** 0.5
 
 
-@pytest.mark.parametrize("span", [5.15, 1.0])
-def test_shift_and_noise_are_of_the_stated_size_and_frequency(span):
-    noisy, shifts = 0, []
-    for number in range(300):
-        image = augmented(0, number, span=span)["image"]
-        spread = float(image.std())
-        if spread > 1e-3:
-            noisy += 1
-            assert spread == pytest.approx(span * NOISE_STD, rel=0.1)
-        else:
-            shifts.append(float(image[0, 0, 0, 0]))
-    assert 110 < noisy < 190
-    moved = [shift for shift in shifts if shift]
-    assert 0.3 < len(moved) / len(shifts) < 0.7
-    assert 0.09 * span < max(abs(shift) for shift in moved) <= SHIFT * span == 0.1 * span
-    assert NOISE_STD == 0.1
+def test_each_change_is_made_half_of_the_time_and_alone():
+    chosen = np.array([[a.angle_rad is not None, *(i in a.flipped for i in range(3)), a.shift != 0, a.noise_std != 0]
+                       for a in drawn()])
+    assert all(near_half(column) for column in chosen.T)
+    for first in range(6):
+        for second in range(first):
+            assert near_half(chosen[:, first] == chosen[:, second])
+
+
+def test_angles_are_uniform_up_to_a_quarter_turn_either_way():
+    angles = np.sort([a.angle_rad for a in drawn() if a.angle_rad is not None])
+    uniform = (angles + math.pi / 2) / math.pi
+    assert 0 <= uniform[0] and uniform[-1] <= 1
+    steps = np.arange(1, len(uniform) + 1) / len(uniform)
+    assert np.abs(uniform - steps).max() < 1.63 / len(uniform) ** 0.5  # Kolmogorov-Smirnov at 1 %
+
+
+@pytest.mark.parametrize("span", [SPAN, 1.0])
+def test_shift_and_noise_are_of_the_stated_size(span):
+    changes = drawn(500, span)
+    shifts = [abs(a.shift) for a in changes if a.shift]
+    assert 0.09 * span < max(shifts) <= SHIFT * span == 0.1 * span
+    assert statistics.mean(shifts) == pytest.approx(0.05 * span, rel=0.15)
+    assert {a.noise_std for a in changes} == {0, NOISE_STD * span} and NOISE_STD == 0.1
+
+
+def test_the_default_changes_nothing():
+    image = np.arange(54, dtype=np.float32).reshape(2, 3, 3, 3)
+    before = image.copy()
+    change_intensities(image, Augmentation())
+    assert np.array_equal(image, before)
+    assert Augmentation().angle_rad is None and Augmentation().flipped == ()
+
+
+def test_the_shift_is_one_number_for_all_channels():
+    image = np.zeros((2, 3, 3, 3), np.float32)
+    change_intensities(image, Augmentation(shift=0.25))
+    assert (image == 0.25).all()
+
+
+def test_noise_is_normal_apart_in_each_channel_and_fixed_by_its_seed():
+    first, again, other = (np.zeros((2, 20, 20, 20), np.float32) for _ in range(3))
+    for image, seed in ((first, 7), (again, 7), (other, 8)):
+        change_intensities(image, Augmentation(noise_std=0.5, noise_seed=seed))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert first.std() == pytest.approx(0.5, rel=0.03) and abs(first.mean()) < 0.02
+    assert (np.abs(first) < 0.5).mean() == pytest.approx(0.6827, abs=0.02)
+    assert abs(np.corrcoef(first[0].ravel(), first[1].ravel())[0, 1]) < 0.05
+
+
+def test_channels_of_the_mask_are_cleared_outside_of_it():
+    image = np.ones((2, 4, 4, 4), np.float32)
+    labels = np.zeros((4, 4, 4), np.int16)
+    labels[:2], labels[3, 3, 3] = -1, 1
+    clear_outside(image, labels, (True, False))
+    assert not image[0, :2].any() and image[0, 2:].all() and image[1].all()
+    for nothing in ((False, False), None):
+        clear_outside(image, labels, nothing)
+        assert image[1].all()
 
 
 def test_the_span_follows_the_plans_normalisation():
@@ -85,31 +99,6 @@ def test_the_span_follows_the_plans_normalisation():
 def test_an_unknown_or_mixed_scale_is_refused(schemes):
     with pytest.raises(UnsupportedPlan, match=f"but the plan normalises by {', '.join(schemes)}"):
         intensity_span(schemes)
-
-
-def test_the_shift_is_one_number_for_all_channels():
-    result = UniformShift(0.5)(image=torch.zeros(2, 3, 3, 3))["image"]
-    assert len(result.unique()) == 1 and 0 < abs(float(result.ravel()[0])) <= 0.5
-
-
-def test_flips_hit_each_axis_half_of_the_time():
-    size = rotated_patch_size(PATCH, 0)
-    ramp = torch.arange(size[0], dtype=torch.float32).view(1, -1, 1, 1).expand(2, *size)
-    flipped = sum(bool(augmented(0, n, image=ramp)["image"][0, :, 6, 6].diff().mean() < 0) for n in range(200))
-    assert 70 < flipped < 130
-
-
-def test_outside_of_the_mask_stays_zero_where_nnunet_masks():
-    size = rotated_patch_size(PATCH, 1)
-    segmentation = torch.zeros((1, *size), dtype=torch.int16)
-    segmentation[:, : size[0] // 2] = -1
-    for number in range(20):
-        result = augmented(1, number, segmentation=segmentation, masked=(True, False))["image"]
-        both = augmented(1, number, segmentation=segmentation)["image"]
-        outside = result[0] == 0
-        assert outside.any()
-        if not torch.equal(both, torch.zeros_like(both)):
-            assert torch.equal(result[1], both[1])
 
 
 @pytest.mark.parametrize(("codes", "expected"), [("RAS", 1), ("LPS", 1), ("PSR", 2), ("ASL", 2), ("RSA", 0)])
@@ -128,10 +117,6 @@ def test_anterior_posterior_axis_from_the_direction(codes, expected):
 def test_anterior_posterior_axis_without_a_direction():
     assert anterior_posterior_axis({}, [0, 1, 2]) == 1
     assert anterior_posterior_axis({}, [1, 0, 2]) == 0
-
-
-def test_size_to_cut_for_uneven_patches():
-    assert rotated_patch_size((64, 96, 128), 0) == (64, 160, 160)
 
 
 def test_anterior_posterior_axis_from_a_nibabel_affine():

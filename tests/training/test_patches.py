@@ -75,13 +75,13 @@ def test_an_epoch_is_each_subject_once_and_a_batch_is_one_subject():
 
 
 def test_a_training_patch_is_centred_on_the_lesion_with_probability_one_half(monkeypatch):
-    drawn, draw = [], sampling.draw_centre
+    drawn, draw = [], sampling.Centres.draw
 
-    def recording(segmentation, *, lesion, case, rng):
+    def recording(centres, rng, *, lesion):
         drawn.append(lesion)
-        return draw(segmentation, lesion=lesion, case=case, rng=rng)
+        return draw(centres, rng, lesion=lesion)
 
-    monkeypatch.setattr("nnunet_tv.training.patches.draw_centre", recording)
+    monkeypatch.setattr(sampling.Centres, "draw", recording)
     batches(0, last=15)
     assert len(drawn) == 15 * 5 * 4
     assert abs(sum(drawn) - 150) < 4 * 75**0.5
@@ -113,3 +113,47 @@ def test_small_volumes_are_padded(shape):
     batch = source[0, 0]
     inside = np.prod([min(a, b) for a, b in zip(shape, PATCH, strict=True)])
     assert int(batch["data"][0, 0].sum()) == inside
+
+
+@pytest.mark.parametrize("stage", [Stage.TRAIN, Stage.SELECTION])
+def test_a_case_read_whole_gives_the_same_patches_as_one_read_in_parts(stage):
+    """Four patches of 16³ are more than the case, so it is read whole; one patch is less."""
+    whole = patches(stage=stage)
+    for number in range(len(whole)):
+        parts = [patches(stage=stage, numbers=[i])[0, number]["data"] for i in range(4)]
+        assert torch.equal(torch.cat(parts), whole[0, number]["data"])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_batch_is_a_tensor_that_may_be_written(workers):
+    batch = batches(workers, last=1)[0]
+    before = batch["data"].clone()
+    batch["data"] += 1
+    torch.testing.assert_close(batch["data"] - 1, before, rtol=0, atol=1e-5)
+    assert batch["target"].dtype == torch.int16
+
+
+def test_the_mask_is_cleared_after_noise_and_shift():
+    """Channels normalised inside the mask are 0 outside of it; the border of the phantom's mask is 2 voxels wide."""
+    source = patches()
+    for name, (data, segmentation, previous, properties) in source.source.cases.items():
+        source.source.cases[name] = (np.where(segmentation < 0, 0, data + 100), segmentation, previous, properties)
+    for number in range(5):
+        data = source[0, number]["data"]
+        assert (data == 0).any() and float(data[data != 0].abs().min()) < 120  # rotation blends at the mask's border
+        unmasked = patches()
+        unmasked.source.cases, unmasked.use_mask_for_norm = source.source.cases, [False, True]
+        assert torch.equal(unmasked[0, number]["data"][:, 1], data[:, 1])
+        changed = unmasked[0, number]["data"][:, 0] != data[:, 0]
+        assert (data[:, 0][changed] == 0).all()
+
+
+@pytest.mark.parametrize(("scheme", "noise"), [("ZScoreNormalization", 0.515), ("RescaleTo01Normalization", 0.1)])
+def test_noise_is_of_the_plans_scale(scheme, noise):
+    source = SubjectPatches(Cases(["a"]), stage=Stage.TRAIN, fold=0, patch_size=PATCH, patch_numbers=range(8),
+                            transpose_forward=[0, 1, 2], normalization_schemes=[scheme], use_mask_for_norm=None)
+    _, segmentation, previous, properties = source.source.cases["a"]
+    source.source.cases["a"] = (np.zeros((1, *segmentation.shape[1:]), np.float32), segmentation, previous, properties)
+    spreads = [float(patch.std()) for patch in source[0, 0]["data"]]
+    noisy = [spread for spread in spreads if spread > 1e-6]
+    assert 0 < len(noisy) < 8 and noisy == pytest.approx([noise] * len(noisy), rel=0.1)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnunet_tv.errors import CaseError
-from nnunet_tv.training.sampling import draw_centre, epoch_order, patch_start
+from nnunet_tv.training.sampling import Centres, epoch_order, patch_start
 
 CASES = [f"sub-{i:05d}" for i in range(1, 60)]
 
@@ -32,14 +32,15 @@ def brain():
 
 def test_lesion_centres_are_uniform_over_the_lesion():
     rng = np.random.default_rng(0)
-    drawn = Counter(draw_centre(brain(), lesion=True, case="a", rng=rng) for _ in range(400))
+    drawn = Counter(Centres(brain(), case="a").draw(rng, lesion=True) for _ in range(400))
     assert set(drawn) == {(2, 3, 4), (2, 3, 5)}
     assert min(drawn.values()) > 150
 
 
 def test_background_centres_are_uniform_over_the_brain_without_lesion():
     rng, segmentation = np.random.default_rng(0), brain()
-    drawn = Counter(draw_centre(segmentation, lesion=False, case="a", rng=rng) for _ in range(20_000))
+    centres = Centres(segmentation, case="a")
+    drawn = Counter(centres.draw(rng, lesion=False) for _ in range(20_000))
     assert {segmentation[voxel] for voxel in drawn} == {0}
     assert len(drawn) == (segmentation == 0).sum()
     expected = 20_000 / len(drawn)
@@ -49,13 +50,13 @@ def test_background_centres_are_uniform_over_the_brain_without_lesion():
 def test_without_lesion_the_centre_is_background():
     segmentation = brain()
     segmentation[segmentation == 1] = 0
-    voxel = draw_centre(segmentation, lesion=True, case="a", rng=np.random.default_rng(0))
+    voxel = Centres(segmentation, case="a").draw(np.random.default_rng(0), lesion=True)
     assert segmentation[voxel] == 0
 
 
 def test_without_brain_the_case_is_named():
     with pytest.raises(CaseError, match="sub-00007: the preprocessed case has no brain voxel"):
-        draw_centre(np.full((3, 3, 3), -1), lesion=False, case="sub-00007", rng=np.random.default_rng(0))
+        Centres(np.full((3, 3, 3), -1), case="sub-00007").draw(np.random.default_rng(0), lesion=False)
 
 
 @settings(deadline=None)

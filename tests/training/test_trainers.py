@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
-from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from nnunetv2.run.run_training import get_trainer_from_args, maybe_load_checkpoint
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 
@@ -395,10 +393,7 @@ def test_what_the_loaders_are_made_of_comes_from_the_plan(tiny):
     for patches in (train, select):
         assert patches.patch_size == (32, 36, 40) and patches.transpose_forward == (2, 1, 0)
         assert patches.patch_numbers == (0, 1, 2, 3) and patches.fold == 0
-    shift = next(t for t in train.augment[0].transforms if isinstance(t, RandomTransform)).transform
-    assert shift.limit == pytest.approx(0.1)
-    masks = [t for t in train.augment[0].transforms if isinstance(t, MaskImageTransform)]
-    assert [mask.apply_to_channels for mask in masks] == [[0]]
+    assert train.span == 1.0 and train.use_mask_for_norm == [True, False]
     assert made.inference_allowed_mirroring_axes == (0, 1, 2)
     assert made.lr_scheduler.epochs == 9 and (made.lr_scheduler.peak, made.lr_scheduler.floor) == (1e-4, 1e-6)
 
