@@ -34,6 +34,8 @@ bench: .venv/installed
 	cd benchmarks && ../$(RUN) training_step.py --patch 64 --batch 1 --no-compile --json results/training_step.json
 	cd benchmarks && ../$(RUN) inference.py --shape 96 96 96 --patch 64 --json results/inference.json
 	cd benchmarks && ../$(RUN) score_volumes.py --json results/score_volumes.json
+	cd benchmarks && ../$(RUN) data_loading.py --workers 2 --scale-to 12 --trace results/data_loading_trace.json \
+		--json results/data_loading.json
 	cd benchmarks && ../$(RUN) growth.py patch --json results/growth_patch.json
 	cd benchmarks && ../$(RUN) growth.py cases --json results/growth_cases.json
 
