@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
+import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,12 +48,12 @@ def alternate_processes(
     repeats : int
         Rounds.
     device : str
-        ``cuda``: waited for before and after each call, and what is cached there is given back after each turn, so
-        that all fit; the first call of a turn is then not counted either.
+        ``cuda``: waited for before and after each call.
     calls : int
         Calls that count in each turn; a round's time is their mean.
     warm : bool
-        What is timed has been done once by its maker; otherwise its first call is not counted.
+        What is timed has been done once by its maker. Otherwise the first call of all and that of each turn are not
+        counted, and after a turn unused memory is given back, so that all fit.
     """
     context = multiprocessing.get_context("spawn")
     workers: dict[str, tuple[Any, Connection]] = {}
@@ -109,7 +111,7 @@ def _work(make: Callable[[], Callable[[], Any]], device: str, calls: int, warm: 
         connection.send((True, "ready"))
         result = None
         while connection.recv() == "turn":
-            if device == "cuda":
+            if not warm:
                 call()
                 memory.wait()
             start = time.perf_counter()
@@ -117,7 +119,8 @@ def _work(make: Callable[[], Callable[[], Any]], device: str, calls: int, warm: 
                 result = call()
             memory.wait()
             taken = (time.perf_counter() - start) / calls
-            memory.release()
+            if not warm:
+                memory.release()
             connection.send((True, taken))
         if hasattr(result, "numpy"):  # a tensor would be shared with a process that ends
             result = result.cpu().numpy()
@@ -157,7 +160,9 @@ class _Memory:
             self.cuda.synchronize()
 
     def release(self) -> None:
-        """Leave the device to the others."""
+        """Leave the memory to the others."""
+        gc.collect()
         if self.cuda:
-            gc.collect()
             self.cuda.empty_cache()
+        elif platform.libc_ver()[0] == "glibc":
+            ctypes.CDLL(None).malloc_trim(0)
