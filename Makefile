@@ -31,8 +31,9 @@ bench: .venv/installed
 	cd benchmarks && ../$(RUN) postprocessing.py --json results/postprocessing.json
 	cd benchmarks && ../$(RUN) losses.py --json results/losses.json
 	cd benchmarks && ../$(RUN) hausdorff.py --json results/hausdorff.json
-	cd benchmarks && ../$(RUN) training_step.py --patch 64 --batch 1 --no-compile --json results/training_step.json
-	cd benchmarks && ../$(RUN) inference.py --shape 96 96 96 --patch 64 --json results/inference.json
+	cd benchmarks && ../$(RUN) training_step.py --patch 64 --batch 4 --no-compile --json results/training_step.json
+	cd benchmarks && ../$(RUN) saved_for_backward.py --json results/saved_for_backward.json
+	cd benchmarks && ../$(RUN) inference.py --shape 96 96 96 --patch 64 --train 200 --json results/inference.json
 	cd benchmarks && ../$(RUN) score_volumes.py --json results/score_volumes.json
 	cd benchmarks && ../$(RUN) data_loading.py --workers 2 --scale-to 12 --trace results/data_loading_trace.json \
 		--json results/data_loading.json
@@ -45,6 +46,8 @@ bench-gpu: .venv/installed
 		--json results/training_step_gpu.json
 	cd benchmarks && ../$(RUN) inference.py --device cuda --json results/inference_gpu.json
 	cd benchmarks && ../$(RUN) losses.py --device cuda --repeats 50 --json results/losses_gpu.json
+	cd benchmarks && ../$(RUN) data_loading.py --device cuda --workers 12 --trace results/data_loading_gpu_trace.json \
+		--json results/data_loading_gpu.json
 
 clean:
 	rm -rf .venv demo build dist *.egg-info

@@ -2,10 +2,12 @@
 
   python benchmarks/inference.py --device cuda
   python benchmarks/inference.py --device cpu --repeats 1
+  python benchmarks/inference.py --device cpu --shape 96 96 96 --patch 64 --train 200
   python benchmarks/inference.py --device cpu --model MODEL_FOLDER --images CASE_0000.nii.gz CASE_0001.nii.gz
 
 The defaults are the case of the goal: 182×218×182, patches of 128³, step 0.5, 8 mirrors. All have the same weights:
-random ones, or with --model those of a trained model's first fold, at its patch size and on a real case. Each runs in a
+random ones; with --train those after so many steps on blobs in noise, which the case then holds too; with --model those
+of a trained model's first fold, at its patch size and on a real case. Each runs in a
 process of its own and computes one patch before it is timed. On the CPU `ours` is what ``nnunet-tv-predict`` does
 (memory kept, bfloat16 where the processor has it; its check of each case, two patches more, is not in), and `plain`
 what nnU-Net does. Voxels that differ from plain in float32 are counted: random weights put many near 0.5, a trained
@@ -17,9 +19,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,6 +35,7 @@ from torch import nn
 from nnunet_tv.architectures import MSDSANet
 from nnunet_tv.host_memory import keep_freed_memory
 from nnunet_tv.inference.precision import has_bfloat16
+from nnunet_tv.losses import DiceBCELoss
 
 PLAIN = "plain, memory given back"
 
@@ -53,8 +58,40 @@ def ways(device: str) -> dict[str, Way]:
             "plain, memory kept": Way(plain=True, keeps_memory=True)}
 
 
-def random_case(shape: Sequence[int], patch: int, *, device: str, mirrors: bool):
-    """nnU-Net's predictor around an untrained network, and noise."""
+def blobs(shape: Sequence[int], generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noise (2, *shape) with six ellipsoids, brighter by two in the second channel, and their mask (1, *shape)."""
+    axes = torch.meshgrid(*[torch.arange(n, dtype=torch.float32) for n in shape], indexing="ij")
+    mask = torch.zeros(tuple(shape))
+    for _ in range(6):
+        centre, radius = (torch.rand(3, generator=generator) for _ in range(2))
+        away = sum(((axis - c * n) / (3 + 5 * r)) ** 2
+                   for axis, c, n, r in zip(axes, centre, shape, radius, strict=True))
+        mask[away < 1] = 1
+    image = torch.randn(2, *shape, generator=generator)
+    image[1] += 2 * mask
+    return image, mask[None]
+
+
+def trained_weights(patch: int, steps: int) -> dict[str, torch.Tensor]:
+    """Weights of MS-DSA-Net after `steps` patches of blobs."""
+    torch.manual_seed(0)
+    network, loss = MSDSANet(2, 2, input_size=[patch] * 3), DiceBCELoss()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    generator = torch.Generator().manual_seed(1)
+    for number in range(steps):
+        image, mask = blobs([patch] * 3, generator)
+        optimiser.zero_grad()
+        value = loss(network(image[None]), mask[None])
+        value.backward()
+        optimiser.step()
+        if number == 0:
+            keep_freed_memory()
+    print(f"trained {steps} steps on blobs; last loss {value.item():.3f}", flush=True)
+    return network.state_dict()
+
+
+def random_case(shape: Sequence[int], patch: int, weights: str | None, *, device: str, mirrors: bool):
+    """nnU-Net's predictor around a network of ours, and noise with blobs."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     class Configuration:
@@ -69,7 +106,9 @@ def random_case(shape: Sequence[int], patch: int, *, device: str, mirrors: bool)
     predictor.network = MSDSANet(2, 2, input_size=[patch] * 3)
     predictor.configuration_manager, predictor.label_manager = Configuration(), Labels()
     predictor.allowed_mirroring_axes = (0, 1, 2)
-    return predictor, torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+    if weights:
+        predictor.network.load_state_dict(torch.load(weights, weights_only=True))
+    return predictor, blobs(shape, torch.Generator().manual_seed(0))[0]
 
 
 def trained_case(model: str, images: Sequence[str], *, device: str, mirrors: bool):
@@ -121,6 +160,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--shape", type=int, nargs=3, default=(182, 218, 182))
     parser.add_argument("--patch", type=int, default=128)
+    parser.add_argument("--train", type=int, default=0, metavar="STEPS", help="train on blobs first")
     parser.add_argument("--model", help="a trained model's folder, instead of random weights")
     parser.add_argument("--images", nargs="+", help="with --model: the case's files, one per channel")
     parser.add_argument("--no-mirrors", action="store_true")
@@ -129,11 +169,16 @@ def main() -> None:
     options = parser.parse_args()
     if bool(options.model) != bool(options.images):
         parser.error("--model and --images go together")
-    case = (partial(trained_case, options.model, options.images) if options.model else
-            partial(random_case, options.shape, options.patch))
-    case = partial(case, device=options.device, mirrors=not options.no_mirrors)
-    makers = {name: partial(make_call, way, case, options.device) for name, way in ways(options.device).items()}
-    turns = alternate_processes(makers, repeats=options.repeats, device=options.device, warm=True)
+    with tempfile.TemporaryDirectory() as folder:
+        weights = None
+        if options.train:
+            weights = str(Path(folder) / "weights.pth")
+            torch.save(trained_weights(options.patch, options.train), weights)
+        case = (partial(trained_case, options.model, options.images) if options.model else
+                partial(random_case, options.shape, options.patch, weights))
+        case = partial(case, device=options.device, mirrors=not options.no_mirrors)
+        makers = {name: partial(make_call, way, case, options.device) for name, way in ways(options.device).items()}
+        turns = alternate_processes(makers, repeats=options.repeats, device=options.device, warm=True)
     ours = next(iter(turns))
     rows = summary({name: turn.seconds for name, turn in turns.items()}, ours=ours)
     reference = turns["plain" if options.device == "cuda" else PLAIN].result

@@ -1,8 +1,8 @@
 """Memory of large arrays on the CPU: kept by C's allocator, not given back to the system after every operation.
 
 glibc maps every array of more than 32 MiB anew and unmaps it when it is freed, and the kernel clears each of its
-pages again: half of a training step's time on the CPU (docs/speed.md). Kept memory is used again instead. It lies in
-pieces that not every array fits into, so the process grows by up to the half.
+pages again: four tenths of a training step's time on the CPU (docs/speed.md). Kept memory is used again instead. It
+lies in pieces that not every array fits into, so the process grows by up to the half.
 """
 
 from __future__ import annotations
