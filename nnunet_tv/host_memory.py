@@ -40,7 +40,11 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         log.info("freed memory: given back after every operation, since this is not glibc")
         return False
-    peak, room = peak_bytes(), room_bytes()
+    try:
+        peak, room = peak_bytes(), room_bytes()
+    except (OSError, KeyError) as error:
+        log.info("freed memory: given back after every operation (slower): how much there is cannot be read (%s)", error)
+        return False
     if peak * GROWTH > room:
         log.info("freed memory: given back after every operation (slower): keeping it may need %.1f GB, there are %.1f",
                  peak * GROWTH / 1e9, room / 1e9)

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,16 @@ def test_without_room_it_is_given_back(monkeypatch, caplog):
     with caplog.at_level("INFO"):
         assert host_memory.keep_freed_memory() is False
     assert "may need 16.0 GB, there are 15.0" in caplog.text
+
+
+def test_where_the_system_does_not_tell_it_is_given_back(monkeypatch, caplog):
+    for name in host_memory.CHOSEN_BY_USER:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
+    monkeypatch.setattr(host_memory, "peak_bytes", lambda: host_memory._of_table(Path("/no/such/status"), "VmHWM"))
+    with caplog.at_level("INFO"):
+        assert host_memory.keep_freed_memory() is False
+    assert "cannot be read" in caplog.text and "/no/such/status" in caplog.text
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
