@@ -43,7 +43,8 @@ def keep_freed_memory() -> bool:
     try:
         peak, room = peak_bytes(), room_bytes()
     except (OSError, KeyError) as error:
-        log.info("freed memory: given back after every operation (slower): how much there is cannot be read (%s)", error)
+        log.info("freed memory: given back after every operation (slower): the size of memory cannot be read (%s)",
+                 error)
         return False
     if peak * GROWTH > room:
         log.info("freed memory: given back after every operation (slower): keeping it may need %.1f GB, there are %.1f",
