@@ -141,7 +141,8 @@ def make_call(way: Way, case: Callable, device: str) -> Callable[[], np.ndarray]
     def autocast():
         return torch.autocast("cpu", torch.bfloat16, enabled=way.bfloat16)
 
-    with torch.inference_mode(), autocast():
+    # on CUDA nnU-Net's predictor uses mixed precision itself
+    with torch.inference_mode(), torch.autocast("cuda") if device == "cuda" else autocast():
         predictor.network(torch.zeros(1, 2, *predictor.configuration_manager.patch_size, device=device))
     if way.keeps_memory:
         keep_freed_memory()
@@ -179,9 +180,12 @@ def main() -> None:
         case = partial(case, device=options.device, mirrors=not options.no_mirrors)
         makers = {name: partial(make_call, way, case, options.device) for name, way in ways(options.device).items()}
         turns = alternate_processes(makers, repeats=options.repeats, device=options.device, warm=True)
+    reference = "plain" if options.device == "cuda" else PLAIN
+    if reference not in turns:
+        raise SystemExit(f"without `{reference}` there is nothing to compare with")
     ours = next(iter(turns))
     rows = summary({name: turn.seconds for name, turn in turns.items()}, ours=ours)
-    reference = turns["plain" if options.device == "cuda" else PLAIN].result
+    reference = turns[reference].result
     for row in rows:
         turn = turns[row["name"]]
         row.update(peak_gib=turn.peak_gib, lesion=int(turn.result.sum()), differ=int((turn.result != reference).sum()))

@@ -14,7 +14,6 @@ channels-last (a trial: the trainers do not use it). Peak memory is from the sec
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -115,8 +114,7 @@ def make_step(contestant: Contestant, *, device: str, patch: int, batch: int, am
         scaler.step(optimiser)
         scaler.update()
         if first and contestant.keeps_memory:
-            logging.basicConfig(level=logging.INFO)
-            keep_freed_memory()
+            print(keep_freed_memory(), flush=True)
         first = False
         return float(value.detach()) if device == "cpu" else value.detach()
 
@@ -142,6 +140,8 @@ def main() -> None:
     makers = {one.name(device): partial(make_step, one, device=device, patch=options.patch, batch=options.batch,
                                         amp=options.amp) for one in chosen}
     turns = alternate_processes(makers, repeats=options.repeats, device=device, calls=5 if device == "cuda" else 1)
+    if not turns:
+        raise SystemExit("no contestant is left")
     ours = next(iter(turns))
     rows = summary({name: turn.seconds for name, turn in turns.items()}, ours=ours)
     for row in rows:

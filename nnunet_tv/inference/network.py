@@ -231,13 +231,21 @@ class Network:
         """Handle memory for speed, if one patch shows that there is room."""
         import torch
 
-        from nnunet_tv.host_memory import keep_freed_memory
+        from nnunet_tv.host_memory import cannot_keep, keep_freed_memory
 
+        if reason := cannot_keep():
+            log.info(reason)
+            return
         predictor = self.predictor
         patch = torch.zeros(1, len(CHANNELS), *predictor.configuration_manager.patch_size)
-        with torch.inference_mode():
-            predictor.network.eval()(patch)
-        keep_freed_memory()
+        try:
+            with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bfloat16):
+                predictor.network.eval()(patch)
+        except RuntimeError as error:  # out of memory, say; a case will tell more
+            log.info("Freed memory is given back after every operation: a patch could not be tried (%s)",
+                     _first_line(error))
+            return
+        log.info(keep_freed_memory())
 
     def predict(self, images: Sequence[str | Path]) -> Prediction:
         """Predict one case.

@@ -157,7 +157,10 @@ def _boxes(logits: Tensor, voxels: int) -> tuple[dict[str, int], int]:
 
 @cache
 def _works(device: torch.device, logits: torch.dtype, labels: torch.dtype) -> bool:
-    """Whether the kernels run on this GPU and agree with the plain way; the first that do not are told."""
+    """Whether the kernels run on this GPU and agree with the plain way; the first that do not are told.
+
+    Decided once: what fails here for a passing reason, such as a full GPU, stays on the plain way in this process.
+    """
     try:
         _tried(device, logits, labels)
     except Exception as error:  # whatever Triton, its compiler or the driver raise

@@ -129,7 +129,7 @@ class PluginTrainer(nnUNetTrainer):
         result = super().train_step(batch)
         if not self.memory_settled:
             self.memory_settled = True
-            keep_freed_memory()
+            self.print_to_log_file(keep_freed_memory())
         return result
 
     def validation_step(self, batch: dict) -> dict:

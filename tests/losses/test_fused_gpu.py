@@ -56,7 +56,8 @@ class Recorder:
         from triton.backends.compiler import GPUTarget
         from triton.compiler import ASTSource
 
-        kinds = {torch.float32: "*fp32", torch.bfloat16: "*bf16", torch.int16: "*i16", torch.uint8: "*u8"}
+        kinds = {torch.float32: "*fp32", torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.int16: "*i16",
+                 torch.uint8: "*u8"}
         options = {name: self.options[name] for name in fused_gpu._OPTIONS}
         constants = {name: value for name, value in self.options.items() if name not in options}
         signature, attributes = dict.fromkeys(constants, "constexpr"), {}
@@ -80,7 +81,7 @@ class Recorder:
 @needs_triton
 @pytest.mark.parametrize(("shape", "dtype", "capability"), [
     ((1, 2, 16, 16, 128), torch.float32, 75), ((1, 2, 16, 16, 128), torch.bfloat16, 90),
-    ((2, 2, 9, 1), torch.float32, 80)], ids=str)
+    ((1, 2, 16, 16, 128), torch.float16, 86), ((2, 2, 9, 1), torch.float32, 80)], ids=str)
 def test_the_kernels_compile_without_a_gpu(monkeypatch, tmp_path, shape, dtype, capability):
     # the interpreter takes what the compiler would refuse
     from nnunet_tv.losses import fused_gpu_kernels as kernels
@@ -167,7 +168,7 @@ def test_the_cpu_does_not_look_for_triton(monkeypatch):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("shape", [(4, 2, 96, 112, 128), (2, 2, 33, 20, 11), (2, 2, 160, 96)], ids=str)
 def test_on_a_gpu(shape, dtype):
     logits, target = batch(shape, "cuda", dtype)

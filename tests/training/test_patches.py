@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from nnunet_tv.training import patches as patches_module
 from nnunet_tv.training import sampling
 from nnunet_tv.training.patches import SubjectPatches, loader
 from nnunet_tv.training.seeds import Stage
@@ -63,6 +64,33 @@ def test_batches_do_not_touch_the_networks_random_numbers():
 def test_epochs_and_folds_differ():
     assert not equal(batches(0, last=1), batches(0, first=1))
     assert not equal(batches(0, last=1), batches(0, last=1, fold=1))
+
+
+def test_patches_of_one_subject_differ_from_epoch_to_epoch():
+    source = patches()
+    source.cases = source.cases[:1]
+    first, second = source[0, 0]["data"], source[1, 0]["data"]
+    assert not any(torch.equal(a, b) for a in first for b in second)
+
+
+@pytest.mark.parametrize(("direction", "axis"), [
+    ((1, 0, 0, 0, 1, 0, 0, 0, 1), 1),  # x, y, z in the file; arrays are (z, y, x)
+    ((0, 0, 1, -1, 0, 0, 0, -1, 0), 2),  # the file's first axis runs to anterior
+    ((0, 1, 0, 0, 0, 1, 1, 0, 0), 0)])
+def test_rotation_is_about_the_anterior_posterior_axis_alone(monkeypatch, direction, axis):
+    monkeypatch.setattr(patches_module, "change_intensities", lambda image, augmentation: None)
+    ramp = np.broadcast_to(np.arange(1, 45, dtype=np.float32).reshape([-1 if i == axis else 1 for i in range(3)]),
+                           (1, 44, 44, 44))  # constant across the axis, so that only another rotation changes it
+    segmentation = np.full((1, 44, 44, 44), -1, np.int16)
+    segmentation[:, 20:24, 20:24, 20:24] = 0  # patches from the middle, whose corners stay inside
+    source = SubjectPatches(Cases(["a"]), stage=Stage.TRAIN, fold=0, patch_size=PATCH, patch_numbers=range(12),
+                            transpose_forward=[0, 1, 2], normalization_schemes=["ZScoreNormalization"],
+                            use_mask_for_norm=None)
+    source.source.cases["a"] = (ramp, segmentation, None, {"sitk_stuff": {"direction": direction}})
+    across = [i + 1 for i in range(3) if i != axis]
+    data = source[0, 0]["data"][:, 0]
+    assert (data.amax(across) - data.amin(across)).max() < 1e-3
+    assert (data.amax((1, 2, 3)) - data.amin((1, 2, 3))).min() == pytest.approx(15, abs=1e-3)
 
 
 def test_an_epoch_is_each_subject_once_and_a_batch_is_one_subject():
