@@ -155,12 +155,13 @@ def test_base_class_needs_compute():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_other_labels_stop_the_gpu_too():
+@pytest.mark.parametrize("loss", ["DiceLoss", "DiceTVLoss"])  # the plain way's check, and that of the GPU's kernels
+def test_other_labels_stop_the_gpu_too(loss):
     # in a process of its own: a device-side assertion ends CUDA for the process
     import subprocess
     import sys
 
-    code = ("import torch; from nnunet_tv.losses import DiceLoss; "
-            "DiceLoss()(torch.zeros(1, 2, 4, 4).cuda(), torch.full((1, 1, 4, 4), 2).cuda()).item()")
+    code = (f"import torch; from nnunet_tv.losses import {loss}; "
+            f"{loss}()(torch.zeros(1, 2, 4, 4).cuda(), torch.full((1, 1, 4, 4), 2).cuda()).item()")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode and "labels other than 0 and 1" in done.stderr
+    assert done.returncode and f"{loss}: the target holds labels other than 0 and 1" in done.stderr
