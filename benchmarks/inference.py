@@ -115,18 +115,16 @@ def trained_case(model: str, images: Sequence[str], *, device: str, mirrors: boo
     """nnU-Net's predictor with a model's first fold, and a case preprocessed for it."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    from nnunet_tv.inference.network import find_model
+    from nnunet_tv.inference.network import find_model, preprocessed
 
     found = find_model(model)
     predictor = nnUNetPredictor(use_mirroring=mirrors, device=torch.device("cpu"), allow_tqdm=False,
                                 perform_everything_on_device=device == "cuda")
     predictor.initialize_from_trained_model_folder(model, (int(found.folds[0]),), found.checkpoint)
-    preprocessor = predictor.configuration_manager.preprocessor_class(verbose=False)
-    data, *_ = preprocessor.run_case(list(images), None, predictor.plans_manager, predictor.configuration_manager,
-                                     predictor.dataset_json)
+    data, _ = preprocessed(predictor, images)
     predictor.device = torch.device(device)
     predictor.network.load_state_dict(predictor.list_of_parameters[0])
-    return predictor, torch.from_numpy(np.ascontiguousarray(data, np.float32))
+    return predictor, data
 
 
 def make_call(way: Way, case: Callable, device: str) -> Callable[[], np.ndarray]:

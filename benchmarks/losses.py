@@ -20,14 +20,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from monai.losses import DiceLoss as MonaiDice
+from processes import start_peak
 from side_by_side import alternate, summary, table, write
 from torch import Tensor
 
+from nnunet_tv.host_memory import peak_bytes, size_bytes
 from nnunet_tv.losses import DiceTVLoss, fused, fused_gpu
 from nnunet_tv.losses.compound import WeightedSum
 
@@ -79,17 +80,11 @@ def peak_copies(name: str, side: int) -> float:
     loss = LOSSES[name]()
     small_logits, small_target = batch(8, "cpu")
     step(loss, small_logits, small_target)
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the high-water mark starts anew (proc(5))
-    before = _status("VmRSS")
+    start_peak()
+    before = size_bytes()
     step(loss, logits, target)
     own = logits.numel() * 4
-    return (_status("VmHWM") - before - own) / own
-
-
-def _status(name: str) -> int:
-    """Bytes of a line of /proc/self/status."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+    return (peak_bytes() - before - own) / own
 
 
 def cuda_peak_copies(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor) -> float:

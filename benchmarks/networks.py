@@ -18,11 +18,12 @@ import json
 import pydoc
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
+from processes import start_peak
 from side_by_side import machine, table, write
 
+from nnunet_tv.host_memory import peak_bytes, size_bytes
 from nnunet_tv.networks import NETWORKS
 
 COLUMNS = {"title": "network", "name": "`--network`", "millions": "parameters (M)", "gflop": "GFLOP",
@@ -73,12 +74,6 @@ def count(name: str, patch: int) -> dict[str, float]:
     return {"parameters": trained, "millions": trained / 1e6, "gflop": counter.get_total_flops() / 1e9}
 
 
-def _status(key: str) -> int:
-    """Bytes of an entry of /proc/self/status, such as VmHWM."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key + ":"))
-    return int(line.split()[1]) * 1024
-
-
 def peak(name: str, options: argparse.Namespace) -> dict[str, float]:
     """Peak memory of one forward and backward pass, in GB (10⁹ bytes)."""
     import torch
@@ -92,8 +87,8 @@ def peak(name: str, options: argparse.Namespace) -> dict[str, float]:
     torch.manual_seed(0)
     if not cuda:  # what the libraries' first use costs is not the network's
         torch.nn.Conv3d(1, 1, 3)(torch.zeros(1, 1, 8, 8, 8)).sum().backward()
-        Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again
-        before = _status("VmRSS")
+        start_peak()
+        before = size_bytes()
     network = build(name, options.patch).to(options.device).train()
     image = torch.randn(1, 2, *[options.patch] * 3, device=options.device)
     with torch.autocast(options.device, enabled=options.amp):
@@ -101,7 +96,7 @@ def peak(name: str, options: argparse.Namespace) -> dict[str, float]:
     loss.backward()
     if cuda:
         return {"gpu_gb": torch.cuda.max_memory_allocated() / 1e9}
-    return {"cpu_gb": (_status("VmHWM") - before) / 1e9}
+    return {"cpu_gb": (peak_bytes() - before) / 1e9}
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:

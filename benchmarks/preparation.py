@@ -51,10 +51,10 @@ _AT_LEAST = ("brain_dice", "native_dice")
 _COMMAND = """
 import resource, sys
 from nnunet_tv.cli.prepare import main
+from nnunet_tv.host_memory import peak_bytes
 status = main(sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_SELF)
-peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(used.ru_utime + used.ru_stime, peak)
+print(used.ru_utime + used.ru_stime, peak_bytes() // 1024)
 sys.exit(status)
 """
 

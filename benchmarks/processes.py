@@ -13,6 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from nnunet_tv.host_memory import peak_bytes
+
 GIB = 2**30
 
 
@@ -129,6 +131,11 @@ def _work(make: Callable[[], Callable[[], Any]], device: str, calls: int, warm: 
         connection.send((False, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"))
 
 
+def start_peak() -> None:
+    """Have this process's peak, :func:`~nnunet_tv.host_memory.peak_bytes`, count from here: see proc(5)."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 class _Memory:
     """The device's memory, or the process's."""
 
@@ -145,14 +152,13 @@ class _Memory:
         if self.cuda:
             self.cuda.reset_peak_memory_stats()
         else:
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # see proc(5)
+            start_peak()
 
     def peak(self) -> int:
         """Bytes."""
         if self.cuda:
             return self.cuda.max_memory_allocated()
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+        return peak_bytes()
 
     def wait(self) -> None:
         """Until the device has done what it was given."""

@@ -60,6 +60,11 @@ def peak_bytes() -> int:
     return _of_table(Path("/proc/self/status"), "VmHWM:")
 
 
+def size_bytes(*, process: Path = Path("/proc/self")) -> int:
+    """What a process holds now (Linux)."""
+    return _of_table(process / "status", "VmRSS:")
+
+
 def room_bytes(*, process: Path = Path("/proc/self"), groups: Path = Path("/sys/fs/cgroup")) -> int:
     """What this process may grow to in all: its own size and what is free on the machine and in its control groups.
 
@@ -79,7 +84,7 @@ def room_bytes(*, process: Path = Path("/proc/self"), groups: Path = Path("/sys/
             free = min(free, _free_in_group(folder, *names))
             if folder == where:
                 break
-    return _of_table(process / "status", "VmRSS:") + free
+    return size_bytes(process=process) + free
 
 
 def _free_in_group(folder: Path, limit: str, used: str, reclaimable: str) -> float:

@@ -182,6 +182,16 @@ def check_device(device: str) -> None:
                             "(nnunet-tv-doctor)")
 
 
+def preprocessed(predictor: Any, images: Sequence[str | Path]) -> tuple[Any, dict]:
+    """A case as the network takes it: Tensor (C, X, Y, Z), float32, and what nnU-Net's reader tells of its geometry."""
+    import torch
+
+    preprocessor = predictor.configuration_manager.preprocessor_class(verbose=False)
+    data, _, properties = preprocessor.run_case([str(path) for path in images], None, predictor.plans_manager,
+                                                predictor.configuration_manager, predictor.dataset_json)
+    return torch.from_numpy(np.ascontiguousarray(data, np.float32)), properties
+
+
 class Network:
     """A model in memory.
 
@@ -255,14 +265,9 @@ class Network:
         images : sequence of Path
             One NIfTI file per channel, on one grid.
         """
-        import torch
-
         predictor = self.predictor
         with _quiet():
-            preprocessor = predictor.configuration_manager.preprocessor_class(verbose=False)
-            data, _, properties = preprocessor.run_case([str(path) for path in images], None, predictor.plans_manager,
-                                                        predictor.configuration_manager, predictor.dataset_json)
-            data = torch.from_numpy(np.ascontiguousarray(data, np.float32))
+            data, properties = preprocessed(predictor, images)
             total, first, second, every = None, 0.0, 0.0, predictor.list_of_parameters
             try:
                 for parameters in every:
