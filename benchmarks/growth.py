@@ -26,7 +26,7 @@ from processes import alternate_processes
 from side_by_side import table, write
 from training_step import Contestant, make_step
 
-from nnunet_tv.volume import Volume, write_volume
+from nnunet_tv.imaging.volume import Volume, write_volume
 
 
 def patches(sides: list[int], repeats: int) -> list[dict]:
@@ -66,7 +66,7 @@ def measured(command: list[str]) -> dict[str, float]:
     code = ("import json, resource, runpy, sys, time\nstart = time.perf_counter()\n"
             "from importlib import import_module\n"
             "status = import_module(sys.argv[1]).main(sys.argv[2:])\n"
-            "from nnunet_tv.host_memory import peak_bytes\n"
+            "from nnunet_tv.utils.host_memory import peak_bytes\n"
             "used = [peak_bytes() / 2**30, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20]\n"
             "print(json.dumps([status, time.perf_counter() - start, *used]), file=sys.stderr)")
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)

@@ -33,9 +33,9 @@ from side_by_side import summary, table, write
 from torch import nn
 
 from nnunet_tv.architectures import MSDSANet
-from nnunet_tv.host_memory import keep_freed_memory
 from nnunet_tv.inference.precision import has_bfloat16
 from nnunet_tv.losses import DiceBCELoss
+from nnunet_tv.utils.host_memory import keep_freed_memory
 
 PLAIN = "plain, memory given back"
 
@@ -115,7 +115,7 @@ def trained_case(model: str, images: Sequence[str], *, device: str, mirrors: boo
     """nnU-Net's predictor with a model's first fold, and a case preprocessed for it."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    from nnunet_tv.inference.network import find_model, preprocessed
+    from nnunet_tv.inference.predictor import find_model, preprocessed
 
     found = find_model(model)
     predictor = nnUNetPredictor(use_mirroring=mirrors, device=torch.device("cpu"), allow_tqdm=False,

@@ -28,9 +28,9 @@ from processes import start_peak
 from side_by_side import alternate, summary, table, write
 from torch import Tensor
 
-from nnunet_tv.host_memory import peak_bytes, size_bytes
 from nnunet_tv.losses import DiceTVLoss, fused, fused_gpu
 from nnunet_tv.losses.compound import WeightedSum
+from nnunet_tv.utils.host_memory import peak_bytes, size_bytes
 
 #: Steps between two looks at the clock on CUDA, and bytes of the copy that tells the bandwidth.
 BURST, COPY_BYTES = 20, 1 << 29

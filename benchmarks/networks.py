@@ -23,8 +23,8 @@ from typing import Any
 from processes import start_peak
 from side_by_side import machine, table, write
 
-from nnunet_tv.host_memory import peak_bytes, size_bytes
-from nnunet_tv.networks import NETWORKS
+from nnunet_tv.architectures.registry import NETWORKS
+from nnunet_tv.utils.host_memory import peak_bytes, size_bytes
 
 COLUMNS = {"title": "network", "name": "`--network`", "millions": "parameters (M)", "gflop": "GFLOP",
            "cpu_gb": "CPU peak (GB)", "gpu_gb": "GPU peak (GB)", "sides": "patch sides", "plans": "`-p`",

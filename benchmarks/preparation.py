@@ -31,14 +31,14 @@ import numpy as np
 from preparation_phantoms import SCENARIOS, Case, make_case
 from scipy import ndimage
 
-from nnunet_tv.files import atomic
+from nnunet_tv.brain.methods import dice
+from nnunet_tv.imaging.geometry import apply, voxel_points
+from nnunet_tv.imaging.resample import resample_mask
+from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.inference.native import mask_to_native
-from nnunet_tv.preparation.brain import dice
-from nnunet_tv.preparation.geometry import apply, voxel_points
-from nnunet_tv.preparation.record import PrepRecord
-from nnunet_tv.preparation.resample import resample_mask
-from nnunet_tv.preparation.template import template_grid
-from nnunet_tv.volume import Volume, read_volume, write_volume
+from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.registration.template import template_grid
+from nnunet_tv.utils.files import atomic
 
 #: Bars of the table's columns: largest or, where it is a Dice, smallest value allowed.
 BARS = {
@@ -51,7 +51,7 @@ _AT_LEAST = ("brain_dice", "native_dice")
 _COMMAND = """
 import resource, sys
 from nnunet_tv.cli.prepare import main
-from nnunet_tv.host_memory import peak_bytes
+from nnunet_tv.utils.host_memory import peak_bytes
 status = main(sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(used.ru_utime + used.ru_stime, peak_bytes() // 1024)

@@ -21,10 +21,10 @@ from nnunet_tv.demo.anatomy import TISSUES, Anatomy, load_anatomy
 from nnunet_tv.demo.lesion import add_lesion, draw_lesion
 from nnunet_tv.demo.phantom import Protocol, Settings, draw_roi, make_phantom
 from nnunet_tv.demo.pose import Pose, rigid
-from nnunet_tv.preparation.geometry import apply
-from nnunet_tv.preparation.resample import resample_image
-from nnunet_tv.preparation.template import load_template
-from nnunet_tv.volume import Volume
+from nnunet_tv.imaging.geometry import apply
+from nnunet_tv.imaging.resample import resample_image
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.registration.template import load_template
 
 #: Box of the head ``own`` in template mm.
 _LOW_MM, _HIGH_MM = np.array([-104.0, -136, -190]), np.array([104.0, 118, 104])

@@ -23,7 +23,7 @@ import numpy as np
 from preparation_phantoms import SCENARIOS, Case, make_case
 from scipy.spatial.transform import Rotation
 
-from nnunet_tv.volume import Volume, write_volume
+from nnunet_tv.imaging.volume import Volume, write_volume
 
 #: What has to become of a trap; the rest must be "flagged".
 EXPECTED = {"good": "prepared", "good_localiser": "prepared", "t1_alone": "failed", "two_t1": "failed",

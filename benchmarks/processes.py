@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.host_memory import peak_bytes
+from nnunet_tv.utils.host_memory import peak_bytes
 
 GIB = 2**30
 
@@ -132,7 +132,7 @@ def _work(make: Callable[[], Callable[[], Any]], device: str, calls: int, warm: 
 
 
 def start_peak() -> None:
-    """Have this process's peak, :func:`~nnunet_tv.host_memory.peak_bytes`, count from here: see proc(5)."""
+    """Have this process's peak, :func:`~nnunet_tv.utils.host_memory.peak_bytes`, count from here: see proc(5)."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 

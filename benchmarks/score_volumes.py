@@ -26,9 +26,10 @@ import numpy as np
 from scipy import ndimage
 from side_by_side import write
 
-from nnunet_tv.evaluation import Run, score_folders
-from nnunet_tv.evaluation.scores import FILTERED, RAW
-from nnunet_tv.volume import Volume, write_volume
+from nnunet_tv.imaging.volume import Volume, write_volume
+from nnunet_tv.metrics.scores import FILTERED, RAW
+from nnunet_tv.scoring.folders import score_folders
+from nnunet_tv.scoring.runs import Run
 
 SHAPE = (182, 218, 182)
 STRUCTURE = ndimage.generate_binary_structure(3, 3)

@@ -6,7 +6,7 @@
 All have the same weights at the start, the same batch, AdamW, and gradients clipped at 12 as nnU-Net does. `plain`
 is the same mathematics with the N × P attention map kept and MONAI-style losses; `no attention` is the bound of
 what attention could gain. Each runs in a process of its own, since memory belongs to a process: on the CPU `ours`
-keeps freed memory after the first step, as the trainers do (nnunet_tv/host_memory.py), and the rows that end with
+keeps freed memory after the first step, as the trainers do (nnunet_tv/utils/host_memory.py), and the rows that end with
 "memory kept" or "given back" tell what that alone is worth. Rows say whether they are compiled, and whether they are
 channels-last (a trial: the trainers do not use it). Peak memory is from the second step on.
 """
@@ -26,8 +26,8 @@ from side_by_side import summary, table, write
 from torch import nn
 
 from nnunet_tv.architectures import MSDSANet
-from nnunet_tv.host_memory import keep_freed_memory
 from nnunet_tv.losses import DiceTVLoss
+from nnunet_tv.utils.host_memory import keep_freed_memory
 
 UNET = "nnU-Net PlainConvUNet"
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from nnunet_tv.conversion.dataset_spec import CV5, Offer
 from nnunet_tv.conversion.lists import not_one_of_each
-from nnunet_tv.conversion.offer import CV5, Offer
 from nnunet_tv.conversion.source import PATIENT, TEST, TRAIN, SourceCase, SourceDataset
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 OFFER = Offer(
     title="BONBID-HIE: hypoxic ischaemic lesions of newborns, ADC and its Z map",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nnunet_tv.conversion.dataset_spec import CV5, Offer, Option
 from nnunet_tv.conversion.lists import image_stem, not_one_of_each, usable_name
-from nnunet_tv.conversion.offer import CV5, Offer, Option
 from nnunet_tv.conversion.source import PATIENT, SourceCase, SourceDataset
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 LABELS = {"core": "metastasis_core", "whole": "metastasis_whole"}
 OFFER = Offer(

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from nnunet_tv.conversion.dataset_spec import CV5, Offer
 from nnunet_tv.conversion.lists import image_stem, not_one_of_each, read_rows
-from nnunet_tv.conversion.offer import CV5, Offer
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SourceCase, SourceDataset
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 OFFER = Offer(
     title="OpenNeuro ds004199: FCD type II, T1w and FLAIR",

@@ -11,10 +11,10 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from nnunet_tv.conversion.dataset_spec import CV5, Offer, Option
 from nnunet_tv.conversion.lists import ENDINGS, image_stem, read_rows, usable_name
-from nnunet_tv.conversion.offer import CV5, Offer, Option
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SELECTION, TEST, TRAIN, SourceCase, SourceDataset
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 OFFER = Offer(
     title="a table of your own: case, channel files, label, split",

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunet_tv.host import FOLDERS
 from nnunet_tv.startup import VARIABLE, extended, trainers_folder
+from nnunet_tv.utils.nnunet_paths import FOLDERS
 
 PACKAGES = ("nnunet-tv", "nnunetv2", "torch", "torchvision", "dynamic-network-architectures", "batchgenerators",
             "batchgeneratorsv2", "SimpleITK", "nibabel", "numpy", "scipy", "connected-components-3d")

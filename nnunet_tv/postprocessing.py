@@ -17,11 +17,11 @@ import numpy as np
 from scipy import ndimage
 
 from nnunet_tv import __version__
-from nnunet_tv.clusters import CONNECTIVITIES, bounding_box, label_clusters, separate_boxes
-from nnunet_tv.errors import CaseError, NnunetTVError
-from nnunet_tv.files import atomic, remove_partial, write_json
-from nnunet_tv.parallel import each_case
-from nnunet_tv.volume import Volume, read_mask, write_volume
+from nnunet_tv.imaging.clusters import CONNECTIVITIES, bounding_box, label_clusters, separate_boxes
+from nnunet_tv.imaging.volume import Volume, read_mask, write_volume
+from nnunet_tv.utils.errors import CaseError, NnunetTVError
+from nnunet_tv.utils.files import atomic, remove_partial, write_json
+from nnunet_tv.utils.parallel import each_case
 
 #: Ending of the files that nnU-Net writes and we filter.
 ENDING = ".nii.gz"

@@ -8,7 +8,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from nnunet_tv.volume import Volume
+from nnunet_tv.imaging.volume import Volume
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 #: A patient nobody is; every part must stay out of what is written.

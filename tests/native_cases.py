@@ -8,10 +8,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from nnunet_tv.files import sha256
-from nnunet_tv.preparation.record import Grid, PrepRecord
-from nnunet_tv.preparation.resample import resample_image, resample_mask
-from nnunet_tv.volume import Volume, write_volume
+from nnunet_tv.imaging.resample import resample_image, resample_mask
+from nnunet_tv.imaging.volume import Volume, write_volume
+from nnunet_tv.preparation.provenance import Grid, PrepRecord
+from nnunet_tv.utils.files import sha256
 
 #: Centres in template mm, RAS+: a lesion in the patient's left frontal lobe, another on the right, behind.
 LEFT_LESION, RIGHT_LESION = (-32.0, 28.0, 20.0), (30.0, -30.0, 26.0)

@@ -12,7 +12,7 @@ os.environ["nnUNet_def_n_proc"] = "1"  # nnU-Net reads it once, when it is first
 import numpy as np
 import pytest
 
-from nnunet_tv.volume import Volume, write_volume
+from nnunet_tv.imaging.volume import Volume, write_volume
 
 FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
@@ -65,7 +65,7 @@ def nnunet_folders(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def _planned(tmp_path_factory):
-    from nnunet_tv.planning import plan_dataset
+    from nnunet_tv.planning.dataset import plan_dataset
 
     root = tmp_path_factory.mktemp("planned")
     with pytest.MonkeyPatch.context() as patch:

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from tiny_network import TinyNetwork
 
-from nnunet_tv.files import write_json
 from nnunet_tv.inference.published_model import model_dataset, model_plans
+from nnunet_tv.utils.files import write_json
 
 
 def weights(threshold=1.35, bias=-1.0, channel=1):

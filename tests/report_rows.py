@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_tv.evaluation import Candidates, CaseRow, CaseScore, HitCounts, LesionScore
+from nnunet_tv.metrics.scores import Candidates, CaseRow, CaseScore, HitCounts, LesionScore
 
 
 def make_score(tp=0, fp=0, fn=0, *, false=0, hits=None, measures=None, clusters=(), lesions=None, worst_mm=100.0):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.postprocessing import (
     check_settings,
     describe,
@@ -22,7 +22,7 @@ from nnunet_tv.postprocessing import (
     remove_small_clusters,
     write_postprocessing,
 )
-from nnunet_tv.volume import Volume, read_volume, write_volume
+from nnunet_tv.utils.errors import NnunetTVError
 
 RAS_2MM = np.diag([2.0, 2.0, 2.0, 1.0])
 BARE = {"opening": False, "fill_holes": False}

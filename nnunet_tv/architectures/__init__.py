@@ -1,4 +1,4 @@
-"""Networks, one per file; :mod:`nnunet_tv.networks` lists them with what plans need to know."""
+"""Networks, one per file; :mod:`nnunet_tv.architectures.registry` lists them with what plans need to know."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 #: The five levels that arXiv 2511.22606 gives its comparators.
 CHANNELS = (16, 32, 64, 128, 256)

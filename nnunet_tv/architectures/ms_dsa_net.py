@@ -10,7 +10,7 @@ from nnunet_tv.architectures.blocks import ResidualUnit, UpStep
 from nnunet_tv.architectures.dual_self_attention import TransformerPathway
 from nnunet_tv.architectures.initialization import initialize
 from nnunet_tv.architectures.published import translated
-from nnunet_tv.networks import NETWORKS
+from nnunet_tv.architectures.registry import NETWORKS
 
 #: Widths of the encoder's stages.
 WIDTHS = (16, 32, 64, 128, 256, 512)

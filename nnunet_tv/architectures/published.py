@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 #: Keys under which training scripts keep a state dict.
 WRAPPERS = ("state_dict", "model_state_dict")

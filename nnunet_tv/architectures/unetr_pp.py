@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nnunet_tv.architectures.blocks import ResidualUnit
 from nnunet_tv.architectures.dual_self_attention import TransformerBlock
 from nnunet_tv.architectures.initialization import initialize
-from nnunet_tv.networks import NETWORKS
+from nnunet_tv.architectures.registry import NETWORKS
 
 #: Widths of the four stages.
 WIDTHS = (32, 64, 128, 256)

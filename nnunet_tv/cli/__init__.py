@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from nnunet_tv import __version__
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 
 def parser(command: str, description: str) -> argparse.ArgumentParser:

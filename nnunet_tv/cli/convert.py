@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nnunet_tv import cli
 from nnunet_tv.cli.types import add_preparation, add_processes, dataset_name, whole_number
-from nnunet_tv.conversion.offer import REGISTER_HELP, Offer
+from nnunet_tv.conversion.dataset_spec import REGISTER_HELP, Offer
 
 #: Data sets and the modules that know their layouts: ``OFFER`` is what can be chosen, ``read`` finds the files.
 DATA_SETS = {

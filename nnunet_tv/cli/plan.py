@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nnunet_tv.architectures.registry import NETWORKS, PatchSizeError
 from nnunet_tv.cli import parser, run
 from nnunet_tv.cli.types import add_processes, dataset_name
-from nnunet_tv.networks import NETWORKS, PatchSizeError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,10 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments.parse_args(argv)
 
     def action() -> int:
-        from nnunet_tv.files import read_json
-        from nnunet_tv.network_plans import choose
-        from nnunet_tv.planning import plan_dataset
-        from nnunet_tv.training.plans import ONE_CLASS, UnsupportedPlan, check_recipe, loss_only_name
+        from nnunet_tv.planning.dataset import plan_dataset
+        from nnunet_tv.planning.network_plans import choose
+        from nnunet_tv.planning.plans import ONE_CLASS, UnsupportedPlan, check_recipe, loss_only_name
+        from nnunet_tv.utils.files import read_json
 
         name = options.dataset
         try:

@@ -31,7 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from nnunet_tv.inference.network import check_device, find_model, model_folder, read_filter
     from nnunet_tv.inference.predict import (
         PREPARED,
         Settings,
@@ -39,6 +38,7 @@ def _predict(options: argparse.Namespace) -> int:
         prepare_patients,
         prepared_patients,
     )
+    from nnunet_tv.inference.predictor import check_device, find_model, model_folder, read_filter
     from nnunet_tv.inference.trained_on import UNKNOWN
 
     folder = options.model or model_folder(options.dataset, trainer=options.trainer, plans=options.plans,
@@ -51,7 +51,7 @@ def _predict(options: argparse.Namespace) -> int:
     if options.prepared:
         prepared, patients = options.prepared, prepared_patients(options.prepared)
     else:
-        from nnunet_tv.intake.pins import read_pins
+        from nnunet_tv.intake.manual_pairs import read_pins
 
         prepared = options.out / PREPARED
         register, choices = model.trained_on.settings(register=options.register, backend=options.registration,

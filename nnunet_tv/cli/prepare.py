@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
 
     def action() -> int:
-        from nnunet_tv.intake.pins import read_pins
+        from nnunet_tv.intake.manual_pairs import read_pins
         from nnunet_tv.preparation.align import check_choices
         from nnunet_tv.preparation.alignment import Choices
         from nnunet_tv.preparation.prepare_folder import prepare_folder

@@ -51,9 +51,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _score(options: argparse.Namespace, pairs: list[Group], controls: list[Group], command: list[str]) -> int:
-    from nnunet_tv.evaluation import Run
-    from nnunet_tv.evaluation.model_folder import check_comparable, model_runs
-    from nnunet_tv.evaluation.report import Options, make_report
+    from nnunet_tv.reporting.report import Options, make_report
+    from nnunet_tv.scoring.model_folder import check_comparable, model_runs
+    from nnunet_tv.scoring.runs import Run
 
     models = [model_runs(folder, group=name, reference=options.ref) for name, folder in options.model]
     _check_names([*dict.fromkeys(pair[0] for pair in pairs), *(model.group for model in models)])
@@ -91,14 +91,14 @@ def _score(options: argparse.Namespace, pairs: list[Group], controls: list[Group
 
 
 def _check_names(names: list[str]) -> None:
-    from nnunet_tv.errors import NnunetTVError
+    from nnunet_tv.utils.errors import NnunetTVError
 
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise NnunetTVError(f"two groups are named {twice[0]}: name a model with --model NAME=FOLDER")
 
 
 def _redraw(options: argparse.Namespace) -> int:
-    from nnunet_tv.evaluation.report import redraw_report
+    from nnunet_tv.reporting.report import redraw_report
 
     redraw_report(options.source, options.out, **{name: getattr(options, name) for name in _REDRAW})
     return _show(options.out)
@@ -212,7 +212,7 @@ def _names(text: str) -> list[str]:
 
 
 def _rule(text: str) -> str:
-    from nnunet_tv.evaluation.hits import HitRule
+    from nnunet_tv.metrics.hit_rules import HitRule
 
     try:
         return str(HitRule.parse(text))

@@ -34,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments.parse_args(argv)
 
     def action() -> int:
-        from nnunet_tv.errors import CaseError
         from nnunet_tv.inference.restore import remove_restored, restore_folder, unpredicted_cases
+        from nnunet_tv.utils.errors import CaseError
 
         results = restore_folder(options.predictions, options.prepared, options.out, processes=options.processes)
         lost = unpredicted_cases(options.prepared, options.predictions)

@@ -6,8 +6,8 @@ import os
 from argparse import ArgumentParser, ArgumentTypeError, _ActionsContainer
 from collections.abc import Callable
 
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.host import check_dataset_name
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.nnunet_paths import check_dataset_name
 
 
 def whole_number(least: int) -> Callable[[str], int]:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.owned_folder import OwnedFolder
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.owned_folder import OwnedFolder
 
 ENDING = ".nii.gz"
 IMAGE_FOLDERS, LABEL_FOLDERS = ("imagesTr", "imagesTs"), ("labelsTr", "labelsTs")

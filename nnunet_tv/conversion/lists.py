@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 #: Image files that can be read, longest ending first.
 ENDINGS = (".nii.gz", ".nii", ".mha")

@@ -22,9 +22,9 @@ from nnunet_tv.conversion.splits import (
     split_official,
     split_paper,
 )
-from nnunet_tv.errors import CaseError, NnunetTVError
+from nnunet_tv.imaging.volume import check_file
 from nnunet_tv.preparation.alignment import Choices
-from nnunet_tv.volume import check_file
+from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 CONTROLS = ("none", "test", "train")
 #: Splits and how they come about. ``paper`` and ``seeded`` are one draw: it is the paper's only where its data are.

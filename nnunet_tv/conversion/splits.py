@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_tv.conversion.source import SELECTION, TEST
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 #: Every draw comes from it. Changing it changes who is tested.
 SEED = 4199

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nnunet_tv.conversion.plan import PlannedCase
-from nnunet_tv.files import write_if_changed
+from nnunet_tv.utils.files import write_if_changed
 
 COLUMNS = ("case", "sources", "sha256", "split", "status", "notes")
 CONVERTED, FLAGGED, FAILED, PLANNED = "converted", "flagged", "failed", "planned"

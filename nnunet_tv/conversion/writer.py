@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv import __version__
+from nnunet_tv.conversion.convert_case import Job, Outcome, convert_case
 from nnunet_tv.conversion.folder import DATASET_JSON, PAGE, PLAN_SPLITS, PLAN_TABLE, SPLITS, TABLE, RawFolder
 from nnunet_tv.conversion.plan import Plan, PlannedCase, missing_content
 from nnunet_tv.conversion.splits import SEED, Fold, without
 from nnunet_tv.conversion.table import CONVERTED, FAILED, FLAGGED, PLANNED, row, write_table
-from nnunet_tv.conversion.worker import Job, Outcome, convert_case
-from nnunet_tv.files import read_json, write_if_changed, write_json
-from nnunet_tv.parallel import each_case
-from nnunet_tv.preparation.qc_page import qc_page
+from nnunet_tv.preparation.qc_html import qc_page
+from nnunet_tv.utils.files import read_json, write_if_changed, write_json
+from nnunet_tv.utils.parallel import each_case
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from nnunet_tv.demo.cohort import TRUTH, check_counts, claim, each_member
 from nnunet_tv.demo.lesion import add_lesion, draw_lesion
 from nnunet_tv.demo.phantom import Settings, draw_pose, draw_roi, head_box
 from nnunet_tv.demo.pose import Pose
-from nnunet_tv.files import remove_partial
-from nnunet_tv.metaimage import write_metaimage
-from nnunet_tv.volume import Volume
+from nnunet_tv.imaging.metaimage import write_metaimage
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.utils.files import remove_partial
 
 #: Numbers of the published validation cases; the phantoms' tested ones are named like them, the others count from 3.
 VALIDATION = (1, 2, 302, 436)

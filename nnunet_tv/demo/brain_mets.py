@@ -17,8 +17,8 @@ from nnunet_tv.demo.cohort import TRUTH, check_counts, claim, each_member
 from nnunet_tv.demo.lesion import Lesion, draw_lesion, soft_ball
 from nnunet_tv.demo.phantom import Settings, draw_pose, draw_roi, scan
 from nnunet_tv.demo.pose import Pose
-from nnunet_tv.files import remove_partial
-from nnunet_tv.volume import Volume, write_volume
+from nnunet_tv.imaging.volume import Volume, write_volume
+from nnunet_tv.utils.files import remove_partial
 
 #: Brightness that a complete core adds to the T1w, and the whole to the FLAIR; radius of the whole against the core's.
 UPTAKE, OEDEMA, SPREAD = 0.5, 0.3, 1.6

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import read_json, write_json
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json, write_json
 
 #: Where a data set without a place for derivatives keeps the truth about its phantoms.
 TRUTH = Path(".phantoms")

@@ -11,8 +11,8 @@ import numpy as np
 from nnunet_tv.demo import sidecars
 from nnunet_tv.demo.cohort import check_counts, claim, each_member, plain
 from nnunet_tv.demo.phantom import PROTOCOLS, Phantom, Protocol, Settings, make_phantom
-from nnunet_tv.files import atomic, remove_partial, write_json, write_text
-from nnunet_tv.volume import write_volume
+from nnunet_tv.imaging.volume import write_volume
+from nnunet_tv.utils.files import atomic, remove_partial, write_json, write_text
 
 #: Acquisition label of the one mask not named as its FLAIR is, as for sub-00048 of the public data set.
 ODD_ROI = "32ch10"

@@ -9,8 +9,8 @@ import numpy as np
 
 from nnunet_tv.demo.cohort import TRUTH, check_counts, claim, each_member
 from nnunet_tv.demo.phantom import make_phantom
-from nnunet_tv.files import remove_partial, write_text
-from nnunet_tv.volume import write_volume
+from nnunet_tv.imaging.volume import write_volume
+from nnunet_tv.utils.files import remove_partial, write_text
 
 TABLE = "table.tsv"
 #: Files of a case, by the table's columns.

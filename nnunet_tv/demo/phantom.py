@@ -10,7 +10,7 @@ from nnunet_tv.demo import scanner
 from nnunet_tv.demo.anatomy import Anatomy, load_anatomy
 from nnunet_tv.demo.lesion import FLAIR_GAIN, Lesion, add_lesion, draw_lesion
 from nnunet_tv.demo.pose import Pose, Warp, rigid
-from nnunet_tv.volume import Volume
+from nnunet_tv.imaging.volume import Volume
 
 #: Centre of the handedness marker in template mm: over the right temple, inside the scalp.
 MARKER_MM = (74.0, -20.0, 30.0)

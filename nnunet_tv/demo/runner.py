@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nnunet_tv.demo.walkthrough import Step
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 #: Lines of a command's output that are worth showing while it runs; all of them are in its log.
 SHOWN = re.compile(r"^Epoch \d+|^Epoch time|^Training cases|train_loss|val_loss|Predicting \S+|predicting \S+"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnunet_tv.demo.phantom import Phantom
-from nnunet_tv.volume import Volume
+from nnunet_tv.imaging.volume import Volume
 
 #: Columns of participants.tsv, as in ds004199.
 COLUMNS = ("participant_id", "group", "sex", "age_epilepsyonset", "age_scan", "mri_diagnosis", "map", "spect",

@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 
 from nnunet_tv.demo.walkthrough import GROUP, Scale
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import read_json
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
 
 MEASURES = ("Sens", "Prec", "DC", "sSens", "nFPC")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import read_json
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
 
 CONFIGURATION, PLANS, GROUP = "3d_fullres", "MSDSANetPlans", "DiceTV"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 NAME = "Desikan-Killiany atlas in MNI152 space, nearest label"
 #: A point further than this from every label has no region, in mm.

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_tv.clusters import label_clusters
-from nnunet_tv.files import write_text
+from nnunet_tv.imaging.clusters import label_clusters
+from nnunet_tv.imaging.resample import index_map
+from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.atlas import UNKNOWN, region_of
-from nnunet_tv.preparation.record import PrepRecord
-from nnunet_tv.preparation.resample import index_map
-from nnunet_tv.volume import Volume
+from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.utils.files import write_text
 
 LEFT, RIGHT, MIDLINE = "left", "right", "midline"
 #: Least share of a cluster on one side of the template's middle plane that makes it left or right.

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from nnunet_tv import __version__
-from nnunet_tv.errors import CaseError
-from nnunet_tv.files import atomic
-from nnunet_tv.volume import Volume
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.utils.errors import CaseError
+from nnunet_tv.utils.files import atomic
 
 MANUFACTURER, SERIES_NUMBER = "nnunet-tv", 9000
 #: DICOM's axes point left, back and up; ours right, front and up.

@@ -10,10 +10,10 @@ import itertools
 
 import numpy as np
 
-from nnunet_tv.clusters import bounding_box, label_clusters
-from nnunet_tv.preparation.record import Grid, PrepRecord
-from nnunet_tv.preparation.resample import index_map, resample_image
-from nnunet_tv.volume import Volume
+from nnunet_tv.imaging.clusters import bounding_box, label_clusters
+from nnunet_tv.imaging.resample import index_map, resample_image
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.preparation.provenance import Grid, PrepRecord
 
 #: Samples along each axis of a voxel.
 SAMPLES = 3

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_tv.errors import CaseError
-from nnunet_tv.files import sha256
+from nnunet_tv.imaging.resample import resample_image
+from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid
 from nnunet_tv.inference.clusters import Cluster, describe_clusters, write_clusters
 from nnunet_tv.inference.native import grid_volume
-from nnunet_tv.inference.patient_page import Provenance, status_line, write_page
+from nnunet_tv.inference.patient_html import Provenance, status_line, write_page
 from nnunet_tv.inference.patient_picture import Scan, draw_patient
 from nnunet_tv.inference.restore import DEVIATION, PROBABILITY, write_native
 from nnunet_tv.postprocessing import ENDING
-from nnunet_tv.preparation.record import PrepRecord
-from nnunet_tv.preparation.resample import resample_image
-from nnunet_tv.volume import Volume, read_mask, read_volume, same_grid
+from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.utils.errors import CaseError
+from nnunet_tv.utils.files import sha256
 
 CLUSTERS = "clusters.csv"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from nnunet_tv.drawing import CONVENTION, PLANES, outline, turned, write_letters
-from nnunet_tv.files import atomic
+from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
+from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.clusters import Cluster, focus_mm
-from nnunet_tv.pages import RESEARCH_USE
-from nnunet_tv.volume import Volume
+from nnunet_tv.utils.files import atomic
+from nnunet_tv.utils.html import RESEARCH_USE
 
 YELLOW = (1.0, 0.9, 0.1)
 #: Clusters that are drawn, from rank 1; the table has all.

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv import __version__
-from nnunet_tv.errors import CaseError, NnunetTVError
-from nnunet_tv.files import TEMPORARY_PREFIX, read_json, sha256, write_json
+from nnunet_tv.imaging.volume import read_volume, same_grid
 from nnunet_tv.inference.native import grid_volume
-from nnunet_tv.inference.network import CHANNELS, Filter, Model, Network, read_filter
 from nnunet_tv.inference.patient import describe_patient
-from nnunet_tv.inference.patient_page import Provenance
+from nnunet_tv.inference.patient_html import Provenance
+from nnunet_tv.inference.predictor import CHANNELS, Filter, Model, Network, read_filter
 from nnunet_tv.intake.privacy import redact
 from nnunet_tv.postprocessing import ENDING
-from nnunet_tv.preparation.record import ENDING as RECORD_ENDING
-from nnunet_tv.preparation.record import PrepRecord
-from nnunet_tv.volume import read_volume, same_grid
+from nnunet_tv.preparation.provenance import ENDING as RECORD_ENDING
+from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.utils.errors import CaseError, NnunetTVError
+from nnunet_tv.utils.files import TEMPORARY_PREFIX, read_json, sha256, write_json
 
 log = logging.getLogger(__name__)
 DONE, EMPTY, FLAGGED, FAILED = "done", "empty", "flagged", "failed"

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import TEMPORARY_PREFIX, write_json
-from nnunet_tv.host import check_dataset_name
-from nnunet_tv.training.plans import MS_DSA_NET
+from nnunet_tv.planning.plans import MS_DSA_NET
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import TEMPORARY_PREFIX, write_json
+from nnunet_tv.utils.nnunet_paths import check_dataset_name
 
 CONFIGURATION = "3d_fullres"
 #: Not MSDSANetPlans: those z-score and keep nnU-Net's axes, so models of one are of no use in the other.

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_tv.errors import CaseError, NnunetTVError
-from nnunet_tv.files import remove_partial
+from nnunet_tv.imaging.probability import check_probability, read_npz
+from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid, write_volume
 from nnunet_tv.inference.native import grid_volume, lost_clusters, mask_to_native, probability_to_native
-from nnunet_tv.parallel import each_case
 from nnunet_tv.postprocessing import ENDING, segmentation_names
-from nnunet_tv.preparation.record import ENDING as RECORD_ENDING
-from nnunet_tv.preparation.record import T1_NAMES, PrepRecord
-from nnunet_tv.probability import check_probability, read_npz
-from nnunet_tv.volume import Volume, read_mask, read_volume, same_grid, write_volume
+from nnunet_tv.preparation.provenance import ENDING as RECORD_ENDING
+from nnunet_tv.preparation.provenance import T1_NAMES, PrepRecord
+from nnunet_tv.utils.errors import CaseError, NnunetTVError
+from nnunet_tv.utils.files import remove_partial
+from nnunet_tv.utils.parallel import each_case
 
 PROBABILITY, DEVIATION = "prob", "std"
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.preparation.align import check_choices
 from nnunet_tv.preparation.alignment import Choices
-from nnunet_tv.preparation.record import PrepRecord
+from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 UNKNOWN = ("the model does not say how its training scans were prepared (its dataset.json was not written by "
            "nnunet-tv-convert): see to it that these were prepared alike")

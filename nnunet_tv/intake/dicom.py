@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.intake.facts import Candidate, Facts, agent, number
 from nnunet_tv.intake.privacy import redact, secrets_of
+from nnunet_tv.intake.series_metadata import Candidate, Facts, agent, number
 
 log = logging.getLogger(__name__)
 _PREAMBLE = 132

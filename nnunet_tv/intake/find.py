@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.intake import dicom
-from nnunet_tv.intake.choose import Choice, choose
-from nnunet_tv.intake.facts import ENDINGS, Candidate
 from nnunet_tv.intake.layout import case_name, nifti_cases, walk
-from nnunet_tv.intake.pins import Pin, choose_pinned
+from nnunet_tv.intake.manual_pairs import Pin, choose_pinned
+from nnunet_tv.intake.scan_pair import Choice, choose
+from nnunet_tv.intake.series_metadata import ENDINGS, Candidate
+from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 _OTHER_FORMATS = (".nrrd", ".nhdr", ".mgz", ".mgh", ".mha", ".mhd", ".img", ".mnc", ".zip", ".tar", ".tgz", ".7z")
 

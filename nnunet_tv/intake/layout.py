@@ -14,8 +14,8 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnunet_tv.intake.facts import ENDINGS, Candidate, nifti_candidate, stem
 from nnunet_tv.intake.recognise import normal
+from nnunet_tv.intake.series_metadata import ENDINGS, Candidate, nifti_candidate, stem
 
 #: What `nnunet-tv-prepare` keeps in a folder that it wrote; the scans in there have been taken once.
 _OURS = ".preparation"

@@ -1,6 +1,6 @@
 """Which scan is a T1w, which a FLAIR, which neither: by names, timing and what the header says of its making.
 
-Pure functions of :class:`~nnunet_tv.intake.facts.Facts`. The order matters: what a scan is not (a mask, a
+Pure functions of :class:`~nnunet_tv.intake.series_metadata.Facts`. The order matters: what a scan is not (a mask, a
 localiser, a reformat, with contrast agent) is asked first, then what it is. A name that disagrees with the
 timing is neither: somebody mixed something up. What is refused can always be pinned by a person.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nnunet_tv.intake.facts import Facts
+from nnunet_tv.intake.series_metadata import Facts
 
 T1W, FLAIR, OTHER = "T1w", "FLAIR", "other"
 #: Preferred first. Of a lower rank only what nothing of a higher one competes with is taken.

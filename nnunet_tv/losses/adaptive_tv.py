@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunet_tv.clusters import label_clusters
+from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.losses.checks import check_positive, check_weight
 from nnunet_tv.losses.compound import WeightedSum
 from nnunet_tv.losses.dice import DiceLoss

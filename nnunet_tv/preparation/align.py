@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_tv.errors import CaseError
-from nnunet_tv.preparation import brain as brains
+from nnunet_tv.brain import methods as brains
+from nnunet_tv.imaging.geometry import canonical
+from nnunet_tv.imaging.resample import grids_overlap, resample_mask
+from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.preparation.alignment import Alignment, Choices
-from nnunet_tv.preparation.geometry import canonical
-from nnunet_tv.preparation.record import T1_NAMES
-from nnunet_tv.preparation.registration import Registration, flair_to_t1, get_backend, t1_to_template
-from nnunet_tv.preparation.resample import grids_overlap, resample_mask
-from nnunet_tv.preparation.template import NAME, template_grid
-from nnunet_tv.volume import Volume
+from nnunet_tv.preparation.provenance import T1_NAMES
+from nnunet_tv.registration.backends import Registration, flair_to_t1, get_backend, t1_to_template
+from nnunet_tv.registration.template import NAME, template_grid
+from nnunet_tv.utils.errors import CaseError
 
 FLAIR = "FLAIR"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_tv.volume import Volume
+from nnunet_tv.imaging.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Choices:
     Attributes
     ----------
     backend : str
-        A key of :data:`nnunet_tv.preparation.registration.BACKENDS`.
+        A key of :data:`nnunet_tv.registration.backends.BACKENDS`.
     brain : str
-        One of :data:`nnunet_tv.preparation.brain.METHODS`.
+        One of :data:`nnunet_tv.brain.methods.METHODS`.
     """
 
     backend: str = "simpleitk"

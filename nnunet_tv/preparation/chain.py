@@ -14,13 +14,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from nnunet_tv.errors import CaseError, NnunetTVError
+from nnunet_tv.brain.methods import clip_to_brain
+from nnunet_tv.imaging.resample import grids_overlap, resample_image, resample_mask, share_inside
+from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid
 from nnunet_tv.preparation.align import align_to_mni, align_to_t1
 from nnunet_tv.preparation.alignment import Alignment, Choices
-from nnunet_tv.preparation.brain import clip_to_brain
-from nnunet_tv.preparation.record import Grid, PrepRecord
-from nnunet_tv.preparation.resample import grids_overlap, resample_image, resample_mask, share_inside
-from nnunet_tv.volume import Volume, read_mask, read_volume, same_grid
+from nnunet_tv.preparation.provenance import Grid, PrepRecord
+from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 #: Part of what decides whether a converted case is up to date: raise it when the output would differ.
 CHAIN_VERSION = 3
@@ -115,7 +115,7 @@ def prepare_case(
     ValueError
         Unknown registration or scan name: the caller's mistake.
     CaseError
-        As :func:`~nnunet_tv.volume.read_volume` and :func:`~nnunet_tv.volume.read_mask`; grids that do
+        As :func:`~nnunet_tv.imaging.volume.read_volume` and :func:`~nnunet_tv.imaging.volume.read_mask`; grids that do
         not overlap, or with `one_grid` differ; an empty mask; a lesion that lies wholly outside the grid; a
         backend that failed on this case (:func:`~nnunet_tv.preparation.align.check_choices` says before
         whether it is installed).

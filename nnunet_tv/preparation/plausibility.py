@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunet_tv.preparation.blocks import climb
-from nnunet_tv.preparation.geometry import apply, nearest_rotation, random_points
-from nnunet_tv.preparation.similarity import at_resolution, binned, limits, mutual_information, sample
-from nnunet_tv.preparation.template import load_template
-from nnunet_tv.volume import Volume
+from nnunet_tv.imaging.geometry import apply, nearest_rotation, random_points
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.registration.block_matching import climb
+from nnunet_tv.registration.mutual_information import at_resolution, binned, limits, mutual_information, sample
+from nnunet_tv.registration.template import load_template
 
 #: Below this a T1w does not fit the template, or a FLAIR its T1w.
 MIN_TEMPLATE_NATS, MIN_FLAIR_NATS = 0.4, 0.2

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import write_if_changed
 from nnunet_tv.intake.dcm2niix import find_dcm2niix
 from nnunet_tv.intake.find import FoundCase, find_cases
-from nnunet_tv.intake.pins import Pin
-from nnunet_tv.parallel import each_case
-from nnunet_tv.preparation.case_worker import Job, Outcome, prepare_job
+from nnunet_tv.intake.manual_pairs import Pin
+from nnunet_tv.preparation.prepare_case import Job, Outcome, prepare_job
 from nnunet_tv.preparation.prepared_folder import PAGE, TABLE, PreparedFolder
-from nnunet_tv.preparation.qc_page import qc_page
+from nnunet_tv.preparation.qc_html import qc_page
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import write_if_changed
+from nnunet_tv.utils.parallel import each_case
 
 COLUMNS = ("case", "t1", "flair", "t1_sha256", "flair_sha256", "status", "flags", "notes")
 PREPARED, FLAGGED, FAILED = "prepared", "flagged", "failed"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from nnunet_tv.files import read_json, write_json
-from nnunet_tv.owned_folder import OwnedFolder
-from nnunet_tv.preparation.record import ENDING as RECORD
+from nnunet_tv.preparation.provenance import ENDING as RECORD
+from nnunet_tv.utils.files import read_json, write_json
+from nnunet_tv.utils.owned_folder import OwnedFolder
 
 IMAGE, TRANSFORM = ".nii.gz", ".tfm"
 TABLE, PAGE = "preparation.tsv", "qc.html"

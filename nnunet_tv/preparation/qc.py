@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_tv.drawing import CONVENTION, PLANES, outline, turned, write_letters
-from nnunet_tv.files import atomic
-from nnunet_tv.volume import Volume
+from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.utils.files import atomic
 
 MASK, T1_EDGES, TEMPLATE_EDGES = (1.0, 0.85, 0.1), (1.0, 0.35, 0.3), (0.3, 0.9, 1.0)
 #: Side of a checkerboard's field.

@@ -10,12 +10,12 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from nnunet_tv.imaging.resample import resample_image
+from nnunet_tv.imaging.volume import Volume, read_volume
 from nnunet_tv.preparation.chain import PreparedCase
+from nnunet_tv.preparation.provenance import PrepRecord
 from nnunet_tv.preparation.qc import draw_qc
-from nnunet_tv.preparation.record import PrepRecord
-from nnunet_tv.preparation.resample import resample_image
-from nnunet_tv.preparation.template import load_template
-from nnunet_tv.volume import Volume, read_volume
+from nnunet_tv.registration.template import load_template
 
 
 def draw_prepared(prepared: PreparedCase, channels: Mapping[str, str | Path], output: str | Path) -> None:

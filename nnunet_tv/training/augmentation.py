@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nnunet_tv.training.plans import UnsupportedPlan
+from nnunet_tv.planning.plans import UnsupportedPlan
 
 #: Distance between the 0.5 and 99.5 percentiles after each of nnU-Net's normalisations.
 INTENSITY_SPANS = {"ZScoreNormalization": 5.15, "CTNormalization": 5.15, "RescaleTo01Normalization": 1.0}

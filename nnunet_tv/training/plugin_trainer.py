@@ -15,15 +15,15 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch._dynamo import OptimizedModule
 
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import remove_partial
-from nnunet_tv.host_memory import keep_freed_memory
 from nnunet_tv.losses.foreground import ForegroundLoss
 from nnunet_tv.losses.grid import VoxelGrid
+from nnunet_tv.planning.plans import build_network, check_labels, may_compile, takes_deep_supervision
 from nnunet_tv.postprocessing import filter_folder, write_postprocessing
 from nnunet_tv.training.names import LossSpec
-from nnunet_tv.training.plans import build_network, check_labels, may_compile, takes_deep_supervision
 from nnunet_tv.training.reference_maps import AppendReferenceMaps, labels_of
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import remove_partial
+from nnunet_tv.utils.host_memory import keep_freed_memory
 
 
 def check_device(device: torch.device) -> None:

@@ -18,15 +18,15 @@ import torch.distributed as dist
 from nnunetv2.utilities.collate_outputs import collate_outputs
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import atomic, read_json, sha256, write_json
+from nnunet_tv.planning.plans import PATCHES_PER_BATCH, check_recipe, recipe_plans
 from nnunet_tv.training.early_stopping import EarlyStopping
 from nnunet_tv.training.patches import SubjectPatches, loader
-from nnunet_tv.training.plans import PATCHES_PER_BATCH, check_recipe, recipe_plans
 from nnunet_tv.training.plugin_trainer import PluginTrainer
 from nnunet_tv.training.reference_maps import labels_of
 from nnunet_tv.training.schedule import EpochSchedule
 from nnunet_tv.training.seeds import Stage, seed_globals
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import atomic, read_json, sha256, write_json
 
 #: Says which checkpoint the fold's validation belongs to; written when it is complete.
 VALIDATED = "validation.json"

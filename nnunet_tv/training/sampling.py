@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnunet_tv.errors import CaseError
 from nnunet_tv.training.seeds import Stage, generator
+from nnunet_tv.utils.errors import CaseError
 
 
 def epoch_order(cases: Sequence[str], fold: int | str, epoch: int) -> list[str]:

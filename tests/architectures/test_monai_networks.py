@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nnunet_tv.architectures import monai_networks
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 
 def count(network):

@@ -8,7 +8,7 @@ from published_checkpoint import published_layout
 
 from nnunet_tv.architectures import MSDSANet, PublishedWeightsError
 from nnunet_tv.architectures.published import cube_side, published_name, translated, unwrapped
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 SIZE = (64, 64, 64)
 

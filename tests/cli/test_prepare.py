@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nnunet_tv.cli.prepare import main
-from nnunet_tv.volume import Volume, write_volume
+from nnunet_tv.imaging.volume import Volume, write_volume
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from nnunet_tv.cli.report import main
-from nnunet_tv.files import sha256, write_json
-from nnunet_tv.volume import Volume, write_volume
+from nnunet_tv.imaging.volume import Volume, write_volume
+from nnunet_tv.utils.files import sha256, write_json
 
 RAS = np.diag([1.0, 1.0, 1.0, 1.0])
 SHAPE = (24, 24, 24)
@@ -247,7 +247,7 @@ def test_an_interrupted_report_leaves_the_earlier_one(study, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nnunet_tv.evaluation.report_folder.to_html", interrupt)
+    monkeypatch.setattr("nnunet_tv.reporting.report_folder.to_html", interrupt)
     assert call() == 130
     assert (study / "out" / "report.json").read_text() == before
     assert [path.name for path in study.iterdir() if path.name.startswith(".")] == []

@@ -8,7 +8,7 @@ import pytest
 
 from nnunet_tv.conversion.plan import Settings, make_plan, missing_content
 from nnunet_tv.conversion.source import SourceCase, SourceDataset
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 
 def dataset(patients: int = 20, controls: int = 4, *, assigned: bool = True, extra=()) -> SourceDataset:

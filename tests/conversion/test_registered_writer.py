@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnunet_tv.conversion import worker
+from nnunet_tv.conversion import convert_case as worker
 from nnunet_tv.conversion.plan import Settings, make_plan
 from nnunet_tv.conversion.source import SourceCase, SourceDataset
 from nnunet_tv.conversion.table import read_table
 from nnunet_tv.conversion.writer import convert
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import read_json
+from nnunet_tv.imaging.geometry import read_itk_transform
+from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.preparation import chain, qc_case
 from nnunet_tv.preparation.alignment import Alignment, Choices
-from nnunet_tv.preparation.geometry import read_itk_transform
-from nnunet_tv.preparation.record import PrepRecord
-from nnunet_tv.volume import Volume, read_volume, write_volume
+from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
 
 SHIFT = np.eye(4)
 SHIFT[0, 3] = 1.0

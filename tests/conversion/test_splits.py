@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnunet_tv.conversion.splits import split_cv5, split_official, split_paper, without
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 REAL = [f"sub-{number:05d}" for number in range(1, 86)]
 PAPER_TEST = ("sub-00011", "sub-00012", "sub-00016", "sub-00022")

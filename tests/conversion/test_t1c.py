@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnunet_tv.errors import CaseError
+from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.preparation import align
 from nnunet_tv.preparation.alignment import Choices
-from nnunet_tv.preparation.record import Grid, PrepRecord
-from nnunet_tv.preparation.registration import Registration
-from nnunet_tv.preparation.template import template_grid
-from nnunet_tv.volume import Volume
+from nnunet_tv.preparation.provenance import Grid, PrepRecord
+from nnunet_tv.registration.backends import Registration
+from nnunet_tv.registration.template import template_grid
+from nnunet_tv.utils.errors import CaseError
 
 SHIFT = np.eye(4)
 SHIFT[:3, 3] = (3.0, -2.0, 1.0)

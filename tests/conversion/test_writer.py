@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_tv.conversion import worker
+from nnunet_tv.conversion import convert_case as worker
 from nnunet_tv.conversion.folder import RawFolder
 from nnunet_tv.conversion.plan import Settings, make_plan
 from nnunet_tv.conversion.source import SourceCase, SourceDataset
 from nnunet_tv.conversion.table import read_table
 from nnunet_tv.conversion.writer import convert, dry_run
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import read_json
+from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.preparation import chain
-from nnunet_tv.volume import Volume, read_volume, write_volume
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 

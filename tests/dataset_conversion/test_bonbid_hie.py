@@ -14,10 +14,10 @@ from conversion_runs import check_places, failures, kill_after, snapshot, table
 from nnunet_tv.dataset_conversion.bonbid_hie import read
 
 from nnunet_tv.cli.convert import main
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import read_json
-from nnunet_tv.metaimage import write_metaimage
-from nnunet_tv.volume import read_volume
+from nnunet_tv.imaging.metaimage import write_metaimage
+from nnunet_tv.imaging.volume import read_volume
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
 
 whole_tree, tree = bonbid_tree.whole_tree, bonbid_tree.tree  # fixtures
 

@@ -15,9 +15,9 @@ from mets_tree import files
 from nnunet_tv.dataset_conversion.brain_mets_lung import read
 
 from nnunet_tv.cli.convert import main
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import read_json
-from nnunet_tv.volume import read_volume
+from nnunet_tv.imaging.volume import read_volume
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
 
 whole_tree, tree = mets_tree.whole_tree, mets_tree.tree  # fixtures
 

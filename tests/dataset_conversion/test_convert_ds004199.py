@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from conversion_runs import check_places, kill_after, snapshot, table
 
 from nnunet_tv.cli.convert import main
-from nnunet_tv.files import read_json
+from nnunet_tv.utils.files import read_json
 
 whole_tree, tree = ds004199_tree.whole_tree, ds004199_tree.tree  # fixtures
 

@@ -8,7 +8,7 @@ import ds004199_tree
 import pytest
 from nnunet_tv.dataset_conversion.ds004199 import read
 
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 whole_tree, tree = ds004199_tree.whole_tree, ds004199_tree.tree  # fixtures
 

@@ -12,10 +12,10 @@ from mets_tree import files
 from nnunet_tv.dataset_conversion.pairs import read
 
 from nnunet_tv.cli.convert import main
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import read_json
-from nnunet_tv.metaimage import write_metaimage
-from nnunet_tv.volume import read_volume
+from nnunet_tv.imaging.metaimage import write_metaimage
+from nnunet_tv.imaging.volume import read_volume
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
 
 SPLITS = {1: "test", 2: "train", 3: "train", 4: "train", 5: "selection", 6: "train"}
 

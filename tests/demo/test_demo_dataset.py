@@ -11,9 +11,9 @@ from nnunet_tv.demo import dataset
 from nnunet_tv.demo.dataset import make_dataset, plan_members
 from nnunet_tv.demo.phantom import Settings
 from nnunet_tv.demo.pose import Pose, apply
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import read_json
-from nnunet_tv.volume import Volume, same_grid
+from nnunet_tv.imaging.volume import Volume, same_grid
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
 
 COARSE = Settings(resolution_mm=5.0, lesion_radius_mm=(14.0, 18.0))
 HEADER = ("participant_id\tgroup\tsex\tage_epilepsyonset\tage_scan\tmri_diagnosis\tmap\tspect\tpet\tinvasive_EEG\top"

@@ -13,9 +13,9 @@ from nnunet_tv.demo import bonbid, brain_mets, pairs, phantom
 from nnunet_tv.demo.anatomy import load_anatomy
 from nnunet_tv.demo.pose import Pose
 from nnunet_tv.demo.walkthrough import DATA, FAST, FULL
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.files import read_json
-from nnunet_tv.volume import read_volume, same_grid
+from nnunet_tv.imaging.volume import read_volume, same_grid
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
 
 NEW = [name for name in DATA if name != "ds004199"]
 PATTERNS = {

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from nnunet_tv.demo.phantom import MARKER_MM, PROTOCOLS, Phantom, Settings, make_phantom
 from nnunet_tv.demo.pose import apply
-from nnunet_tv.volume import Volume, same_grid
+from nnunet_tv.imaging.volume import Volume, same_grid
 
 ALL = list(PROTOCOLS)
 

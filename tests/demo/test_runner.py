@@ -10,7 +10,7 @@ import pytest
 from nnunet_tv.demo import runner
 from nnunet_tv.demo.runner import StepFailed, find_script, run_steps
 from nnunet_tv.demo.walkthrough import Step
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from nnunet_tv.demo.summary import closing_words, figures, judgement, marked
 from nnunet_tv.demo.walkthrough import Scale
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 VALUES = {"Sens": 0.25, "Prec": None, "DC": 0.125, "sSens": 0.5, "nFPC": 22.0}
 

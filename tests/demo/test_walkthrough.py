@@ -19,7 +19,7 @@ from nnunet_tv.demo.walkthrough import (
     trainer_name,
     training_cases,
 )
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 
 ROOT = Path(__file__).parents[2]
 ORDER = ["nnunet-tv-convert", "nnunet-tv-plan", "nnUNetv2_train", "nnUNetv2_predict",

@@ -4,8 +4,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.inference import atlas
+from nnunet_tv.utils.errors import NnunetTVError
 
 
 @pytest.mark.parametrize(("centre", "region", "lobe"), [

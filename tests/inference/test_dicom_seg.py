@@ -8,10 +8,10 @@ import pytest
 from dicom_series import PATIENT, T1, write_series
 from native_cases import LEFT_LESION, RIGHT_LESION, centre_mm, patient, scan_grid
 
-from nnunet_tv.errors import CaseError
+from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.clusters import describe_clusters
 from nnunet_tv.inference.dicom_seg import write_dicom_seg
-from nnunet_tv.volume import Volume
+from nnunet_tv.utils.errors import CaseError
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from native_cases import LEFT_LESION, RIGHT_LESION, patient, scan_grid
 
+from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.clusters import Cluster, describe_clusters, focus_mm, side_of, write_clusters
-from nnunet_tv.volume import Volume
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "LAS", "PSR"])

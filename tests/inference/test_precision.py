@@ -11,8 +11,8 @@ from native_cases import patient
 from predict_model import write_model
 
 from nnunet_tv.inference import precision
-from nnunet_tv.inference.network import Network, find_model
 from nnunet_tv.inference.precision import differing_voxels, has_bfloat16, surest_patch, wants_bfloat16
+from nnunet_tv.inference.predictor import Network, find_model
 
 
 @pytest.mark.parametrize("line, found", [

@@ -13,11 +13,11 @@ from native_cases import LEFT_LESION, RIGHT_LESION, centre_mm, dice, patient, sc
 from predict_model import weights, write_model
 
 from nnunet_tv.cli.predict import main
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.inference.network import Network, find_model, read_filter
+from nnunet_tv.imaging.volume import read_mask, read_volume
 from nnunet_tv.inference.predict import prepared_patients
+from nnunet_tv.inference.predictor import Network, find_model, read_filter
 from nnunet_tv.postprocessing import write_postprocessing
-from nnunet_tv.volume import read_mask, read_volume
+from nnunet_tv.utils.errors import NnunetTVError
 
 MODEL = "nnUNetTrainerDice__TinyPlans__3d_fullres"
 
@@ -128,7 +128,7 @@ def test_what_is_up_to_date_stays_and_what_changed_is_made_again(root, model, ca
     assert command(root, model) == 0
     before = (root / "out" / "sub-1" / "sub-1.png").stat().st_mtime_ns
     with monkeypatch.context() as patch:
-        patch.setattr("nnunet_tv.inference.network.Network.predict", lambda *_: pytest.fail("nothing to predict"))
+        patch.setattr("nnunet_tv.inference.predictor.Network.predict", lambda *_: pytest.fail("nothing to predict"))
         assert command(root, model) == 0
     assert (root / "out" / "sub-1" / "sub-1.png").stat().st_mtime_ns == before
     assert status(root)["cases"]["sub-2"]["status"] == "empty"

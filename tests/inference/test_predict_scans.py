@@ -14,7 +14,7 @@ from predict_model import write_model
 
 from nnunet_tv.cli.predict import main
 from nnunet_tv.demo.phantom import Settings, make_phantom
-from nnunet_tv.volume import Volume, read_mask, write_volume
+from nnunet_tv.imaging.volume import Volume, read_mask, write_volume
 
 ORIENTATIONS = {"RAS": {}, "LPS": {"codes": "LPS"}, "LAS": {"codes": "LAS"}, "PSR": {"codes": "PSR"},
                 "oblique": {"codes": "LPS", "oblique_deg": (10, -6, 12)}}

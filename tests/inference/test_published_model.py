@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from nnunet_tv.architectures import MSDSANet, PublishedWeightsError
-from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.inference.published_model import (
     FILES,
     PLANS_NAME,
@@ -24,6 +23,7 @@ from nnunet_tv.inference.published_model import (
     model_plans,
     read_weights,
 )
+from nnunet_tv.utils.errors import NnunetTVError
 
 SIZE = (64, 64, 64)
 MODEL = f"Dataset901_Imported/{TRAINER}__{PLANS_NAME}__3d_fullres"

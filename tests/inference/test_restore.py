@@ -21,7 +21,7 @@ from native_cases import (
 )
 
 from nnunet_tv.cli.restore import main
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, write_volume
 from nnunet_tv.inference.native import (
     lost_clusters,
     mask_to_native,
@@ -29,8 +29,8 @@ from nnunet_tv.inference.native import (
     to_native,
 )
 from nnunet_tv.inference.restore import prediction_cases, restore_folder
-from nnunet_tv.preparation.record import Grid, PrepRecord
-from nnunet_tv.volume import Volume, read_mask, read_volume, write_volume
+from nnunet_tv.preparation.provenance import Grid, PrepRecord
+from nnunet_tv.utils.errors import NnunetTVError
 
 ORIENTATIONS = {
     "RAS": {}, "LPS": {"codes": "LPS"}, "LAS": {"codes": "LAS"}, "PSR": {"codes": "PSR"},

@@ -9,9 +9,9 @@ from native_cases import patient
 from predict_model import write_model
 
 from nnunet_tv.cli.predict import main
-from nnunet_tv.errors import CaseError, NnunetTVError
 from nnunet_tv.inference.published_model import model_dataset
 from nnunet_tv.inference.trained_on import TrainedOn
+from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 MNI = TrainedOn("mni", "template")
 

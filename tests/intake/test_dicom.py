@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from dicom_series import FLAIR, PATIENT, T1, write_series
 
-from nnunet_tv.errors import CaseError, NnunetTVError
+from nnunet_tv.imaging.volume import Volume, read_volume
 from nnunet_tv.intake import dcm2niix
 from nnunet_tv.intake.dcm2niix import convert_series, find_dcm2niix
 from nnunet_tv.intake.find import find_cases
-from nnunet_tv.intake.pins import read_pins
+from nnunet_tv.intake.manual_pairs import read_pins
 from nnunet_tv.intake.privacy import redact, secrets_of
-from nnunet_tv.volume import Volume, read_volume
+from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 
 def block(orientation_matrix=None, shape=(20, 22, 24)) -> Volume:

@@ -14,9 +14,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.intake.dcm2niix import convert_series
 from nnunet_tv.intake.find import find_cases
-from nnunet_tv.volume import Volume
 
 ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
 #: Points in the patient (RAS mm) and how bright they are: left front top, right back bottom, right front top.

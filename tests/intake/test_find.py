@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnunet_tv.errors import NnunetTVError
 from nnunet_tv.intake.find import find_cases
 from nnunet_tv.intake.layout import case_name
-from nnunet_tv.intake.pins import read_pins
+from nnunet_tv.intake.manual_pairs import read_pins
+from nnunet_tv.utils.errors import NnunetTVError
 
 
 def scan(path: Path, *, shape=(16, 16, 16), spacing=(1.0, 1.0, 1.0), sidecar: dict | None = None) -> Path:

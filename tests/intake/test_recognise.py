@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnunet_tv.intake.facts import Facts
 from nnunet_tv.intake.recognise import COPY, FLAIR, OTHER, SLICES, T1W, VOLUMETRIC, normal, recognise
+from nnunet_tv.intake.series_metadata import Facts
 
 
 @pytest.mark.parametrize("name", [

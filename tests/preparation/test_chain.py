@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_tv.errors import CaseError
+from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.preparation import chain
 from nnunet_tv.preparation.chain import Alignment, prepare_case
-from nnunet_tv.volume import Volume, write_volume
+from nnunet_tv.utils.errors import CaseError
 
 
 def affine(spacing: float = 1.0, origin=(0.0, 0.0, 0.0)) -> np.ndarray:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from registration_phantoms import best_affine, flair_to_t1, phantom, scan
 
-from nnunet_tv.preparation.geometry import apply
+from nnunet_tv.imaging.geometry import apply
+from nnunet_tv.imaging.resample import resample_mask
+from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.preparation.plausibility import check_flair, check_template, turn_deg
-from nnunet_tv.preparation.resample import resample_mask
-from nnunet_tv.preparation.similarity import at_resolution, binned, cropped, mutual_information, sample
-from nnunet_tv.preparation.template import load_template
-from nnunet_tv.volume import Volume
+from nnunet_tv.registration.mutual_information import at_resolution, binned, cropped, mutual_information, sample
+from nnunet_tv.registration.template import load_template
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import pytest
 from dicom_series import FLAIR, PATIENT, T1, write_series
 
 from nnunet_tv.demo.phantom import MARKER_MM, Phantom, Settings, make_phantom
-from nnunet_tv.errors import NnunetTVError
-from nnunet_tv.intake.pins import read_pins
-from nnunet_tv.preparation import case_worker
+from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
+from nnunet_tv.intake.manual_pairs import read_pins
+from nnunet_tv.preparation import prepare_case as case_worker
 from nnunet_tv.preparation.prepare_folder import prepare_folder
-from nnunet_tv.preparation.record import PrepRecord
-from nnunet_tv.volume import Volume, read_volume, write_volume
+from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.utils.errors import NnunetTVError
 
 
 def scans(folder: Path, *, seed: int = 0) -> None:

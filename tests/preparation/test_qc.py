@@ -6,10 +6,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from nnunet_tv.preparation.case_worker import Outcome
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.preparation.prepare_case import Outcome
 from nnunet_tv.preparation.qc import _centre, checkerboard, draw_qc, edges
-from nnunet_tv.preparation.qc_page import qc_page, unusual_numbers
-from nnunet_tv.volume import Volume
+from nnunet_tv.preparation.qc_html import qc_page, unusual_numbers
 
 
 def head(flip: bool = False) -> Volume:

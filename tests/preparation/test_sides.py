@@ -13,8 +13,8 @@ from scipy import ndimage
 
 from nnunet_tv.cli.prepare import main as prepare
 from nnunet_tv.cli.restore import main as restore
-from nnunet_tv.preparation.geometry import about, apply
-from nnunet_tv.volume import Volume, read_volume, write_volume
+from nnunet_tv.imaging.geometry import about, apply
+from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 
 #: A bright ball in the white matter of the left frontal lobe (x is negative on the left), in MNI mm.
 BALL_MM, RADIUS_MM = np.array([-26.0, 30.0, 16.0]), 9.0

@@ -4,6 +4,7 @@ import statistics
 import numpy as np
 import pytest
 
+from nnunet_tv.planning.plans import UnsupportedPlan
 from nnunet_tv.training.augmentation import (
     NOISE_STD,
     SHIFT,
@@ -14,7 +15,6 @@ from nnunet_tv.training.augmentation import (
     draw_augmentation,
     intensity_span,
 )
-from nnunet_tv.training.plans import UnsupportedPlan
 from nnunet_tv.training.seeds import Stage, generator
 
 SPAN = 5.15

@@ -10,8 +10,8 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.run.run_training import get_trainer_from_args
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 
-from nnunet_tv.networks import NETWORKS
-from nnunet_tv.planning import plan_dataset
+from nnunet_tv.architectures.registry import NETWORKS
+from nnunet_tv.planning.dataset import plan_dataset
 
 CPU = torch.device("cpu")
 RECIPE, LOSS_ONLY = "nnUNetTrainerDiceTV_1epochs", "nnUNetTrainerDiceTVLoss_1epochs"

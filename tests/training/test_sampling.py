@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnunet_tv.errors import CaseError
 from nnunet_tv.training.sampling import Centres, epoch_order, patch_start
+from nnunet_tv.utils.errors import CaseError
 
 CASES = [f"sub-{i:05d}" for i in range(1, 60)]
 

@@ -15,11 +15,11 @@ import torch
 from nnunetv2.run.run_training import get_trainer_from_args, maybe_load_checkpoint
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 
-from nnunet_tv.errors import NnunetTVError
+from nnunet_tv.planning.plans import MS_DSA_NET, UnsupportedPlan, with_network
 from nnunet_tv.postprocessing import remove_small_clusters
 from nnunet_tv.training.early_stopping import EarlyStopping
-from nnunet_tv.training.plans import MS_DSA_NET, UnsupportedPlan, with_network
 from nnunet_tv.training.seeds import Stage
+from nnunet_tv.utils.errors import NnunetTVError
 
 CPU = torch.device("cpu")
 

@@ -1,0 +1,1 @@
+"""Brain masks: one file per method, listed in a registry."""

@@ -1,0 +1,1 @@
+"""Volumes on their grids: reading, writing, affine transforms, resampling."""

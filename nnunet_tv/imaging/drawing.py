@@ -1,0 +1,52 @@
+"""What every picture of a head shares: which side is left, letters at the borders, outlines of masks."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+
+from nnunet_tv.imaging.volume import Volume
+
+#: Said under every picture; arrays go through :func:`turned` so that it is true.
+CONVENTION = "Radiological convention: the patient's left is on the image's right."
+#: Plane, axes of the (L, A, S) array across and up, letters at the left and right of the picture.
+PLANES = (("axial", 0, 1, "R", "L"), ("coronal", 0, 2, "R", "L"), ("sagittal", 1, 2, "P", "A"))
+#: Letters at the bottom and top of each plane.
+ENDS = {"axial": ("P", "A"), "coronal": ("I", "S"), "sagittal": ("I", "S")}
+
+
+def turned(volume: Volume) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """The array with axes that point left, front and up (by the affine), and its voxel size in mm.
+
+    Axes are permuted and flipped, nothing is interpolated: of an oblique scan they point there most nearly.
+    """
+    turn = nib.orientations.ornt_transform(nib.io_orientation(volume.affine), nib.orientations.axcodes2ornt("LAS"))
+    sizes_mm = [0.0] * 3
+    for axis, size in enumerate(volume.spacing_mm):
+        sizes_mm[int(turn[axis, 0])] = size
+    return nib.apply_orientation(volume.data, turn), tuple(sizes_mm)
+
+
+def outline(mask: np.ndarray, across_mm: float, up_mm: float) -> np.ndarray:
+    """Edges between inside and outside pixels of a 2D mask: segments, shape (n, 2 ends, 2 coordinates), in mm."""
+    padded = np.pad(mask.astype(np.int8), 1)
+    segments = []
+    for axis in (0, 1):
+        i, j = np.nonzero(np.diff(padded, axis=axis))
+        start = np.stack([i if axis == 0 else i - 1, j if axis == 1 else j - 1], axis=1)
+        end = start + ((0, 1) if axis == 0 else (1, 0))
+        segments.append(np.stack([start, end], axis=1))
+    return np.concatenate(segments) * (across_mm, up_mm)
+
+
+def write_letters(ax, plane: tuple[str, int, int, str, str], *, ends: bool = False) -> None:
+    """Letters of the body's sides at the left and right border, with `ends` also below and above."""
+    name, _, _, left, right = plane
+    places = [(0.03, 0.5, left), (0.97, 0.5, right)]
+    if ends:
+        places += [(0.5, 0.03, ENDS[name][0]), (0.5, 0.97, ENDS[name][1])]
+    for x, y, letter in places:
+        ax.text(x, y, letter, color="white", fontsize=10, transform=ax.transAxes, ha="center", va="center", zorder=9,
+                bbox={"facecolor": "black", "edgecolor": "none", "alpha": 0.8, "pad": 1.5})
+    ax.text(0.03, 0.03, name, color="0.75", fontsize=8, transform=ax.transAxes,
+            bbox={"facecolor": "black", "edgecolor": "none", "alpha": 0.6, "pad": 1})

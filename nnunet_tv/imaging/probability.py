@@ -1,0 +1,93 @@
+"""Lesion probabilities beside segmentations: nnU-Net's ``CASE.npz``, and NIfTI."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.utils.errors import CaseError
+from nnunet_tv.utils.files import read_json
+
+#: nnU-Net's reader that turns every image to RAS; its probabilities stay turned.
+_REORIENTING = "NibabelIOWithReorient"
+#: How far rounding may carry a probability past 0 or 1.
+_ROUNDING = 1e-3
+#: A mask is where the probability is above one half; averages over mirrors and resampling blur that a little.
+_LEAST_MEDIAN = 0.4
+
+
+def read_npz(path: str | Path, grid: Volume, *, case: str, name: str, advice: str) -> Volume:
+    """Lesion probability from nnU-Net's ``.npz``.
+
+    Its axes are (class, z, y, x) of the image as nnU-Net's reader turned it; ``plans.json`` beside it says which
+    reader that was.
+
+    Parameters
+    ----------
+    path : Path
+        File with the array ``probabilities``, shape (2, Z, Y, X).
+    grid : Volume
+        What was predicted from, or its segmentation: shape and affine count.
+    case : str
+        Case identifier for messages.
+    name, advice : str
+        What `grid` is, and what to do if the file does not fit it.
+
+    Returns
+    -------
+    Volume
+        ``data`` is float32, shape of `grid`.
+
+    Raises
+    ------
+    CaseError
+        Unreadable; not of one foreground class; not finite; another shape.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            probabilities = content["probabilities"]
+    except (OSError, ValueError, KeyError, EOFError, IndexError, zlib.error, zipfile.BadZipFile) as error:
+        raise CaseError(case, f"not nnU-Net's probabilities ({error}): predict the case again with "
+                        "--save_probabilities", path) from error
+    if probabilities.ndim != 4 or len(probabilities) > 2 or not np.isfinite(probabilities).all():
+        raise CaseError(case, "expected finite probabilities of background and one lesion class, shape (2, z, y, x), "
+                        f"found shape {probabilities.shape}: predict with a model of one foreground class", path)
+    data = probabilities[-1].transpose(2, 1, 0)
+    if _reader(path.parent) == _REORIENTING:
+        data = _from_canonical(data, grid)
+    if data.shape != grid.shape:
+        raise CaseError(case, f"expected the {name}'s {grid.shape} voxels, found {data.shape}: {advice}", path)
+    return Volume(np.ascontiguousarray(data, np.float32), grid.affine)
+
+
+def check_probability(volume: Volume, mask: Volume, *, case: str, path: str | Path) -> None:
+    """Raise a :class:`CaseError` unless `volume` can be the probability that `mask` was made of.
+
+    Values outside of 0..1, or low where the mask is; both are on one grid.
+    """
+    if volume.data.min() < -_ROUNDING or volume.data.max() > 1 + _ROUNDING:
+        raise CaseError(case, f"expected probabilities from 0 to 1, found {volume.data.min():g} to "
+                        f"{volume.data.max():g}: predict the case again", path)
+    inside = volume.data[mask.data > 0]
+    if inside.size and np.median(inside) < _LEAST_MEDIAN:
+        raise CaseError(case, f"the probability is below one half where the mask is (median {np.median(inside):.2g}): "
+                        "the two are not of one prediction; predict the case again with --save_probabilities", path)
+
+
+def _reader(folder: Path) -> str:
+    """Name of the reader in nnU-Net's ``plans.json`` beside its predictions; empty where there is none."""
+    try:
+        return str(read_json(folder / "plans.json").get("image_reader_writer", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _from_canonical(data: np.ndarray, grid: Volume) -> np.ndarray:
+    stored = nib.io_orientation(grid.affine)
+    return nib.apply_orientation(data, nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), stored))

@@ -1,0 +1,212 @@
+"""A scan on its grid: read with every check, write so that nnU-Net reads the same geometry.
+
+Arrays are (X, Y, Z) as NIfTI stores them; affines map voxel indices to scanner millimetres, RAS+.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.openers import ImageOpener
+from nibabel.spatialimages import HeaderDataError
+
+from nnunet_tv.imaging.metaimage import ENDING as METAIMAGE
+from nnunet_tv.imaging.metaimage import read_metaimage
+from nnunet_tv.utils.errors import CaseError
+from nnunet_tv.utils.files import atomic
+
+#: Largest distance between two grids' corners, as a share of a voxel, at which they are the same grid.
+GRID_TOLERANCE = 1e-3
+#: Largest deviation of |cos| between grid axes from 0: ITK, with which nnU-Net reads, holds no shear.
+SHEAR_TOLERANCE = 1e-3
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # its complaints name no file; ours do
+_ANNEX = b"/annex/objects/"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One 3D image.
+
+    Attributes
+    ----------
+    data : ndarray, shape (X, Y, Z)
+        Voxel values.
+    affine : ndarray, shape (4, 4), float64
+        Voxel indices to scanner coordinates in mm, RAS+.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along X, Y, Z."""
+        return self.data.shape
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...]:
+        """Voxel size along X, Y, Z in mm."""
+        return tuple(float(size) for size in np.linalg.norm(self.affine[:3, :3], axis=0))
+
+    @property
+    def orientation(self) -> str:
+        """Nearest axis codes, such as ``RAS`` (letters name where the axes point to)."""
+        return "".join(nib.aff2axcodes(self.affine))
+
+
+def same_grid(first: Volume, second: Volume, tolerance: float = GRID_TOLERANCE) -> bool:
+    """Whether two volumes have equal shapes and corners within `tolerance` voxels."""
+    if first.shape != second.shape:
+        return False
+    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], float)
+    corners[:, :3] *= np.array(first.shape) - 1
+    gap_mm = np.abs(corners @ (first.affine - second.affine).T).max()
+    return bool(gap_mm <= tolerance * min(first.spacing_mm))
+
+
+def check_file(path: str | Path, case: str) -> Path:
+    """`path` if it is a file with content; a :class:`CaseError` that says what to do if not."""
+    path = Path(path)
+    try:
+        return _checked_file(path, case)
+    except OSError as error:
+        raise CaseError(case, f"the file cannot be opened ({error.strerror}): check its permissions", path) from error
+
+
+def _checked_file(path: Path, case: str) -> Path:
+    if path.is_symlink() and not path.exists():
+        raise CaseError(case, "dangling link: the file's content was never downloaded; run `datalad get` "
+                        "(or `git annex get`) on it", path)
+    if not path.exists():
+        raise CaseError(case, "no such file: download it, or take the case out of the list", path)
+    if path.is_dir():
+        raise CaseError(case, "expected a NIfTI file, found a folder", path)
+    with path.open("rb") as file:
+        if _ANNEX in file.read(200):
+            raise CaseError(case, "git-annex pointer: the file's content was never downloaded; run `datalad get` "
+                            "(or `git annex get`) on it", path)
+    return path
+
+
+def read_volume(path: str | Path, *, case: str) -> Volume:
+    """Read a 3D NIfTI or MetaImage (``.mha``) image with finite voxels and a usable affine.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI or MetaImage file. A trailing axis of length one is dropped.
+    case : str
+        Case identifier for messages.
+
+    Returns
+    -------
+    Volume
+        ``data`` is float32.
+
+    Raises
+    ------
+    CaseError
+        Missing, not downloaded, unreadable, not 3D, NaN or infinite voxels, no or a singular or
+        sheared affine.
+    """
+    path = check_file(path, case)
+    data, affine = read_metaimage(path, case=case) if path.suffix == METAIMAGE else _read_nifti(path, case)
+    while data.ndim > 3 and data.shape[-1] == 1:
+        data = data[..., 0]
+    if data.ndim != 3:
+        raise CaseError(case, f"expected a 3D image, found shape {data.shape}: choose one volume of the series", path)
+    if data.dtype.names or np.iscomplexobj(data):
+        raise CaseError(case, f"expected real numbers, found {data.dtype} (colour or complex): export a plain image",
+                        path)
+    data = data.astype(np.float32)
+    bad = int(data.size - np.isfinite(data).sum())
+    if bad:
+        raise CaseError(case, f"{bad} voxels are NaN or infinite: export the image again", path)
+    return Volume(data, _checked_affine(affine, case, path))
+
+
+def _read_nifti(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels as they are, and the affine of a header that has one."""
+    try:
+        _check_stream(path)
+        image = nib.load(path)
+        data = np.asarray(image.dataobj)
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error, MemoryError,
+            OverflowError) as error:
+        raise CaseError(case, f"not a readable NIfTI image ({error}): download or export it again", path) from error
+    _check_stored_voxel_size(image, case, path)
+    header = image.header
+    if isinstance(header, nib.Nifti1Header) and not header["sform_code"] and not header["qform_code"]:
+        raise CaseError(case, "the header holds no scanner coordinates (sform_code and qform_code are 0), so left "
+                        "and right are unknown: convert the scan from DICOM again", path)
+    return data, np.asarray(image.affine, float)
+
+
+def _check_stream(path: Path) -> None:
+    """Read a gzip file to its end, where its checksum is: nibabel stops before it."""
+    if path.suffix == ".gz":
+        with gzip.open(path) as stream:
+            while stream.read(1 << 22):
+                pass
+
+
+def _check_stored_voxel_size(image, case: str, path: Path) -> None:
+    """Refuse a voxel size of 0 that the affine depends on: nibabel replaces it by 1 mm in silence."""
+    if not isinstance(image.header, nib.Nifti1Header) or image.header["sform_code"]:
+        return
+    with ImageOpener(path) as file:
+        stored = type(image.header).from_fileobj(file, check=False)["pixdim"][1:4]
+    if not (np.isfinite(stored).all() and (stored > 0).all()):
+        raise CaseError(case, f"the affine is not invertible: the header's voxel size is {stored.tolist()} mm; repair "
+                        "the header or convert the scan from DICOM again", path)
+
+
+def _checked_affine(affine: np.ndarray, case: str, path: Path) -> np.ndarray:
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise CaseError(case, f"the affine is not invertible: {affine.tolist()}; repair the header", path)
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    shear = np.abs(axes.T @ axes - np.eye(3)).max()
+    if shear > SHEAR_TOLERANCE:
+        raise CaseError(case, f"the affine is sheared (axes deviate from right angles, cosine {shear:.3g}), which "
+                        "nnU-Net's reader cannot hold: resample the scan to a grid with right angles", path)
+    return affine
+
+
+def read_mask(path: str | Path, *, case: str) -> Volume:
+    """Read a lesion mask or a segmentation of labels 0 and 1.
+
+    Returns
+    -------
+    Volume
+        ``data`` is uint8, 0 or 1.
+
+    Raises
+    ------
+    CaseError
+        As :func:`read_volume`, and for any value that is not exactly 0 or 1 (255, 0.9999…, several
+        labels): which voxels are lesion is for the person who drew it to say.
+    """
+    volume = read_volume(path, case=case)
+    values = np.unique(volume.data)
+    if not np.isin(values, (0.0, 1.0)).all():
+        shown = ", ".join(f"{value:.9g}" for value in values[:6]) + (", …" if values.size > 6 else "")
+        raise CaseError(case, f"expected the labels 0 (background) and 1 (lesion), found {shown}: decide which values "
+                        "are lesion and save them as 1, everything else as 0", Path(path))
+    return Volume(volume.data.astype(np.uint8), volume.affine)
+
+
+def write_volume(volume: Volume, path: str | Path) -> None:
+    """Write `volume` as NIfTI, atomically; sform and qform agree (code 1, scanner)."""
+    image = nib.Nifti1Image(volume.data, volume.affine)
+    image.set_sform(volume.affine, code=1)
+    image.set_qform(volume.affine, code=1)
+    image.header.set_xyzt_units("mm")
+    with atomic(path) as temporary:
+        nib.save(image, temporary)

@@ -1,0 +1,1 @@
+"""Measures of segmentations as pure functions of arrays."""

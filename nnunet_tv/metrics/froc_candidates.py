@@ -1,0 +1,93 @@
+"""Candidate clusters of a probability map, for FROC and precision-recall curves over all cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nnunet_tv.metrics.case_metrics import check_probability
+from nnunet_tv.metrics.components import Components, as_mask, find_components
+from nnunet_tv.metrics.hit_rules import HitRule, parse_rules
+from nnunet_tv.metrics.lesion_matching import Meeting
+from nnunet_tv.metrics.scores import Candidates
+
+#: Least probability of a candidate's voxels.
+THRESHOLD = 0.1
+#: Bins of the histograms, equal from 0 to 1: one half is an edge, so they hold the hard segmentation too.
+BINS = 200
+
+
+def find_candidates(
+    probability: np.ndarray,
+    reference: np.ndarray | Components,
+    spacing_mm: Sequence[float],
+    *,
+    case: str = "",
+    group: str = "",
+    run: int = 0,
+    threshold: float = THRESHOLD,
+    connectivity: int = 26,
+    hits: Sequence[str | HitRule] = ("any",),
+) -> Candidates:
+    """Candidates of one map: the components of ``probability >= threshold``, each with its peak as confidence.
+
+    The components are made once, at the lowest threshold, and do not change with the confidence asked for. So a
+    lower confidence only adds candidates: detection and false clusters can only rise along the curve, which
+    components made anew at each threshold do not promise (they merge). The price: what the lowest threshold
+    joins stays one candidate. A hard segmentation (one half) may therefore lie beside the curve.
+
+    Parameters
+    ----------
+    probability : ndarray, shape (X, Y, Z), float
+        Lesion probability, 0 to 1.
+    reference : ndarray, shape (X, Y, Z), bool or integer, or Components
+        Mask of 0 and 1 on the same grid.
+    spacing_mm : sequence of 3 floats
+        Voxel size in mm, for ``distance:D``.
+    case, group, run : str, str, int
+        Whose map it is.
+    threshold : float
+        Above 0, up to 1.
+    connectivity : {26, 18, 6}
+        Which neighbours make one candidate.
+    hits : sequence of str or HitRule
+        Hit rules. A candidate finds a lesion on its own; see :meth:`Meeting.finders`.
+
+    Returns
+    -------
+    Candidates
+
+    Raises
+    ------
+    ValueError
+        A threshold out of range; probabilities outside of 0..1 or of another shape; another connectivity or hit
+        rule.
+    """
+    if not 0 < threshold <= 1:
+        raise ValueError(f"expected a threshold above 0 and up to 1, found {threshold}")
+    rules = parse_rules(hits)
+    lesions = reference
+    if not isinstance(lesions, Components):
+        lesions = find_components(as_mask(reference, "reference"), connectivity=connectivity)
+    probability = check_probability(probability, lesions.mask.shape)
+    parts = find_components(probability >= threshold, connectivity=connectivity)
+    meeting = Meeting(parts, lesions, spacing_mm)
+    peaks = parts.largest(probability[tuple(parts.voxels.T)])
+    order = np.lexsort((np.arange(len(parts)), -peaks))
+    true, found = {}, {}
+    for rule in rules:
+        values, pairs = meeting.true_clusters(rule), meeting.finders(rule)
+        by_part: dict[int, list[int]] = {}
+        for part, lesion in pairs.tolist():
+            by_part.setdefault(part, []).append(lesion + 1)
+        true[str(rule)] = tuple(bool(values[i]) for i in order)
+        found[str(rule)] = tuple(tuple(by_part.get(i, ())) for i in order.tolist())
+    inside, everywhere = _histogram(probability[lesions.mask]), _histogram(probability)
+    return Candidates(case, group, run, threshold, len(lesions), tuple(peaks[order].tolist()), true, found,
+                      tuple(inside.tolist()), tuple((everywhere - inside).tolist()))
+
+
+def _histogram(probability: np.ndarray) -> np.ndarray:
+    bins = np.clip((probability * BINS).astype(np.int32), 0, BINS - 1)
+    return np.bincount(bins.ravel(order="K"), minlength=BINS)

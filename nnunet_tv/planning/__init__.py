@@ -1,0 +1,1 @@
+"""nnU-Net plans for a network, and checks of splits."""

@@ -1,0 +1,1 @@
+"""Registration of FLAIR to T1w and of T1w to MNI152: start, similarity, refinement, backends."""

@@ -1,0 +1,71 @@
+"""Registration with greedy (Yushkevich), optional: ``pip install picsl_greedy``."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.registration.mutual_information import at_resolution, itk_image
+from nnunet_tv.utils.errors import NnunetTVError
+
+#: greedy's matrices are RAS mm of images whose headers are ITK's LPS.
+_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class GreedyBackend:
+    """Backend ``greedy``; see :class:`~nnunet_tv.registration.backends.Backend`.
+
+    Raises
+    ------
+    NnunetTVError
+        picsl_greedy is not installed.
+    """
+
+    name: str = "greedy"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if importlib.util.find_spec("picsl_greedy") is None:
+            raise NnunetTVError("--registration greedy: the package picsl_greedy is not installed: pip install "
+                                "picsl_greedy, or use --registration simpleitk")
+
+    def version(self) -> str:
+        """Version of picsl_greedy, or ``unknown``."""
+        try:
+            return version("picsl_greedy")
+        except PackageNotFoundError:
+            return "unknown"
+
+    def command(self, degrees_of_freedom: int, start: Path) -> str:
+        """Greedy's command line; ``fixed``, ``moving``, ``mask`` and ``result`` stand for objects in memory."""
+        return (f"-d 3 -a -dof {degrees_of_freedom} -m NMI -i fixed moving -gm mask -ia {start} -o result "
+                f"-n 100x60x20 -threads {self.threads} -V 0")
+
+    def align(self, fixed: Volume, moving: Volume, *, degrees_of_freedom: int, fixed_mask: Volume,
+              starts: Sequence[np.ndarray]) -> np.ndarray:
+        """Points of `fixed` to points of `moving` (4 x 4) from the most promising of `starts`."""
+        from picsl_greedy import Greedy3D
+
+        mask = at_resolution(Volume(fixed_mask.data.astype(np.float32), fixed_mask.affine), 1.0)
+        greedy = Greedy3D()
+        with tempfile.TemporaryDirectory(prefix="nnunet-tv-greedy-") as folder:  # -ia takes no array from memory
+            start = Path(folder, "start.mat")
+            np.savetxt(start, starts[0], fmt="%.10f")
+            greedy.execute(self.command(degrees_of_freedom, start), fixed=_lps(at_resolution(fixed, 1.0)),
+                           moving=_lps(at_resolution(moving, 1.0)),
+                           mask=_lps(Volume((mask.data > 0.5).astype(np.float32), mask.affine)), result=None)
+        return np.asarray(greedy["result"], float)
+
+
+def _lps(volume: Volume) -> sitk.Image:
+    """SimpleITK image with a header as ITK reads it from NIfTI."""
+    return itk_image(Volume(volume.data, _LPS @ volume.affine))

@@ -1,0 +1,124 @@
+"""Where to start: rotations and shifts tried coarsely, so that a tilted or shifted head is found.
+
+The optimiser of a registration finds the nearest optimum; this finds the right valley. 125 rotations within
+40 degrees about each axis and 27 shifts around the head's centre are scored by mutual information at a few
+thousand points; the best are refined by halving steps. Handedness is never changed: only rotations are tried.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
+
+from nnunet_tv.imaging.geometry import about, apply, displacement_mm, random_points
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.registration.mutual_information import (
+    at_resolution,
+    binned,
+    itk_image,
+    limits,
+    mutual_information,
+    sample,
+)
+
+#: Resolution at which poses are tried.
+RESOLUTION_MM = 6.0
+#: Height of a head from the vertex down: what is below is neck.
+HEAD_MM = 170.0
+_BINS = 24
+_ANGLES_DEG = (-40.0, -20.0, 0.0, 20.0, 40.0)
+_SHIFTS_MM = (-20.0, 0.0, 20.0)
+_POINTS = 3000
+#: Poses nearer to each other than this (mean over the points) are one.
+_DISTINCT_MM = 12.0
+
+
+def head_centre_mm(volume: Volume) -> np.ndarray:
+    """Centre of the head (Otsu's threshold) in scanner mm, from the upper 170 mm of it; shape (3,)."""
+    coarse = at_resolution(volume, 4.0)
+    mask = sitk.GetArrayFromImage(sitk.OtsuThreshold(itk_image(coarse), 0, 1)).T
+    if not mask.any():
+        mask = np.ones(coarse.shape, np.uint8)
+    points = apply(coarse.affine, np.argwhere(mask).astype(float))
+    top = np.percentile(points[:, 2], 99.5)
+    return points[points[:, 2] > top - HEAD_MM].mean(axis=0)
+
+
+class PoseScore:
+    """Mutual information of two scans for a pose (4 x 4 matrix: points of `fixed` to points of `moving`)."""
+
+    def __init__(self, fixed: Volume, moving: Volume, fixed_mask: Volume, *, points: int = _POINTS):
+        small = at_resolution(fixed, RESOLUTION_MM)
+        where = at_resolution(Volume(fixed_mask.data.astype(np.float32), fixed_mask.affine), RESOLUTION_MM)
+        self.points = chosen = random_points(Volume(where.data > 0.5, where.affine), points)
+        self._fixed = binned(sample(small, chosen), limits(small), _BINS)
+        self._moving = at_resolution(moving, RESOLUTION_MM)
+        self._limits = limits(self._moving)
+
+    def __call__(self, pose: np.ndarray) -> float:
+        """Mutual information in nats."""
+        values = sample(self._moving, apply(pose, self.points))
+        return mutual_information(self._fixed, binned(values, self._limits, _BINS), _BINS)
+
+
+def candidate_poses(
+    fixed: Volume, moving: Volume, fixed_mask: Volume, *, header_pose: bool, keep: int = 4
+) -> list[np.ndarray]:
+    """Rigid poses worth refining, best first.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        The two scans.
+    fixed_mask : Volume
+        Where on `fixed` they are compared; its centre is taken for the centre of the head.
+    header_pose : bool
+        Also try the pose that the headers say (identity), and keep it among the results.
+    keep : int
+        How many.
+
+    Returns
+    -------
+    list of ndarray, shape (4, 4)
+        Points of `fixed` to points of `moving`.
+    """
+    score = PoseScore(fixed, moving, fixed_mask)
+    centre, target = score.points.mean(axis=0), head_centre_mm(moving)
+    poses = []
+    for angles in product(_ANGLES_DEG, repeat=3):
+        turn = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+        poses += [about(turn, centre, target + shift) for shift in product(_SHIFTS_MM, repeat=3)]
+    values = np.array([score(pose) for pose in poses])
+    starts = [poses[index] for index in np.argsort(-values, kind="stable")[: 3 * keep]]
+    if header_pose:
+        starts.insert(0, np.eye(4))
+    refined = sorted((_refine(score, start, centre) for start in starts), key=lambda one: -one[0])
+    distinct: list[np.ndarray] = []
+    for _, pose in refined:
+        if all(displacement_mm(pose, other, score.points).mean() > _DISTINCT_MM for other in distinct):
+            distinct.append(pose)
+    return distinct[:keep]
+
+
+def _refine(score: PoseScore, pose: np.ndarray, centre: np.ndarray) -> tuple[float, np.ndarray]:
+    """Best of the neighbours in each of the six directions, with steps that are halved; (score, pose)."""
+    best = score(pose)
+    for degrees, mm in ((10.0, 10.0), (5.0, 5.0), (2.5, 2.5)):
+        for _ in range(6):
+            steps = [_step(axis, sign * degrees, sign * mm, centre) for axis in range(6) for sign in (-1, 1)]
+            tried = [(score(pose @ step), pose @ step) for step in steps]
+            value, candidate = max(tried, key=lambda one: one[0])
+            if value <= best:
+                break
+            best, pose = value, candidate
+    return best, pose
+
+
+def _step(axis: int, degrees: float, mm: float, centre: np.ndarray) -> np.ndarray:
+    """A small turn about `centre` (axes 0 to 2) or a small shift (3 to 5), before the pose."""
+    if axis < 3:
+        return about(Rotation.from_rotvec(np.deg2rad(degrees) * np.eye(3)[axis]).as_matrix(), centre, centre)
+    return about(np.eye(3), np.zeros(3), mm * np.eye(3)[axis - 3])

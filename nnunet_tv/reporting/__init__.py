@@ -1,0 +1,1 @@
+"""Scored rows to statistics, tables, figures and the HTML report."""

@@ -1,0 +1,196 @@
+"""One picture per case: the slice through the largest cluster in three planes, a row for each group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnunet_tv.imaging.clusters import label_clusters
+from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
+from nnunet_tv.imaging.volume import Volume, read_mask, read_volume
+from nnunet_tv.postprocessing import ENDING, filter_volume
+from nnunet_tv.scoring.folders import Run, on_grid_of
+from nnunet_tv.utils.errors import CaseError
+from nnunet_tv.utils.files import atomic
+
+GREEN, BLUE, YELLOW = (0.15, 0.85, 0.25), (0.25, 0.5, 1.0), (1.0, 0.9, 0.1)
+_IMAGES = (f"_0000{ENDING}", ENDING)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of a picture: a group's prediction, raw and filtered, and a line of text."""
+
+    name: str
+    raw: np.ndarray
+    filtered: np.ndarray
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class PictureJob:
+    """What :func:`draw_files` needs to draw a case from its files."""
+
+    case: str
+    reference: Path
+    runs: tuple[Run, ...]
+    captions: tuple[str, ...]
+    images: Path | None
+    output: Path
+    filter_settings: dict[str, Any]
+    connectivity: int = 26
+
+
+def draw_files(job: PictureJob) -> str:
+    """Read a case's files and draw it; a warning (or nothing) about the background image is returned."""
+    truth = read_mask(job.reference, case=job.case)
+    background, warning = _background(job, truth)
+    layers = []
+    for run, caption in zip(job.runs, job.captions, strict=True):
+        raw = _prediction(run.raw, job, truth)
+        if run.filtered is None:
+            filtered = filter_volume(raw, **job.filter_settings)
+        else:
+            filtered = _prediction(run.filtered, job, truth)
+        layers.append(Layer(f"{run.group}, run {run.run}", raw.data, filtered.data, caption))
+    draw_case(job.case, truth, layers, job.output, background=background, connectivity=job.connectivity)
+    return warning
+
+
+def draw_case(
+    case: str,
+    reference: Volume,
+    layers: Sequence[Layer],
+    output: str | Path,
+    *,
+    background: np.ndarray | None = None,
+    connectivity: int = 26,
+) -> None:
+    """Draw one case as PNG: reference green, prediction blue, post-processed prediction outlined in yellow.
+
+    Parameters
+    ----------
+    case : str
+        Title.
+    reference : Volume
+        Its affine decides which side is left; all arrays are on its grid.
+    layers : sequence of Layer
+        One row each.
+    output : Path
+        PNG file, written atomically.
+    background : ndarray, shape of the reference, optional
+        Scan under the masks; without it the background is plain.
+    connectivity : {26, 18, 6}
+        Which neighbours make one cluster.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    def turned_array(array: np.ndarray) -> np.ndarray:
+        return turned(Volume(array, reference.affine))[0]
+
+    truth, sizes_mm = turned(reference)
+    truth = truth.astype(bool)
+    masks = [(turned_array(layer.raw).astype(bool), turned_array(layer.filtered).astype(bool)) for layer in layers]
+    position, where = slice_position(truth, [raw for raw, _ in masks], connectivity=connectivity)
+    scan = None if background is None else turned_array(background)
+
+    figure = Figure(figsize=(9.6, 0.9 + 3.2 * len(layers)), facecolor="black", layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(f"{case}: slices through {where}", color="white", fontsize=12, parse_math=False)
+    grid = figure.subplots(len(layers), 3, squeeze=False)
+    for axes, layer, (raw, filtered) in zip(grid, layers, masks, strict=True):
+        for ax, plane in zip(axes, PLANES, strict=True):
+            _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered)
+        axes[0].set_title(layer.name, color="white", fontsize=9, loc="left", parse_math=False)
+        axes[1].set_title(layer.caption, color="0.75", fontsize=8, loc="left", parse_math=False)
+    handles = [Patch(color=GREEN, label="reference"), Patch(color=BLUE, label="prediction"),
+               Patch(facecolor="none", edgecolor=YELLOW, label="after post-processing")]
+    figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False, labelcolor="white", fontsize=8)
+    figure.text(0.99, 0.012, CONVENTION, color="0.75", fontsize=8, ha="right")
+    with atomic(output) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+
+
+def slice_position(
+    truth: np.ndarray, predictions: Sequence[np.ndarray], *, connectivity: int = 26
+) -> tuple[tuple[int, int, int], str]:
+    """Index along each axis at which the largest cluster has most voxels, and which cluster it is.
+
+    The largest cluster of the reference; where that is empty, of the predictions; else the middle.
+    """
+    predicted = [(mask, "the largest predicted cluster (empty reference)") for mask in predictions]
+    for mask, where in [(truth, "the largest reference cluster"), *predicted]:
+        if mask.any():
+            labels, _ = label_clusters(mask, connectivity=connectivity)
+            sizes = np.bincount(labels.ravel())
+            sizes[0] = 0
+            cluster = labels == sizes.argmax()
+            along = (cluster.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3))
+            return tuple(int(counts.argmax()) for counts in along), where
+    return tuple(side // 2 for side in truth.shape), "the middle (no reference, no prediction)"
+
+
+def _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered) -> None:
+    from matplotlib.collections import LineCollection
+
+    _, across, up, _, _ = plane
+    through = ({0, 1, 2} - {across, up}).pop()
+
+    def cut(array: np.ndarray) -> np.ndarray:
+        return np.take(array, position[through], axis=through)
+
+    shape = cut(truth).shape
+    extent = (0, shape[0] * sizes_mm[across], 0, shape[1] * sizes_mm[up])
+    if scan is not None:
+        shown = scan[scan != 0] if np.any(scan) else scan
+        low, high = np.percentile(shown, (1, 99.5))
+        ax.imshow(cut(scan).T, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), extent=extent, origin="lower")
+    else:
+        ax.set_facecolor("0.13")
+    for mask, colour in ((truth, GREEN), (raw, BLUE)):
+        layer = np.zeros((*shape[::-1], 4))
+        layer[cut(mask).T] = (*colour, 0.4)
+        ax.imshow(layer, extent=extent, origin="lower", interpolation="nearest")
+    for mask, colour, width in ((truth, GREEN, 0.8), (raw, BLUE, 0.8), (filtered, YELLOW, 1.4)):
+        ax.add_collection(LineCollection(outline(cut(mask), sizes_mm[across], sizes_mm[up]), colors=[colour],
+                                         linewidths=width))
+    ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal")
+    write_letters(ax, plane)
+
+
+def _prediction(folder: Path, job: PictureJob, truth: Volume) -> Volume:
+    """A prediction on the reference's grid; empty where it is missing, which scoring has said or refused."""
+    path = folder / job.reference.name
+    if not path.exists():
+        return Volume(np.zeros_like(truth.data), truth.affine)
+    volume = on_grid_of(read_mask(path, case=job.case), truth)
+    if volume is None:
+        raise CaseError(job.case, "changed since it was scored: no longer on the reference's grid; run again", path)
+    return volume
+
+
+def find_image(folder: Path, case: str) -> Path | None:
+    """A case's first scan, ``CASE_0000.nii.gz`` or ``CASE.nii.gz``; None where there is neither."""
+    return next((path for ending in _IMAGES if (path := folder / f"{case}{ending}").exists()), None)
+
+
+def _background(job: PictureJob, truth: Volume) -> tuple[np.ndarray | None, str]:
+    if job.images is None:
+        return None, ""
+    path = find_image(job.images, job.case)
+    if path is None:
+        names = " or ".join(f"{job.case}{ending}" for ending in _IMAGES)
+        return None, f"{job.case}: no image {names} in {job.images}; drawn on a plain background"
+    try:
+        image = on_grid_of(read_volume(path, case=job.case), truth)
+    except CaseError as error:
+        return None, f"{error}; drawn on a plain background"
+    if image is None:
+        return None, f"{job.case}: {path} is not on the reference's grid; drawn on a plain background"
+    return image.data, ""

@@ -1,0 +1,146 @@
+"""``report.json``: everything that scoring found, from which every table can be made again without images."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from nnunet_tv import __version__
+from nnunet_tv.metrics.scores import Candidates, CaseRow
+from nnunet_tv.scoring.participants import Participants
+from nnunet_tv.scoring.runs import Run
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
+
+TOOL = "nnunet-tv-report"
+#: Of the file's structure; raised when it changes.
+FORMAT = 2
+_PACKAGES = ("nnunetv2", "numpy", "scipy", "connected-components-3d", "nibabel", "matplotlib", "Jinja2")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a report is made of.
+
+    Attributes
+    ----------
+    rows, controls : list of CaseRow
+        Scored cases; scored controls, apart.
+    candidates : list of Candidates
+        Of probability maps.
+    problems, warnings : list of str
+        What could not be scored; what a reader must know.
+    participants : dict
+        Columns of the participants table by case, controls included.
+    contrast : dict of str to float, or None
+        Lesion contrast by case, where it was measured.
+    settings : dict
+        How it was scored and which tables were asked for.
+    meta : dict
+        Tool, date, command, versions, folders, SHA-256 of the inputs.
+    """
+
+    rows: list[CaseRow]
+    controls: list[CaseRow] = field(default_factory=list)
+    candidates: list[Candidates] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    participants: Participants = field(default_factory=dict)
+    contrast: dict[str, float] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def make_meta(
+    *, reference: Path, runs: Sequence[Run], controls: Sequence[Run], command: Sequence[str], inputs: dict[str, str]
+) -> dict[str, Any]:
+    """Where everything came from, now."""
+    return {
+        "tool": TOOL,
+        "format": FORMAT,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": list(command),
+        "versions": {"nnunet-tv": __version__, "python": platform.python_version(),
+                     **{name: _version(name) for name in _PACKAGES}},
+        "reference": str(reference),
+        "runs": [_run(run) for run in runs],
+        "controls": [_run(run) for run in controls],
+        "sha256": inputs,
+    }
+
+
+def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
+    """The content of ``report.json``; `tables` is for readers and is made again from the rest."""
+    return {
+        **tables,
+        "problems": record.problems,
+        "warnings": record.warnings,
+        "participants": record.participants,
+        "contrast": record.contrast,
+        "meta": {**record.meta, "settings": record.settings},
+        "cases": [asdict(row) for row in record.rows],
+        "controls": [asdict(row) for row in record.controls],
+        "candidates": [asdict(one) for one in record.candidates],
+    }
+
+
+def read_record(path: str | Path) -> Record:
+    """The record of an earlier report.
+
+    Raises
+    ------
+    NnunetTVError
+        Not a readable ``report.json`` of this version's structure.
+    """
+    path = Path(path)
+    path = path / "report.json" if path.is_dir() else path
+    try:
+        content = read_json(path)
+        if content["meta"]["tool"] != TOOL:
+            raise KeyError("tool")
+        found = content["meta"].get("format")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NnunetTVError(f"{path}: not a report.json of {TOOL} ({type(error).__name__}: {error})") from error
+    if found != FORMAT:
+        raise NnunetTVError(f"{path}: structure {found}, expected {FORMAT}: written by another version of nnunet-tv; "
+                            "score again")
+    try:
+        meta = dict(content["meta"])
+        settings = meta.pop("settings")
+        return Record(
+            rows=[CaseRow.from_dict(row) for row in content["cases"]],
+            controls=[CaseRow.from_dict(row) for row in content["controls"]],
+            candidates=[Candidates.from_dict(one) for one in content["candidates"]],
+            problems=content["problems"], warnings=content["warnings"], participants=content["participants"],
+            contrast=content["contrast"], settings=settings, meta=meta,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NnunetTVError(f"{path}: damaged ({type(error).__name__}: {error}); score again") from error
+
+
+def _run(run: Run) -> dict[str, Any]:
+    """Folders of a run; of a pooled cross-validation those of each fold, with its cases."""
+    content: dict[str, Any] = {"group": run.group, "run": run.run, **_folders(run)}
+    if run.parts:
+        folds = {id(part): part for part in run.parts.values()}
+        content["folds"] = [{**_folders(fold), "cases": [case for case, part in run.parts.items() if part is fold]}
+                            for fold in folds.values()]
+        content["filtered"] = None if any(fold["filtered"] is None for fold in content["folds"]) else content["raw"]
+    return content
+
+
+def _folders(run: Run) -> dict[str, str | None]:
+    return {name: None if folder is None else str(folder)
+            for name, folder in (("raw", run.raw), ("filtered", run.filtered), ("probabilities", run.probabilities))}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

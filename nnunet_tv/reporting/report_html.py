@@ -1,0 +1,49 @@
+"""The report as one HTML file that opens from disk: no network, no scripts, pictures embedded."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_tv.imaging.drawing import CONVENTION
+from nnunet_tv.reporting.formats import Table
+from nnunet_tv.reporting.record import Record
+from nnunet_tv.reporting.sections import Contents, Figure
+from nnunet_tv.utils.html import RESEARCH_USE, STYLE
+
+TITLE = "Segmentation report"
+
+
+def to_html(record: Record, contents: Contents, *, cases: Table, pictures: Sequence[Path]) -> str:
+    """The whole page.
+
+    Parameters
+    ----------
+    record : Record
+        For warnings and where everything comes from.
+    contents : Contents
+        Sections; their figures are embedded.
+    cases : Table
+        Every case.
+    pictures : sequence of Path
+        PNG files named for their case.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("nnunet_tv.reporting"), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    meta = record.meta
+    return environment.get_template("report.html.j2").render(
+        title=TITLE, style=STYLE, research_use=RESEARCH_USE, convention=CONVENTION, data_uri=data_uri,
+        version=meta["versions"]["nnunet-tv"], created=meta["created"], command=shlex.join(meta["command"]),
+        versions=meta["versions"], n_inputs=len(meta["sha256"]), summary=contents.summary,
+        over_tables=contents.sections[0].warnings, sections=contents.sections, cases=cases, warnings=record.warnings,
+        pictures=[Figure(path, f"Segmentation of {path.stem}: slices in three planes", path.stem) for path in pictures],
+    )
+
+
+def data_uri(path: Path) -> str:
+    """A PNG file inside of the page."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

@@ -1,0 +1,252 @@
+"""What the report shows, section by section, made of a record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nnunet_tv.metrics.scores import FILTERED, MISSING, RAW, STAGES
+from nnunet_tv.reporting import curve_drawing, paper, tables
+from nnunet_tv.reporting.comparison import comparison_table
+from nnunet_tv.reporting.controls import controls_table, setup_warnings
+from nnunet_tv.reporting.curves import (
+    by_case,
+    detection_by_size,
+    froc,
+    froc_table,
+    precision_recall,
+    precision_recall_table,
+    size_table,
+)
+from nnunet_tv.reporting.footnotes import notes_of
+from nnunet_tv.reporting.formats import FEW, Table
+from nnunet_tv.reporting.groups import GroupStage, detected, dice, false_clusters, gather, has_lesion
+from nnunet_tv.reporting.record import Record
+from nnunet_tv.reporting.strata import make_strata, strata_tables
+from nnunet_tv.reporting.summaries import (
+    detection_interval,
+    dice_interval,
+    false_cluster_interval,
+    lost_table,
+    measures_table,
+    rules_table,
+    uncertainty_table,
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture file, what it shows in words, and the line under it."""
+
+    path: Path
+    alternative: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page; `key` is its anchor."""
+
+    key: str
+    title: str
+    text: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All sections, and Table 1 in the forms that papers and programs take."""
+
+    sections: list[Section]
+    table_one: tables.Groups
+    per_subject: tables.Groups
+    shown: tables.Groups
+    notes: list[str]
+    summary: list[str] = field(default_factory=list)
+
+    def tables(self) -> list[Table]:
+        """All tables with files of their own; Table 1 has its own forms."""
+        return [table for section in self.sections if section.key != "table-1" for table in section.tables]
+
+
+def make_contents(record: Record, folder: Path) -> Contents:
+    """Every section of the report; curves are drawn into `folder`.
+
+    Parameters
+    ----------
+    record : Record
+        Without problems.
+    folder : Path
+        Where ``curves/`` goes.
+
+    Raises
+    ------
+    NnunetTVError
+        A group named like a row of the paper's, an unknown stratum or endpoint.
+    """
+    settings, groups = record.settings, gather(record.rows)
+    seed = settings["seed"]
+    shared, per_subject = tables.table_one(record.rows), tables.per_subject_table(record.rows)
+    shown, notes = shared, notes_of(record)
+    if settings["paper"]:
+        quoted = paper.paper_groups()
+        paper.check_names(shared)
+        shown, notes = {**shared, **quoted}, [*notes, paper.NOTE]
+    sections = [
+        _table_one_section(record, groups, shown, per_subject, notes),
+        Section("uncertainty", "Uncertainty", tables=(uncertainty_table(groups, seed=seed),)),
+    ]
+    if len(shared) > 1:
+        table = comparison_table(groups, primary=settings["primary"], seed=seed)
+        sections.append(Section("comparison", "Comparisons", tables=(table,)))
+    lost = lost_table(record.rows)
+    rules = Section("hits", "Hit rules, and what the filter costs",
+                    tables=(rules_table(groups, seed=seed), *([lost] if lost.rows else [])))
+    sections += [rules, *_curves(record, groups, folder / "curves")]
+    if settings["strata"]:
+        strata = make_strata(settings["strata"], {case: scores[0] for case, scores in groups[0].scores.items()},
+                             participants=record.participants, contrast=record.contrast)
+        sections.append(Section("strata", "Strata", tables=tuple(strata_tables(groups, strata, seed=seed))))
+    if record.controls:
+        sections.append(_controls_section(record, groups, seed))
+    if settings["measures"]:
+        table = measures_table(groups, distances=True, seed=seed)
+        sections.append(Section("all-measures", "All measures", tables=(table,)))
+    return Contents(sections, shared, per_subject, shown, notes, _summary(groups, seed))
+
+
+def warnings_of(record: Record, groups: Sequence[GroupStage]) -> list[str]:
+    """What keeps Table 1 from meaning what it seems to, said over it."""
+    found = list(record.settings.get("over_tables", []))
+    n = len(groups[0].scores)
+    if n < FEW:
+        found.append(f"{n} subjects, fewer than {FEW}: descriptive only.")
+    lost = [row for row in record.rows if row.status == MISSING and row.stage == RAW]
+    if lost:
+        names = ", ".join(dict.fromkeys(row.case for row in lost))
+        found.append(f"{len(lost)} missing predictions are scored as empty ones, as was allowed: {names}.")
+    return found
+
+
+def _summary(groups: Sequence[GroupStage], seed: int) -> list[str]:
+    """One plain sentence per group and stage."""
+    lines = []
+    for group in groups:
+        seen, false, overlap = (interval(group, seed=seed)
+                                for interval in (detection_interval, false_cluster_interval, dice_interval))
+        name = f"{group.group}, {group.stage}"
+        if seen.value is None:
+            lines.append(f"{name}: no subject has a lesion; {_said(false)} false clusters per subject.")
+            continue
+        share = (f"{round(seen.value * seen.n)} of {seen.n} subjects with a lesion detected" if group.one_run else
+                 f"on average over {len(group.runs)} runs {100 * seen.value:.0f} % of {seen.n} subjects with a lesion "
+                 "detected")
+        bounds = "" if seen.low is None else f" (95 % interval {100 * seen.low:.0f} to {100 * seen.high:.0f} %)"
+        lines.append(f"{name}: {share}{bounds}; {_said(false)} false clusters per subject; mean Dice "
+                     f"{_said(overlap)}.")
+    return lines
+
+
+def _said(interval) -> str:
+    text = f"{interval.value:.2f}"
+    return text if interval.low is None else f"{text} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+def _table_one_section(
+    record: Record, groups: Sequence[GroupStage], shown: tables.Groups, per_subject: tables.Groups, notes: list[str]
+) -> Section:
+    lesions = sum(has_lesion(scores[0]) for scores in groups[0].scores.values())
+    parts = []
+    for stage in STAGES:
+        rows = tables.table_rows(shown, stage)
+        beside = {row[0]: row[2:] for row in tables.table_rows(per_subject, stage, tables.PER_SUBJECT)}
+        blank = ["–"] * len(tables.PER_SUBJECT)
+        parts.append(Table(
+            f"table1-{stage}",
+            f"{tables.TITLES[stage]}, mean ± sample standard deviation over runs; n = {len(groups[0].scores)} "
+            f"subjects, {lesions} with a lesion",
+            ("Group", "Runs", *tables.MEASURES, *(f"{name}, per subject" for name in tables.PER_SUBJECT)),
+            tuple((*row, *beside.get(row[0], blank)) for row in rows),
+            notes=tuple(notes) if stage == FILTERED else (),
+        ))
+    return Section("table-1", "Table 1", warnings=tuple(warnings_of(record, groups)), tables=tuple(parts))
+
+
+def _controls_section(record: Record, groups: Sequence[GroupStage], seed: int) -> Section:
+    controls = gather(record.controls)
+    warnings, table = setup_warnings(record.participants, groups[0].scores, controls[0].scores)
+    return Section("controls-block", "Controls",
+                   tables=(controls_table(controls, warnings=warnings, seed=seed), *([table] if table else [])))
+
+
+def _curves(record: Record, groups: Sequence[GroupStage], folder: Path) -> list[Section]:
+    seed, rule = record.settings["seed"], record.settings["hits"][0]
+    raw = [group for group in groups if group.stage == RAW]
+    shown, figures = [], []
+    found = {name: cases for group in raw if (cases := by_case(record.candidates, name := group.group))}
+    lines, points, areas, recalls = [], {}, {}, []
+    for name, cases in found.items():
+        if any(runs[0].n_lesions for runs in cases.values()):
+            curve, points[name] = froc(cases, rule, name=name, marks=_marks(groups, name), seed=seed)
+            recall, area, chance = precision_recall(cases, name=name, seed=seed)
+            lines.append(curve)
+            recalls.append(recall)
+            areas[name] = area, chance
+    if lines:
+        threshold = record.candidates[0].threshold
+        if any(points.values()):
+            shown.append(froc_table(points, rule, threshold, seed))
+        shown.append(precision_recall_table(areas))
+        figures += [
+            Figure(curve_drawing.draw_froc(lines, folder / "froc")[0],
+                   "FROC: share of subjects detected against false clusters per subject; figures in the table",
+                   "FROC over thresholds of cluster confidence, band: 95 % over subjects. Marks: the hard "
+                   "segmentation, raw (filled) and filtered (open)."),
+            Figure(curve_drawing.draw_precision_recall(recalls, folder / "precision-recall")[0],
+                   "Precision against recall of voxels; areas in the table",
+                   "Precision and recall of voxels, pooled, over thresholds of probability, band: 95 % over subjects."),
+        ]
+    sizes = {f"{group.group}, {group.stage}": parts
+             for group in groups if (parts := detection_by_size(group, seed=seed))}
+    if sizes:
+        shown.append(size_table(groups, seed=seed))
+        figures.append(Figure(
+            curve_drawing.draw_size(sizes, folder / "detection-by-size")[0],
+            "Share of subjects detected against lesion volume; figures in the table",
+            "Detection against lesion size, in parts of equal number; bars: 95 % interval."))
+    text = () if lines else ("No probabilities of subjects with a lesion were given (--probabilities), so there is no "
+                             "FROC and no precision-recall curve.",)
+    return [Section("curves", "Curves", text=text, tables=tuple(shown), figures=tuple(figures))]
+
+
+def _marks(groups: Sequence[GroupStage], name: str) -> list[tuple[str, float, float]]:
+    marks = []
+    for group in groups:
+        seen, false = (list(group.subjects(value).values()) for value in (detected, false_clusters))
+        if group.group == name and seen:
+            marks.append((f"{name}, {group.stage} segmentation", sum(false) / len(false), sum(seen) / len(seen)))
+    return marks
+
+
+def cases_table(groups: Sequence[GroupStage]) -> Table:
+    """Every case, averaged over the runs of each group, raw and filtered side by side."""
+    by_name: dict[str, dict[str, GroupStage]] = {}
+    for group in groups:
+        by_name.setdefault(group.group, {})[group.stage] = group
+    rows = []
+    for case, scores in groups[0].scores.items():
+        for name, stages in by_name.items():
+            figures = []
+            for value in (dice, detected, false_clusters):
+                for stage in STAGES:
+                    found = stages[stage].only({case}).subjects(value) if stage in stages else {}
+                    figures.append(found.get(case, "–"))
+            rows.append((case, scores[0].reference_mm3, name, *figures))
+    columns = [f"{what}, {stage}" for what in ("Dice", "Detected", "False clusters") for stage in STAGES]
+    return Table("every-case", "Every case, averaged over runs", ("Case", "Reference (mm³)", "Group", *columns),
+                 tuple(rows), digits={"Reference (mm³)": 0, **{column: 2 for column in columns}},
+                 notes=("Detected: share of the runs, by the primary hit rule; – without a lesion. Single runs, "
+                        "volumes, distances and clusters are in cases.csv, clusters.csv and lesions.csv.",))

@@ -1,0 +1,181 @@
+"""Subjects by what is known of them (histology, lobe, size, contrast, ...): n in every cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nnunet_tv.metrics.scores import CaseScore
+from nnunet_tv.reporting.formats import FEW, Table
+from nnunet_tv.reporting.groups import GroupStage, has_lesion
+from nnunet_tv.reporting.summaries import detection_interval, dice_interval, false_cluster_interval
+from nnunet_tv.scoring.participants import NOT_GIVEN, Participants
+from nnunet_tv.utils.errors import NnunetTVError
+
+SIZE, CONTRAST, HEMISPHERE = "size", "contrast", "hemisphere"
+#: Strata that need no column.
+OWN = (SIZE, CONTRAST, HEMISPHERE)
+NO_LESION = "no lesion"
+#: A column of numbers with more values than this is cut into thirds.
+_MANY = 6
+#: Level of each case.
+Strata = dict[str, dict[str, str]]
+
+
+def make_strata(
+    names: Sequence[str],
+    references: Mapping[str, CaseScore],
+    *,
+    participants: Participants | None = None,
+    contrast: Mapping[str, float] | None = None,
+) -> Strata:
+    """Level of every case in every stratum.
+
+    Parameters
+    ----------
+    names : sequence of str
+        ``size`` and ``contrast`` (thirds of the scored lesions), ``hemisphere`` (a column of that name, else the
+        side of the lesion's centroid), or columns of the participants table.
+    references : mapping of str to CaseScore
+        Any score of each case, for its reference.
+    participants : dict, optional
+        Columns by case.
+    contrast : mapping of str to float, optional
+        Lesion contrast by case.
+
+    Raises
+    ------
+    NnunetTVError
+        A name that is neither a column nor one of ours, ``contrast`` without images.
+    """
+    check_strata(names, participants, has_images=contrast is not None)
+    return {name: _levels(name, references, participants or {}, contrast or {}) for name in dict.fromkeys(names)}
+
+
+def check_strata(names: Sequence[str], participants: Participants | None, *, has_images: bool) -> None:
+    """Raise unless every stratum can be made; cheap, so that it is known before anything is scored.
+
+    Raises
+    ------
+    NnunetTVError
+        As :func:`make_strata`.
+    """
+    columns = _columns(participants)
+    for name in names:
+        if name not in (*OWN, *columns):
+            raise NnunetTVError(f"stratum {name!r}: neither a column of the participants table "
+                                f"({', '.join(columns) or 'none given'}) nor one of {', '.join(OWN)}")
+        if name == CONTRAST and name not in columns and not has_images:
+            raise NnunetTVError("stratum contrast: the contrast of a lesion is measured on the scans; give --images")
+
+
+def _columns(participants: Participants | None) -> list[str]:
+    return sorted({column for line in (participants or {}).values() for column in line})
+
+
+def _levels(
+    name: str, references: Mapping[str, CaseScore], participants: Participants, contrast: Mapping[str, float]
+) -> dict[str, str]:
+    given = {case: participants.get(case, {}).get(name, NOT_GIVEN) for case in references}
+    if name == HEMISPHERE:
+        return {case: _side(score) if given[case] == NOT_GIVEN else given[case] for case, score in references.items()}
+    if name in _columns(participants):
+        return _numbers_in_thirds(given)
+    if name == SIZE:
+        sizes = {case: score.reference_mm3 for case, score in references.items() if has_lesion(score)}
+        return _or_none(thirds(sizes, unit=" mm³", digits=0), references)
+    return _or_none(thirds(contrast, digits=2), references)
+
+
+def thirds(values: Mapping[str, float], *, unit: str = "", digits: int = 1) -> dict[str, str]:
+    """Case to its third, named by its limits; fewer parts where values are equal.
+
+    Examples
+    --------
+    >>> thirds({"a": 1.0, "b": 2.0, "c": 3.0}, unit=" mm³", digits=0)
+    {'a': '1: up to 1 mm³', 'b': '2: 2 to 2 mm³', 'c': '3: 3 mm³ and more'}
+    """
+    if not values:
+        return {}
+    ordered = np.sort(np.array(list(values.values()), float))
+    limits = np.unique([ordered[max(0, -(-len(ordered) * part // 3) - 1)] for part in (1, 2)])
+    places = {case: int(np.searchsorted(limits, value, side="left")) for case, value in values.items()}
+    names = {}
+    for place in sorted(set(places.values())):
+        inside = [values[case] for case in places if places[case] == place]
+        low, high = (f"{value:.{digits}f}" for value in (min(inside), max(inside)))
+        if place == min(places.values()):
+            names[place] = f"{place + 1}: up to {high}{unit}"
+        elif place == max(places.values()):
+            names[place] = f"{place + 1}: {low}{unit} and more"
+        else:
+            names[place] = f"{place + 1}: {low} to {high}{unit}"
+    return {case: names[place] for case, place in places.items()}
+
+
+def strata_tables(groups: Sequence[GroupStage], strata: Strata, *, seed: int = 0) -> list[Table]:
+    """One table per stratum: detection, Dice and false clusters of each level, with n and intervals."""
+    return [_stratum_table(groups, name, levels, seed) for name, levels in strata.items()]
+
+
+def _stratum_table(groups: Sequence[GroupStage], name: str, levels: Mapping[str, str], seed: int) -> Table:
+    rows = []
+    ordered = sorted(set(levels.values()), key=lambda level: (level in (NOT_GIVEN, NO_LESION), level))
+    for level in ordered:
+        cases = {case for case, found in levels.items() if found == level}
+        for group in groups:
+            part = group.only(cases)
+            rows.append((level, part.group, part.stage, len(part.scores), detection_interval(part, seed=seed),
+                         dice_interval(part, seed=seed), false_cluster_interval(part, seed=seed),
+                         "descriptive" if len(part.scores) < FEW else ""))
+    title = {SIZE: "lesion size, thirds", CONTRAST: "lesion contrast, thirds"}.get(name, name)
+    return Table(
+        f"strata-{_slug(name)}", f"By {title}",
+        ("Level", "Group", "Stage", "Subjects", "sSens", "DC", "nFPC", "Reading"), tuple(rows),
+        notes=(_SAID.get(name, f"Levels of the column {name} of the participants table."),
+               f"Cells with fewer than {FEW} subjects are descriptive. Differences between levels are not tested here; "
+               "levels differ in more than their name."),
+    )
+
+
+_SAID = {
+    SIZE: "Thirds of the volume of the whole reference among subjects with a lesion.",
+    CONTRAST: "Contrast: mean of the lesion minus mean of the 5 mm around it, over the standard deviation of the brain "
+              "(nonzero voxels), in the first scan of --images; thirds.",
+    HEMISPHERE: "Side of the participants table; where it gives none, of the lesion's centroid in scanner coordinates "
+                "(x below 0 is left), which is right where the midline is near x = 0.",
+}
+
+
+def _side(score: CaseScore) -> str:
+    if not has_lesion(score):
+        return NO_LESION
+    volume = sum(lesion.volume_mm3 for lesion in score.lesions)
+    if not volume:
+        return NOT_GIVEN
+    return "L" if sum(lesion.centroid_mm[0] * lesion.volume_mm3 for lesion in score.lesions) < 0 else "R"
+
+
+def _numbers_in_thirds(given: Mapping[str, str]) -> dict[str, str]:
+    """Columns such as the age are cut; others are taken as they are."""
+    numbers = {}
+    for case, text in given.items():
+        try:
+            numbers[case] = float(text)
+        except ValueError:
+            if text != NOT_GIVEN:
+                return dict(given)
+    if len(set(numbers.values())) <= _MANY:
+        return dict(given)
+    whole = all(value.is_integer() for value in numbers.values())
+    return {**given, **thirds(numbers, digits=0 if whole else 1)}
+
+
+def _or_none(levels: dict[str, str], references: Mapping[str, CaseScore]) -> dict[str, str]:
+    return {case: levels.get(case, NOT_GIVEN if has_lesion(score) else NO_LESION)
+            for case, score in references.items()}
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())

@@ -1,0 +1,197 @@
+"""nnU-Net's model folder as runs to score: the validation of its folds, each with the filtered twin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from nnunet_tv.postprocessing import ENDING, segmentation_names
+from nnunet_tv.scoring.runs import Run
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
+from nnunet_tv.utils.nnunet_paths import folder as host_folder
+
+REPEATS, CROSSVAL = "repeats", "crossval"
+SPLITS, REFERENCES = "splits_final.json", "gt_segmentations"
+_VALIDATION, _FILTERED = "validation", "validation_filtered"
+_PREFIX = "nnUNetTrainer"
+
+
+@dataclass(frozen=True)
+class ModelRuns:
+    """What a model folder gives to score.
+
+    Attributes
+    ----------
+    group : str
+        Name: given, or the trainer's without ``nnUNetTrainer``.
+    kind : {"repeats", "crossval"}
+        Equal folds are runs of one split; disjoint folds are one run, a pooled cross-validation.
+    runs : tuple of Run
+        To score.
+    cases : tuple of str
+        Which of the references, sorted.
+    reference : Path
+        Folder of references.
+    note : str
+        What the cases are, to be written over the table.
+    warnings : tuple of str
+        What was left out.
+    """
+
+    group: str
+    kind: str
+    runs: tuple[Run, ...]
+    cases: tuple[str, ...]
+    reference: Path
+    note: str
+    warnings: tuple[str, ...] = ()
+
+
+def model_runs(
+    model: str | Path, *, group: str | None = None, reference: str | Path | None = None,
+    splits: str | Path | None = None,
+) -> ModelRuns:
+    """Runs of ``RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION``.
+
+    Parameters
+    ----------
+    model : Path
+        Holds ``fold_0/validation`` and so on. Filtered twins (``validation_filtered``) are taken where every fold
+        has them, probabilities (``.npz``) where every case of a fold has them.
+    group : str, optional
+        Name of the group.
+    reference : Path, optional
+        Folder of references; by default ``gt_segmentations`` of the preprocessed data set.
+    splits : Path, optional
+        By default ``splits_final.json`` of the preprocessed data set.
+
+    Returns
+    -------
+    ModelRuns
+
+    Raises
+    ------
+    NnunetTVError
+        Not a model folder; no fold was validated; no (readable) split, or one without a fold that was; folds
+        that overlap without being equal, which are neither runs nor a cross-validation.
+    """
+    model = Path(model)
+    parts = model.name.split("__")
+    if not model.is_dir() or len(parts) != 3:
+        raise NnunetTVError(f"{model}: expected a model folder, RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION")
+    splits = Path(splits) if splits is not None else _preprocessed(model) / SPLITS
+    reference = Path(reference) if reference is not None else _preprocessed(model) / REFERENCES
+    group = group or parts[0].removeprefix(_PREFIX) or parts[0]
+    folds, warnings = _validated(model)
+    entries = _entries(splits, folds)
+    kind = _kind(entries, splits)
+    done = {fold: entries[fold] for fold in folds}
+    note = _note(kind, done)
+    cases = tuple(sorted({case for entry in done.values() for case in entry["val"]}))
+    filtered = all((model / f"fold_{fold}" / _FILTERED).is_dir() for fold in folds)
+    if not filtered and any((model / f"fold_{fold}" / _FILTERED).is_dir() for fold in folds):
+        warnings.append(f"{model}: not every fold has {_FILTERED}; the filter is applied in memory for all")
+    runs = tuple(_run(group, model / f"fold_{fold}", fold, entry["val"], filtered, warnings)
+                 for fold, entry in done.items())
+    if kind == CROSSVAL:
+        lacking = [str(fold) for fold in range(len(entries)) if fold not in done]
+        if lacking:
+            said = (f"fold{'s' if len(lacking) > 1 else ''} {', '.join(lacking)} of the split's {len(entries)} not "
+                    "validated, so that their cases are in no figure")
+            warnings.append(f"{model}: {said}")
+            note = f"{note} Incomplete: {said}."
+        owner = {case: run for run, entry in zip(runs, done.values(), strict=True) for case in entry["val"]}
+        runs = (Run(group, 0, model, parts=owner),)
+    return ModelRuns(group, kind, runs, cases, reference, note, tuple(warnings))
+
+
+def check_comparable(models: Sequence[ModelRuns]) -> None:
+    """Raise unless all models were validated on the same cases, in the same way: else no row compares."""
+    first = models[0]
+    for other in models[1:]:
+        if (other.kind, other.cases) != (first.kind, first.cases):
+            raise NnunetTVError(
+                f"{first.group} ({first.kind}, {len(first.cases)} cases) and {other.group} ({other.kind}, "
+                f"{len(other.cases)} cases) were not validated on the same cases: give them one report each")
+        if other.reference.resolve() != first.reference.resolve():
+            raise NnunetTVError(f"{first.group} has its references in {first.reference}, {other.group} in "
+                                f"{other.reference}: name one folder with --ref")
+
+
+def _preprocessed(model: Path) -> Path:
+    return host_folder("nnUNet_preprocessed") / model.resolve().parent.name
+
+
+def _validated(model: Path) -> tuple[list[int], list[str]]:
+    """Folds with segmentations in ``validation``, and what to say of the others."""
+    folds, warnings = [], []
+    for path in sorted(model.glob("fold_*")):
+        number = path.name.removeprefix("fold_")
+        if not number.isdecimal():
+            warnings.append(f"{path}: trained on all cases, so none are left to score; left out")
+        elif segmentation_names(path / _VALIDATION):
+            folds.append(int(number))
+        else:
+            warnings.append(f"{path}: no segmentations in {_VALIDATION}; left out. Validate it with nnUNetv2_train … "
+                            f"{number} --val")
+    if not folds:
+        raise NnunetTVError(f"{model}: no fold has segmentations in fold_k/{_VALIDATION}: finish the training, or "
+                            "validate with nnUNetv2_train … --val")
+    return sorted(folds), warnings
+
+
+def _entries(splits: Path, folds: Sequence[int]) -> list[dict[str, Any]]:
+    if not splits.is_file():
+        raise NnunetTVError(f"{splits}: no such file; it says which cases each fold was validated on")
+    try:
+        entries = read_json(splits)
+        usable = all(entry["val"] and isinstance(entry["val"], list) for entry in entries)
+    except (ValueError, KeyError, TypeError) as error:
+        raise NnunetTVError(f"{splits}: not a list of folds with their cases under 'val' ({error!r})") from error
+    if not usable:
+        raise NnunetTVError(f"{splits}: a fold has no cases under 'val'")
+    if folds[-1] >= len(entries):
+        raise NnunetTVError(f"{splits}: {len(entries)} folds, but fold_{folds[-1]} was trained: nnU-Net drew a split "
+                            "of its own for it, which is not recorded; move that folder away")
+    return entries
+
+
+def _kind(entries: Sequence[dict[str, Any]], splits: Path) -> str:
+    sets = [set(entry["val"]) for entry in entries]
+    if all(each == sets[0] for each in sets):
+        return REPEATS
+    for (i, first), (j, second) in combinations(enumerate(sets), 2):
+        if shared := first & second:
+            raise NnunetTVError(
+                f"{splits}: folds {i} and {j} share {len(shared)} of {len(first)} and {len(second)} cases: neither "
+                "equal (runs of one split) nor disjoint (a cross-validation); score their folders one by one with "
+                "--pred")
+    return CROSSVAL
+
+
+def _run(group: str, fold: Path, number: int, cases: Sequence[str], filtered: bool, warnings: list[str]) -> Run:
+    folder = fold / _VALIDATION
+    there = [case for case in cases if (folder / f"{case}.npz").exists()]
+    if there and len(there) < len(cases):
+        warnings.append(f"{folder}: probabilities of {len(there)} of {len(cases)} cases only; not used. Validate with "
+                        "--val --npz")
+    if extra := sorted(set(segmentation_names(folder)) - {f"{case}{ENDING}" for case in cases}):
+        shown = ", ".join(name.removesuffix(ENDING) for name in extra)
+        warnings.append(f"{folder}: {len(extra)} segmentations of cases that the split does not give to this fold, not "
+                        f"scored: {shown}")
+    return Run(group, number, folder, fold / _FILTERED if filtered else None,
+               folder if len(there) == len(cases) else None)
+
+
+def _note(kind: str, folds: dict[int, dict[str, Any]]) -> str:
+    selecting = any(set(entry.get("selection", entry["val"])) & set(entry["val"]) for entry in folds.values())
+    if kind == REPEATS:
+        return ("Selection set, not test: the cases on which training stopped and its weights were chosen."
+                if selecting else "Validation cases of one split, not used for the choice of weights.")
+    return f"Cross-validation: {len(folds)} disjoint folds pooled as one run" + (
+        "; where the split has no selection set of its own, a trainer that stops early chose its weights on the cases "
+        "scored here." if selecting else ", each scored by the model that did not see it.")

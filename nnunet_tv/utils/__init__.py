@@ -1,0 +1,1 @@
+"""What every room needs: atomic files, parallel cases, errors, HTML."""

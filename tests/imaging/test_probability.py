@@ -1,0 +1,76 @@
+"""Probabilities of nnU-Net on the grid of their segmentation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnunet_tv.imaging.probability import check_probability, read_npz
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.utils.errors import CaseError
+from nnunet_tv.utils.files import write_json
+
+TURNED = np.array([[-1.0, 0, 0, 3], [0, 0, 2, 4], [0, 3, 0, 5], [0, 0, 0, 1]])  # L, S, A
+
+
+def lesion():
+    return np.random.default_rng(2).random((3, 4, 5)).astype(np.float32)
+
+
+def save(path, array):
+    np.savez_compressed(path, probabilities=array)
+    return path
+
+
+def read(path, grid):
+    return read_npz(path, grid, case="sub-1", name="grid", advice="predict again")
+
+
+def test_axes_are_reversed_and_the_last_class_is_the_lesion(tmp_path):
+    data = lesion()
+    path = save(tmp_path / "a.npz", np.stack([1 - data, data]).transpose(0, 3, 2, 1))
+    found = read(path, Volume(np.zeros(data.shape, np.uint8), TURNED))
+    np.testing.assert_array_equal(found.data, data)
+    assert found.data.dtype == np.float32 and found.affine is TURNED
+
+
+def test_the_reorienting_reader_leaves_them_in_ras(tmp_path):
+    # The stored axes are left, superior, anterior; RAS has right, anterior, superior.
+    data = lesion()
+    ras = data[::-1].transpose(0, 2, 1)
+    path = save(tmp_path / "a.npz", np.stack([1 - ras, ras]).transpose(0, 3, 2, 1))
+    write_json({"image_reader_writer": "NibabelIOWithReorient"}, tmp_path / "plans.json")
+    np.testing.assert_array_equal(read(path, Volume(np.zeros(data.shape, np.uint8), TURNED)).data, data)
+
+
+@pytest.mark.parametrize(("array", "message"), [
+    (np.zeros((2, 4, 4)), r"shape \(2, z, y, x\), found shape \(2, 4, 4\): predict with a model of one foreground"),
+    (np.zeros((3, 5, 4, 3)), r"found shape \(3, 5, 4, 3\)"), (np.full((2, 5, 4, 3), np.inf), "expected finite prob"),
+    (np.zeros((2, 3, 4, 5)), r"expected the grid's \(3, 4, 5\) voxels, found \(5, 4, 3\): predict again"),
+])
+def test_unusable_arrays_are_named(tmp_path, array, message):
+    with pytest.raises(CaseError, match=f"^sub-1: .*a.npz: .*{message}"):
+        read(save(tmp_path / "a.npz", array), Volume(np.zeros((3, 4, 5)), np.eye(4)))
+
+
+def test_damaged_files_are_named(tmp_path):
+    whole = save(tmp_path / "whole.npz", lesion()[None])
+    np.savez(tmp_path / "other.npz", softmax=lesion())
+    (tmp_path / "cut.npz").write_bytes(whole.read_bytes()[:-30])
+    (tmp_path / "empty.npz").write_bytes(b"")
+    garbled = bytearray(whole.read_bytes())
+    garbled[len(garbled) // 2] ^= 255
+    (tmp_path / "garbled.npz").write_bytes(garbled)
+    for name in ("other", "cut", "empty", "garbled", "missing"):
+        with pytest.raises(CaseError, match=rf"^sub-1: .*{name}.npz: not nnU-Net's probabilities \(.*--save_prob"):
+            read(tmp_path / f"{name}.npz", Volume(np.zeros((3, 4, 5)), np.eye(4)))
+
+
+def test_a_probability_must_belong_to_its_mask():
+    mask = Volume((lesion() > 0.5).astype(np.uint8), np.eye(4))
+    check_probability(Volume(lesion(), np.eye(4)), mask, case="sub-1", path="a.npz")
+    check_probability(Volume(lesion(), np.eye(4)), Volume(mask.data * 0, np.eye(4)), case="sub-1", path="a.npz")
+    for data, message in ((lesion() * 3, "from 0 to 1, found .* to 2.9"), (-lesion(), "from 0 to 1, found -0.9"),
+                          (1 - lesion(), r"below one half where the mask is \(median 0.3")):
+        with pytest.raises(CaseError, match=f"^sub-1: a.npz: .*{message}"):
+            check_probability(Volume(data, np.eye(4)), mask, case="sub-1", path="a.npz")

@@ -1,0 +1,208 @@
+"""Volumes: every check names the case and the file, and what is written is read back alike by nnU-Net's reader."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunet_tv.imaging.volume import Volume, check_file, read_mask, read_volume, same_grid, write_volume
+from nnunet_tv.utils.errors import CaseError
+
+AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
+
+
+def save(path: Path, data: np.ndarray, affine: np.ndarray = AFFINE, code: int = 1) -> Path:
+    image = nib.Nifti1Image(data, None)  # without an affine nibabel leaves the header as it is, broken or not
+    image.header["srow_x"], image.header["srow_y"], image.header["srow_z"] = affine[:3]
+    image.header["sform_code"], image.header["qform_code"] = code, 0
+    image.to_filename(path)
+    return path
+
+
+def ramp(*shape: int) -> np.ndarray:
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+def raises(match: str, path: Path):
+    return pytest.raises(CaseError, match=f"^sub-1: {re.escape(str(path))}: .*{match}")
+
+
+def test_a_volume_is_read_as_float32_with_its_affine(tmp_path):
+    volume = read_volume(save(tmp_path / "a.nii.gz", ramp(3, 4, 5).astype(np.int16)), case="sub-1")
+    assert volume.data.dtype == np.float32 and np.array_equal(volume.data, ramp(3, 4, 5))
+    assert np.array_equal(volume.affine, AFFINE)
+    assert volume.spacing_mm == (1.0, 2.0, 3.0) and volume.orientation == "RAS" and volume.shape == (3, 4, 5)
+
+
+def test_a_trailing_axis_of_one_is_dropped(tmp_path):
+    assert read_volume(save(tmp_path / "a.nii", ramp(3, 4, 5, 1)), case="sub-1").shape == (3, 4, 5)
+
+
+def test_a_missing_file(tmp_path):
+    with raises("no such file", tmp_path / "a.nii.gz"):
+        check_file(tmp_path / "a.nii.gz", "sub-1")
+
+
+def test_a_dangling_link(tmp_path):
+    (tmp_path / "a.nii.gz").symlink_to("../.git/annex/objects/nothing")
+    with raises("dangling link.*datalad get", tmp_path / "a.nii.gz"):
+        check_file(tmp_path / "a.nii.gz", "sub-1")
+
+
+def test_an_annex_pointer(tmp_path):
+    (tmp_path / "a.nii.gz").write_text("/annex/objects/MD5E-s123--abc.nii.gz\n")
+    with raises("git-annex pointer", tmp_path / "a.nii.gz"):
+        read_volume(tmp_path / "a.nii.gz", case="sub-1")
+
+
+def test_a_folder(tmp_path):
+    with raises("found a folder", tmp_path):
+        check_file(tmp_path, "sub-1")
+
+
+def test_a_file_that_may_not_be_opened(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.nii.gz", ramp(2, 2, 2))
+
+    def refuse(self, *arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with raises("cannot be opened .Permission denied", path):
+        check_file(path, "sub-1")
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x1f\x8b\x08broken"])
+def test_an_unreadable_file(tmp_path, content):
+    (tmp_path / "a.nii.gz").write_bytes(content)
+    with raises("not a readable NIfTI image", tmp_path / "a.nii.gz"):
+        read_volume(tmp_path / "a.nii.gz", case="sub-1")
+
+
+def test_a_truncated_file(tmp_path):
+    path = save(tmp_path / "a.nii.gz", np.random.default_rng(0).random((20, 20, 20)).astype(np.float32))
+    path.write_bytes(path.read_bytes()[:5000])
+    with raises("not a readable NIfTI image", path):
+        read_volume(path, case="sub-1")
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5, 2), (3, 4), (3, 0, 2)])
+def test_not_three_axes(tmp_path, shape):
+    with raises(r"expected a 3D image, found shape \(", save(tmp_path / "a.nii.gz", ramp(*shape))):
+        read_volume(tmp_path / "a.nii.gz", case="sub-1")
+
+
+def test_complex_and_colour(tmp_path):
+    colour = np.zeros((2, 2, 2), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    for data in (ramp(2, 2, 2).astype(np.complex64), colour):
+        with raises("expected real numbers", save(tmp_path / "a.nii.gz", data)):
+            read_volume(tmp_path / "a.nii.gz", case="sub-1")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_voxels_that_are_not_finite(tmp_path, value):
+    data = ramp(3, 3, 3)
+    data[1, 1, 1:] = value
+    with raises("2 voxels are NaN or infinite", save(tmp_path / "a.nii.gz", data)):
+        read_volume(tmp_path / "a.nii.gz", case="sub-1")
+
+
+@pytest.mark.parametrize("broken", [np.diag([1.0, 0.0, 1.0, 1.0]), np.diag([1.0, np.nan, 1.0, 1.0])])
+def test_an_affine_that_cannot_be_inverted(tmp_path, broken):
+    with raises("the affine is not invertible", save(tmp_path / "a.nii.gz", ramp(3, 3, 3), broken)):
+        read_volume(tmp_path / "a.nii.gz", case="sub-1")
+
+
+def test_no_scanner_coordinates(tmp_path):
+    with raises("no scanner coordinates", save(tmp_path / "a.nii.gz", ramp(3, 3, 3), code=0)):
+        read_volume(tmp_path / "a.nii.gz", case="sub-1")
+
+
+def test_shear(tmp_path):
+    sheared = np.eye(4)
+    sheared[0, 1] = 0.1
+    with raises("the affine is sheared .*0.0995", save(tmp_path / "a.nii.gz", ramp(3, 3, 3), sheared)):
+        read_volume(tmp_path / "a.nii.gz", case="sub-1")
+
+
+def test_a_mask_is_read_as_0_and_1(tmp_path):
+    data = np.zeros((4, 4, 4), np.float32)
+    data[1, 2, 3] = 1
+    mask = read_mask(save(tmp_path / "a.nii.gz", data), case="sub-1")
+    assert mask.data.dtype == np.uint8 and np.argwhere(mask.data).tolist() == [[1, 2, 3]] and mask.data.max() == 1
+
+
+def test_an_empty_mask_is_read(tmp_path):
+    assert not read_mask(save(tmp_path / "a.nii.gz", np.zeros((2, 2, 2), np.uint8)), case="sub-1").data.any()
+
+
+@pytest.mark.parametrize("values", [(0, 1, 2), (0, 0.5, 1), (1, 2), (-1, 0), (-1, 0, 1), (0, 255), (0, 0.9999)])
+def test_masks_of_other_values(tmp_path, values):
+    data = np.resize(np.array(values, np.float32), (3, 3, 3))
+    found = ", ".join(f"{np.float32(value):.9g}" for value in values)
+    with raises(rf"expected the labels 0 \(background\) and 1 \(lesion\), found {found}: decide",
+                save(tmp_path / "a.nii.gz", data)):
+        read_mask(tmp_path / "a.nii.gz", case="sub-1")
+
+
+def test_grids_are_compared_by_their_corners():
+    volume = Volume(ramp(100, 4, 5), AFFINE)
+    turned = AFFINE.copy()
+    turned[1, 0] = 1e-4  # 0.01 mm at the far end: more than a thousandth of a voxel
+    assert same_grid(volume, Volume(ramp(100, 4, 5), AFFINE + 1e-9))
+    assert not same_grid(volume, Volume(ramp(100, 4, 5), turned))
+    assert not same_grid(volume, Volume(ramp(99, 4, 5), AFFINE))
+
+
+@pytest.mark.parametrize("axes", [(1, 1, 1), (-1, 1, 1), (-1, -1, 1)])
+def test_sitk_reads_the_geometry_that_was_written(tmp_path, axes):
+    affine = np.diag([*np.array(axes) * (1.0, 2.0, 3.0), 1.0])
+    affine[:3, 3] = 10, -20, 30
+    write_volume(Volume(ramp(3, 4, 5), affine), tmp_path / "a.nii.gz")
+    image = sitk.ReadImage(str(tmp_path / "a.nii.gz"))
+    for index in ((0, 0, 0), (2, 3, 4), (1, 0, 3)):
+        lps = np.array(image.TransformIndexToPhysicalPoint(index))
+        assert np.allclose(lps * (-1, -1, 1), (affine @ (*index, 1))[:3], atol=1e-4)
+        assert image[index] == ramp(3, 4, 5)[index]
+    written = nib.load(tmp_path / "a.nii.gz")
+    assert np.allclose(written.get_qform(coded=True)[0], written.get_sform(coded=True)[0], atol=1e-5)
+    assert written.get_qform(coded=True)[1] == written.get_sform(coded=True)[1] == 1
+    assert os.listdir(tmp_path) == ["a.nii.gz"]
+
+
+def test_a_damaged_checksum_is_unreadable(tmp_path):
+    """Nibabel stops before the gzip trailer; a flipped byte can still decompress, to another mask."""
+    path = save(tmp_path / "a.nii.gz", ramp(6, 6, 6))
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 1
+    path.write_bytes(bytes(content))
+    with raises("not a readable NIfTI image .*CRC check failed", path):
+        read_volume(path, case="sub-1")
+
+
+def test_a_size_that_no_machine_holds(tmp_path):
+    path = save(tmp_path / "a.nii.gz", ramp(2, 2, 2))
+    header = bytearray(gzip.decompress(path.read_bytes()))
+    header[42:48] = np.array([30000] * 3, "<i2").tobytes()
+    path.write_bytes(gzip.compress(bytes(header)))
+    with raises("not a readable NIfTI image", path):
+        read_volume(path, case="sub-1")
+
+
+@pytest.mark.parametrize("size", [0.0, np.nan])
+def test_a_voxel_size_of_zero_is_not_made_1_mm(tmp_path, size):
+    image = nib.Nifti1Image(ramp(3, 3, 3), None)
+    image.set_qform(np.eye(4), code=1)
+    image.set_sform(None, code=0)
+    nib.save(image, tmp_path / "a.nii.gz")
+    stored = bytearray(gzip.decompress((tmp_path / "a.nii.gz").read_bytes()))
+    stored[88:92] = np.array([size], "<f4").tobytes()  # pixdim[3]
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(bytes(stored)))
+    with raises("the affine is not invertible: the header's voxel size is .*mm; repair", tmp_path / "a.nii.gz"):
+        read_volume(tmp_path / "a.nii.gz", case="sub-1")

@@ -1,0 +1,142 @@
+"""Every count against a second implementation: scipy labels, a full mask per component, all pairs of voxels."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import ndimage
+
+from nnunet_tv.metrics.case_metrics import score_case
+from nnunet_tv.metrics.froc_candidates import find_candidates
+
+RULES = ("any", "overlap:0.1", "overlap:0.5", "center", "distance:2", "distance:4")
+STRUCTURES = {6: 1, 18: 2, 26: 3}
+
+
+def parts_of(mask, connectivity):
+    labels, n = ndimage.label(mask, ndimage.generate_binary_structure(3, STRUCTURES[connectivity]))
+    return [labels == number for number in range(1, n + 1)]
+
+
+def gap(first, second, spacing):
+    """Smallest distance between the voxel centres of two masks."""
+    if not (first.any() and second.any()):
+        return np.inf
+    a, b = np.argwhere(first) * spacing, np.argwhere(second) * spacing
+    return np.linalg.norm(a[:, None] - b[None], axis=-1).min()
+
+
+def centre_inside(part, other):
+    """Whether one of the voxels that are nearest to the centre of mass is in `other`."""
+    voxels = np.argwhere(part)
+    sides = []
+    for axis in range(3):
+        centre = Fraction(int(voxels[:, axis].sum()), len(voxels))
+        distances = {index: abs(index - centre) for index in range(part.shape[axis])}
+        sides.append([index for index, distance in distances.items() if distance == min(distances.values())])
+    return any(other[place] for place in itertools.product(*sides))
+
+
+def expected_counts(rule, clusters, lesions, prediction, reference, spacing):
+    kind, _, value = rule.partition(":")
+    if kind == "any":
+        true = [bool((part & reference).any()) for part in clusters]
+        found = [bool((part & prediction).any()) for part in lesions]
+    elif kind == "overlap":
+        share = Fraction(value)
+        true = [(part & reference).sum() >= share * int(part.sum()) for part in clusters]
+        found = [(part & prediction).sum() >= share * int(part.sum()) for part in lesions]
+    elif kind == "center":
+        true = [centre_inside(part, reference) for part in clusters]
+        found = [any(centre_inside(part, lesion) for part in clusters) for lesion in lesions]
+    else:
+        true = [gap(part, reference, spacing) <= float(value) + 1e-5 for part in clusters]
+        found = [gap(part, prediction, spacing) <= float(value) + 1e-5 for part in lesions]
+    return (any(found) if lesions else None, len(true) - sum(true), sum(true), sum(found))
+
+
+@st.composite
+def pairs(draw):
+    shape = draw(st.tuples(*[st.integers(1, 7)] * 3))
+    masks = []
+    for _ in range(2):
+        share = draw(st.sampled_from([0.0, 0.03, 0.1, 0.3, 0.6, 1.0]))
+        noise = np.random.default_rng(draw(st.integers(0, 2**32 - 1))).random(shape)
+        masks.append(noise < share)
+    return masks
+
+
+quick = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@quick
+@given(pairs(), st.sampled_from([6, 18, 26]), st.sampled_from([(1.0, 1.0, 1.0), (0.5, 0.8, 4.0), (1.5, 3.0, 0.7)]))
+def test_counts(pair, connectivity, spacing):
+    prediction, reference = pair
+    score = score_case(prediction, reference, spacing, connectivity=connectivity, hits=RULES, distances=True)
+    clusters, lesions = parts_of(prediction, connectivity), parts_of(reference, connectivity)
+    assert (score.tp, score.fp, score.fn) == (
+        (prediction & reference).sum(), (prediction & ~reference).sum(), (~prediction & reference).sum())
+    for rule in RULES:
+        counts = score.hits[rule]
+        assert (counts.detected, counts.n_false_clusters, counts.n_true_clusters, counts.n_lesions_found) == (
+            expected_counts(rule, clusters, lesions, prediction, reference, spacing)), rule
+    described = [(c.voxels, c.overlap_voxels, *c.centroid_mm) for c in score.clusters]
+    expected = [(part.sum(), (part & reference).sum(), *(np.argwhere(part).mean(axis=0) * spacing))
+                for part in clusters]
+    np.testing.assert_allclose(sorted(described), sorted(expected))
+    assert [c.voxels for c in score.clusters] == sorted((part.sum() for part in clusters), reverse=True)
+    if lesions:
+        gaps = sorted(gap(part, reference, spacing) for part in clusters)
+        assert sorted(c.distance_mm for c in score.clusters) == pytest.approx(gaps)
+    else:
+        assert all(c.distance_mm is None for c in score.clusters)
+
+
+@quick
+@given(pairs(), st.permutations([0, 1, 2]), st.lists(st.sampled_from([0, 1, 2]), unique=True))
+def test_turned_volumes_give_the_same_figures(pair, order, flips):
+    spacing = (0.5, 0.8, 4.0)
+    plain = score_case(*pair, spacing, hits=RULES, distances=True)
+    turned = score_case(*(np.flip(each.transpose(order), flips) for each in pair), [spacing[axis] for axis in order],
+                        hits=RULES, distances=True)
+    assert plain.hits == turned.hits and plain.dice == turned.dice
+    assert [c.voxels for c in plain.clusters] == [c.voxels for c in turned.clusters]
+    for key, value in plain.measures.items():
+        assert (value is None) == (turned.measures[key] is None) and (value is None or turned.measures[key] == (
+            pytest.approx(value))), key
+
+
+@quick
+@given(pairs(), st.integers(0, 2**32 - 1))
+def test_candidates(pair, seed):
+    _, reference = pair
+    spacing = (0.5, 0.8, 4.0)
+    random = np.random.default_rng(seed)
+    probability = np.round(random.random(reference.shape) ** 3, 2)
+    found = find_candidates(probability, reference, spacing, threshold=0.3, hits=RULES)
+    parts, lesions = parts_of(probability >= 0.3, 26), parts_of(reference, 26)
+    assert sorted(found.confidence) == sorted(probability[part].max() for part in parts)
+    assert list(found.confidence) == sorted(found.confidence, reverse=True) and found.n_lesions == len(lesions)
+    for rule in RULES:
+        # A lesion that a candidate finds alone is one that a prediction of that candidate alone finds.
+        alone = [expected_counts(rule, [part], lesions, part, reference, spacing) for part in parts]
+        peaks = [probability[part].max() for part in parts]
+        expected = sorted((peak, counts[2], counts[3]) for peak, counts in zip(peaks, alone, strict=True))
+        assert expected == sorted(zip(found.confidence, map(int, found.true[rule]), map(len, found.lesions[rule]),
+                                      strict=True)), rule
+
+
+@quick
+@given(arrays(np.uint8, (3, 4, 5), elements=st.integers(0, 1)))
+def test_a_mask_against_itself_is_perfect(mask):
+    score = score_case(mask, mask, (1, 2, 3), hits=("any", "overlap:1", "distance:0"), distances=True)
+    assert score.dice == 1 and score.measures["nsd"] == 1 and score.measures["hd95_mm"] == 0
+    for counts in score.hits.values():
+        assert counts.n_false_clusters == 0 and counts.n_lesions_found == score.n_lesions

@@ -1,0 +1,55 @@
+"""Lesion contrast by hand, and what files can lack."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnunet_tv.imaging.volume import Volume, write_volume
+from nnunet_tv.metrics.contrast import ContrastJob, contrast_of_files, lesion_contrast
+from nnunet_tv.utils.errors import CaseError
+
+
+def scene(spacing=(1.0, 1.0, 1.0)):
+    """A brain of 10 and, far from the lesion, 40; the lesion is 30."""
+    scan = np.zeros((40, 30, 30), np.float32)
+    scan[2:38, 2:28, 2:28] = 10
+    scan[30:38, 2:28, 2:28] = 40
+    lesion = np.zeros(scan.shape, bool)
+    lesion[8:12, 10:14, 10:14] = True
+    scan[lesion] = 30
+    return scan, lesion
+
+
+def test_contrast_is_lesion_minus_border_over_spread():
+    scan, lesion = scene()
+    assert lesion_contrast(scan, lesion, (1, 1, 1)) == pytest.approx(20 / scan[scan != 0].std())
+
+
+def test_border_is_in_mm():
+    scan, lesion = scene()
+    scan[17:20] = 90  # from 6 voxels away
+    near = lesion_contrast(scan, lesion, (1, 1, 1))
+    assert near == pytest.approx(20 / scan[scan != 0].std())
+    assert lesion_contrast(scan, lesion, (0.5, 1, 1)) < near  # 3 mm away now
+
+
+def test_contrast_is_none_where_there_is_nothing_to_compare():
+    scan, lesion = scene()
+    assert lesion_contrast(scan, np.zeros_like(lesion), (1, 1, 1)) is None
+    assert lesion_contrast(np.where(lesion, scan, 0), lesion, (1, 1, 1)) is None
+    assert lesion_contrast(np.full(scan.shape, 3.0), lesion, (1, 1, 1)) is None
+    assert lesion_contrast(np.zeros_like(scan), lesion, (1, 1, 1)) is None
+
+
+def test_contrast_of_files(tmp_path):
+    scan, lesion = scene()
+    write_volume(Volume(lesion.astype(np.uint8), np.eye(4)), tmp_path / "ref" / "a.nii.gz")
+    job = ContrastJob("a", tmp_path / "ref" / "a.nii.gz", tmp_path)
+    with pytest.raises(CaseError, match=r"a: no scan in .*, so no lesion contrast: give it, or leave the stratum out"):
+        contrast_of_files(job)
+    write_volume(Volume(scan[1:], np.eye(4)), tmp_path / "a_0000.nii.gz")
+    with pytest.raises(CaseError, match="the scan is not on the reference's grid, so no lesion contrast"):
+        contrast_of_files(job)
+    write_volume(Volume(scan, np.eye(4)), tmp_path / "a_0000.nii.gz")
+    assert contrast_of_files(job) == pytest.approx(20 / scan[scan != 0].std())

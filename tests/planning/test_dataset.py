@@ -1,0 +1,141 @@
+"""Planning by name: what is written, what is shared, what is refused."""
+
+import json
+
+import pytest
+from nnunet_data import write_raw_dataset
+
+from nnunet_tv.architectures.registry import NETWORKS
+from nnunet_tv.cli.plan import main
+from nnunet_tv.planning.network_plans import write_network_plans
+from nnunet_tv.planning.plans import MS_DSA_NET, UnsupportedPlan
+
+
+def plans(root, name="nnUNetPlans"):
+    return json.loads((root / "nnUNet_preprocessed" / "DatasetFCD" / f"{name}.json").read_text())
+
+
+def test_everything_between_conversion_and_training_is_there(planned):
+    folder = planned / "nnUNet_preprocessed" / "DatasetFCD"
+    raw = planned / "nnUNet_raw" / "DatasetFCD"
+    assert (folder / "splits_final.json").read_text() == (raw / "splits_final.json").read_text()
+    references = sorted(path.name for path in (folder / "gt_segmentations").iterdir())
+    assert references == [f"sub-0000{i}.nii.gz" for i in range(1, 5)]
+    assert len(list((folder / "nnUNetPlans_3d_fullres").glob("sub-*.pkl"))) == 4
+    stock = plans(planned)
+    assert stock["plans_name"] == "nnUNetPlans"
+    assert "PlainConvUNet" in stock["configurations"]["3d_fullres"]["architecture"]["network_class_name"]
+
+
+def test_our_plans_share_the_preprocessed_data(planned):
+    ours, stock = plans(planned, "MSDSANetPlans"), plans(planned)
+    configuration = ours["configurations"]["3d_fullres"]
+    assert ours["plans_name"] == "MSDSANetPlans" and list(ours["configurations"]) == ["3d_fullres"]
+    assert configuration["patch_size"] == [64, 64, 64]
+    assert configuration["architecture"]["network_class_name"] == MS_DSA_NET
+    assert configuration["data_identifier"] == stock["configurations"]["3d_fullres"]["data_identifier"]
+
+
+@pytest.mark.parametrize(("sides", "named"), [(("64", "80", "64"), "80"), (("32", "64", "64"), "32")])
+def test_a_patch_that_the_network_cannot_take_is_refused_before_any_work(nnunet_folders, sides, named, capsys):
+    write_raw_dataset(nnunet_folders / "nnUNet_raw" / "DatasetFCD", cases=2)
+    with pytest.raises(SystemExit) as stop:
+        main(["-d", "DatasetFCD", "--patch-size", *sides])
+    assert stop.value.code == 2
+    assert "--patch-size" in (shown := capsys.readouterr().err) and named in shown
+    assert not (nnunet_folders / "nnUNet_preprocessed" / "DatasetFCD").exists()
+
+
+def test_an_unknown_data_set_is_named(nnunet_folders, capsys):
+    assert main(["-d", "DatasetNone"]) == 1
+    assert "DatasetNone holds no dataset.json: convert the data first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["FCD", "Dataset__FCD", "Dataset/FCD", "Dataset FCD"])
+def test_a_name_that_nnunet_cannot_take(nnunet_folders, name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["-d", name])
+    assert stop.value.code == 2
+    assert f"data set name {name!r}: expected one such as DatasetFCD" in capsys.readouterr().err
+
+
+def test_an_unset_folder_gives_the_line_to_type(nnunet_folders, monkeypatch, capsys):
+    monkeypatch.delenv("nnUNet_preprocessed")
+    assert main(["-d", "DatasetFCD"]) == 1
+    assert "nnUNet_preprocessed is not set" in (shown := capsys.readouterr().err)
+    assert "export nnUNet_preprocessed=" in shown
+
+
+def test_no_workers_are_refused(nnunet_folders, monkeypatch, capsys):
+    write_raw_dataset(nnunet_folders / "nnUNet_raw" / "DatasetFCD", cases=2)
+    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
+    assert main(["-d", "DatasetFCD"]) == 1
+    assert "nnUNet_n_proc_DA is 0, with which nnU-Net's planner fails" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["-d", "DatasetFCD", "-np", "0"])
+    assert "-np: expected a whole number of at least 1, found '0'" in capsys.readouterr().err
+
+
+def test_a_split_that_differs_is_refused_until_said(planned, capsys):
+    raw = planned / "nnUNet_raw" / "DatasetFCD" / "splits_final.json"
+    split = [{"train": ["sub-00001"], "val": ["sub-00002"]}]
+    raw.write_text(json.dumps(split))
+    assert main(["-d", "DatasetFCD", "-np", "1"]) == 1
+    assert "mixing the two can put test cases into training" in capsys.readouterr().err
+    assert main(["-d", "DatasetFCD", "-np", "1", "--replace-split"]) == 0
+    copied = planned / "nnUNet_preprocessed" / "DatasetFCD" / "splits_final.json"
+    assert json.loads(copied.read_text()) == split
+
+
+def test_labels_that_left_the_raw_data_leave_the_references(planned):
+    from nnunet_tv.planning.dataset import copy_references
+
+    raw, preprocessed = (planned / v / "DatasetFCD" for v in ("nnUNet_raw", "nnUNet_preprocessed"))
+    for file in (raw / "imagesTr").glob("sub-00002*"):
+        file.unlink()
+    copy_references(raw, preprocessed)
+    assert len(list((preprocessed / "gt_segmentations").iterdir())) == 3
+
+
+def test_a_damaged_data_set_is_refused_with_nnunets_reason(planned, capsys):
+    (planned / "nnUNet_raw" / "DatasetFCD" / "labelsTr" / "sub-00002.nii.gz").unlink()
+    assert main(["-d", "DatasetFCD", "-np", "1"]) == 1
+    assert "nnU-Net's integrity check refuses" in capsys.readouterr().err
+
+
+def test_a_second_plan_leaves_preprocessed_data_alone(planned, capsys):
+    marker = planned / "nnUNet_preprocessed" / "DatasetFCD" / "nnUNetPlans_3d_fullres" / "marker"
+    marker.touch()
+    assert main(["-d", "DatasetFCD", "-np", "1", "--patch-size", "64", "96", "64"]) == 0
+    ours = plans(planned, "MSDSANetPlans")["configurations"]["3d_fullres"]
+    assert marker.exists() and ours["patch_size"] == [64, 96, 64]
+    told = "Train: nnUNetv2_train DatasetFCD 3d_fullres 0 -tr nnUNetTrainerDiceTV -p MSDSANetPlans"
+    assert told in capsys.readouterr().out
+    assert main(["-d", "DatasetFCD", "-np", "1", "--redo"]) == 0
+    assert not marker.exists()
+
+
+def test_plans_of_a_configuration_stand_alone(tmp_path):
+    stock = {"plans_name": "nnUNetPlans", "configurations": {
+        "3d_lowres": {"patch_size": [64] * 3, "next_stage": "3d_cascade_fullres", "data_identifier": "x"},
+        "mine": {"inherits_from": "3d_lowres"},
+        "3d_cascade_fullres": {"inherits_from": "3d_lowres", "previous_stage": "3d_lowres"}}}
+    path = write_network_plans(stock, tmp_path, ["3d_lowres", "mine"], NETWORKS["ms-dsa-net"], (64, 64, 64))
+    for configuration in json.loads(path.read_text())["configurations"].values():
+        assert not {"inherits_from", "next_stage"} & set(configuration) and configuration["data_identifier"] == "x"
+    with pytest.raises(UnsupportedPlan, match="3d_cascade_fullres is a cascade"):
+        write_network_plans(stock, tmp_path, ["3d_cascade_fullres"], NETWORKS["ms-dsa-net"], (64, 64, 64))
+
+
+def test_a_conversion_that_is_not_complete_is_not_planned(planned, capsys):
+    raw = planned / "nnUNet_raw" / "DatasetFCD"
+    (raw / "splits_final.json").unlink()
+    content = json.loads((raw / "dataset.json").read_text())
+    (raw / "dataset.json").write_text(json.dumps({**content, "converted_by": "nnunet-tv"}))
+    assert main(["-d", "DatasetFCD", "-np", "1"]) == 1
+    assert "holds no splits_final.json, so nnU-Net would draw a split of its own" in capsys.readouterr().err
+
+
+def test_a_2d_configuration_cannot_take_our_patch(planned, capsys):
+    assert main(["-d", "DatasetFCD", "-c", "2d", "--patch-size", "64", "64", "64", "-np", "1"]) == 1
+    assert "configuration 2d is 2D: MS-DSA-Net is a 3D network" in capsys.readouterr().err

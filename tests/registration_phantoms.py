@@ -1,0 +1,59 @@
+"""Phantoms with known transforms for the tests of registration, and the truth in closed form."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from nnunet_tv.demo.anatomy import load_anatomy
+from nnunet_tv.demo.phantom import PROTOCOLS, Phantom, Settings, make_phantom
+from nnunet_tv.demo.pose import apply
+from nnunet_tv.imaging.geometry import canonical
+from nnunet_tv.imaging.volume import Volume
+
+
+@lru_cache(maxsize=4)
+def phantom(seed: int, *, protocol: int = 1, resolution_mm: float = 2.3, rotation_deg: float = 8.0,
+            translation_mm: float = 15.0, max_side: int | None = 110) -> Phantom:
+    """A patient; the FLAIR was taken after a motion of up to 3 degrees and 3 mm."""
+    settings = Settings(resolution_mm=resolution_mm, max_side=max_side, rotation_deg=rotation_deg,
+                        translation_mm=translation_mm, motion_deg=3, motion_mm=3, marker=True)
+    return make_phantom(np.random.default_rng([2024, seed]), patient=True, settings=settings,
+                        protocol=list(PROTOCOLS)[protocol])
+
+
+def scan(volume: Volume) -> Volume:
+    """As the chain hands it to a registration."""
+    return canonical(Volume(volume.data.astype(np.float32), volume.affine))
+
+
+def flair_to_t1(one: Phantom) -> np.ndarray:
+    """True matrix, shape (4, 4)."""
+    return one.t1_pose.scanner_from_head @ np.linalg.inv(one.flair_pose.scanner_from_head)
+
+
+def brain_points(pose) -> np.ndarray:
+    """Scanner mm of points all over the brain, shape (N, 3)."""
+    return pose.to_scanner(_template_points())
+
+
+def best_affine(one: Phantom) -> np.ndarray:
+    """T1w to template, least squares over the brain: what an affine registration can reach, shape (4, 4)."""
+    there = _template_points()
+    here = np.c_[one.t1_pose.to_scanner(there), np.ones(len(there))]
+    matrix = np.eye(4)
+    matrix[:3] = np.linalg.lstsq(here, there, rcond=None)[0].T
+    return matrix
+
+
+def errors_mm(found: np.ndarray, true: np.ndarray, points_mm: np.ndarray) -> tuple[float, float]:
+    """Mean and largest distance between two matrices over points."""
+    gaps = np.linalg.norm(apply(found, points_mm) - apply(true, points_mm), axis=-1)
+    return float(gaps.mean()), float(gaps.max())
+
+
+@lru_cache(maxsize=1)
+def _template_points() -> np.ndarray:
+    anatomy = load_anatomy(1.5)
+    return anatomy.points(np.argwhere(anatomy.brain[::4, ::4, ::4]) * 4.0)

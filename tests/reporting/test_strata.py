@@ -1,0 +1,121 @@
+"""Participants, strata and controls."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from report_rows import make_row, make_score
+
+from nnunet_tv.metrics.scores import LesionScore
+from nnunet_tv.reporting.controls import UNKNOWN_SETUP, controls_table, setup_warnings
+from nnunet_tv.reporting.groups import gather
+from nnunet_tv.reporting.statistics import clopper_pearson, poisson_rate
+from nnunet_tv.reporting.strata import make_strata, strata_tables, thirds
+from nnunet_tv.scoring.participants import of_cases, read_participants
+from nnunet_tv.utils.errors import NnunetTVError
+
+
+def test_participants_with_byte_order_mark(tmp_path):
+    path = tmp_path / "participants.tsv"
+    path.write_text("\ufeffparticipant_id\tlobe\tage\nsub-1\tFL\t7\nsub-2\tn/a\t\n", encoding="utf-8")
+    found = read_participants(path)
+    assert found == {"sub-1": {"lobe": "FL", "age": "7"}, "sub-2": {"lobe": "not given", "age": "not given"}}
+    assert of_cases(found, ["1", "sub-2", "sub-3"]) == ({"1": found["sub-1"], "sub-2": found["sub-2"]}, ["sub-3"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("subject\tlobe\na\tb\n", "expected a tab-separated table with a column participant_id and at least one row"),
+        ("participant_id\tlobe\n", "and at least one row"),
+        ("participant_id\tlobe\na\tb\na\tc\n", "a has two rows; keep one"),
+        (b"\xff\xfe\x00", "not a readable table of participants"),
+        (None, "not a readable table of participants"),
+    ],
+)
+def test_unusable_participants(tmp_path, text, message):
+    path = tmp_path / "p.tsv"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(NnunetTVError, match=message) as caught:
+        read_participants(path)
+    assert str(path) in str(caught.value)
+
+
+def test_thirds():
+    values = {name: float(value) for name, value in zip("abcdefg", (7, 1, 2, 6, 3, 4, 5), strict=True)}
+    found = thirds(values, digits=0)
+    assert {name for name in found if found[name] == "1: up to 3"} == set("bce")  # 1, 2, 3
+    assert {name for name in found if found[name] == "2: 4 to 5"} == set("fg")
+    assert {name for name in found if found[name] == "3: 6 and more"} == set("ad")
+    assert thirds({}) == {} and set(thirds({"a": 1.0, "b": 1.0}).values()) == {"1: up to 1.0"}
+
+
+def scores():
+    return {f"sub-{i}": make_score(tp=i, fn=1) for i in range(1, 7)} | {"sub-7": make_score()}
+
+
+def test_levels_of_size_side_and_columns():
+    table = {f"sub-{i}": {"lobe": "FL" if i % 2 else "TL", "age": str(i), "hemisphere": "not given"}
+             for i in range(1, 7)}
+    table["sub-2"]["hemisphere"] = "R"
+    strata = make_strata(["size", "lobe", "age", "hemisphere", "lobe"], scores(), participants=table)
+    assert list(strata) == ["size", "lobe", "age", "hemisphere"]
+    assert strata["size"]["sub-1"] == "1: up to 3 mm³" and strata["size"]["sub-7"] == "no lesion"
+    assert strata["lobe"]["sub-7"] == "not given" and strata["lobe"]["sub-1"] == "FL"
+    assert strata["hemisphere"] | {"sub-2": "L"} == {**dict.fromkeys(scores(), "L"), "sub-7": "no lesion"}
+    assert strata["hemisphere"]["sub-2"] == "R"
+    assert strata["age"]["sub-3"] == "3"  # six values are few enough to be levels
+    many = {f"s{i}": {"age": str(i)} for i in range(9)}
+    ages = make_strata(["age"], {case: make_score(tp=1) for case in many}, participants=many)["age"]
+    assert set(ages.values()) == {"1: up to 2", "2: 3 to 5", "3: 6 and more"}
+
+
+def test_side_of_several_lesions_is_weighted_by_volume():
+    def lesion(x, volume):
+        return LesionScore(1, 1, volume, (x, 0.0, 0.0), 1, {"any": True})
+
+    right = make_score(tp=2, lesions=[lesion(-20.0, 10.0), lesion(30.0, 100.0)])
+    assert make_strata(["hemisphere"], {"a": right}) == {"hemisphere": {"a": "R"}}
+
+
+def test_contrast_and_unknown_names():
+    found = make_strata(["contrast"], scores(), contrast={"sub-1": 0.1, "sub-2": 0.5, "sub-3": 2.0})["contrast"]
+    assert found["sub-1"] == "1: up to 0.10" and found["sub-3"] == "3: 2.00 and more"
+    assert found["sub-4"] == "not given" and found["sub-7"] == "no lesion"
+    with pytest.raises(NnunetTVError, match="stratum contrast: the contrast of a lesion is measured on the scans"):
+        make_strata(["contrast"], scores())
+    with pytest.raises(NnunetTVError, match=r"stratum 'lope': neither a column .* \(lobe\) nor one of size, contrast"):
+        make_strata(["lope"], scores(), participants={"sub-1": {"lobe": "FL"}})
+
+
+def test_strata_table_counts_and_calls_small_cells_descriptive():
+    rows = [make_row(f"s{i}", tp=5 if i < 9 else 0, fn=5) for i in range(15)]
+    levels = {f"s{i}": "FL" if i < 12 else "TL" for i in range(15)}
+    table = strata_tables(gather(rows), {"lobe": levels})[0]
+    assert table.key == "strata-lobe"
+    frontal, temporal = table.rows
+    assert frontal[:4] == ("FL", "A", "raw", 12) and frontal[4] == clopper_pearson(9, 12) and frontal[-1] == ""
+    assert temporal[:4] == ("TL", "A", "raw", 3) and temporal[4] == clopper_pearson(0, 3)
+    assert temporal[-1] == "descriptive" and "† Fewer than 10 subjects: descriptive only." in table.all_notes()
+
+
+def test_controls():
+    rows = [make_row(f"c{i}", fp=3 if i < 2 else 0, false=i < 2) for i in range(20)]
+    table = controls_table(gather(rows), warnings=["W"])
+    line = table.rows[0]
+    assert line[3:6] == (20, clopper_pearson(2, 20), clopper_pearson(18, 20)) and line[7] == poisson_rate(2, 20)
+    assert line[6].value == pytest.approx(0.1) and table.warnings == ("W",)
+    assert controls_table(gather([make_row("c")])).rows[0][6].high == pytest.approx(3.689, abs=1e-3)
+
+
+def test_a_confound_is_said_with_its_numbers():
+    table = {"p1": {"scanner": "A"}, "p2": {"scanner": "B"}, "c1": {"scanner": "A"}, "c2": {"scanner": "A"}}
+    warnings, counts = setup_warnings(table, ["p1", "p2"], ["c1", "c2"])
+    assert re.match(r"Confounded: scanner A: 1 of 2 patients, 2 of 2 controls; B: 1 of 2 patients, 0 of 2", warnings[0])
+    assert counts.rows == (("scanner", "A", 1, 2), ("scanner", "B", 1, 0))
+    alike, counts = setup_warnings({**table, "c2": {"scanner": "B"}}, ["p1", "p2"], ["c1", "c2"])
+    assert alike == [] and len(counts.rows) == 2
+    assert setup_warnings(None, ["p1"], ["c1"]) == ([UNKNOWN_SETUP], None)
+    assert "all 85 controls were scanned with one of two" in UNKNOWN_SETUP

@@ -1,0 +1,32 @@
+import os
+
+import pytest
+
+from nnunet_tv.utils.files import atomic, read_json, remove_partial, sha256, write_json
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.json"
+    write_json({"a": 1}, path)
+    with pytest.raises(RuntimeError, match="midway"), atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("midway")
+    assert read_json(path) == {"a": 1} and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_nan_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json({"a": float("nan")}, tmp_path / "a.json")
+    assert not os.listdir(tmp_path)
+
+
+def test_what_dead_processes_left_is_removed_and_a_living_ones_is_not(tmp_path):
+    for name in (".partial-99999999-a", f".partial-{os.getpid()}-b", f".partial-{os.getppid()}-c", ".partial-x", "d"):
+        (tmp_path / name).touch()
+    remove_partial(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [f".partial-{os.getppid()}-c", "d"]
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
