@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt
 
 from nnunet_tv.imaging.clusters import bounding_box
 from nnunet_tv.imaging.volume import read_mask, read_volume
-from nnunet_tv.reporting.pictures import find_image
+from nnunet_tv.reporting.figures.case_pictures import find_image
 from nnunet_tv.scoring.folders import on_grid_of
 from nnunet_tv.utils.errors import CaseError
 

@@ -13,9 +13,9 @@ from nnunet_tv.metrics.scores import MISSING, STAGES, CaseRow
 from nnunet_tv.postprocessing import ENDING
 from nnunet_tv.reporting import tables
 from nnunet_tv.reporting.csv_export import cases_csv, clusters_csv, lesions_csv
+from nnunet_tv.reporting.figures.case_pictures import PictureJob, draw_files
 from nnunet_tv.reporting.formats import to_csv, to_latex, to_markdown
 from nnunet_tv.reporting.groups import gather
-from nnunet_tv.reporting.pictures import PictureJob, draw_files
 from nnunet_tv.reporting.record import TOOL, Record, to_content
 from nnunet_tv.reporting.report_html import to_html
 from nnunet_tv.reporting.sections import Contents, cases_table, make_contents

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_tv.metrics.scores import FILTERED, MISSING, RAW, STAGES
-from nnunet_tv.reporting import curve_drawing, paper, tables
+from nnunet_tv.reporting import paper, tables
 from nnunet_tv.reporting.comparison import comparison_table
 from nnunet_tv.reporting.controls import controls_table, setup_warnings
-from nnunet_tv.reporting.curves import (
+from nnunet_tv.reporting.figures import curve_drawing
+from nnunet_tv.reporting.figures.curves import (
     by_case,
     detection_by_size,
     froc,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nnunet_tv.imaging.volume import Volume, write_volume
-from nnunet_tv.reporting.pictures import (
+from nnunet_tv.reporting.figures.case_pictures import (
     BLUE,
     GREEN,
     YELLOW,

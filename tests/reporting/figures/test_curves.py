@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from report_rows import make_candidates, make_row
 
-from nnunet_tv.reporting.curve_drawing import draw_froc, draw_precision_recall, draw_size
-from nnunet_tv.reporting.curves import (
+from nnunet_tv.reporting.figures.curve_drawing import draw_froc, draw_precision_recall, draw_size
+from nnunet_tv.reporting.figures.curves import (
     by_case,
     detection_by_size,
     froc,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nnunet_tv.reporting.curves import Curve, SizePart
+from nnunet_tv.reporting.figures.curves import Curve, SizePart
 from nnunet_tv.utils.files import atomic
 
 #: Okabe and Ito's colours, which colour-blind readers tell apart; line styles repeat the distinction.

@@ -1,0 +1,1 @@
+"""Curves, and one picture per case."""
