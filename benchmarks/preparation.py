@@ -36,7 +36,7 @@ from nnunet_tv.imaging.geometry import apply, voxel_points
 from nnunet_tv.imaging.resample import resample_mask
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.inference.native import mask_to_native
-from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.registration.template import template_grid
 from nnunet_tv.utils.files import atomic
 
@@ -128,7 +128,7 @@ def _prepare(root: Path, options: argparse.Namespace) -> dict[str, float]:
 
 
 def _compare(case: Case, out: Path) -> dict:
-    record = PrepRecord.read(out / "sub-x.prep.json")
+    record = Provenance.read(out / "sub-x.prep.json")
     points, best, grid = case.brain_points(), case.best_affine(), template_grid()
     to_flair = np.linalg.inv(case.flair_to_t1)
     flair = _gaps(np.array(record.flair_to_t1), case.flair_to_t1, apply(to_flair, points))

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnunet_tv.imaging.resample import resample_image, resample_mask
 from nnunet_tv.imaging.volume import Volume, write_volume
-from nnunet_tv.preparation.provenance import Grid, PrepRecord
+from nnunet_tv.preparation.provenance import Grid, Provenance
 from nnunet_tv.utils.files import sha256
 
 #: Centres in template mm, RAS+: a lesion in the patient's left frontal lobe, another on the right, behind.
@@ -63,7 +63,7 @@ def ball(grid, to_template, centre, radius):
 class Patient:
     """A record, the two scans and the lesion mask on each of them."""
 
-    record: PrepRecord
+    record: Provenance
     scans: dict[str, Volume]
     masks: dict[str, Volume]
 
@@ -102,7 +102,7 @@ def patient(case="sub-1", *, registration="mni", t1=None, flair=None, lesions=(L
     if registration == "mni":
         t1_to_template = turned((6, -4, 9), (-3, 5, 4), scale=1.04)
     grid = {"mni": template, "t1": canonical(t1), "none": t1}[registration]
-    record = PrepRecord(case, registration, grid, {"T1w": t1, "FLAIR": flair}, flair_to_t1.tolist(),
+    record = Provenance(case, registration, grid, {"T1w": t1, "FLAIR": flair}, flair_to_t1.tolist(),
                         t1_to_template.tolist(), flags=list(flags))
     scans, masks = {}, {}
     for channel, source in record.sources.items():

@@ -115,13 +115,13 @@ def main(argv: list[str] | None = None) -> int:
 def _convert(arguments: argparse.Namespace, target: Path) -> int:
     from nnunet_tv.conversion.plan import Settings, make_plan
     from nnunet_tv.conversion.writer import convert, dry_run
-    from nnunet_tv.preparation.align import check_choices
-    from nnunet_tv.preparation.alignment import Choices
+    from nnunet_tv.preparation.align import check_options
+    from nnunet_tv.preparation.alignment import RegistrationOptions
 
     module = import_module(DATA_SETS[arguments.data_set])
-    choices = Choices(arguments.registration, arguments.brain)
+    choices = RegistrationOptions(arguments.registration, arguments.brain)
     if arguments.register != "none":
-        choices = check_choices(choices)
+        choices = check_options(choices)
     settings = Settings(arguments.split, arguments.repeats, arguments.controls, arguments.register, choices)
     options = {option.name: getattr(arguments, option.name) for option in arguments.offer.options}
     plan = make_plan(module.read(arguments.input, **options), settings)

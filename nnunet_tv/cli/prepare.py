@@ -29,13 +29,13 @@ def main(argv: list[str] | None = None) -> int:
 
     def action() -> int:
         from nnunet_tv.intake.manual_pairs import read_pins
-        from nnunet_tv.preparation.align import check_choices
-        from nnunet_tv.preparation.alignment import Choices
+        from nnunet_tv.preparation.align import check_options
+        from nnunet_tv.preparation.alignment import RegistrationOptions
         from nnunet_tv.preparation.prepare_folder import prepare_folder
 
-        choices = Choices(options.registration, options.brain)
+        choices = RegistrationOptions(options.registration, options.brain)
         if options.register != "none":
-            choices = check_choices(choices)
+            choices = check_options(choices)
         done = prepare_folder(
             options.input, options.output, pins=read_pins(options.pair, options.pairs), keep_ids=options.keep_ids,
             processes=options.processes, registration=options.register, choices=choices)

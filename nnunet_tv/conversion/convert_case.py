@@ -15,7 +15,7 @@ from nnunet_tv import __version__
 from nnunet_tv.conversion.folder import BESIDE, ENDING, PICTURE, RawFolder
 from nnunet_tv.imaging.geometry import write_itk_transform
 from nnunet_tv.imaging.volume import write_volume
-from nnunet_tv.preparation.alignment import Choices
+from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.preparation.chain import CHAIN_VERSION, PreparedCase, prepare_case
 from nnunet_tv.preparation.qc_case import draw_prepared, numbers
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
@@ -44,7 +44,7 @@ class Job:
         Where to write.
     training : bool
         imagesTr or imagesTs.
-    choices : Choices
+    choices : RegistrationOptions
         Backends; without meaning for the registration ``none``.
     one_grid : bool
         As for :func:`~nnunet_tv.preparation.chain.prepare_case`.
@@ -57,7 +57,7 @@ class Job:
     registration: str
     folder: RawFolder
     training: bool
-    choices: Choices = field(default_factory=Choices)
+    choices: RegistrationOptions = field(default_factory=RegistrationOptions)
     one_grid: bool = False
 
     @property

@@ -23,7 +23,7 @@ from nnunet_tv.conversion.splits import (
     split_paper,
 )
 from nnunet_tv.imaging.volume import check_file
-from nnunet_tv.preparation.alignment import Choices
+from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 CONTROLS = ("none", "test", "train")
@@ -48,7 +48,7 @@ class Settings:
         ``none``, ``test`` or ``train``.
     registration : str
         A key of :data:`nnunet_tv.preparation.chain.REGISTRATIONS`.
-    choices : Choices
+    choices : RegistrationOptions
         Backends of the registration and the brain mask.
     """
 
@@ -56,7 +56,7 @@ class Settings:
     repeats: int | None = None
     controls: str = "none"
     registration: str = "none"
-    choices: Choices = field(default_factory=Choices)
+    choices: RegistrationOptions = field(default_factory=RegistrationOptions)
 
 
 @dataclass(frozen=True)

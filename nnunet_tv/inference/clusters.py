@@ -14,7 +14,7 @@ from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.imaging.resample import index_map
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.atlas import UNKNOWN, region_of
-from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.files import write_text
 
 LEFT, RIGHT, MIDLINE = "left", "right", "midline"
@@ -70,7 +70,7 @@ class Cluster:
 
 
 def describe_clusters(
-    mask: Volume, record: PrepRecord, *, probability: Volume | None = None, deviation: Volume | None = None,
+    mask: Volume, record: Provenance, *, probability: Volume | None = None, deviation: Volume | None = None,
     prepared: Volume | None = None,
 ) -> tuple[list[Cluster], np.ndarray]:
     """Clusters (26 neighbours) of a mask on the patient's T1w, in the order of their ranks.
@@ -83,7 +83,7 @@ def describe_clusters(
     ----------
     mask : Volume
         0 and 1, on the T1w as it came.
-    record : PrepRecord
+    record : Provenance
         Of the case.
     probability, deviation : Volume, optional
         On the same grid: lesion probability, and its standard deviation between folds.
@@ -109,7 +109,7 @@ def describe_clusters(
     return clusters, labels
 
 
-def _numbers(voxels: np.ndarray, mask: Volume, record: PrepRecord, prepared: Volume | None) -> np.ndarray:
+def _numbers(voxels: np.ndarray, mask: Volume, record: Provenance, prepared: Volume | None) -> np.ndarray:
     """Number of the cluster that each voxel belongs to, shape (n,)."""
     if prepared is None or not len(voxels):
         return label_clusters(mask.data)[0][tuple(voxels.T)]
@@ -139,7 +139,7 @@ def focus_mm(labels: Volume, cluster: Cluster) -> np.ndarray:
     return points[np.linalg.norm(points - cluster.native_mm, axis=1).argmin()]
 
 
-def _measured(voxels: np.ndarray, mask: Volume, record: PrepRecord, probability: Volume | None,
+def _measured(voxels: np.ndarray, mask: Volume, record: Provenance, probability: Volume | None,
               deviation: Volume | None) -> Cluster:
     points = voxels @ mask.affine[:3, :3].T + mask.affine[:3, 3]
     centre = points.mean(axis=0)

@@ -13,7 +13,7 @@ import numpy as np
 from nnunet_tv.imaging.clusters import bounding_box, label_clusters
 from nnunet_tv.imaging.resample import index_map, resample_image
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.preparation.provenance import Grid, PrepRecord
+from nnunet_tv.preparation.provenance import Grid, Provenance
 
 #: Samples along each axis of a voxel.
 SAMPLES = 3
@@ -30,14 +30,14 @@ def grid_volume(grid: Grid) -> Volume:
     return Volume(np.broadcast_to(np.uint8(0), tuple(grid.shape)), grid.matrix())
 
 
-def to_native(volume: Volume, record: PrepRecord, channel: str) -> Volume:
+def to_native(volume: Volume, record: Provenance, channel: str) -> Volume:
     """Values on the prepared grid, averaged over each voxel of a source scan.
 
     Parameters
     ----------
     volume : Volume
         Finite values from 0, on ``record.grid``: a mask, a probability, a standard deviation.
-    record : PrepRecord
+    record : Provenance
         Of the case.
     channel : str
         A key of ``record.sources``.
@@ -62,20 +62,20 @@ def to_native(volume: Volume, record: PrepRecord, channel: str) -> Volume:
     return Volume(result, target.affine)
 
 
-def mask_to_native(mask: Volume, record: PrepRecord, channel: str) -> Volume:
+def mask_to_native(mask: Volume, record: Provenance, channel: str) -> Volume:
     """A mask of 0 and 1 on a source scan's grid: :func:`to_native`, then >= 0.5; uint8."""
     mean = to_native(mask, record, channel)
     return Volume((mean.data >= 0.5).astype(np.uint8), mean.affine)
 
 
-def probability_to_native(probability: Volume, record: PrepRecord, channel: str) -> Volume:
+def probability_to_native(probability: Volume, record: Provenance, channel: str) -> Volume:
     """A probability (or its standard deviation) on a source scan's grid, rounded to :data:`STEP`; float32."""
     data = np.where(probability.data < STEP / 2, 0, probability.data)
     mean = to_native(Volume(data, probability.affine), record, channel)
     return Volume((np.rint(mean.data / STEP) * STEP).astype(np.float32), mean.affine)
 
 
-def lost_clusters(mask: Volume, native: Volume, record: PrepRecord, channel: str) -> list[np.ndarray]:
+def lost_clusters(mask: Volume, native: Volume, record: Provenance, channel: str) -> list[np.ndarray]:
     """Clusters of a prepared mask of which nothing is left on a scan's grid, by their centres in the scan.
 
     Returns

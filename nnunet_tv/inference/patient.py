@@ -11,11 +11,11 @@ from nnunet_tv.imaging.resample import resample_image
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid
 from nnunet_tv.inference.clusters import Cluster, describe_clusters, write_clusters
 from nnunet_tv.inference.native import grid_volume
-from nnunet_tv.inference.patient_html import Provenance, status_line, write_page
+from nnunet_tv.inference.patient_html import ModelSummary, status_line, write_page
 from nnunet_tv.inference.patient_picture import Scan, draw_patient
 from nnunet_tv.inference.restore import DEVIATION, PROBABILITY, write_native
 from nnunet_tv.postprocessing import ENDING
-from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import sha256
 
@@ -23,14 +23,14 @@ CLUSTERS = "clusters.csv"
 
 
 def describe_patient(
-    record: PrepRecord, mask: np.ndarray, probability: np.ndarray, deviation: np.ndarray | None, out: Path, *,
-    prepared: Path, provenance: Provenance, dicom: Sequence[Path] = (), created: str = "",
+    record: Provenance, mask: np.ndarray, probability: np.ndarray, deviation: np.ndarray | None, out: Path, *,
+    prepared: Path, provenance: ModelSummary, dicom: Sequence[Path] = (), created: str = "",
 ) -> tuple[list[Cluster], str, list[str]]:
     """Write everything of a case into `out`.
 
     Parameters
     ----------
-    record : PrepRecord
+    record : Provenance
         Of the case.
     mask, probability, deviation : ndarray, shape of ``record.grid``
         Filtered segmentation (0, 1); lesion probability; its standard deviation between folds, or None.
@@ -38,7 +38,7 @@ def describe_patient(
         Folder of the case, empty.
     prepared : Path
         Folder of the prepared images; they are drawn where the scans themselves are gone.
-    provenance : Provenance
+    provenance : ModelSummary
         For the page.
     dicom : sequence of Path
         Files of the T1w's DICOM series; a DICOM SEG is written for them.
@@ -79,14 +79,14 @@ def describe_patient(
     return clusters, _in_words(clusters, provenance), notes
 
 
-def _in_words(clusters: Sequence[Cluster], provenance: Provenance) -> str:
+def _in_words(clusters: Sequence[Cluster], provenance: ModelSummary) -> str:
     if clusters or provenance.highest_probability is None:
         return status_line(clusters)
     return (f"{status_line(clusters)} The network marked nothing that passed the filter (highest probability anywhere "
             f"{provenance.highest_probability:.2f}); this does not exclude a lesion.")
 
 
-def _dicom_seg(case: str, labels: Volume, files: Sequence[Path], out: Path, provenance: Provenance) -> list[str]:
+def _dicom_seg(case: str, labels: Volume, files: Sequence[Path], out: Path, provenance: ModelSummary) -> list[str]:
     """Write it; a note where that is not possible, for the masks are there all the same."""
     from nnunet_tv.inference.dicom_seg import write_dicom_seg
 
@@ -97,7 +97,7 @@ def _dicom_seg(case: str, labels: Volume, files: Sequence[Path], out: Path, prov
     return []
 
 
-def native_scan(record: PrepRecord, channel: str, prepared: Path, number: int) -> tuple[Volume, str]:
+def native_scan(record: Provenance, channel: str, prepared: Path, number: int) -> tuple[Volume, str]:
     """The scan as it came; where it is gone or changed, the prepared image brought back, and a note that says so."""
     told = record.details.get("scans", {}).get(channel, {})
     grid = grid_volume(record.sources[channel])

@@ -31,7 +31,7 @@ _HEADER = ("Rank", "Side", "Region (lobe)", "mm³", "Mean prob.", "Peak prob.", 
 
 
 @dataclass(frozen=True)
-class Provenance:
+class ModelSummary:
     """How a case's result came about, in lines for its reader.
 
     Attributes
@@ -59,7 +59,7 @@ def status_line(clusters: Sequence[Cluster]) -> str:
 
 
 def write_page(
-    case: str, clusters: Sequence[Cluster], image: str | Path, path: str | Path, *, provenance: Provenance,
+    case: str, clusters: Sequence[Cluster], image: str | Path, path: str | Path, *, provenance: ModelSummary,
     flags: Sequence[str] = (), notes: Sequence[str] = (), created: str = "",
 ) -> None:
     """Write a case's page, atomically.
@@ -74,7 +74,7 @@ def write_page(
         PNG of :func:`~nnunet_tv.inference.patient_picture.draw_patient`.
     path : Path
         HTML file.
-    provenance : Provenance
+    provenance : ModelSummary
         How the result came about.
     flags, notes : sequence of str
         What must be looked at before the result is trusted; what else should be known.
@@ -100,7 +100,7 @@ def write_page(
     write_text(document(f"{case}: {status_line(clusters)}", parts), path)
 
 
-def _lines(provenance: Provenance) -> list[str]:
+def _lines(provenance: ModelSummary) -> list[str]:
     lines = [f"Model: {provenance.model}.", f"Filter: {provenance.filter}."]
     if provenance.highest_probability is not None:
         lines.append(f"Highest lesion probability anywhere, before the filter: {provenance.highest_probability:.2f}.")

@@ -17,12 +17,12 @@ from nnunet_tv import __version__
 from nnunet_tv.imaging.volume import read_volume, same_grid
 from nnunet_tv.inference.native import grid_volume
 from nnunet_tv.inference.patient import describe_patient
-from nnunet_tv.inference.patient_html import Provenance
+from nnunet_tv.inference.patient_html import ModelSummary
 from nnunet_tv.inference.predictor import CHANNELS, Filter, Model, Network, read_filter
 from nnunet_tv.intake.privacy import redact
 from nnunet_tv.postprocessing import ENDING
 from nnunet_tv.preparation.provenance import ENDING as RECORD_ENDING
-from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import TEMPORARY_PREFIX, read_json, sha256, write_json
 
@@ -215,7 +215,7 @@ class _Run:
         if folder.exists() and not (folder / CASE_FILE).is_file():
             raise CaseError(case, "this folder was not made by nnunet-tv-predict and stays as it is: choose "
                             "another -o, or move it away", folder)
-        record = PrepRecord.read(self.prepared / f"{case}{RECORD_ENDING}")
+        record = Provenance.read(self.prepared / f"{case}{RECORD_ENDING}")
         if tuple(record.sources) != CHANNELS:
             raise CaseError(case, f"expected the channels {', '.join(CHANNELS)}, found {', '.join(record.sources)}: "
                             "prepare the case again")
@@ -239,7 +239,7 @@ class _Run:
             shutil.rmtree(staged, ignore_errors=True)
         return result
 
-    def _image(self, record: PrepRecord, number: int) -> Path:
+    def _image(self, record: Provenance, number: int) -> Path:
         """A prepared image, checked: nnU-Net's reader would end in an error that names no case."""
         path = self.prepared / f"{record.case}_{number:04d}{ENDING}"
         if not same_grid(read_volume(path, case=record.case), grid_volume(record.grid)):
@@ -256,11 +256,11 @@ class _Run:
                    "version": f"{__version__}, {PREDICT_VERSION}"}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def _make(self, patient: Patient, record: PrepRecord, images: Sequence[Path], staged: Path) -> Result:
+    def _make(self, patient: Patient, record: Provenance, images: Sequence[Path], staged: Path) -> Result:
         prediction = self.network.predict(images)
         highest = float(prediction.probability.max())
         filtered = self.filter(prediction.segmentation.transpose(2, 1, 0)).transpose(2, 1, 0)
-        provenance = Provenance(self.model.name, self.filter.text, record.registration, highest)
+        provenance = ModelSummary(self.model.name, self.filter.text, record.registration, highest)
         clusters, text, notes = describe_patient(
             record, filtered, prediction.probability, prediction.deviation, staged, prepared=self.prepared,
             provenance=provenance, dicom=patient.dicom, created=self.created)

@@ -13,7 +13,7 @@ from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid, 
 from nnunet_tv.inference.native import grid_volume, lost_clusters, mask_to_native, probability_to_native
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.preparation.provenance import ENDING as RECORD_ENDING
-from nnunet_tv.preparation.provenance import T1_NAMES, PrepRecord
+from nnunet_tv.preparation.provenance import T1_NAMES, Provenance
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import remove_partial
 from nnunet_tv.utils.parallel import each_case
@@ -119,7 +119,7 @@ def _restore_files(case: str, *, predictions: Path, prepared: Path, out: Path) -
 
 
 def _restore_case(case: str, predictions: Path, prepared: Path, out: Path) -> Restored:
-    record = PrepRecord.read(prepared / f"{case}{RECORD_ENDING}")
+    record = Provenance.read(prepared / f"{case}{RECORD_ENDING}")
     path = predictions / f"{case}{ENDING}"
     mask = read_mask(path, case=case)
     _check_grid(mask, record, path)
@@ -128,12 +128,12 @@ def _restore_case(case: str, predictions: Path, prepared: Path, out: Path) -> Re
     return write_native(record, mask, maps, out)
 
 
-def write_native(record: PrepRecord, mask: Volume, maps: dict[str, Volume], out: str | Path) -> Restored:
+def write_native(record: Provenance, mask: Volume, maps: dict[str, Volume], out: str | Path) -> Restored:
     """Write a mask, and maps such as its probability, on the grids of all scans of a case.
 
     Parameters
     ----------
-    record : PrepRecord
+    record : Provenance
         Of the case.
     mask : Volume
         0 and 1, on ``record.grid``.
@@ -164,7 +164,7 @@ def write_native(record: PrepRecord, mask: Volume, maps: dict[str, Volume], out:
     return Restored(record.case, files, tuple(notes))
 
 
-def read_probability(folder: str | Path, mask: Volume, record: PrepRecord) -> Volume | None:
+def read_probability(folder: str | Path, mask: Volume, record: Provenance) -> Volume | None:
     """Lesion probability of a case on the prepared grid; None where a folder holds none.
 
     ``CASE_prob.nii.gz`` is taken before ``CASE.npz``, whose axes are (class, z, y, x) of the image as nnU-Net's
@@ -190,7 +190,7 @@ def read_probability(folder: str | Path, mask: Volume, record: PrepRecord) -> Vo
     return volume
 
 
-def _check_grid(volume: Volume, record: PrepRecord, path: Path) -> None:
+def _check_grid(volume: Volume, record: Provenance, path: Path) -> None:
     grid = grid_volume(record.grid)
     if not same_grid(volume, grid):
         raise CaseError(record.case, f"expected the prepared grid ({grid.shape} voxels, {grid.orientation}, first at "

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_tv.preparation.align import check_choices
-from nnunet_tv.preparation.alignment import Choices
-from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.preparation.align import check_options
+from nnunet_tv.preparation.alignment import RegistrationOptions
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 UNKNOWN = ("the model does not say how its training scans were prepared (its dataset.json was not written by "
@@ -43,7 +43,7 @@ class TrainedOn:
         told = told if isinstance(told, Mapping) else {}
         return cls(told.get("registration"), told.get("brain"))
 
-    def settings(self, *, register: str | None, backend: str, brain: str | None) -> tuple[str, Choices]:
+    def settings(self, *, register: str | None, backend: str, brain: str | None) -> tuple[str, RegistrationOptions]:
         """Registration and choices for scans of this model; what a person leaves out is the model's.
 
         Raises
@@ -52,17 +52,17 @@ class TrainedOn:
             The person asks for something else than the model was trained on; a backend is not installed.
         """
         register = register or self.registration or DEFAULT
-        brain = brain or self.brain or Choices().brain
+        brain = brain or self.brain or RegistrationOptions().brain
         if self.registration not in (None, register):
             raise NnunetTVError(f"--register {register}: the model was trained on scans prepared with --register "
                                 f"{self.registration}: leave the option out, or use another model")
         if self.registration and register != "none" and self._skull_differs(brain):
             raise NnunetTVError(f"--brain {brain}: the model was trained on scans {_skull(self.brain)} (--brain "
                                 f"{self.brain}): leave the option out, or use another model")
-        choices = Choices(backend, brain)
-        return register, choices if register == "none" else check_choices(choices)
+        choices = RegistrationOptions(backend, brain)
+        return register, choices if register == "none" else check_options(choices)
 
-    def check(self, record: PrepRecord) -> None:
+    def check(self, record: Provenance) -> None:
         """Refuse a prepared case that is unlike the training scans.
 
         Raises

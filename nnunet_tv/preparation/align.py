@@ -15,7 +15,7 @@ from nnunet_tv.brain import methods as brains
 from nnunet_tv.imaging.geometry import canonical
 from nnunet_tv.imaging.resample import grids_overlap, resample_mask
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.preparation.alignment import Alignment, Choices
+from nnunet_tv.preparation.alignment import Alignment, RegistrationOptions
 from nnunet_tv.preparation.provenance import T1_NAMES
 from nnunet_tv.registration.backends import Registration, flair_to_t1, get_backend, t1_to_template
 from nnunet_tv.registration.template import NAME, template_grid
@@ -24,7 +24,7 @@ from nnunet_tv.utils.errors import CaseError
 FLAIR = "FLAIR"
 
 
-def check_choices(choices: Choices) -> Choices:
+def check_options(choices: RegistrationOptions) -> RegistrationOptions:
     """`choices` with ``auto`` replaced by what it means here; what is not installed is said before any case is begun.
 
     Raises
@@ -38,17 +38,17 @@ def check_choices(choices: Choices) -> Choices:
     return replace(choices, brain=brains.check_method(choices.brain))
 
 
-def align_to_t1(case: str, scans: Mapping[str, Volume], choices: Choices) -> Alignment:
+def align_to_t1(case: str, scans: Mapping[str, Volume], choices: RegistrationOptions) -> Alignment:
     """Grid of the T1w with its axes turned to RAS; the FLAIR is registered to it."""
     return _align(case, scans, choices, to_mni=False)
 
 
-def align_to_mni(case: str, scans: Mapping[str, Volume], choices: Choices) -> Alignment:
+def align_to_mni(case: str, scans: Mapping[str, Volume], choices: RegistrationOptions) -> Alignment:
     """Grid of MNI152, 1 mm, 182 x 218 x 182; T1w registered to the template, FLAIR to the T1w."""
     return _align(case, scans, choices, to_mni=True)
 
 
-def _align(case: str, scans: Mapping[str, Volume], choices: Choices, *, to_mni: bool) -> Alignment:
+def _align(case: str, scans: Mapping[str, Volume], choices: RegistrationOptions, *, to_mni: bool) -> Alignment:
     t1_name = next((name for name in scans if name in T1_NAMES), "T1w")
     if set(scans) != {t1_name, FLAIR}:
         raise CaseError(case, f"registration needs one {t1_name} and one {FLAIR}, found {', '.join(scans)}")
@@ -77,7 +77,7 @@ def _align(case: str, scans: Mapping[str, Volume], choices: Choices, *, to_mni: 
 
 
 def _details(to_template: Registration, to_t1: Registration, brain: brains.Brain | None,
-             choices: Choices) -> dict[str, Any]:
+             choices: RegistrationOptions) -> dict[str, Any]:
     return {
         "metrics": {
             "flair_to_t1": to_t1.metrics, "t1_to_template": to_template.metrics,

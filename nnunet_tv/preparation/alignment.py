@@ -12,7 +12,7 @@ from nnunet_tv.imaging.volume import Volume
 
 
 @dataclass(frozen=True)
-class Choices:
+class RegistrationOptions:
     """How scans are aligned and brains found; without meaning for the registration ``none``.
 
     Attributes

@@ -18,8 +18,8 @@ from nnunet_tv.brain.methods import clip_to_brain
 from nnunet_tv.imaging.resample import grids_overlap, resample_image, resample_mask, share_inside
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid
 from nnunet_tv.preparation.align import align_to_mni, align_to_t1
-from nnunet_tv.preparation.alignment import Alignment, Choices
-from nnunet_tv.preparation.provenance import Grid, PrepRecord
+from nnunet_tv.preparation.alignment import Alignment, RegistrationOptions
+from nnunet_tv.preparation.provenance import Grid, Provenance
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 #: Part of what decides whether a converted case is up to date: raise it when the output would differ.
@@ -34,12 +34,12 @@ ONE_GRID_TOLERANCE = 0.05
 COVERAGE, MINIMUM_COVERAGE = 0.5, 0.05
 
 
-def no_registration(case: str, scans: Mapping[str, Volume], choices: Choices) -> Alignment:
+def no_registration(case: str, scans: Mapping[str, Volume], choices: RegistrationOptions) -> Alignment:
     """Grid of the first scan; every scan stays where its own header puts it, with the values it has."""
     return Alignment(next(iter(scans.values())), {})
 
 
-REGISTRATIONS: dict[str, Callable[[str, Mapping[str, Volume], Choices], Alignment]] = {
+REGISTRATIONS: dict[str, Callable[[str, Mapping[str, Volume], RegistrationOptions], Alignment]] = {
     "none": no_registration, "t1": align_to_t1, "mni": align_to_mni,
 }
 
@@ -56,14 +56,14 @@ class PreparedCase:
         uint8, 0 and 1, on the same grid; all 0 where there was no mask.
     notes : tuple of str
         What was done that is not self-evident, and what looks odd.
-    record : PrepRecord
+    record : Provenance
         For ``CASE.prep.json``: grids, transforms, metrics, versions, and what must be looked at (``flags``).
     """
 
     images: dict[str, Volume]
     label: Volume
     notes: tuple[str, ...]
-    record: PrepRecord
+    record: Provenance
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def prepare_case(
     *,
     label_on: str | None = None,
     registration: str = "none",
-    choices: Choices | None = None,
+    choices: RegistrationOptions | None = None,
     one_grid: bool = False,
 ) -> PreparedCase:
     """Read a case's scans and its lesion mask and put all of them on one grid.
@@ -101,7 +101,7 @@ def prepare_case(
         Name of the scan on which the mask was drawn; the first if left out. The mask moves with it.
     registration : str
         A key of :data:`REGISTRATIONS`.
-    choices : Choices, optional
+    choices : RegistrationOptions, optional
         Backends; the defaults if left out.
     one_grid : bool
         Refuse files that are not on the first scan's grid, instead of placing them by their own headers.
@@ -117,7 +117,7 @@ def prepare_case(
     CaseError
         As :func:`~nnunet_tv.imaging.volume.read_volume` and :func:`~nnunet_tv.imaging.volume.read_mask`; grids that do
         not overlap, or with `one_grid` differ; an empty mask; a lesion that lies wholly outside the grid; a
-        backend that failed on this case (:func:`~nnunet_tv.preparation.align.check_choices` says before
+        backend that failed on this case (:func:`~nnunet_tv.preparation.align.check_options` says before
         whether it is installed).
     """
     if registration not in REGISTRATIONS:
@@ -130,7 +130,7 @@ def prepare_case(
     if one_grid:
         for name, scan in scans.items():
             _check_on(case, f"the {name}", scan, scans[first], first, channels[name])
-    alignment = _aligned(case, scans, registration, choices or Choices())
+    alignment = _aligned(case, scans, registration, choices or RegistrationOptions())
     notes, flags = list(alignment.notes), list(alignment.flags)
     images = {}
     for name, scan in scans.items():
@@ -148,7 +148,7 @@ def prepare_case(
     return PreparedCase(images, target, tuple(notes), record)
 
 
-def _aligned(case: str, scans: Mapping[str, Volume], registration: str, choices: Choices) -> Alignment:
+def _aligned(case: str, scans: Mapping[str, Volume], registration: str, choices: RegistrationOptions) -> Alignment:
     try:
         return REGISTRATIONS[registration](case, scans, choices)
     except CaseError:
@@ -158,11 +158,11 @@ def _aligned(case: str, scans: Mapping[str, Volume], registration: str, choices:
 
 
 def _record(case: str, registration: str, scans: Mapping[str, Volume], alignment: Alignment,
-            flags: list[str]) -> PrepRecord:
+            flags: list[str]) -> Provenance:
     """What was done to a case; the identity stands for what was not registered."""
     matrices = {name: getattr(alignment, name).tolist() for name in ("flair_to_t1", "t1_to_template")
                 if getattr(alignment, name) is not None}
-    return PrepRecord(case, registration, Grid(alignment.grid.shape, alignment.grid.affine.tolist()),
+    return Provenance(case, registration, Grid(alignment.grid.shape, alignment.grid.affine.tolist()),
                       {name: Grid(scan.shape, scan.affine.tolist()) for name, scan in scans.items()},
                       flags=list(flags), details={**alignment.details, "chain": CHAIN_VERSION}, **matrices)
 

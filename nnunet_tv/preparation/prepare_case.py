@@ -26,7 +26,7 @@ from nnunet_tv.intake.privacy import redact
 from nnunet_tv.intake.series_metadata import Candidate
 from nnunet_tv.preparation.chain import CHAIN_VERSION, PreparedCase, prepare_case
 from nnunet_tv.preparation.prepared_folder import PreparedFolder
-from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.preparation.qc_case import draw_prepared, numbers
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import sha256
@@ -197,7 +197,7 @@ def _make(job: Job, staged: Mapping[str, Path], digests: Mapping[str, str]) -> O
     return Outcome(case, flags=tuple(record.flags), notes=notes, metrics=numbers(record.details.get("metrics", {})))
 
 
-def _record(job: Job, prepared: PreparedCase, digests: Mapping[str, str]) -> PrepRecord:
+def _record(job: Job, prepared: PreparedCase, digests: Mapping[str, str]) -> Provenance:
     """The chain's record, with what intake knows."""
     assert job.found.choice is not None
     scans = {channel: {"file": _told_file(job, channel, scan), "sha256": digests[channel],

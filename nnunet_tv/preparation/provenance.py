@@ -43,7 +43,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class PrepRecord:
+class Provenance:
     """Everything that was decided and measured for one case.
 
     Attributes
@@ -96,7 +96,7 @@ class PrepRecord:
         write_json(asdict(self), path)
 
     @classmethod
-    def read(cls, path: str | Path) -> PrepRecord:
+    def read(cls, path: str | Path) -> Provenance:
         """Record of a file that :meth:`write` made.
 
         Raises

@@ -13,7 +13,7 @@ from scipy import ndimage
 from nnunet_tv.imaging.resample import resample_image
 from nnunet_tv.imaging.volume import Volume, read_volume
 from nnunet_tv.preparation.chain import PreparedCase
-from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.preparation.qc import draw_qc
 from nnunet_tv.registration.template import load_template
 
@@ -66,6 +66,6 @@ def _brain(prepared: PreparedCase) -> np.ndarray | None:
     return ndimage.binary_fill_holes(kept)
 
 
-def _orientations(record: PrepRecord) -> str:
+def _orientations(record: Provenance) -> str:
     found = ", ".join(f"{name} {''.join(nib.aff2axcodes(grid.matrix()))}" for name, grid in record.sources.items())
     return f"axes of the scans as they came: {found}; registration: {record.registration}"

@@ -16,8 +16,8 @@ from nnunet_tv.conversion.writer import convert
 from nnunet_tv.imaging.geometry import read_itk_transform
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.preparation import chain, qc_case
-from nnunet_tv.preparation.alignment import Alignment, Choices
-from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.preparation.alignment import Alignment, RegistrationOptions
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
 
@@ -56,7 +56,7 @@ def source(tmp_path, monkeypatch) -> SourceDataset:
 
 def run(source, root, split="paper", registration="mni", **choices):
     repeats = None if split == "cv5" else 2
-    settings = Settings(split, repeats, registration=registration, choices=Choices(**choices))
+    settings = Settings(split, repeats, registration=registration, choices=RegistrationOptions(**choices))
     return convert(make_plan(source, settings), root)
 
 
@@ -71,7 +71,7 @@ def test_record_and_transforms_lie_beside_the_images(source, tmp_path):
     assert beside(root) == {f"{name}{ending}" for name in images for ending in (
         ".prep.json", "_flair_to_t1.tfm", "_t1_to_template.tfm")} and len(images) == 6
     path = next(root.glob("images*/case2.prep.json"))
-    content, record = read_json(path), PrepRecord.read(path)
+    content, record = read_json(path), Provenance.read(path)
     assert content["flair_to_t1"] == SHIFT.tolist() and content["t1_to_template"] == SCALE.tolist()
     assert content["flags"] == [] and content["registration"] == "mni" and record.grid.shape == (15, 15, 15)
     assert content["details"]["scans"]["T1w"] == {"file": "case2_T1w.nii.gz"}

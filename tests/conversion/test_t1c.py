@@ -7,8 +7,8 @@ import pytest
 
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.preparation import align
-from nnunet_tv.preparation.alignment import Choices
-from nnunet_tv.preparation.provenance import Grid, PrepRecord
+from nnunet_tv.preparation.alignment import RegistrationOptions
+from nnunet_tv.preparation.provenance import Grid, Provenance
 from nnunet_tv.registration.backends import Registration
 from nnunet_tv.registration.template import template_grid
 from nnunet_tv.utils.errors import CaseError
@@ -29,23 +29,23 @@ def scans(monkeypatch) -> dict[str, Volume]:
 
 
 def test_the_flair_is_placed_on_the_t1c(scans):
-    alignment = align.align_to_t1("p-1", scans, Choices())
+    alignment = align.align_to_t1("p-1", scans, RegistrationOptions())
     assert alignment.grid.shape == (3, 4, 5) and list(alignment.to_scan) == ["FLAIR"]
     assert alignment.to_scan["FLAIR"] == pytest.approx(np.linalg.inv(SHIFT))
 
 
 def test_both_go_to_the_template(scans):
-    alignment = align.align_to_mni("p-1", scans, Choices())
+    alignment = align.align_to_mni("p-1", scans, RegistrationOptions())
     assert alignment.grid.shape == template_grid().shape and set(alignment.to_scan) == {"T1c", "FLAIR"}
     assert alignment.to_scan["T1c"] == pytest.approx(np.eye(4))
 
 
 def test_other_scans_are_named(scans):
     with pytest.raises(CaseError, match="p-1: registration needs one T1c and one FLAIR, found T1c, ADC"):
-        align.align_to_t1("p-1", {"T1c": scans["T1c"], "ADC": scans["FLAIR"]}, Choices())
+        align.align_to_t1("p-1", {"T1c": scans["T1c"], "ADC": scans["FLAIR"]}, RegistrationOptions())
 
 
 def test_the_record_leads_a_t1c_straight_to_the_grid():
     grid = Grid((3, 4, 5), np.eye(4).tolist())
-    record = PrepRecord("p-1", "t1", grid, {"T1c": grid, "FLAIR": grid}, flair_to_t1=SHIFT.tolist())
+    record = Provenance("p-1", "t1", grid, {"T1c": grid, "FLAIR": grid}, flair_to_t1=SHIFT.tolist())
     assert record.to_grid("T1c") == pytest.approx(np.eye(4)) and record.to_grid("FLAIR") == pytest.approx(SHIFT)

@@ -10,10 +10,10 @@ from native_cases import LEFT_LESION, RIGHT_LESION, patient, scan_grid
 from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.inference.clusters import describe_clusters
 from nnunet_tv.inference.patient import native_scan
-from nnunet_tv.inference.patient_html import Provenance, status_line, write_page
+from nnunet_tv.inference.patient_html import ModelSummary, status_line, write_page
 from nnunet_tv.inference.patient_picture import YELLOW, Scan, draw_patient
 
-PROVENANCE = Provenance("Trainer__Plans__3d_fullres, fold 0", "opening <1>", "mni", 0.31)
+PROVENANCE = ModelSummary("Trainer__Plans__3d_fullres, fold 0", "opening <1>", "mni", 0.31)
 
 
 def drawn(someone, path):
@@ -88,7 +88,7 @@ def test_without_the_template_the_page_claims_no_side(tmp_path):
     someone = patient(registration="t1")
     clusters = drawn(someone, tmp_path / "a.png")
     write_page("a", clusters, tmp_path / "a.png", tmp_path / "a.html",
-               provenance=Provenance("m", "f", "t1", None))
+               provenance=ModelSummary("m", "f", "t1", None))
     text = (tmp_path / "a.html").read_text()
     assert "no side and no region is given" in text and ">unknown<" in text and "Highest" not in text
 

@@ -29,7 +29,7 @@ from nnunet_tv.inference.native import (
     to_native,
 )
 from nnunet_tv.inference.restore import prediction_cases, restore_folder
-from nnunet_tv.preparation.provenance import Grid, PrepRecord
+from nnunet_tv.preparation.provenance import Grid, Provenance
 from nnunet_tv.utils.errors import NnunetTVError
 
 ORIENTATIONS = {
@@ -67,7 +67,7 @@ def test_a_thick_slice_sees_all_that_lies_in_it():
     fine, thick = Grid((8, 8, 12), np.eye(4).tolist()), Grid((8, 8, 3), np.diag([1.0, 1, 4, 1]).tolist())
     shifted = np.array(thick.affine)
     shifted[2, 3] = 1.5  # slice 1 spans z = 3.5..7.5 of the fine grid: its voxels 4, 5, 6, 7
-    record = PrepRecord("a", "t1", fine, {"T1w": fine, "FLAIR": Grid(thick.shape, shifted.tolist())})
+    record = Provenance("a", "t1", fine, {"T1w": fine, "FLAIR": Grid(thick.shape, shifted.tolist())})
     mask = np.zeros(fine.shape, np.uint8)
     mask[2:6, 2:6, 5:8] = 1  # three quarters of the slice
     mean = to_native(Volume(mask, np.eye(4)), record, "FLAIR")

@@ -15,7 +15,7 @@ from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.intake.manual_pairs import read_pins
 from nnunet_tv.preparation import prepare_case as case_worker
 from nnunet_tv.preparation.prepare_folder import prepare_folder
-from nnunet_tv.preparation.provenance import PrepRecord
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import NnunetTVError
 
 
@@ -58,7 +58,7 @@ def test_what_is_written(source, tmp_path):
         for one in ("{}_0000.nii.gz", "{}_0001.nii.gz", "{}.prep.json", "qc/{}.png")}
     original = read_volume(source / "anna" / "T1.nii.gz", case="x")
     assert np.array_equal(read_volume(tmp_path / "out" / "anna_0000.nii.gz", case="x").data, original.data)
-    record = PrepRecord.read(tmp_path / "out" / "anna.prep.json")
+    record = Provenance.read(tmp_path / "out" / "anna.prep.json")
     assert record.sources["FLAIR"].shape == (16, 18, 20) and record.details["scans"]["T1w"]["chosen"]
     row = rows(tmp_path / "out")["anna"]
     assert row["t1"] == "anna/T1.nii.gz" and row["status"] == "prepared" and len(row["flair_sha256"]) == 64
@@ -69,7 +69,7 @@ def test_what_is_written(source, tmp_path):
 def test_the_record_finds_the_scans_from_any_folder(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run(Path("in"), Path("out"))
-    record = PrepRecord.read(tmp_path / "out" / "anna.prep.json")
+    record = Provenance.read(tmp_path / "out" / "anna.prep.json")
     assert record.details["scans"]["T1w"]["file"] == str(source / "anna" / "T1.nii.gz")
 
 
@@ -259,7 +259,7 @@ def test_dicom_to_the_template_keeps_sides(phantom, tmp_path):
     write_series(phantom.flair, tmp_path / "in", study="one", number=5, tags=FLAIR)
     done = run(tmp_path / "in", tmp_path / "out", registration="mni")
     assert not done.failed
-    record = PrepRecord.read(tmp_path / "out" / "case-0001.prep.json")
+    record = Provenance.read(tmp_path / "out" / "case-0001.prep.json")
     assert record.grid.shape == (182, 218, 182) and record.registration == "mni"
     for channel, pose in (("T1w", phantom.t1_pose), ("FLAIR", phantom.flair_pose)):
         point = record.to_grid(channel) @ np.append(pose.to_scanner(np.array(MARKER_MM)), 1)

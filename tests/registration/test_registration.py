@@ -14,8 +14,8 @@ from nnunet_tv.brain.methods import METHODS
 from nnunet_tv.cli import convert as convert_command
 from nnunet_tv.imaging.geometry import about
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.preparation.align import align_to_mni, align_to_t1, check_choices
-from nnunet_tv.preparation.alignment import Choices
+from nnunet_tv.preparation.align import align_to_mni, align_to_t1, check_options
+from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.registration.backends import BACKENDS, Registration, flair_to_t1, get_backend, t1_to_template
 from nnunet_tv.registration.initial_pose import candidate_poses
 from nnunet_tv.registration.template import load_template
@@ -79,7 +79,7 @@ def test_a_backend_that_is_not_installed(monkeypatch):
     with pytest.raises(NnunetTVError, match="picsl_greedy is not installed: pip install picsl_greedy"):
         get_backend("greedy")
     with pytest.raises(NnunetTVError, match=r"neither in .FSLDIR/bin nor on PATH: install FSL"):
-        check_choices(Choices(backend="fsl"))
+        check_options(RegistrationOptions(backend="fsl"))
 
 
 def test_a_t1_away_from_the_brain():
@@ -91,14 +91,14 @@ def test_a_t1_away_from_the_brain():
 def test_scans_that_cannot_be_registered(monkeypatch):
     t1 = scan(phantom(1).t1)
     with pytest.raises(CaseError, match="sub-1: registration needs one T1w and one FLAIR, found T1w"):
-        align_to_t1("sub-1", {"T1w": t1}, Choices())
+        align_to_t1("sub-1", {"T1w": t1}, RegistrationOptions())
     flat = Volume(np.full((4, 4, 4), 7, np.float32), np.eye(4))
     with pytest.raises(CaseError, match="every voxel of the FLAIR is 7: nothing can be registered"):
-        align_to_mni("sub-1", {"T1w": t1, "FLAIR": flat}, Choices())
+        align_to_mni("sub-1", {"T1w": t1, "FLAIR": flat}, RegistrationOptions())
     away = Registration(about(np.eye(3), np.zeros(3), np.full(3, 900.0)), {})
     monkeypatch.setattr("nnunet_tv.preparation.align.t1_to_template", lambda *_, **__: away)
     with pytest.raises(CaseError, match="the T1w was not found on the template"):
-        align_to_mni("sub-1", {"T1w": t1, "FLAIR": t1}, Choices())
+        align_to_mni("sub-1", {"T1w": t1, "FLAIR": t1}, RegistrationOptions())
 
 
 FULL_SIZE = [
