@@ -19,7 +19,7 @@ test: .venv/installed
 	$(RUN) -m pytest
 
 test-slow: .venv/installed
-	$(RUN) -m pytest -m slow
+	$(RUN) -m pytest -m slow -n 0
 
 lint: .venv/installed
 	$(RUN) -m ruff check .
