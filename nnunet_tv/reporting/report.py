@@ -11,11 +11,11 @@ from typing import Any
 from nnunet_tv.metrics.contrast import ContrastJob, contrast_of_files
 from nnunet_tv.metrics.scores import CaseRow
 from nnunet_tv.postprocessing import ENDING, describe
-from nnunet_tv.reporting import paper
-from nnunet_tv.reporting.comparison import check_primary
 from nnunet_tv.reporting.record import Record, make_meta, read_record
 from nnunet_tv.reporting.report_folder import check_out, draw_pictures, new_folder, write_problems, write_report
-from nnunet_tv.reporting.strata import CONTRAST, check_strata
+from nnunet_tv.reporting.tables import tv_paper
+from nnunet_tv.reporting.tables.comparison import check_primary
+from nnunet_tv.reporting.tables.strata import CONTRAST, check_strata
 from nnunet_tv.scoring.folders import Run, score_controls, score_folders
 from nnunet_tv.scoring.participants import Participants, of_cases, read_participants
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
@@ -45,7 +45,7 @@ class Options:
     paper : bool
         Whether the TV paper's Table 1 is shown too.
     strata : tuple of str
-        As :func:`nnunet_tv.reporting.strata.make_strata` names them.
+        As :func:`nnunet_tv.reporting.tables.strata.make_strata` names them.
     remark : str
         Added to the table's note, such as how the predictions were made.
     over_tables : tuple of str
@@ -133,7 +133,7 @@ def make_report(
         raise NnunetTVError(f"{images}: no such folder of images")
     check_strata(options.strata, known, has_images=images is not None)
     if options.paper:
-        paper.check_names(run.group for run in runs)
+        tv_paper.check_names(run.group for run in runs)
     record = _score(reference, runs, cases, controls, images, known, options, command)
     with new_folder(out) as work:
         if record.problems:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from nnunet_tv.metrics.scores import MISSING, STAGES, CaseRow
 from nnunet_tv.postprocessing import ENDING
-from nnunet_tv.reporting import tables
-from nnunet_tv.reporting.csv_export import cases_csv, clusters_csv, lesions_csv
 from nnunet_tv.reporting.figures.case_pictures import PictureJob, draw_files
-from nnunet_tv.reporting.formats import to_csv, to_latex, to_markdown
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.record import TOOL, Record, to_content
 from nnunet_tv.reporting.report_html import to_html
 from nnunet_tv.reporting.sections import Contents, cases_table, make_contents
+from nnunet_tv.reporting.tables import table_one
+from nnunet_tv.reporting.tables.csv_export import cases_csv, clusters_csv, lesions_csv
+from nnunet_tv.reporting.tables.table import to_csv, to_latex, to_markdown
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import TEMPORARY_PREFIX, abandoned, read_json, write_json, write_text
@@ -114,9 +114,9 @@ def _write_listings(record: Record, work: Path) -> None:
 
 def _write_tables(contents: Contents, work: Path) -> None:
     notes = [*contents.sections[0].warnings, *contents.notes]
-    write_text(tables.to_markdown(contents.shown, contents.per_subject, notes), work / "table1.md")
-    write_text(tables.to_csv(contents.shown, contents.per_subject), work / "table1.csv")
-    write_text(tables.to_latex(contents.shown, notes), work / "table1.tex")
+    write_text(table_one.to_markdown(contents.shown, contents.per_subject, notes), work / "table1.md")
+    write_text(table_one.to_csv(contents.shown, contents.per_subject), work / "table1.csv")
+    write_text(table_one.to_latex(contents.shown, notes), work / "table1.tex")
     for table in contents.tables():
         for ending, text in ((".csv", to_csv(table)), (".md", to_markdown(table)), (".tex", to_latex(table))):
             write_text(text, work / "tables" / f"{table.key}{ending}")

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tv.imaging.drawing import CONVENTION
-from nnunet_tv.reporting.formats import Table
 from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.sections import Contents, Figure
+from nnunet_tv.reporting.tables.table import Table
 from nnunet_tv.utils.html import RESEARCH_USE, STYLE
 
 TITLE = "Segmentation report"

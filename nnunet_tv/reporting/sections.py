@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_tv.metrics.scores import FILTERED, MISSING, RAW, STAGES
-from nnunet_tv.reporting import paper, tables
-from nnunet_tv.reporting.comparison import comparison_table
-from nnunet_tv.reporting.controls import controls_table, setup_warnings
 from nnunet_tv.reporting.figures import curve_drawing
 from nnunet_tv.reporting.figures.curves import (
     by_case,
@@ -21,11 +18,13 @@ from nnunet_tv.reporting.figures.curves import (
     size_table,
 )
 from nnunet_tv.reporting.footnotes import notes_of
-from nnunet_tv.reporting.formats import FEW, Table
 from nnunet_tv.reporting.groups import GroupStage, detected, dice, false_clusters, gather, has_lesion
 from nnunet_tv.reporting.record import Record
-from nnunet_tv.reporting.strata import make_strata, strata_tables
-from nnunet_tv.reporting.summaries import (
+from nnunet_tv.reporting.tables import table_one, tv_paper
+from nnunet_tv.reporting.tables.comparison import comparison_table
+from nnunet_tv.reporting.tables.controls import controls_table, setup_warnings
+from nnunet_tv.reporting.tables.strata import make_strata, strata_tables
+from nnunet_tv.reporting.tables.summaries import (
     detection_interval,
     dice_interval,
     false_cluster_interval,
@@ -34,6 +33,7 @@ from nnunet_tv.reporting.summaries import (
     rules_table,
     uncertainty_table,
 )
+from nnunet_tv.reporting.tables.table import FEW, Table
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Contents:
     """All sections, and Table 1 in the forms that papers and programs take."""
 
     sections: list[Section]
-    table_one: tables.Groups
-    per_subject: tables.Groups
-    shown: tables.Groups
+    table_one: table_one.Groups
+    per_subject: table_one.Groups
+    shown: table_one.Groups
     notes: list[str]
     summary: list[str] = field(default_factory=list)
 
@@ -90,12 +90,12 @@ def make_contents(record: Record, folder: Path) -> Contents:
     """
     settings, groups = record.settings, gather(record.rows)
     seed = settings["seed"]
-    shared, per_subject = tables.table_one(record.rows), tables.per_subject_table(record.rows)
+    shared, per_subject = table_one.table_one(record.rows), table_one.per_subject_table(record.rows)
     shown, notes = shared, notes_of(record)
     if settings["paper"]:
-        quoted = paper.paper_groups()
-        paper.check_names(shared)
-        shown, notes = {**shared, **quoted}, [*notes, paper.NOTE]
+        quoted = tv_paper.paper_groups()
+        tv_paper.check_names(shared)
+        shown, notes = {**shared, **quoted}, [*notes, tv_paper.NOTE]
     sections = [
         _table_one_section(record, groups, shown, per_subject, notes),
         Section("uncertainty", "Uncertainty", tables=(uncertainty_table(groups, seed=seed),)),
@@ -157,19 +157,20 @@ def _said(interval) -> str:
 
 
 def _table_one_section(
-    record: Record, groups: Sequence[GroupStage], shown: tables.Groups, per_subject: tables.Groups, notes: list[str]
+    record: Record, groups: Sequence[GroupStage], shown: table_one.Groups, per_subject: table_one.Groups,
+    notes: list[str],
 ) -> Section:
     lesions = sum(has_lesion(scores[0]) for scores in groups[0].scores.values())
     parts = []
     for stage in STAGES:
-        rows = tables.table_rows(shown, stage)
-        beside = {row[0]: row[2:] for row in tables.table_rows(per_subject, stage, tables.PER_SUBJECT)}
-        blank = ["–"] * len(tables.PER_SUBJECT)
+        rows = table_one.table_rows(shown, stage)
+        beside = {row[0]: row[2:] for row in table_one.table_rows(per_subject, stage, table_one.PER_SUBJECT)}
+        blank = ["–"] * len(table_one.PER_SUBJECT)
         parts.append(Table(
             f"table1-{stage}",
-            f"{tables.TITLES[stage]}, mean ± sample standard deviation over runs; n = {len(groups[0].scores)} "
+            f"{table_one.TITLES[stage]}, mean ± sample standard deviation over runs; n = {len(groups[0].scores)} "
             f"subjects, {lesions} with a lesion",
-            ("Group", "Runs", *tables.MEASURES, *(f"{name}, per subject" for name in tables.PER_SUBJECT)),
+            ("Group", "Runs", *table_one.MEASURES, *(f"{name}, per subject" for name in table_one.PER_SUBJECT)),
             tuple((*row, *beside.get(row[0], blank)) for row in rows),
             notes=tuple(notes) if stage == FILTERED else (),
         ))

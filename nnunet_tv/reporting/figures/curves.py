@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from nnunet_tv.metrics.scores import Candidates
-from nnunet_tv.reporting.formats import Table
 from nnunet_tv.reporting.groups import GroupStage, detected, has_lesion
 from nnunet_tv.reporting.statistics import LEVEL, Interval, bootstrap, resampled_means, share_interval
+from nnunet_tv.reporting.tables.table import Table
 
 #: Resamples behind a band.
 BAND_RESAMPLES = 2000

@@ -19,7 +19,7 @@ from nnunet_tv.reporting.figures.curves import (
 )
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import clopper_pearson
-from nnunet_tv.reporting.summaries import detection_interval
+from nnunet_tv.reporting.tables.summaries import detection_interval
 
 #: Two patients and a healthy subject.
 CANDIDATES = [

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from nnunet_tv.metrics.scores import DISTANCES_MM, FILTERED, MEASURE_KEYS, CaseRow, CaseScore
-from nnunet_tv.reporting.formats import Table
 from nnunet_tv.reporting.groups import GroupStage, Value, detected, dice, false_clusters, has_lesion
 from nnunet_tv.reporting.statistics import Interval, bootstrap, poisson_rate, rate_interval, share_interval
+from nnunet_tv.reporting.tables.table import Table
 
 #: How a reader finds the measures of :class:`CaseScore` named.
 MEASURE_NAMES = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from nnunet_tv.metrics.scores import MEASURE_KEYS, CaseRow, ClusterScore, HitCounts, LesionScore, LostLesions
-from nnunet_tv.reporting.formats import csv_text
+from nnunet_tv.reporting.tables.table import csv_text
 
 _KEY = ("case", "group", "run", "stage")
 _FIGURES = ("tp", "fp", "fn", "dice", "detected", "n_false_clusters", "n_clusters", "n_lesions", "n_lesions_hit",

@@ -6,16 +6,16 @@ import pytest
 from report_rows import make_row
 
 from nnunet_tv.metrics.scores import HitCounts, LostLesions
-from nnunet_tv.reporting.formats import to_csv, to_markdown
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import clopper_pearson, poisson_rate
-from nnunet_tv.reporting.summaries import (
+from nnunet_tv.reporting.tables.summaries import (
     lost_table,
     measures_table,
     pooled_interval,
     rules_table,
     uncertainty_table,
 )
+from nnunet_tv.reporting.tables.table import to_csv, to_markdown
 
 
 def column(table, name):

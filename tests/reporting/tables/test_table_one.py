@@ -10,9 +10,8 @@ import re
 import pytest
 
 from nnunet_tv.metrics.scores import CaseRow, CaseScore
-from nnunet_tv.reporting.formats import escape_latex
-from nnunet_tv.reporting.paper import NOTE, paper_groups
-from nnunet_tv.reporting.tables import (
+from nnunet_tv.reporting.tables.table import escape_latex
+from nnunet_tv.reporting.tables.table_one import (
     cell,
     per_subject_table,
     summarise,
@@ -21,6 +20,7 @@ from nnunet_tv.reporting.tables import (
     to_latex,
     to_markdown,
 )
+from nnunet_tv.reporting.tables.tv_paper import NOTE, paper_groups
 
 
 def row(case, group, run, tp, fp, fn, false_clusters=0, stage="raw"):

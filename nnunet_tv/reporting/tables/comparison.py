@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 
 from nnunet_tv.metrics.scores import STAGES, CaseScore
-from nnunet_tv.reporting.formats import PValue, Table
 from nnunet_tv.reporting.groups import GroupStage, detected, dice, false_clusters
 from nnunet_tv.reporting.statistics import bootstrap, holm, mcnemar, permutation_test
+from nnunet_tv.reporting.tables.table import PValue, Table
 from nnunet_tv.utils.errors import NnunetTVError
 
 #: Endpoints, and what each is of one score.

@@ -8,10 +8,10 @@ import pytest
 from report_rows import make_row, make_score
 
 from nnunet_tv.metrics.scores import LesionScore
-from nnunet_tv.reporting.controls import UNKNOWN_SETUP, controls_table, setup_warnings
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import clopper_pearson, poisson_rate
-from nnunet_tv.reporting.strata import make_strata, strata_tables, thirds
+from nnunet_tv.reporting.tables.controls import UNKNOWN_SETUP, controls_table, setup_warnings
+from nnunet_tv.reporting.tables.strata import make_strata, strata_tables, thirds
 from nnunet_tv.scoring.participants import of_cases, read_participants
 from nnunet_tv.utils.errors import NnunetTVError
 

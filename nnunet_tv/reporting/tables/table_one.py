@@ -7,8 +7,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 from nnunet_tv.metrics.scores import FILTERED, RAW, STAGES, CaseRow, CaseScore
-from nnunet_tv.reporting.formats import csv_text, escape_latex, latex_tabular, markdown_table
 from nnunet_tv.reporting.groups import gather
+from nnunet_tv.reporting.tables.table import csv_text, escape_latex, latex_tabular, markdown_table
 
 #: Measures of Table 1, in its order.
 MEASURES = ("Sens", "Prec", "DC", "sSens", "nFPC")

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nnunet_tv.metrics.scores import CaseScore
-from nnunet_tv.reporting.formats import FEW, Table
 from nnunet_tv.reporting.groups import GroupStage, has_lesion
-from nnunet_tv.reporting.summaries import detection_interval, dice_interval, false_cluster_interval
+from nnunet_tv.reporting.tables.summaries import detection_interval, dice_interval, false_cluster_interval
+from nnunet_tv.reporting.tables.table import FEW, Table
 from nnunet_tv.scoring.participants import NOT_GIVEN, Participants
 from nnunet_tv.utils.errors import NnunetTVError
 

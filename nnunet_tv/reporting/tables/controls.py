@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from nnunet_tv.reporting.formats import Table
 from nnunet_tv.reporting.groups import GroupStage
 from nnunet_tv.reporting.statistics import rate_interval, share_interval
-from nnunet_tv.reporting.summaries import poisson_of_run
+from nnunet_tv.reporting.tables.summaries import poisson_of_run
+from nnunet_tv.reporting.tables.table import Table
 from nnunet_tv.scoring.participants import NOT_GIVEN, Participants
 
 #: Columns that tell how a subject was scanned.

@@ -9,8 +9,10 @@ import pytest
 from report_rows import make_row
 
 from nnunet_tv.metrics.scores import CaseRow, ClusterScore, HitCounts, LostLesions
-from nnunet_tv.reporting.csv_export import cases_csv, clusters_csv, lesions_csv
-from nnunet_tv.reporting.formats import (
+from nnunet_tv.reporting.groups import gather
+from nnunet_tv.reporting.statistics import Interval
+from nnunet_tv.reporting.tables.csv_export import cases_csv, clusters_csv, lesions_csv
+from nnunet_tv.reporting.tables.table import (
     PValue,
     Table,
     cell_text,
@@ -20,8 +22,6 @@ from nnunet_tv.reporting.formats import (
     to_latex,
     to_markdown,
 )
-from nnunet_tv.reporting.groups import gather
-from nnunet_tv.reporting.statistics import Interval
 
 TABLE = Table("key", "A & B", ("Group", "x|y", "Share"),
               (("a_b", 0.5, Interval(0.25, 0.1, 0.5, 9, "exact")), ("c", None, "–"),

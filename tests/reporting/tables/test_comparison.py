@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from report_rows import make_row
 
-from nnunet_tv.reporting.comparison import comparison_table
-from nnunet_tv.reporting.formats import to_csv
 from nnunet_tv.reporting.groups import gather
+from nnunet_tv.reporting.tables.comparison import comparison_table
+from nnunet_tv.reporting.tables.table import to_csv
 from nnunet_tv.utils.errors import NnunetTVError
 
 
