@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nnunet_tv.conversion.dataset_spec import CV5, Offer
+from nnunet_tv.conversion.dataset_spec import CV5, DatasetSpec
 from nnunet_tv.conversion.lists import not_one_of_each
 from nnunet_tv.conversion.source import PATIENT, TEST, TRAIN, SourceCase, SourceDataset
 from nnunet_tv.utils.errors import NnunetTVError
 
-OFFER = Offer(
+SPEC = DatasetSpec(
     title="BONBID-HIE: hypoxic ischaemic lesions of newborns, ADC and its Z map",
     folder_name="DatasetBONBID",
     splits={"official": "the published train (of which a seeded share selects) and validation (imagesTs)",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnunet_tv.conversion.dataset_spec import CV5, Offer, Option
+from nnunet_tv.conversion.dataset_spec import CV5, DatasetSpec, Option
 from nnunet_tv.conversion.lists import image_stem, not_one_of_each, usable_name
 from nnunet_tv.conversion.source import PATIENT, SourceCase, SourceDataset
 from nnunet_tv.utils.errors import NnunetTVError
 
 LABELS = {"core": "metastasis_core", "whole": "metastasis_whole"}
-OFFER = Offer(
+SPEC = DatasetSpec(
     title="Brain-Mets-Lung-MRI-Path-Segs: brain metastases, T1w with contrast and FLAIR",
     folder_name="DatasetBrainMets",
     splits={"seeded": "69/14/17 % of the patients train/select/test, our own seeded draw", "cv5": CV5},

@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nnunet_tv.conversion.dataset_spec import CV5, Offer
+from nnunet_tv.conversion.dataset_spec import CV5, DatasetSpec
 from nnunet_tv.conversion.lists import image_stem, not_one_of_each, read_rows
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SourceCase, SourceDataset
 from nnunet_tv.utils.errors import NnunetTVError
 
-OFFER = Offer(
+SPEC = DatasetSpec(
     title="OpenNeuro ds004199: FCD type II, T1w and FLAIR",
     folder_name="DatasetFCD",
     splits={"paper": "59/12/14 of 85, our own seeded draw", "official": "the data set's train/test", "cv5": CV5},

@@ -11,12 +11,12 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from nnunet_tv.conversion.dataset_spec import CV5, Offer, Option
+from nnunet_tv.conversion.dataset_spec import CV5, DatasetSpec, Option
 from nnunet_tv.conversion.lists import ENDINGS, image_stem, read_rows, usable_name
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SELECTION, TEST, TRAIN, SourceCase, SourceDataset
 from nnunet_tv.utils.errors import NnunetTVError
 
-OFFER = Offer(
+SPEC = DatasetSpec(
     title="a table of your own: case, channel files, label, split",
     folder_name="DatasetPairs",
     splits={"table": "the table's column split", "seeded": "69/14/17 % of the patients train/select/test, our own "

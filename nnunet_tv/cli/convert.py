@@ -10,9 +10,9 @@ from pathlib import Path
 
 from nnunet_tv import cli
 from nnunet_tv.cli.types import add_preparation, add_processes, dataset_name, whole_number
-from nnunet_tv.conversion.dataset_spec import REGISTER_HELP, Offer
+from nnunet_tv.conversion.dataset_spec import REGISTER_HELP, DatasetSpec
 
-#: Data sets and the modules that know their layouts: ``OFFER`` is what can be chosen, ``read`` finds the files.
+#: Data sets and the modules that know their layouts: ``SPEC`` is what can be chosen, ``read`` finds the files.
 DATA_SETS = {
     "ds004199": "nnunet_tv.dataset_conversion.ds004199",
     "bonbid-hie": "nnunet_tv.dataset_conversion.bonbid_hie",
@@ -39,22 +39,22 @@ class _Refuse(argparse.Action):
 def _parser() -> argparse.ArgumentParser:
     result = cli.parser("nnunet-tv-convert", DESCRIPTION)
     sets = result.add_subparsers(dest="data_set", required=True, metavar="DATA_SET")
-    offers = {name: import_module(module).OFFER for name, module in DATA_SETS.items()}
-    for name, offer in offers.items():
-        one = sets.add_parser(name, help=offer.title, description=f"{offer.title}.\n\n{DESCRIPTION}",
+    specs = {name: import_module(module).SPEC for name, module in DATA_SETS.items()}
+    for name, spec in specs.items():
+        one = sets.add_parser(name, help=spec.title, description=f"{spec.title}.\n\n{DESCRIPTION}",
                               formatter_class=argparse.RawDescriptionHelpFormatter)
-        one.set_defaults(offer=offer, usage_error=one.error)
-        one.add_argument("-i", "--input", type=Path, required=True, metavar="PATH", help=offer.source)
+        one.set_defaults(spec=spec, usage_error=one.error)
+        one.add_argument("-i", "--input", type=Path, required=True, metavar="PATH", help=spec.source)
         one.add_argument("-o", "--output", type=Path, metavar="RAW_ROOT", help="default: $nnUNet_raw")
-        one.add_argument("--name", type=dataset_name, default=offer.folder_name,
+        one.add_argument("--name", type=dataset_name, default=spec.folder_name,
                          help="folder in RAW_ROOT (default: %(default)s; Dataset085_FCD for nnU-Net's own -d 85)")
-        _add_split(one, offer)
-        _add_registration(one, offer)
-        for option in offer.options:
+        _add_split(one, spec)
+        _add_registration(one, spec)
+        for option in spec.options:
             one.add_argument(option.flag, choices=option.choices, default=option.default,
                              help=option.help + (" (default: %(default)s)" if option.default else ""))
-        for flag in {option.flag for other in offers.values() for option in other.options}:
-            if flag not in {option.flag for option in offer.options}:
+        for flag in {option.flag for other in specs.values() for option in other.options}:
+            if flag not in {option.flag for option in spec.options}:
                 one.add_argument(flag, action=_Refuse, reason="it has no such choice")
         one.add_argument("--dry-run", action="store_true",
                          help="write and print the plan (conversion.plan.tsv); needs no voxels")
@@ -62,43 +62,43 @@ def _parser() -> argparse.ArgumentParser:
     return result
 
 
-def _add_split(one: argparse.ArgumentParser, offer: Offer) -> None:
-    first = next(iter(offer.splits))
-    told = "; ".join(f"{name}: {line}" for name, line in offer.splits.items()).replace("%", "%%")
-    one.add_argument("--split", choices=tuple(offer.splits), default=first, help=f"{told} (default: %(default)s)")
+def _add_split(one: argparse.ArgumentParser, spec: DatasetSpec) -> None:
+    first = next(iter(spec.splits))
+    told = "; ".join(f"{name}: {line}" for name, line in spec.splits.items()).replace("%", "%%")
+    one.add_argument("--split", choices=tuple(spec.splits), default=first, help=f"{told} (default: %(default)s)")
     one.add_argument("--repeats", type=whole_number(1),
                      help="runs on one split, run k is fold k (default: 10; not cv5)")
-    if offer.controls:
+    if spec.controls:
         one.add_argument("--controls", choices=("none", "test", "train"), default="none",
                          help="people without a lesion, with an empty label: none, in imagesTs, or in imagesTr and "
                               "every fold's train (default: %(default)s)")
     else:
         one.set_defaults(controls="none")
-        one.add_argument("--controls", action=_Refuse, reason=offer.no_controls)
+        one.add_argument("--controls", action=_Refuse, reason=spec.no_controls)
 
 
 class _Register(argparse.Action):
     """``--register``, which says why a data set is not offered what others are."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        offer = namespace.offer
-        if values not in offer.registrations:
-            known = " or ".join(offer.registrations)
-            why = f" ({offer.no_registration})" if values in REGISTER_HELP and offer.no_registration else ""
+        spec = namespace.spec
+        if values not in spec.registrations:
+            known = " or ".join(spec.registrations)
+            why = f" ({spec.no_registration})" if values in REGISTER_HELP and spec.no_registration else ""
             parser.error(f"{option_string} {values}: expected {known}{why}")
         setattr(namespace, self.dest, values)
 
 
-def _add_registration(one: argparse.ArgumentParser, offer: Offer) -> None:
-    told = "; ".join(f"{name}: {REGISTER_HELP[name]}" for name in offer.registrations)
-    one.add_argument("--register", action=_Register, default=offer.registrations[0],
-                     metavar="{" + ",".join(offer.registrations) + "}", help=f"{told} (default: %(default)s)")
-    if offer.registrations != ("none",):
+def _add_registration(one: argparse.ArgumentParser, spec: DatasetSpec) -> None:
+    told = "; ".join(f"{name}: {REGISTER_HELP[name]}" for name in spec.registrations)
+    one.add_argument("--register", action=_Register, default=spec.registrations[0],
+                     metavar="{" + ",".join(spec.registrations) + "}", help=f"{told} (default: %(default)s)")
+    if spec.registrations != ("none",):
         add_preparation(one)
     else:
         one.set_defaults(registration="simpleitk", brain="auto")
         for flag in ("--registration", "--brain"):
-            one.add_argument(flag, action=_Refuse, reason=offer.no_registration)
+            one.add_argument(flag, action=_Refuse, reason=spec.no_registration)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _convert(arguments: argparse.Namespace, target: Path) -> int:
-    from nnunet_tv.conversion.plan import Settings, make_plan
+    from nnunet_tv.conversion.plan import ConversionOptions, make_plan
     from nnunet_tv.conversion.writer import convert, dry_run
     from nnunet_tv.preparation.align import check_options
     from nnunet_tv.preparation.alignment import RegistrationOptions
@@ -122,8 +122,8 @@ def _convert(arguments: argparse.Namespace, target: Path) -> int:
     choices = RegistrationOptions(arguments.registration, arguments.brain)
     if arguments.register != "none":
         choices = check_options(choices)
-    settings = Settings(arguments.split, arguments.repeats, arguments.controls, arguments.register, choices)
-    options = {option.name: getattr(arguments, option.name) for option in arguments.offer.options}
+    settings = ConversionOptions(arguments.split, arguments.repeats, arguments.controls, arguments.register, choices)
+    options = {option.name: getattr(arguments, option.name) for option in arguments.spec.options}
     plan = make_plan(module.read(arguments.input, **options), settings)
     if arguments.dry_run:
         report = dry_run(plan, target)

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _predict(options: argparse.Namespace) -> int:
     from nnunet_tv.inference.predict import (
         PREPARED,
-        Settings,
+        PredictOptions,
         predict_patients,
         prepare_patients,
         prepared_patients,
@@ -59,8 +59,8 @@ def _predict(options: argparse.Namespace) -> int:
         patients = prepare_patients(
             options.input, options.out, pins=read_pins(options.pair, options.pairs), keep_ids=options.keep_ids,
             processes=options.processes, registration=register, choices=choices)
-    results = predict_patients(patients, prepared, options.out, model,
-                               Settings(options.device, not options.disable_tta, options.step_size, options.precision))
+    how = PredictOptions(options.device, not options.disable_tta, options.step_size, options.precision)
+    results = predict_patients(patients, prepared, options.out, model, how)
     return _tell(results, options.out)
 
 

@@ -42,7 +42,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Offer:
+class DatasetSpec:
     """What can be chosen.
 
     Attributes

@@ -35,7 +35,7 @@ REGISTRABLE = {("T1w", "FLAIR"): ("t1", "mni"), ("T1c", "FLAIR"): ("t1",)}
 
 
 @dataclass(frozen=True)
-class Settings:
+class ConversionOptions:
     """What a person chooses.
 
     Attributes
@@ -84,13 +84,13 @@ class Plan:
     """All cases, the folds, and the choices that led to them."""
 
     dataset: SourceDataset
-    settings: Settings
+    settings: ConversionOptions
     cases: tuple[PlannedCase, ...]
     folds: tuple[Fold, ...]
     left_out: int
 
 
-def make_plan(dataset: SourceDataset, settings: Settings) -> Plan:
+def make_plan(dataset: SourceDataset, settings: ConversionOptions) -> Plan:
     """Give every case of `dataset` its role.
 
     Raises
@@ -175,7 +175,7 @@ def _strangers(controls: list[SourceCase], patients: list[SourceCase]) -> list[S
             if not case.problem and _person(case) in ill else case for case in controls]
 
 
-def _split(patients: list[SourceCase], settings: Settings) -> Split:
+def _split(patients: list[SourceCase], settings: ConversionOptions) -> Split:
     """The draw, over persons: whoever has several cases has them on one side."""
     persons: dict[str, list[str]] = {}
     for case in patients:
@@ -183,7 +183,7 @@ def _split(patients: list[SourceCase], settings: Settings) -> Split:
     return expanded(_draw(persons, patients, settings), persons)
 
 
-def _draw(persons: dict[str, list[str]], patients: list[SourceCase], settings: Settings) -> Split:
+def _draw(persons: dict[str, list[str]], patients: list[SourceCase], settings: ConversionOptions) -> Split:
     way = SPLITS[settings.split]
     if way == FOLDED:
         if settings.repeats is not None:
@@ -205,7 +205,7 @@ def _draw(persons: dict[str, list[str]], patients: list[SourceCase], settings: S
                           repeats=repeats)
 
 
-def _roles(split: Split, settings: Settings) -> dict[str, str]:
+def _roles(split: Split, settings: ConversionOptions) -> dict[str, str]:
     roles = {case: TEST for case in split.test}
     if SPLITS[settings.split] == FOLDED:
         return roles | {case: f"fold {number}" for number, fold in enumerate(split.folds) for case in fold["val"]}

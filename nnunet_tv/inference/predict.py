@@ -34,7 +34,7 @@ PREDICT_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Settings:
+class PredictOptions:
     """How to predict.
 
     Attributes
@@ -129,7 +129,8 @@ def prepared_patients(prepared: str | Path) -> list[Patient]:
 
 
 def predict_patients(
-    patients: Sequence[Patient], prepared: str | Path, out: str | Path, model: Model, settings: Settings | None = None
+    patients: Sequence[Patient], prepared: str | Path, out: str | Path, model: Model,
+    settings: PredictOptions | None = None,
 ) -> list[Result]:
     """Predict, filter, restore and describe each patient into a folder of its own.
 
@@ -148,7 +149,7 @@ def predict_patients(
         Folder to write; earlier results of other patients stay.
     model : Model
         The network and its folds.
-    settings : Settings, optional
+    settings : PredictOptions, optional
         How to predict.
 
     Returns
@@ -162,7 +163,7 @@ def predict_patients(
         The model cannot be used.
     """
     prepared, out = Path(prepared), Path(out)
-    run = _Run(prepared, out, model, settings or Settings(), read_filter(model.folder), model.fingerprint())
+    run = _Run(prepared, out, model, settings or PredictOptions(), read_filter(model.folder), model.fingerprint())
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob(f"{TEMPORARY_PREFIX}*"):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -177,7 +178,8 @@ def predict_patients(
 class _Run:
     """What all cases of a run share; the network is loaded when the first case needs it."""
 
-    def __init__(self, prepared: Path, out: Path, model: Model, settings: Settings, filter_: Filter, fingerprint: str):
+    def __init__(self, prepared: Path, out: Path, model: Model, settings: PredictOptions, filter_: Filter,
+                 fingerprint: str):
         self.prepared, self.out, self.model, self.settings = prepared, out, model, settings
         self.filter, self.fingerprint = filter_, fingerprint
         self.created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

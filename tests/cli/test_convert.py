@@ -71,11 +71,11 @@ def test_every_data_set_has_a_reader():
     from nnunet_tv.preparation.chain import REGISTRATIONS
 
     for module in map(import_module, DATA_SETS.values()):
-        offer = module.OFFER
-        assert callable(module.read) and offer.title
-        assert set(offer.splits) <= set(SPLITS) and set(offer.registrations) <= set(REGISTRATIONS)
-        assert offer.controls or offer.no_controls
-        assert offer.no_registration or set(offer.registrations) == set(REGISTRATIONS)
+        spec = module.SPEC
+        assert callable(module.read) and spec.title
+        assert set(spec.splits) <= set(SPLITS) and set(spec.registrations) <= set(REGISTRATIONS)
+        assert spec.controls or spec.no_controls
+        assert spec.no_registration or set(spec.registrations) == set(REGISTRATIONS)
 
 
 def test_help_imports_nothing_heavy():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_tv.conversion.plan import Settings, make_plan, missing_content
+from nnunet_tv.conversion.plan import ConversionOptions, make_plan, missing_content
 from nnunet_tv.conversion.source import SourceCase, SourceDataset
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -25,7 +25,7 @@ def roles(plan, *splits: str) -> set[str]:
 
 @pytest.mark.parametrize("split", ["paper", "official"])
 def test_roles_agree_with_folds_and_folders(split):
-    plan = make_plan(dataset(), Settings(split, repeats=3))
+    plan = make_plan(dataset(), ConversionOptions(split, repeats=3))
     fold = plan.folds[0]
     assert len(plan.folds) == 3
     assert roles(plan, "train") == set(fold["train"]) and roles(plan, "selection") == set(fold["val"])
@@ -36,7 +36,7 @@ def test_roles_agree_with_folds_and_folders(split):
 
 
 def test_cv5_trains_on_everyone_and_names_the_fold_that_scores():
-    plan = make_plan(dataset(), Settings("cv5"))
+    plan = make_plan(dataset(), ConversionOptions("cv5"))
     assert all(planned.training for planned in plan.cases)
     for number, fold in enumerate(plan.folds):
         assert roles(plan, f"fold {number}") == set(fold["val"])
@@ -44,20 +44,20 @@ def test_cv5_trains_on_everyone_and_names_the_fold_that_scores():
 
 @pytest.mark.parametrize("split", ["paper", "official", "cv5"])
 def test_controls_in_training_are_in_every_fold_and_never_scored(split):
-    plan = make_plan(dataset(), Settings(split, controls="train"))
+    plan = make_plan(dataset(), ConversionOptions(split, controls="train"))
     controls = {f"c{n:02d}" for n in range(4)}
     for fold in plan.folds:
         assert controls <= set(fold["train"]) and not controls & {*fold["val"], *fold["selection"]}
     placed = [planned for planned in plan.cases if planned.source.case in controls]
     assert len(placed) == 4 and all(planned.training and planned.split == "train" for planned in placed)
-    without = make_plan(dataset(), Settings(split))
+    without = make_plan(dataset(), ConversionOptions(split))
     assert [fold["val"] for fold in plan.folds] == [fold["val"] for fold in without.folds]
 
 
 @pytest.mark.parametrize("split", ["paper", "official", "cv5"])
 def test_controls_in_the_test_set_are_in_no_fold(split):
-    plan = make_plan(dataset(), Settings(split, controls="test"))
-    assert plan.folds == make_plan(dataset(), Settings(split)).folds
+    plan = make_plan(dataset(), ConversionOptions(split, controls="test"))
+    assert plan.folds == make_plan(dataset(), ConversionOptions(split)).folds
     assert roles(plan, "test") >= {"c00", "c01", "c02", "c03"}
     assert not any(planned.training for planned in plan.cases if planned.source.group == "control")
 
@@ -67,17 +67,17 @@ def test_a_case_with_a_problem_is_drawn_like_the_others():
     cases = tuple(SourceCase(case.case, case.group, problem="gone") if case.case == "p03" else case
                   for case in damaged.cases)
     damaged = SourceDataset(**{**vars(damaged), "cases": cases})
-    assert make_plan(damaged, Settings()).folds == make_plan(whole, Settings()).folds
+    assert make_plan(damaged, ConversionOptions()).folds == make_plan(whole, ConversionOptions()).folds
 
 
 def test_a_case_of_unknown_group_is_told_and_drawn_nowhere():
-    plan = make_plan(dataset(extra=[SourceCase("x", "", problem="not in the list")]), Settings())
+    plan = make_plan(dataset(extra=[SourceCase("x", "", problem="not in the list")]), ConversionOptions())
     planned = next(planned for planned in plan.cases if planned.source.case == "x")
     assert planned.split == "" and not any("x" in cases for fold in plan.folds for cases in fold.values())
 
 
 def test_official_names_the_patients_without_assignment():
-    plan = make_plan(dataset(extra=[SourceCase("p99", "patient")]), Settings("official"))
+    plan = make_plan(dataset(extra=[SourceCase("p99", "patient")]), ConversionOptions("official"))
     problems = {planned.source.case: planned.source.problem for planned in plan.cases if planned.source.problem}
     assert list(problems) == ["p99"]
     assert "needs train or test" in problems["p99"] and "found ''" in problems["p99"]
@@ -85,17 +85,17 @@ def test_official_names_the_patients_without_assignment():
 
 def test_what_cannot_be_planned():
     with pytest.raises(NnunetTVError, match="official: the data set assigns no patient to train or test; use another"):
-        make_plan(dataset(assigned=False), Settings("official"))
+        make_plan(dataset(assigned=False), ConversionOptions("official"))
     with pytest.raises(NnunetTVError, match="bids: expected patients, found none among 4 cases"):
-        make_plan(dataset(0), Settings())
+        make_plan(dataset(0), ConversionOptions())
     with pytest.raises(NnunetTVError, match="repeats are not for --split cv5, which has five folds"):
-        make_plan(dataset(), Settings("cv5", repeats=2))
+        make_plan(dataset(), ConversionOptions("cv5", repeats=2))
     with pytest.raises(NnunetTVError, match="at least one repeat, found 0"):
-        make_plan(dataset(), Settings(repeats=0))
+        make_plan(dataset(), ConversionOptions(repeats=0))
     with pytest.raises(ValueError, match="controls is one of none, test, train, not 'all'"):
-        make_plan(dataset(), Settings(controls="all"))
+        make_plan(dataset(), ConversionOptions(controls="all"))
     with pytest.raises(ValueError, match="split is one of paper, seeded, official, table, cv5, not 'mine'"):
-        make_plan(dataset(), Settings("mine"))
+        make_plan(dataset(), ConversionOptions("mine"))
 
 
 def test_missing_content_is_told_by_file(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from nnunet_tv.conversion import convert_case as worker
-from nnunet_tv.conversion.plan import Settings, make_plan
+from nnunet_tv.conversion.plan import ConversionOptions, make_plan
 from nnunet_tv.conversion.source import SourceCase, SourceDataset
 from nnunet_tv.conversion.table import read_table
 from nnunet_tv.conversion.writer import convert
@@ -56,7 +56,7 @@ def source(tmp_path, monkeypatch) -> SourceDataset:
 
 def run(source, root, split="paper", registration="mni", **choices):
     repeats = None if split == "cv5" else 2
-    settings = Settings(split, repeats, registration=registration, choices=RegistrationOptions(**choices))
+    settings = ConversionOptions(split, repeats, registration=registration, choices=RegistrationOptions(**choices))
     return convert(make_plan(source, settings), root)
 
 
@@ -144,6 +144,6 @@ def test_a_program_that_fails_on_one_scan_costs_only_its_case(source, tmp_path, 
 def test_the_picture_is_the_preparations(source, tmp_path, monkeypatch):
     monkeypatch.setattr(worker, "draw_prepared", qc_case.draw_prepared)
     alone = SourceDataset(**{**vars(source), "cases": source.cases[:3]})
-    convert(make_plan(alone, Settings("paper", 1, registration="mni")), tmp_path / "raw")
+    convert(make_plan(alone, ConversionOptions("paper", 1, registration="mni")), tmp_path / "raw")
     with Image.open(tmp_path / "raw" / "qc" / "case1.png") as picture:
         assert min(picture.size) > 300

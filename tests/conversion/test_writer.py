@@ -14,7 +14,7 @@ import pytest
 
 from nnunet_tv.conversion import convert_case as worker
 from nnunet_tv.conversion.folder import RawFolder
-from nnunet_tv.conversion.plan import Settings, make_plan
+from nnunet_tv.conversion.plan import ConversionOptions, make_plan
 from nnunet_tv.conversion.source import SourceCase, SourceDataset
 from nnunet_tv.conversion.table import read_table
 from nnunet_tv.conversion.writer import convert, dry_run
@@ -57,7 +57,7 @@ def times(root: Path) -> dict[str, int]:
 
 
 def plan_of(source, **settings):
-    return make_plan(source, Settings(repeats=2, **settings))
+    return make_plan(source, ConversionOptions(repeats=2, **settings))
 
 
 def with_cases(source, *cases):
@@ -141,7 +141,7 @@ def test_another_version_or_setting_converts_everything_again(source, root, monk
 def test_another_split_moves_files_and_converts_nothing(source, root, monkeypatch):
     convert(plan_of(source), root)
     monkeypatch.setattr(worker, "prepare_case", None)  # would fail if a case was converted again
-    plan = make_plan(source, Settings("cv5"))
+    plan = make_plan(source, ConversionOptions("cv5"))
     report = convert(plan, root)
     assert report.ok and report.counts == {"training": 6, "test": 0, "changed": 1}
     assert not list((root / "imagesTs").iterdir()) and not list((root / "labelsTs").iterdir())
