@@ -3,7 +3,8 @@ PYTHON ?= python3
 RUN = .venv/bin/python
 export MPLBACKEND = agg
 
-.PHONY: demo test test-slow lint bench bench-gpu clean
+.PHONY: demo test test-slow lint format docs bench bench-gpu clean
+SOURCES = nnunet_tv trainers dataset_conversion tests benchmarks setup.py
 
 .venv/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -14,8 +15,7 @@ export MPLBACKEND = agg
 demo: .venv/installed
 	$(RUN) -m nnunet_tv.cli.demo --fast -o demo
 
-test: .venv/installed
-	$(RUN) -m ruff check .
+test: lint
 	$(RUN) -m pytest
 
 test-slow: .venv/installed
@@ -23,6 +23,16 @@ test-slow: .venv/installed
 
 lint: .venv/installed
 	$(RUN) -m ruff check .
+	$(RUN) -m autopep8 --diff --exit-code $(SOURCES)
+	$(RUN) -m mypy
+
+format: .venv/installed
+	$(RUN) -m ruff check --fix-only .
+	$(RUN) -m autopep8 --in-place $(SOURCES)
+
+# The documentation as a site, site/index.html; a broken link is an error.
+docs: .venv/installed
+	$(RUN) -m mkdocs build --strict
 
 # Ratios of ours to a peer in the same run; results in benchmarks/results. Minutes to hours: see docs/speed.md.
 bench: .venv/installed
@@ -50,4 +60,4 @@ bench-gpu: .venv/installed
 		--json results/data_loading_gpu.json
 
 clean:
-	rm -rf .venv demo build dist *.egg-info
+	rm -rf .venv demo site build dist *.egg-info
