@@ -51,14 +51,14 @@ def _predict(options: argparse.Namespace) -> int:
     if options.prepared:
         prepared, patients = options.prepared, prepared_patients(options.prepared)
     else:
-        from nnunet_tv.intake.manual_pairs import read_pins
+        from nnunet_tv.intake.manual_pairs import read_manual_pairs
 
         prepared = options.out / PREPARED
         register, choices = model.trained_on.settings(register=options.register, backend=options.registration,
                                                       brain=options.brain)
         patients = prepare_patients(
-            options.input, options.out, pins=read_pins(options.pair, options.pairs), keep_ids=options.keep_ids,
-            processes=options.processes, registration=register, choices=choices)
+            options.input, options.out, manual_pairs=read_manual_pairs(options.pair, options.pairs),
+            keep_ids=options.keep_ids, processes=options.processes, registration=register, choices=choices)
     how = PredictOptions(options.device, not options.disable_tta, options.step_size, options.precision)
     results = predict_patients(patients, prepared, options.out, model, how)
     return _tell(results, options.out)

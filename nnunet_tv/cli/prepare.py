@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
 
     def action() -> int:
-        from nnunet_tv.intake.manual_pairs import read_pins
+        from nnunet_tv.intake.manual_pairs import read_manual_pairs
         from nnunet_tv.preparation.align import check_options
         from nnunet_tv.preparation.alignment import RegistrationOptions
         from nnunet_tv.preparation.prepare_folder import prepare_folder
@@ -37,8 +37,8 @@ def main(argv: list[str] | None = None) -> int:
         if options.register != "none":
             choices = check_options(choices)
         done = prepare_folder(
-            options.input, options.output, pins=read_pins(options.pair, options.pairs), keep_ids=options.keep_ids,
-            processes=options.processes, registration=options.register, choices=choices)
+            options.input, options.output, manual_pairs=read_manual_pairs(options.pair, options.pairs),
+            keep_ids=options.keep_ids, processes=options.processes, registration=options.register, choices=choices)
         _tell(done, options.output)
         return 1 if done.failed else 0
 
@@ -71,8 +71,8 @@ def _tell(done, out: Path) -> None:
     for case, outcome in zip(done.cases, done.outcomes, strict=True):
         if outcome.problem:
             continue
-        scans = ", ".join(f"{channel} {_named(scan)} ({case.choice.reasons[channel]})"
-                          for channel, scan in case.choice.scans.items())
+        scans = ", ".join(f"{channel} {_named(scan)} ({case.pair.reasons[channel]})"
+                          for channel, scan in case.pair.scans.items())
         print(f"{case.case}: {scans}{'' if outcome.changed else '; up to date'}")
         for note in outcome.notes:
             print(f"  note: {note}")
@@ -92,7 +92,7 @@ def _tell(done, out: Path) -> None:
 
 def _named(scan) -> str:
     """Label of a scan; of a DICOM series also its description."""
-    return f"{scan.label} {scan.facts.texts[0]!r}" if scan.is_dicom and scan.facts.texts else scan.label
+    return f"{scan.label} {scan.metadata.texts[0]!r}" if scan.is_dicom and scan.metadata.texts else scan.label
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ CLUSTERS = "clusters.csv"
 
 def describe_patient(
     record: Provenance, mask: np.ndarray, probability: np.ndarray, deviation: np.ndarray | None, out: Path, *,
-    prepared: Path, provenance: ModelSummary, dicom: Sequence[Path] = (), created: str = "",
+    prepared: Path, summary: ModelSummary, dicom: Sequence[Path] = (), created: str = "",
 ) -> tuple[list[Cluster], str, list[str]]:
     """Write everything of a case into `out`.
 
@@ -38,7 +38,7 @@ def describe_patient(
         Folder of the case, empty.
     prepared : Path
         Folder of the prepared images; they are drawn where the scans themselves are gone.
-    provenance : ModelSummary
+    summary : ModelSummary
         For the page.
     dicom : sequence of Path
         Files of the T1w's DICOM series; a DICOM SEG is written for them.
@@ -73,25 +73,25 @@ def describe_patient(
         scans.append(Scan(channel, image, read_mask(restored.files[channel], case=case), from_t1))
     draw_patient(case, scans, clusters, Volume(labels, t1.affine), out / f"{case}.png")
     if dicom and clusters:
-        notes += _dicom_seg(case, Volume(labels, t1.affine), dicom, out, provenance)
-    write_page(case, clusters, out / f"{case}.png", out / f"{case}.html", provenance=provenance, flags=record.flags,
+        notes += _dicom_seg(case, Volume(labels, t1.affine), dicom, out, summary)
+    write_page(case, clusters, out / f"{case}.png", out / f"{case}.html", summary=summary, flags=record.flags,
                notes=notes, created=created)
-    return clusters, _in_words(clusters, provenance), notes
+    return clusters, _in_words(clusters, summary), notes
 
 
-def _in_words(clusters: Sequence[Cluster], provenance: ModelSummary) -> str:
-    if clusters or provenance.highest_probability is None:
+def _in_words(clusters: Sequence[Cluster], summary: ModelSummary) -> str:
+    if clusters or summary.highest_probability is None:
         return status_line(clusters)
     return (f"{status_line(clusters)} The network marked nothing that passed the filter (highest probability anywhere "
-            f"{provenance.highest_probability:.2f}); this does not exclude a lesion.")
+            f"{summary.highest_probability:.2f}); this does not exclude a lesion.")
 
 
-def _dicom_seg(case: str, labels: Volume, files: Sequence[Path], out: Path, provenance: ModelSummary) -> list[str]:
+def _dicom_seg(case: str, labels: Volume, files: Sequence[Path], out: Path, summary: ModelSummary) -> list[str]:
     """Write it; a note where that is not possible, for the masks are there all the same."""
     from nnunet_tv.inference.dicom_seg import write_dicom_seg
 
     try:
-        write_dicom_seg(labels, files, out / f"{case}_fcd.dcm", case=case, model=provenance.model)
+        write_dicom_seg(labels, files, out / f"{case}_fcd.dcm", case=case, model=summary.model)
     except CaseError as error:
         return [error.problem]
     return []

@@ -59,7 +59,7 @@ def status_line(clusters: Sequence[Cluster]) -> str:
 
 
 def write_page(
-    case: str, clusters: Sequence[Cluster], image: str | Path, path: str | Path, *, provenance: ModelSummary,
+    case: str, clusters: Sequence[Cluster], image: str | Path, path: str | Path, *, summary: ModelSummary,
     flags: Sequence[str] = (), notes: Sequence[str] = (), created: str = "",
 ) -> None:
     """Write a case's page, atomically.
@@ -74,7 +74,7 @@ def write_page(
         PNG of :func:`~nnunet_tv.inference.patient_picture.draw_patient`.
     path : Path
         HTML file.
-    provenance : ModelSummary
+    summary : ModelSummary
         How the result came about.
     flags, notes : sequence of str
         What must be looked at before the result is trusted; what else should be known.
@@ -96,15 +96,15 @@ def write_page(
     few = f" The first {MOST} clusters are drawn." if len(clusters) > MOST else ""
     parts.append(picture(image, f"Scans of {case}: {status_line(clusters)}"))
     parts.append(f"<p>The patient's own scans; clusters outlined in yellow.{few} {escape(CONVENTION)}</p>")
-    parts.append("<h2>How this came about</h2>" + bullets([*notes, *_lines(provenance), *_made(created)]))
+    parts.append("<h2>How this came about</h2>" + bullets([*notes, *_lines(summary), *_made(created)]))
     write_text(document(f"{case}: {status_line(clusters)}", parts), path)
 
 
-def _lines(provenance: ModelSummary) -> list[str]:
-    lines = [f"Model: {provenance.model}.", f"Filter: {provenance.filter}."]
-    if provenance.highest_probability is not None:
-        lines.append(f"Highest lesion probability anywhere, before the filter: {provenance.highest_probability:.2f}.")
-    if provenance.registration == "mni":
+def _lines(summary: ModelSummary) -> list[str]:
+    lines = [f"Model: {summary.model}.", f"Filter: {summary.filter}."]
+    if summary.highest_probability is not None:
+        lines.append(f"Highest lesion probability anywhere, before the filter: {summary.highest_probability:.2f}.")
+    if summary.registration == "mni":
         lines.append(f"Side and region are read in MNI152 space, after an affine registration ({ATLAS}); side of the "
                      "patient, not of the picture.")
     else:

@@ -18,7 +18,7 @@ from nnunet_tv.imaging.volume import read_volume, same_grid
 from nnunet_tv.inference.native import grid_volume
 from nnunet_tv.inference.patient import describe_patient
 from nnunet_tv.inference.patient_html import ModelSummary
-from nnunet_tv.inference.predictor import CHANNELS, Filter, Model, Network, read_filter
+from nnunet_tv.inference.predictor import CHANNELS, Filter, Model, Predictor, read_filter
 from nnunet_tv.intake.privacy import redact
 from nnunet_tv.postprocessing import ENDING
 from nnunet_tv.preparation.provenance import ENDING as RECORD_ENDING
@@ -104,7 +104,7 @@ def prepare_patients(source: str | Path, out: str | Path, **options: Any) -> lis
     done = prepare_folder(source, Path(out) / PREPARED, **options)
     patients = []
     for found, outcome in zip(done.cases, done.outcomes, strict=True):
-        scan = found.choice.scans.get("T1w") if found.choice else None
+        scan = found.pair.scans.get("T1w") if found.pair else None
         files = tuple(scan.files) if scan is not None and scan.is_dicom else ()
         patients.append(Patient(found.case, outcome.problem, files, found.secrets))
     for remark in done.remarks:
@@ -183,15 +183,15 @@ class _Run:
         self.prepared, self.out, self.model, self.settings = prepared, out, model, settings
         self.filter, self.fingerprint = filter_, fingerprint
         self.created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-        self._network: Network | None = None
+        self._predictor: Predictor | None = None
 
     @property
-    def network(self) -> Network:
-        if self._network is None:
-            self._network = Network(self.model, device=self.settings.device, mirroring=self.settings.mirroring,
+    def predictor(self) -> Predictor:
+        if self._predictor is None:
+            self._predictor = Predictor(self.model, device=self.settings.device, mirroring=self.settings.mirroring,
                                     step=self.settings.step, progress=sys.stderr.isatty(),
                                     precision=self.settings.precision)
-        return self._network
+        return self._predictor
 
     def one(self, patient: Patient) -> Result:
         """Bring one case up to date; whatever goes wrong with it is its own."""
@@ -259,13 +259,13 @@ class _Run:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def _make(self, patient: Patient, record: Provenance, images: Sequence[Path], staged: Path) -> Result:
-        prediction = self.network.predict(images)
+        prediction = self.predictor.predict(images)
         highest = float(prediction.probability.max())
         filtered = self.filter(prediction.segmentation.transpose(2, 1, 0)).transpose(2, 1, 0)
-        provenance = ModelSummary(self.model.name, self.filter.text, record.registration, highest)
+        summary = ModelSummary(self.model.name, self.filter.text, record.registration, highest)
         clusters, text, notes = describe_patient(
             record, filtered, prediction.probability, prediction.deviation, staged, prepared=self.prepared,
-            provenance=provenance, dicom=patient.dicom, created=self.created)
+            summary=summary, dicom=patient.dicom, created=self.created)
         notes = [redact(note, patient.secrets) for note in notes]
         status = FLAGGED if record.flags else DONE if clusters else EMPTY
         if record.flags:

@@ -192,7 +192,7 @@ def preprocessed(predictor: Any, images: Sequence[str | Path]) -> tuple[Any, dic
     return torch.from_numpy(np.ascontiguousarray(data, np.float32)), properties
 
 
-class Network:
+class Predictor:
     """A model in memory.
 
     Parameters

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nnunet_tv.intake.privacy import redact
-from nnunet_tv.intake.series_metadata import Candidate
+from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import atomic
 
@@ -39,7 +39,7 @@ def find_dcm2niix() -> str:
                         "pip install dcm2niix")
 
 
-def convert_series(case: str, name: str, series: Candidate, output: Path, *, secrets: Iterable[str] = ()) -> None:
+def convert_series(case: str, name: str, series: Series, output: Path, *, secrets: Iterable[str] = ()) -> None:
     """Write the volume of `series` to `output` (``.nii.gz``), atomically.
 
     Only the series' own files are shown to dcm2niix, under neutral names. The header of what it writes is
@@ -49,7 +49,7 @@ def convert_series(case: str, name: str, series: Candidate, output: Path, *, sec
     ----------
     case, name : str
         Case and channel, for messages.
-    series : Candidate
+    series : Series
         Of :func:`nnunet_tv.intake.dicom.read_studies`.
     output : Path
         NIfTI file.
@@ -119,7 +119,7 @@ def _show(path: Path, link: Path) -> None:
         shutil.copyfile(path, link)
 
 
-def _run(command: list[str], case: str, name: str, series: Candidate, secrets: Iterable[str]) -> str:
+def _run(command: list[str], case: str, name: str, series: Series, secrets: Iterable[str]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S,
                               check=False)

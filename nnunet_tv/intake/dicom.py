@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv.intake.privacy import redact, secrets_of
-from nnunet_tv.intake.series_metadata import Candidate, Facts, agent, number
+from nnunet_tv.intake.series_metadata import Series, SeriesMetadata, agent, number
 
 log = logging.getLogger(__name__)
 _PREAMBLE = 132
@@ -38,14 +38,14 @@ class Study:
         As in the header; for ``--keep-ids`` alone.
     secrets : frozenset of str
         What must not be told of this patient.
-    series : tuple of Candidate
+    series : tuple of Series
         In the order of their numbers.
     """
 
     key: str
     patient_id: str
     secrets: frozenset[str]
-    series: tuple[Candidate, ...]
+    series: tuple[Series, ...]
 
 
 def is_dicom(path: Path) -> bool:
@@ -88,7 +88,7 @@ def _study(key: str, series: dict[str, list[tuple[Path, Any]]], keep_ids: bool) 
     for (uid, files), label in zip(ordered, numbers, strict=True):
         label = label if numbers.count(label) == 1 else f"{label}-{uid[:6]}"
         facts = _facts([header for _, header in files], frozenset() if keep_ids else secrets)
-        candidates.append(Candidate(label, facts, tuple(path for path, _ in files), series=uid))
+        candidates.append(Series(label, facts, tuple(path for path, _ in files), uid_hash=uid))
     return Study(key, str(headers[0].get("PatientID") or "").strip(), secrets, tuple(candidates))
 
 
@@ -160,7 +160,7 @@ def _levels(dataset: Any) -> Iterator[Any]:
                     yield from list(element.value)[:1]
 
 
-def _facts(headers: list[Any], secrets: frozenset[str]) -> Facts:
+def _facts(headers: list[Any], secrets: frozenset[str]) -> SeriesMetadata:
     first = headers[0]
     texts = tuple(redact(str(first.get(name)), secrets) for name in _TEXTS[:4] if first.get(name))
     frames = int(number(first.get("NumberOfFrames")) or 1)
@@ -169,7 +169,7 @@ def _facts(headers: list[Any], secrets: frozenset[str]) -> Facts:
     echo = number(first.get("EchoTime")) or number(first.get("EffectiveEchoTime"))
     inversion = first.get("InversionTime") or first.get("InversionTimes")
     rows, columns = number(first.get("Rows")), number(first.get("Columns"))
-    return Facts(
+    return SeriesMetadata(
         texts, echo_ms=echo, repetition_ms=number(first.get("RepetitionTime")), inversion_ms=number(_single(inversion)),
         acquisition=str(first.get("MRAcquisitionType") or ""),
         image_type=tuple(str(word).upper() for word in _several(first.get("ImageType"))),

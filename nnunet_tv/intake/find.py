@@ -8,9 +8,9 @@ from pathlib import Path
 
 from nnunet_tv.intake import dicom
 from nnunet_tv.intake.layout import case_name, nifti_cases, walk
-from nnunet_tv.intake.manual_pairs import Pin, choose_pinned
-from nnunet_tv.intake.scan_pair import Choice, choose
-from nnunet_tv.intake.series_metadata import ENDINGS, Candidate
+from nnunet_tv.intake.manual_pairs import ManualPair, choose_manual_pair
+from nnunet_tv.intake.scan_pair import ScanPair, choose_pair
+from nnunet_tv.intake.series_metadata import ENDINGS, Series
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 _OTHER_FORMATS = (".nrrd", ".nhdr", ".mgz", ".mgh", ".mha", ".mhd", ".img", ".mnc", ".zip", ".tar", ".tgz", ".7z")
@@ -24,7 +24,7 @@ class FoundCase:
     ----------
     case : str
         Name, fit for a file's.
-    choice : Choice, optional
+    pair : ScanPair, optional
         The pair; None if there is none.
     problem : str
         Why there is none; empty if there is one.
@@ -35,7 +35,7 @@ class FoundCase:
     """
 
     case: str
-    choice: Choice | None = None
+    pair: ScanPair | None = None
     problem: str = ""
     study: str = ""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
@@ -63,7 +63,7 @@ class Found:
 def find_cases(
     folder: str | Path,
     *,
-    pins: Mapping[str, Pin] | None = None,
+    manual_pairs: Mapping[str, ManualPair] | None = None,
     keep_ids: bool = False,
     names: Mapping[str, str] | None = None,
     exclude: Path | None = None,
@@ -74,7 +74,7 @@ def find_cases(
     ----------
     folder : Path
         Where the scans are.
-    pins : dict of str to Pin, optional
+    manual_pairs : dict of str to ManualPair, optional
         Pairs that a person named.
     keep_ids : bool
         Name DICOM cases by PatientID, and leave names in descriptions. Otherwise they are ``case-0001`` …
@@ -88,7 +88,7 @@ def find_cases(
     NnunetTVError
         No such folder, nothing in it that could be a scan.
     """
-    folder, pins = Path(folder), dict(pins or {})
+    folder, manual_pairs = Path(folder), dict(manual_pairs or {})
     niftis, dicoms, others = _sort_files(folder, exclude)
     studies, unreadable = dicom.read_studies(dicoms, keep_ids=keep_ids)
     if not niftis and not studies:
@@ -101,7 +101,7 @@ def find_cases(
             groups[name] = CaseError(name, "a NIfTI case and a DICOM study have this name: give -i one of them")
         else:
             groups[name] = list(study.series)
-    cases, merged = _pinned(folder, groups, pins, hidden)
+    cases, merged = _pinned(folder, groups, manual_pairs, hidden)
     cases = tuple(_with_studies(case, hidden) for case in sorted(cases, key=lambda one: one.case))
     return Found(cases, (*_remarks(niftis, studies, unreadable, others), *merged), dict(study_names))
 
@@ -151,9 +151,9 @@ def _study_names(studies: Sequence[dicom.Study], names: Mapping[str, str], keep_
     return given
 
 
-def _groups(folder: Path, niftis: list[Path]) -> dict[str, list[Candidate] | CaseError]:
+def _groups(folder: Path, niftis: list[Path]) -> dict[str, list[Series] | CaseError]:
     """Candidates by final case name; an error where two names fall together."""
-    groups: dict[str, list[Candidate] | CaseError] = {}
+    groups: dict[str, list[Series] | CaseError] = {}
     origin: dict[str, str] = {}
     for found, candidates in nifti_cases(folder, niftis).items() if niftis else ():
         name = case_name(found)
@@ -165,13 +165,13 @@ def _groups(folder: Path, niftis: list[Path]) -> dict[str, list[Candidate] | Cas
 
 
 def _pinned(
-    folder: Path, groups: dict[str, list[Candidate] | CaseError], pins: Mapping[str, Pin],
+    folder: Path, groups: dict[str, list[Series] | CaseError], manual_pairs: Mapping[str, ManualPair],
     hidden: Mapping[str, dicom.Study],
 ) -> tuple[list[FoundCase], list[str]]:
     """Cases, the pinned ones first, and what was not made a case of its own."""
     cases, taken = [], set()
     elsewhere = {f"{name}/{series.label}": series for name, study in hidden.items() for series in study.series}
-    for name, pin in pins.items():
+    for name, pin in manual_pairs.items():
         if case_name(name) != name:
             cases.append(FoundCase(case_name(name), problem=f"the pair's case {name!r} cannot be a file's name: use "
                                                             "letters, digits, - and _"))
@@ -179,7 +179,7 @@ def _pinned(
         group = groups.pop(name, [])
         found = [] if isinstance(group, CaseError) else group
         try:
-            choice = choose_pinned(pin, found, folder, elsewhere=elsewhere)
+            choice = choose_manual_pair(pin, found, folder, elsewhere=elsewhere)
             _check_one_patient(name, choice, hidden)
         except CaseError as error:
             cases.append(FoundCase(name, problem=error.problem))
@@ -211,29 +211,29 @@ def _other_studies(case: str, hidden: Mapping[str, dicom.Study]) -> str:
             f"{others[0]}/series-N")
 
 
-def _check_one_patient(case: str, choice: Choice, hidden: Mapping[str, dicom.Study]) -> None:
+def _check_one_patient(case: str, choice: ScanPair, hidden: Mapping[str, dicom.Study]) -> None:
     ids = {study.patient_id for study in _studies_of(choice, hidden)}
     if len(ids) > 1:
         raise CaseError(case, "the pair takes its scans from studies with different patient ids: name two scans of one "
                         "patient; if the ids are of one person, make them equal, or convert the series to NIfTI")
 
 
-def _studies_of(choice: Choice, hidden: Mapping[str, dicom.Study]) -> list[dicom.Study]:
+def _studies_of(choice: ScanPair, hidden: Mapping[str, dicom.Study]) -> list[dicom.Study]:
     """Studies that hold a scan of `choice`, the T1w's first."""
     found = [study for scan in choice.scans.values() for study in hidden.values()
              if any(series.files == scan.files for series in study.series)]
     return list({study.key: study for study in found}.values())
 
 
-def _chosen(name: str, candidates: Sequence[Candidate]) -> FoundCase:
+def _chosen(name: str, candidates: Sequence[Series]) -> FoundCase:
     try:
-        return FoundCase(name, choose(name, candidates))
+        return FoundCase(name, choose_pair(name, candidates))
     except CaseError as error:
         return FoundCase(name, problem=error.problem)
 
 
 def _with_studies(case: FoundCase, hidden: Mapping[str, dicom.Study]) -> FoundCase:
-    studies = _studies_of(case.choice, hidden) if case.choice else []
+    studies = _studies_of(case.pair, hidden) if case.pair else []
     if case.case in hidden:
         studies = [hidden[case.case], *studies]
     if not studies:

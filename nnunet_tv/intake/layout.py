@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nnunet_tv.intake.recognise import normal
-from nnunet_tv.intake.series_metadata import ENDINGS, Candidate, nifti_candidate, stem
+from nnunet_tv.intake.series_metadata import ENDINGS, Series, nifti_series, stem
 
 #: What `nnunet-tv-prepare` keeps in a folder that it wrote; the scans in there have been taken once.
 _OURS = ".preparation"
@@ -58,29 +58,29 @@ def walk(root: Path) -> Iterator[Path]:
                 yield Path(folder, name)
 
 
-def nifti_cases(root: Path, files: list[Path]) -> dict[str, list[Candidate]]:
+def nifti_cases(root: Path, files: list[Path]) -> dict[str, list[Series]]:
     """Candidates by the case's name as found (see :func:`case_name` for its final form)."""
     relative = [path.relative_to(root) for path in files]
     if any(_ANATOMY.fullmatch(path.as_posix()) for path in relative):
         return _bids(root, relative)
     base = _inner(root, relative)
-    cases: dict[str, list[Candidate]] = {}
+    cases: dict[str, list[Series]] = {}
     for path in relative:
         below = path.relative_to(base)
         case, folders = _case_of(below)
-        cases.setdefault(case, []).append(nifti_candidate(
+        cases.setdefault(case, []).append(nifti_series(
             root / path, label=path.as_posix(), case=case, folders=tuple(reversed(folders))))
     # files called by their contrast alone: the folder is the patient
     return {case or (root / base).resolve().name: found for case, found in cases.items()}
 
 
-def _bids(root: Path, relative: list[Path]) -> dict[str, list[Candidate]]:
-    cases: dict[str, list[Candidate]] = {}
+def _bids(root: Path, relative: list[Path]) -> dict[str, list[Series]]:
+    cases: dict[str, list[Series]] = {}
     for path in relative:
         found = _ANATOMY.fullmatch(path.as_posix())
         if found and path.parts[0] not in _SKIPPED:
             case = "_".join(part for part in found.groups() if part)
-            cases.setdefault(case, []).append(nifti_candidate(root / path, label=path.as_posix(), case=case))
+            cases.setdefault(case, []).append(nifti_series(root / path, label=path.as_posix(), case=case))
     return cases
 
 

@@ -1,6 +1,6 @@
 """Which scan is a T1w, which a FLAIR, which neither: by names, timing and what the header says of its making.
 
-Pure functions of :class:`~nnunet_tv.intake.series_metadata.Facts`. The order matters: what a scan is not (a mask, a
+Pure functions of a :class:`.SeriesMetadata`. The order matters: what a scan is not (a mask, a
 localiser, a reformat, with contrast agent) is asked first, then what it is. A name that disagrees with the
 timing is neither: somebody mixed something up. What is refused can always be pinned by a person.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nnunet_tv.intake.series_metadata import Facts
+from nnunet_tv.intake.series_metadata import SeriesMetadata
 
 T1W, FLAIR, OTHER = "T1w", "FLAIR", "other"
 #: Preferred first. Of a lower rank only what nothing of a higher one competes with is taken.
@@ -94,12 +94,12 @@ def normal(text: str) -> str:
     return re.sub(r"[^a-z0-9+]+", "_", split.lower()).strip("_")
 
 
-def recognise(facts: Facts) -> Verdict:
+def recognise(facts: SeriesMetadata) -> Verdict:
     """What the scan is, and why.
 
     Parameters
     ----------
-    facts : Facts
+    facts : SeriesMetadata
         Names, timing, geometry.
 
     Returns
@@ -119,7 +119,7 @@ def recognise(facts: Facts) -> Verdict:
     return Verdict(OTHER, f"{reason}, but {conflict}") if conflict else Verdict(kind, reason, _rank(facts))
 
 
-def _not_wanted(facts: Facts) -> str:
+def _not_wanted(facts: SeriesMetadata) -> str:
     if facts.modality and facts.modality.upper() != "MR":
         return f"not MR but {facts.modality}"
     for word in facts.image_type:
@@ -139,7 +139,7 @@ def _not_wanted(facts: Facts) -> str:
     return _with_contrast(facts) or _bad_shape(facts.shape)
 
 
-def _with_contrast(facts: Facts) -> str:
+def _with_contrast(facts: SeriesMetadata) -> str:
     if facts.contrast_agent:
         return f"with contrast agent ({facts.contrast_agent})"
     for text in (*facts.texts, *facts.folders):
@@ -162,7 +162,7 @@ def _bad_shape(shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _named(facts: Facts) -> tuple[str, str]:
+def _named(facts: SeriesMetadata) -> tuple[str, str]:
     """Kind by the first text that says one, and the reason; an empty kind where none does."""
     for text in (*facts.texts, *facts.folders):
         plain = normal(text)
@@ -185,7 +185,7 @@ def _named(facts: Facts) -> tuple[str, str]:
     return "", ""
 
 
-def _timed(facts: Facts) -> tuple[str, str]:
+def _timed(facts: SeriesMetadata) -> tuple[str, str]:
     """Kind by echo, repetition and inversion time alone; an empty kind where they do not tell."""
     echo, repetition, inversion = facts.echo_ms, facts.repetition_ms, facts.inversion_ms
     if echo is None:
@@ -201,7 +201,7 @@ def _timed(facts: Facts) -> tuple[str, str]:
     return "", ""
 
 
-def _conflict(kind: str, facts: Facts) -> str:
+def _conflict(kind: str, facts: SeriesMetadata) -> str:
     echo, inversion = facts.echo_ms, facts.inversion_ms
     if kind == T1W and echo is not None and echo >= _LONG_ECHO_MS:
         return f"TE {echo:g} ms is not a T1w's"
@@ -212,7 +212,7 @@ def _conflict(kind: str, facts: Facts) -> str:
     return ""
 
 
-def _rank(facts: Facts) -> int:
+def _rank(facts: SeriesMetadata) -> int:
     plain = [normal(text) for text in facts.texts]
     if any(_COPY.search(text) for text in plain[:1]):
         return COPY

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from nnunet_tv.intake.recognise import FLAIR, T1W, Verdict, recognise
-from nnunet_tv.intake.series_metadata import Candidate
+from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.utils.errors import CaseError
 
 CHANNELS = (T1W, FLAIR)
@@ -15,12 +15,12 @@ _WORDS = {0: "none", 2: "two", 3: "three"}
 
 
 @dataclass(frozen=True)
-class Choice:
+class ScanPair:
     """The pair of a case.
 
     Attributes
     ----------
-    scans : dict of str to Candidate
+    scans : dict of str to Series
         ``T1w`` and ``FLAIR``.
     reasons : dict of str to str
         Why each.
@@ -28,12 +28,12 @@ class Choice:
         What else looked like one and was not taken.
     """
 
-    scans: dict[str, Candidate]
+    scans: dict[str, Series]
     reasons: dict[str, str]
     notes: tuple[str, ...] = ()
 
 
-def choose(case: str, candidates: Sequence[Candidate]) -> Choice:
+def choose_pair(case: str, candidates: Sequence[Series]) -> ScanPair:
     """The only T1w and the only FLAIR of `candidates`.
 
     Volumes (3D) are preferred to stacks of thick slices, and originals to copies such as ``T1_brain``; what
@@ -44,7 +44,7 @@ def choose(case: str, candidates: Sequence[Candidate]) -> Choice:
     CaseError
         None or several of a kind. The message lists every candidate with the reason, and how to pin.
     """
-    verdicts = [recognise(candidate.facts) for candidate in candidates]
+    verdicts = [recognise(candidate.metadata) for candidate in candidates]
     scans, reasons, notes, problems = {}, {}, [], []
     for kind in CHANNELS:
         best, passed = _best(kind, candidates, verdicts)
@@ -58,29 +58,29 @@ def choose(case: str, candidates: Sequence[Candidate]) -> Choice:
     if problems:
         raise CaseError(case, f"expected one T1w and one FLAIR, found {' and '.join(problems)}. Seen:\n"
                         f"{_listing(candidates, verdicts)}\n{how_to_pin(case, candidates, verdicts)}")
-    return Choice(scans, reasons, tuple(notes))
+    return ScanPair(scans, reasons, tuple(notes))
 
 
 def _best(
-    kind: str, candidates: Sequence[Candidate], verdicts: Sequence[Verdict]
-) -> tuple[list[tuple[Candidate, Verdict]], list[tuple[Candidate, Verdict]]]:
+    kind: str, candidates: Sequence[Series], verdicts: Sequence[Verdict]
+) -> tuple[list[tuple[Series, Verdict]], list[tuple[Series, Verdict]]]:
     fitting = [pair for pair in zip(candidates, verdicts, strict=True) if pair[1].kind == kind]
     lowest = min((verdict.rank for _, verdict in fitting), default=0)
     return ([pair for pair in fitting if pair[1].rank == lowest], [pair for pair in fitting if pair[1].rank > lowest])
 
 
-def _listing(candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> str:
+def _listing(candidates: Sequence[Series], verdicts: Sequence[Verdict]) -> str:
     if not candidates:
         return "    nothing"
     lines = []
     for candidate, verdict in zip(candidates, verdicts, strict=True):
-        names = "" if not candidate.is_dicom or not candidate.facts.texts else f" {candidate.facts.texts[0]!r}"
-        told = candidate.facts.told()
+        names = "" if not candidate.is_dicom or not candidate.metadata.texts else f" {candidate.metadata.texts[0]!r}"
+        told = candidate.metadata.summary()
         lines.append(f"    {candidate.label}{names}: {verdict.kind}: {verdict.reason}{f' ({told})' if told else ''}")
     return "\n".join(lines)
 
 
-def how_to_pin(case: str, candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> str:
+def how_to_pin(case: str, candidates: Sequence[Series], verdicts: Sequence[Verdict]) -> str:
     """What to type to choose by hand."""
     pair = _example([verdict.kind for verdict in verdicts])
     example = f" (such as --pair '{','.join([case, *(candidates[n].label for n in pair)])}')" if pair else ""

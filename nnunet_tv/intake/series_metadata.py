@@ -16,7 +16,7 @@ _BIDS = re.compile(r"sub-[A-Za-z0-9]+(?:_ses-[A-Za-z0-9]+)?_((?:[a-z]+-[A-Za-z0-
 
 
 @dataclass(frozen=True)
-class Facts:
+class SeriesMetadata:
     """What the recogniser sees.
 
     Attributes
@@ -56,7 +56,7 @@ class Facts:
     spacing_mm: tuple[float, ...] = ()
     orientations: int = 1
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for a person who must choose."""
         timing = [f"{name} {value:g} ms" for name, value in
                   (("TE", self.echo_ms), ("TR", self.repetition_ms), ("TI", self.inversion_ms)) if value is not None]
@@ -65,29 +65,29 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Series:
     """A scan that might be wanted.
 
     Attributes
     ----------
     label : str
         How messages name it and how it is pinned: a path below the input folder, or ``series-5``.
-    facts : Facts
+    metadata : SeriesMetadata
     files : tuple of Path
         One NIfTI file, or the DICOM files of a series.
-    series : str
+    uid_hash : str
         Hash of the SeriesInstanceUID; empty for NIfTI.
     """
 
     label: str
-    facts: Facts
+    metadata: SeriesMetadata
     files: tuple[Path, ...]
-    series: str = ""
+    uid_hash: str = ""
 
     @property
     def is_dicom(self) -> bool:
         """Whether it must be converted first."""
-        return bool(self.series)
+        return bool(self.uid_hash)
 
 
 def stem(path: Path) -> str:
@@ -98,8 +98,8 @@ def stem(path: Path) -> str:
     return path.stem
 
 
-def nifti_candidate(path: Path, *, label: str, case: str = "", folders: tuple[str, ...] = ()) -> Candidate:
-    """Facts of a NIfTI file from its name, its header and the JSON sidecar beside it.
+def nifti_series(path: Path, *, label: str, case: str = "", folders: tuple[str, ...] = ()) -> Series:
+    """SeriesMetadata of a NIfTI file from its name, its header and the JSON sidecar beside it.
 
     The part of its name that is the case's says nothing of the scan: `case`, and BIDS' ``sub-`` and ``ses-``.
     A file or sidecar that cannot be read is judged by its name: reading its voxels will tell what is wrong.
@@ -109,7 +109,7 @@ def nifti_candidate(path: Path, *, label: str, case: str = "", folders: tuple[st
     names = [*_own_names(path, case), *described]
     shape, spacing = _geometry(path)
     image_type = sidecar.get("ImageType")
-    return Candidate(label, Facts(
+    return Series(label, SeriesMetadata(
         tuple(name for name in names if isinstance(name, str) and name), folders,
         echo_ms=_milliseconds(sidecar.get("EchoTime")), repetition_ms=_milliseconds(sidecar.get("RepetitionTime")),
         inversion_ms=_milliseconds(sidecar.get("InversionTime")),

@@ -23,7 +23,7 @@ from nnunet_tv.imaging.volume import check_file, write_volume
 from nnunet_tv.intake.dcm2niix import convert_series
 from nnunet_tv.intake.find import FoundCase
 from nnunet_tv.intake.privacy import redact
-from nnunet_tv.intake.series_metadata import Candidate
+from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.preparation.chain import CHAIN_VERSION, PreparedCase, prepare_case
 from nnunet_tv.preparation.prepared_folder import PreparedFolder
 from nnunet_tv.preparation.provenance import Provenance
@@ -45,7 +45,7 @@ class Job:
     Attributes
     ----------
     found : FoundCase
-        With its choice.
+        With its pair of scans.
     folder : PreparedFolder
         Where to write.
     options : dict
@@ -62,10 +62,10 @@ class Job:
         return self.found.case
 
     @property
-    def scans(self) -> Mapping[str, Candidate]:
-        """Chosen scans by channel."""
-        assert self.found.choice is not None
-        return self.found.choice.scans
+    def scans(self) -> Mapping[str, Series]:
+        """Scans of the pair by channel."""
+        assert self.found.pair is not None
+        return self.found.pair.scans
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _intact(outputs: Mapping[str, Path], digests: Mapping[str, str]) -> bool:
         path.is_file() and sha256(path) == digests[key] for key, path in outputs.items())
 
 
-def _digest(job: Job, channel: str, scan: Candidate) -> str:
+def _digest(job: Job, channel: str, scan: Series) -> str:
     if not scan.is_dicom:
         return sha256(check_file(scan.files[0], job.case))
     total = hashlib.sha256()
@@ -192,23 +192,23 @@ def _make(job: Job, staged: Mapping[str, Path], digests: Mapping[str, str]) -> O
         if name in staged:
             write_itk_transform(np.asarray(getattr(record, name), float), staged[name])
     draw_prepared(prepared, channels, staged["picture"])
-    assert job.found.choice is not None
-    notes = (*job.found.choice.notes, *prepared.notes)
+    assert job.found.pair is not None
+    notes = (*job.found.pair.notes, *prepared.notes)
     return Outcome(case, flags=tuple(record.flags), notes=notes, metrics=numbers(record.details.get("metrics", {})))
 
 
 def _record(job: Job, prepared: PreparedCase, digests: Mapping[str, str]) -> Provenance:
     """The chain's record, with what intake knows."""
-    assert job.found.choice is not None
+    assert job.found.pair is not None
     scans = {channel: {"file": _told_file(job, channel, scan), "sha256": digests[channel],
-                       "chosen": job.found.choice.reasons[channel], "header": scan.facts.told(),
-                       **({"series": scan.series} if scan.is_dicom else {})}
+                       "chosen": job.found.pair.reasons[channel], "header": scan.metadata.summary(),
+                       **({"series": scan.uid_hash} if scan.is_dicom else {})}
              for channel, scan in job.scans.items()}
     extra = {"scans": scans, **({"study": job.found.study} if job.found.study else {})}
     return replace(prepared.record, details={**prepared.record.details, **extra})
 
 
-def _told_file(job: Job, channel: str, scan: Candidate) -> str:
+def _told_file(job: Job, channel: str, scan: Series) -> str:
     """Where the scan is, from wherever it is asked: of DICOM, what was converted, below the prepared folder, since the
     folders of the original may name the patient.
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 from nnunet_tv.intake.dcm2niix import find_dcm2niix
 from nnunet_tv.intake.find import FoundCase, find_cases
-from nnunet_tv.intake.manual_pairs import Pin
+from nnunet_tv.intake.manual_pairs import ManualPair
 from nnunet_tv.preparation.prepare_case import Job, Outcome, prepare_job
 from nnunet_tv.preparation.prepared_folder import PAGE, TABLE, PreparedFolder
 from nnunet_tv.preparation.qc_html import qc_page
@@ -51,7 +51,7 @@ def prepare_folder(
     source: str | Path,
     out: str | Path,
     *,
-    pins: Mapping[str, Pin] | None = None,
+    manual_pairs: Mapping[str, ManualPair] | None = None,
     keep_ids: bool = False,
     processes: int = 1,
     **options: Any,
@@ -66,7 +66,7 @@ def prepare_folder(
         As for :func:`~nnunet_tv.intake.find.find_cases`.
     out : Path
         New, or of an earlier run.
-    pins : dict of str to Pin, optional
+    manual_pairs : dict of str to ManualPair, optional
         Pairs that a person named.
     keep_ids : bool
         Keep patients' ids of DICOM in names.
@@ -86,8 +86,8 @@ def prepare_folder(
     options = {"registration": "mni", **options}
     folder = PreparedFolder(out)
     folder.check_ours()
-    found = find_cases(source, pins=pins, keep_ids=keep_ids, names=folder.study_names(), exclude=out)
-    if any(scan.is_dicom for case in found.cases if case.choice for scan in case.choice.scans.values()):
+    found = find_cases(source, manual_pairs=manual_pairs, keep_ids=keep_ids, names=folder.study_names(), exclude=out)
+    if any(scan.is_dicom for case in found.cases if case.pair for scan in case.pair.scans.values()):
         find_dcm2niix()
     with folder.opened(case.case for case in found.cases):
         if not keep_ids and found.studies:
@@ -106,11 +106,11 @@ def prepare_folder(
 def _outcomes(
     cases: tuple[FoundCase, ...], folder: PreparedFolder, options: Mapping[str, Any], processes: int
 ) -> list[Outcome]:
-    jobs = [Job(case, folder, dict(options)) for case in cases if case.choice]
+    jobs = [Job(case, folder, dict(options)) for case in cases if case.pair]
     done = {outcome.case: outcome for outcome in each_case(prepare_job, jobs, processes=processes, label="prepare")
             if isinstance(outcome, Outcome)}
     for case in cases:
-        if not case.choice:
+        if not case.pair:
             folder.remove(case.case)  # what it was once made from is gone
             done[case.case] = Outcome(case.case, problem=case.problem)
     return [done[case.case] for case in cases]
@@ -126,7 +126,7 @@ def _table(cases: tuple[FoundCase, ...], outcomes: list[Outcome]) -> str:
     writer = csv.writer(text, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
     writer.writerow(COLUMNS)
     for case, outcome in zip(cases, outcomes, strict=True):
-        scans = case.choice.scans if case.choice else {}
+        scans = case.pair.scans if case.pair else {}
         labels = [scans[channel].label if channel in scans else "" for channel in ("T1w", "FLAIR")]
         digests = [outcome.sha256.get(channel, "") for channel in ("T1w", "FLAIR")]
         notes = [outcome.problem] if outcome.problem else outcome.notes

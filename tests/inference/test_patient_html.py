@@ -13,7 +13,7 @@ from nnunet_tv.inference.patient import native_scan
 from nnunet_tv.inference.patient_html import ModelSummary, status_line, write_page
 from nnunet_tv.inference.patient_picture import YELLOW, Scan, draw_patient
 
-PROVENANCE = ModelSummary("Trainer__Plans__3d_fullres, fold 0", "opening <1>", "mni", 0.31)
+SUMMARY = ModelSummary("Trainer__Plans__3d_fullres, fold 0", "opening <1>", "mni", 0.31)
 
 
 def drawn(someone, path):
@@ -53,7 +53,7 @@ def test_no_cluster_is_drawn_without_an_outline(tmp_path):
 
 def page(tmp_path, someone, **more):
     clusters = drawn(someone, tmp_path / "a.png")
-    write_page(someone.record.case, clusters, tmp_path / "a.png", tmp_path / "a.html", provenance=PROVENANCE,
+    write_page(someone.record.case, clusters, tmp_path / "a.png", tmp_path / "a.html", summary=SUMMARY,
                created="2030-01-02", **more)
     return (tmp_path / "a.html").read_text()
 
@@ -88,7 +88,7 @@ def test_without_the_template_the_page_claims_no_side(tmp_path):
     someone = patient(registration="t1")
     clusters = drawn(someone, tmp_path / "a.png")
     write_page("a", clusters, tmp_path / "a.png", tmp_path / "a.html",
-               provenance=ModelSummary("m", "f", "t1", None))
+               summary=ModelSummary("m", "f", "t1", None))
     text = (tmp_path / "a.html").read_text()
     assert "no side and no region is given" in text and ">unknown<" in text and "Highest" not in text
 

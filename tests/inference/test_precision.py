@@ -12,7 +12,7 @@ from predict_model import write_model
 
 from nnunet_tv.inference import precision
 from nnunet_tv.inference.precision import differing_voxels, has_bfloat16, surest_patch, wants_bfloat16
-from nnunet_tv.inference.predictor import Network, find_model
+from nnunet_tv.inference.predictor import Predictor, find_model
 
 
 @pytest.mark.parametrize("line, found", [
@@ -63,8 +63,8 @@ def paths(tmp_path):
 
 def test_a_case_in_bfloat16_and_back(tmp_path, monkeypatch, caplog):
     model, images = find_model(write_model(tmp_path / "model")), paths(tmp_path)
-    exact = Network(model, device="cpu", mirroring=False, progress=False, precision="float32").predict(images)
-    rough = Network(model, device="cpu", mirroring=False, progress=False, precision="bfloat16")
+    exact = Predictor(model, device="cpu", mirroring=False, progress=False, precision="float32").predict(images)
+    rough = Predictor(model, device="cpu", mirroring=False, progress=False, precision="bfloat16")
     found = rough.predict(images)
     assert not np.array_equal(found.probability, exact.probability), "it was bfloat16"
     assert np.abs(found.probability - exact.probability).max() < 0.05

@@ -15,7 +15,7 @@ from predict_model import weights, write_model
 from nnunet_tv.cli.predict import main
 from nnunet_tv.imaging.volume import read_mask, read_volume
 from nnunet_tv.inference.predict import prepared_patients
-from nnunet_tv.inference.predictor import Network, find_model, read_filter
+from nnunet_tv.inference.predictor import Predictor, find_model, read_filter
 from nnunet_tv.postprocessing import write_postprocessing
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -83,7 +83,7 @@ def test_prediction_is_that_of_stock_nnunet_and_folds_have_a_spread(root, tmp_pa
 
     folder = write_model(tmp_path / MODEL, folds=("0", "1", "2"))
     images = [root / "imagesTs" / f"sub-1_000{channel}.nii.gz" for channel in range(2)]
-    found = Network(find_model(folder), device="cpu", progress=False, precision="float32").predict(images)
+    found = Predictor(find_model(folder), device="cpu", progress=False, precision="float32").predict(images)
     (tmp_path / "stock").mkdir()
     stock = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
     stock.initialize_from_trained_model_folder(str(folder), (0, 1, 2))
@@ -96,7 +96,7 @@ def test_prediction_is_that_of_stock_nnunet_and_folds_have_a_spread(root, tmp_pa
     plain = np.isclose(found.probability, 1 / (1 + np.exp(1.6)), atol=1e-3)
     folds = 1 / (1 + np.exp([1.0, 1.6, 2.2]))
     assert plain.sum() > 1000 and found.deviation[plain] == pytest.approx(folds.std(), abs=4e-3)  # half precision
-    one = Network(find_model(folder, folds=["1"]), device="cpu", progress=False).predict(images)
+    one = Predictor(find_model(folder, folds=["1"]), device="cpu", progress=False).predict(images)
     assert one.deviation is None
 
 
@@ -128,7 +128,7 @@ def test_what_is_up_to_date_stays_and_what_changed_is_made_again(root, model, ca
     assert command(root, model) == 0
     before = (root / "out" / "sub-1" / "sub-1.png").stat().st_mtime_ns
     with monkeypatch.context() as patch:
-        patch.setattr("nnunet_tv.inference.predictor.Network.predict", lambda *_: pytest.fail("nothing to predict"))
+        patch.setattr("nnunet_tv.inference.predictor.Predictor.predict", lambda *_: pytest.fail("nothing to predict"))
         assert command(root, model) == 0
     assert (root / "out" / "sub-1" / "sub-1.png").stat().st_mtime_ns == before
     assert status(root)["cases"]["sub-2"]["status"] == "empty"
@@ -175,14 +175,14 @@ def test_one_bad_case_costs_only_itself(root, model, capsys):
 
 
 def test_a_surprise_costs_one_case_and_names_itself(root, model, monkeypatch):
-    real = Network.predict
+    real = Predictor.predict
 
     def surprise(self, images):
         if "sub-1" in str(images[0]):
             raise RuntimeError("out of memory")
         return real(self, images)
 
-    monkeypatch.setattr(Network, "predict", surprise)
+    monkeypatch.setattr(Predictor, "predict", surprise)
     assert command(root, model) == 1
     assert status(root)["cases"]["sub-1"]["text"] == (
         "unexpected RuntimeError: out of memory; please report this with the case")
@@ -260,7 +260,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_command(root, model, capsys):
     assert "the model cannot be loaded" in (said := capsys.readouterr().err) and "its trainer must be installed" in said
     with pytest.raises(NnunetTVError, match="cannot be loaded"):
         torch.save({**content, "network_weights": {}}, path)
-        Network(find_model(model), device="cpu")
+        Predictor(find_model(model), device="cpu")
 
 
 @pytest.mark.skipif("__import__('torch').cuda.is_available()")
@@ -269,7 +269,7 @@ def test_no_silent_fall_back_to_the_cpu(model, tmp_path, capsys):
     assert main(["-i", str(tmp_path / "nowhere"), "-m", str(model), "-o", str(tmp_path / "out")]) == 1
     assert "no CUDA device was found" in capsys.readouterr().err and not (tmp_path / "out").exists()
     with pytest.raises(NnunetTVError, match=r"-device cuda: no CUDA device was found; use -device cpu"):
-        Network(find_model(model), device="cuda")
+        Predictor(find_model(model), device="cuda")
 
 
 def test_filters(model):

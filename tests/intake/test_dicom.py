@@ -12,7 +12,7 @@ from nnunet_tv.imaging.volume import Volume, read_volume
 from nnunet_tv.intake import dcm2niix
 from nnunet_tv.intake.dcm2niix import convert_series, find_dcm2niix
 from nnunet_tv.intake.find import find_cases
-from nnunet_tv.intake.manual_pairs import read_pins
+from nnunet_tv.intake.manual_pairs import read_manual_pairs
 from nnunet_tv.intake.privacy import redact, secrets_of
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
@@ -53,7 +53,7 @@ def test_left_stays_left_through_dicom(tmp_path, columns):
     volume = block(oblique(*columns))
     write_series(volume, tmp_path / "in", study="one", number=3, tags=T1)
     write_series(volume, tmp_path / "in", study="one", number=4, tags=FLAIR)
-    scans = find_cases(tmp_path / "in").cases[0].choice.scans
+    scans = find_cases(tmp_path / "in").cases[0].pair.scans
     convert_series("case-0001", "T1w", scans["T1w"], tmp_path / "out" / "t1.nii.gz")
     converted = read_volume(tmp_path / "out" / "t1.nii.gz", case="x")
     assert np.allclose(centre_mm(converted), centre_mm(volume), atol=0.01)
@@ -69,8 +69,8 @@ def test_series_are_told_apart_by_their_headers(tmp_path):
     write_series(block(), tmp_path, study="one", number=7, tags=T1, image_type=("DERIVED", "SECONDARY", "MPR"))
     write_series(block(), tmp_path, study="one", number=8, tags={"SeriesDescription": "t2_tse", "EchoTime": 90})
     case = find_cases(tmp_path).cases[0]
-    assert {name: one.label for name, one in case.choice.scans.items()} == {"T1w": "series-3", "FLAIR": "series-5"}
-    assert case.choice.scans["T1w"].facts.told() == "3D, 22x20x24, TE 2.5 ms, TR 1660 ms, TI 850 ms"
+    assert {name: one.label for name, one in case.pair.scans.items()} == {"T1w": "series-3", "FLAIR": "series-5"}
+    assert case.pair.scans["T1w"].metadata.summary() == "3D, 22x20x24, TE 2.5 ms, TR 1660 ms, TI 850 ms"
 
 
 def test_an_ambiguous_study_lists_its_series_and_can_be_pinned(tmp_path):
@@ -80,7 +80,7 @@ def test_an_ambiguous_study_lists_its_series_and_can_be_pinned(tmp_path):
     assert "found two that are T1w" in case.problem
     assert "series-9 't1_mprage_sag_iso': T1w: the name says 't1'" in case.problem
     for names in ("case-0001,series-9,series-5", "case-0001,9,5"):
-        choice = find_cases(tmp_path, pins=read_pins([names])).cases[0].choice
+        choice = find_cases(tmp_path, manual_pairs=read_manual_pairs([names])).cases[0].pair
         assert [one.label for one in choice.scans.values()] == ["series-9", "series-5"]
 
 
@@ -124,7 +124,7 @@ def test_damaged_and_other_files_cost_nothing(tmp_path):
     (tmp_path / "broken").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 50)
     (tmp_path / "readme.txt").write_text("x")
     found = find_cases(tmp_path)
-    assert found.cases[0].choice is not None
+    assert found.cases[0].pair is not None
     (tmp_path / "only").mkdir()
     (tmp_path / "only" / "broken").write_bytes((tmp_path / "broken").read_bytes())
     with pytest.raises(NnunetTVError, match="found none"):
@@ -146,7 +146,7 @@ def test_nifti_and_dicom_together(tmp_path):
 def test_a_series_that_is_several_volumes(tmp_path):
     study(tmp_path)
     write_series(block(), tmp_path / "a2", study="one", number=3, tags={**T1, "EchoTime": 9.0, "EchoNumbers": 2})
-    scans = find_cases(tmp_path).cases[0].choice.scans
+    scans = find_cases(tmp_path).cases[0].pair.scans
     with pytest.raises(CaseError, match=r"expected one volume of series-3 \(T1w\), dcm2niix made"):
         convert_series("case-0001", "T1w", scans["T1w"], tmp_path / "out" / "t1.nii.gz")
     assert not list((tmp_path / "out").iterdir())
@@ -154,7 +154,7 @@ def test_a_series_that_is_several_volumes(tmp_path):
 
 def test_a_series_that_cannot_be_converted(tmp_path, monkeypatch):
     study(tmp_path)
-    scans = find_cases(tmp_path).cases[0].choice.scans
+    scans = find_cases(tmp_path).cases[0].pair.scans
     program = tmp_path / "dcm2niix"
     program.write_text("#!/bin/sh\necho cannot read Quixano; exit 2\n")
     program.chmod(0o755)
@@ -166,7 +166,7 @@ def test_a_series_that_cannot_be_converted(tmp_path, monkeypatch):
 
 def test_a_conversion_that_hangs(tmp_path, monkeypatch):
     study(tmp_path)
-    scans = find_cases(tmp_path).cases[0].choice.scans
+    scans = find_cases(tmp_path).cases[0].pair.scans
     program = tmp_path / "dcm2niix"
     program.write_text("#!/bin/sh\nexec sleep 30\n")
     program.chmod(0o755)
@@ -212,16 +212,16 @@ def two_visits(folder: Path, **second) -> tuple[str, str]:
 
 def test_a_pair_of_two_studies_of_one_patient(tmp_path):
     t1, flair = two_visits(tmp_path)
-    found = find_cases(tmp_path, pins=read_pins([f"{t1},series-3,{flair}/series-5"]))
+    found = find_cases(tmp_path, manual_pairs=read_manual_pairs([f"{t1},series-3,{flair}/series-5"]))
     case, = found.cases
-    assert case.case == t1 and [scan.label for scan in case.choice.scans.values()] == ["series-3", "series-5"]
+    assert case.case == t1 and [scan.label for scan in case.pair.scans.values()] == ["series-3", "series-5"]
     assert found.remarks == (f"{flair}: no case of its own, since a pair takes a scan of it",)
-    named, = find_cases(tmp_path, pins=read_pins([f"anna,{t1}/series-3,{flair}/series-5"])).cases
+    named, = find_cases(tmp_path, manual_pairs=read_manual_pairs([f"anna,{t1}/series-3,{flair}/series-5"])).cases
     assert named.case == "anna" and named.study == case.study and named.secrets == case.secrets != frozenset()
 
 
 def test_a_pair_of_two_patients_is_refused(tmp_path):
     t1, flair = two_visits(tmp_path, PatientID="Q2")
     cases = {case.case: case for case in
-             find_cases(tmp_path, pins=read_pins([f"{t1},series-3,{flair}/series-5"])).cases}
-    assert cases[t1].choice is None and "studies with different patient ids" in cases[t1].problem
+             find_cases(tmp_path, manual_pairs=read_manual_pairs([f"{t1},series-3,{flair}/series-5"])).cases}
+    assert cases[t1].pair is None and "studies with different patient ids" in cases[t1].problem

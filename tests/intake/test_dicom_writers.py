@@ -142,10 +142,10 @@ def test_marks_are_where_they_were(tmp_path, write, codes):
     case, = find_cases(tmp_path / "in").cases
     assert not case.problem, case.problem
     for channel in ("T1w", "FLAIR"):
-        convert_series(case.case, channel, case.choice.scans[channel], tmp_path / f"{channel}.nii.gz")
+        convert_series(case.case, channel, case.pair.scans[channel], tmp_path / f"{channel}.nii.gz")
         image = nib.load(tmp_path / f"{channel}.nii.gz")
         data = np.asarray(image.dataobj)
         for centre, value in MARKS.items():
             found = image.affine[:3, :3] @ np.argwhere(data == value).mean(axis=0) + image.affine[:3, 3]
             np.testing.assert_allclose(found, centre, atol=0.6, err_msg=f"{channel}, {value}")
-    assert case.choice.scans["T1w"].label == "series-3" and case.choice.scans["FLAIR"].label == "series-4"
+    assert case.pair.scans["T1w"].label == "series-3" and case.pair.scans["FLAIR"].label == "series-4"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nnunet_tv.intake.find import find_cases
 from nnunet_tv.intake.layout import case_name
-from nnunet_tv.intake.manual_pairs import read_pins
+from nnunet_tv.intake.manual_pairs import read_manual_pairs
 from nnunet_tv.utils.errors import NnunetTVError
 
 
@@ -27,7 +27,7 @@ def scan(path: Path, *, shape=(16, 16, 16), spacing=(1.0, 1.0, 1.0), sidecar: di
 
 def pairs(root: Path, **options) -> dict[str, tuple[str, str] | str]:
     """Labels of the pair, or the problem, by case."""
-    return {case.case: tuple(one.label for one in case.choice.scans.values()) if case.choice else case.problem
+    return {case.case: tuple(one.label for one in case.pair.scans.values()) if case.pair else case.problem
             for case in find_cases(root, **options).cases}
 
 
@@ -124,12 +124,12 @@ def test_the_example_of_a_pair_never_swaps_the_scans(tmp_path, names, example):
 def test_a_pair_that_looks_swapped_is_noted(tmp_path):
     for name in ("T1", "FLAIR", "x"):
         scan(tmp_path / "p" / f"{name}.nii.gz")
-    swapped = find_cases(tmp_path, pins=read_pins(["p,FLAIR.nii.gz,T1.nii.gz"])).cases[0].choice
+    swapped = find_cases(tmp_path, manual_pairs=read_manual_pairs(["p,FLAIR.nii.gz,T1.nii.gz"])).cases[0].pair
     assert swapped.scans["T1w"].label == "p/FLAIR.nii.gz"
     assert swapped.notes == (
         "p/FLAIR.nii.gz is pinned as T1w, but looks like a FLAIR (the name says 'flair'): are they mixed up?",
         "p/T1.nii.gz is pinned as FLAIR, but looks like a T1w (the name says 't1'): are they mixed up?")
-    assert find_cases(tmp_path, pins=read_pins(["p,x.nii.gz,FLAIR.nii.gz"])).cases[0].choice.notes == ()
+    assert find_cases(tmp_path, manual_pairs=read_manual_pairs(["p,x.nii.gz,FLAIR.nii.gz"])).cases[0].pair.notes == ()
 
 
 def test_4d_and_localisers_are_told(tmp_path):
@@ -146,8 +146,8 @@ def test_volumes_are_preferred_and_the_rest_is_noted(tmp_path):
     scan(tmp_path / "p" / "3D_FLAIR.nii.gz")
     scan(tmp_path / "p" / "cor_FLAIR.nii.gz", spacing=(1, 1, 4))
     case = find_cases(tmp_path).cases[0]
-    assert [one.label for one in case.choice.scans.values()] == ["p/T1.nii.gz", "p/3D_FLAIR.nii.gz"]
-    assert case.choice.notes == ("p/T1_brain.nii.gz looks like a T1w too and was passed over (2D, or a copy)",
+    assert [one.label for one in case.pair.scans.values()] == ["p/T1.nii.gz", "p/3D_FLAIR.nii.gz"]
+    assert case.pair.notes == ("p/T1_brain.nii.gz looks like a T1w too and was passed over (2D, or a copy)",
                                  "p/cor_FLAIR.nii.gz looks like a FLAIR too and was passed over (2D, or a copy)")
 
 
@@ -168,8 +168,8 @@ def test_pins_choose_and_take_scans_out_of_other_cases(tmp_path):
     scan(tmp_path / "07_FLAIR.nii.gz")
     table = tmp_path / "pairs.tsv"
     table.write_text("case\tflair\tt1\tnotes\nanna\t07_FLAIR.nii.gz\tanna_T1.nii.gz\tx\nother\t\t\tfailed\n")
-    pins = read_pins(["p,T1_b.nii.gz,p/FLAIR.nii.gz"], table)
-    assert pairs(tmp_path, pins=pins) == {"p": ("p/T1_b.nii.gz", "p/FLAIR.nii.gz"),
+    manual_pairs = read_manual_pairs(["p,T1_b.nii.gz,p/FLAIR.nii.gz"], table)
+    assert pairs(tmp_path, manual_pairs=manual_pairs) == {"p": ("p/T1_b.nii.gz", "p/FLAIR.nii.gz"),
                                           "anna": ("anna_T1.nii.gz", "07_FLAIR.nii.gz")}
 
 
@@ -180,13 +180,13 @@ def test_pins_choose_and_take_scans_out_of_other_cases(tmp_path):
 def test_pins_that_do_not_fit_fail_their_case(tmp_path, pin, message):
     scan(tmp_path / "p" / "T1.nii.gz")
     scan(tmp_path / "p" / "FLAIR.nii.gz")
-    assert message in pairs(tmp_path, pins=read_pins([pin]))["p"]
+    assert message in pairs(tmp_path, manual_pairs=read_manual_pairs([pin]))["p"]
 
 
 def test_a_pin_whose_case_is_no_file_name(tmp_path):
     scan(tmp_path / "T1.nii.gz")
     scan(tmp_path / "FLAIR.nii.gz")
-    problem = pairs(tmp_path, pins=read_pins(["../p,T1.nii.gz,FLAIR.nii.gz"]))["p"]
+    problem = pairs(tmp_path, manual_pairs=read_manual_pairs(["../p,T1.nii.gz,FLAIR.nii.gz"]))["p"]
     assert "the pair's case '../p' cannot be a file's name" in problem
 
 
@@ -196,16 +196,16 @@ def test_a_pin_whose_case_is_no_file_name(tmp_path):
 ])
 def test_pairs_that_are_none(text, message):
     with pytest.raises(NnunetTVError, match=message):
-        read_pins([text])
+        read_manual_pairs([text])
 
 
 def test_a_pair_may_hold_commas_in_quotes():
-    assert read_pins(['p,"a,b.nii",c.nii'])["p"].t1 == "a,b.nii"
+    assert read_manual_pairs(['p,"a,b.nii",c.nii'])["p"].t1 == "a,b.nii"
 
 
 def test_a_case_paired_twice():
     with pytest.raises(NnunetTVError, match="case p is paired twice, and differently"):
-        read_pins(["p,a,b", "p,a,c"])
+        read_manual_pairs(["p,a,b", "p,a,c"])
 
 
 @pytest.mark.parametrize("content, message", [
@@ -215,12 +215,12 @@ def test_a_case_paired_twice():
 def test_tables_of_pairs_that_are_none(tmp_path, content, message):
     (tmp_path / "t.tsv").write_text(content)
     with pytest.raises(NnunetTVError, match=message):
-        read_pins(table=tmp_path / "t.tsv")
+        read_manual_pairs(table=tmp_path / "t.tsv")
 
 
 def test_a_table_of_pairs_that_is_not_there(tmp_path):
     with pytest.raises(NnunetTVError, match="the table of pairs cannot be read"):
-        read_pins(table=tmp_path / "none.tsv")
+        read_manual_pairs(table=tmp_path / "none.tsv")
 
 
 def test_folders_with_nothing_to_find(tmp_path):

@@ -7,7 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnunet_tv.intake.recognise import COPY, FLAIR, OTHER, SLICES, T1W, VOLUMETRIC, normal, recognise
-from nnunet_tv.intake.series_metadata import Facts
+from nnunet_tv.intake.series_metadata import SeriesMetadata
+
+
+def scan(*names, **header):
+    return SeriesMetadata(names, **header)
 
 
 @pytest.mark.parametrize("name", [
@@ -16,7 +20,7 @@ from nnunet_tv.intake.series_metadata import Facts
     "patient1-T1", "t1_fl3d_cor", "T1MPRAGE", "T1 nativ", "MDEFT", "t1_space_sag", "T1W_3D_TFE without contrast",
 ])
 def test_names_of_t1(name):
-    assert recognise(Facts((name,))).kind == T1W
+    assert recognise(scan(name)).kind == T1W
 
 
 @pytest.mark.parametrize("name", [
@@ -24,7 +28,7 @@ def test_names_of_t1(name):
     "darkFluid", "FLAIR3D", "sub_3T_FLAIR", "flair_tra_acpc_4mm_0,7x0,7", "3D_Brain_VIEW_FLAIR",
 ])
 def test_names_of_flair(name):
-    assert recognise(Facts((name,))).kind == FLAIR
+    assert recognise(scan(name)).kind == FLAIR
 
 
 @pytest.mark.parametrize("name, reason", [
@@ -56,56 +60,56 @@ def test_names_of_flair(name):
     ("patient1_flairless"[:8], "neither its name"),
 ])
 def test_what_is_neither_and_why(name, reason):
-    verdict = recognise(Facts((name,)))
+    verdict = recognise(scan(name))
     assert verdict.kind == OTHER and verdict.reason.startswith(reason)
 
 
-@pytest.mark.parametrize("facts, kind, reason", [
-    (Facts(("t2_space_sag",), echo_ms=388, repetition_ms=5000, inversion_ms=1800), FLAIR, "the name says 'space"),
-    (Facts(("T2sel",), echo_ms=388, repetition_ms=5000, inversion_ms=1800), FLAIR,
+@pytest.mark.parametrize("metadata, kind, reason", [
+    (scan("t2_space_sag", echo_ms=388, repetition_ms=5000, inversion_ms=1800), FLAIR, "the name says 'space"),
+    (scan("T2sel", echo_ms=388, repetition_ms=5000, inversion_ms=1800), FLAIR,
      "the name says 't2sel', and TI 1800 ms"),
-    (Facts(("T2sel",), echo_ms=388, repetition_ms=5000), OTHER, "T2 without an inversion that makes it a FLAIR"),
-    (Facts(("x",), echo_ms=120, inversion_ms=2500), FLAIR, "timing of a FLAIR (TE 120 ms, TI 2500 ms)"),
-    (Facts(("x",), echo_ms=2.5, inversion_ms=900), T1W, "timing of an MPRAGE (TE 2.5 ms, TI 900 ms)"),
-    (Facts(("x",), echo_ms=3, repetition_ms=8, acquisition="3D"), T1W, "timing of a 3D gradient echo"),
-    (Facts(("x",), echo_ms=3, repetition_ms=8, acquisition="2D"), OTHER, "neither its name"),
-    (Facts(("x",), echo_ms=90, repetition_ms=4000), OTHER, "T2-weighted, without a long inversion (TE 90 ms)"),
-    (Facts(("T1 FLAIR",), echo_ms=10, inversion_ms=900), OTHER, "the name says both"),
-    (Facts(("FLAIR space T1",), echo_ms=120, inversion_ms=2000), FLAIR,
+    (scan("T2sel", echo_ms=388, repetition_ms=5000), OTHER, "T2 without an inversion that makes it a FLAIR"),
+    (scan("x", echo_ms=120, inversion_ms=2500), FLAIR, "timing of a FLAIR (TE 120 ms, TI 2500 ms)"),
+    (scan("x", echo_ms=2.5, inversion_ms=900), T1W, "timing of an MPRAGE (TE 2.5 ms, TI 900 ms)"),
+    (scan("x", echo_ms=3, repetition_ms=8, acquisition="3D"), T1W, "timing of a 3D gradient echo"),
+    (scan("x", echo_ms=3, repetition_ms=8, acquisition="2D"), OTHER, "neither its name"),
+    (scan("x", echo_ms=90, repetition_ms=4000), OTHER, "T2-weighted, without a long inversion (TE 90 ms)"),
+    (scan("T1 FLAIR", echo_ms=10, inversion_ms=900), OTHER, "the name says both"),
+    (scan("FLAIR space T1", echo_ms=120, inversion_ms=2000), FLAIR,
      "the name says 'flair', the timing confirms it"),
-    (Facts(("T1",), echo_ms=110), OTHER, "the name says 't1', but TE 110 ms is not a T1w's"),
-    (Facts(("FLAIR",), echo_ms=9), OTHER, "the name says 'flair', but TE 9 ms is not a (T2-weighted) FLAIR's"),
-    (Facts(("FLAIR",), echo_ms=90, inversion_ms=160), OTHER, "the name says 'flair', but TI 160 ms is not a FLAIR's"),
-    (Facts(("T1",), contrast_agent="Gadavist"), OTHER, "with contrast agent (Gadavist)"),
-    (Facts(("T1",), modality="CT"), OTHER, "not MR but CT"),
-    (Facts(("T1",), image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")), OTHER, "a localiser (ImageType LOCALIZER)"),
-    (Facts(("T1",), image_type=("DERIVED", "PRIMARY", "MPR")), OTHER, "derived: a reformat (ImageType MPR)"),
-    (Facts(("T1",), image_type=("DERIVED", "SECONDARY")), OTHER, "derived from another series"),
-    (Facts(("T1",), image_type=("DERIVED", "PRIMARY", "M")), T1W, "the name says 't1'"),
-    (Facts(("T1",), image_type=("ORIGINAL", "PRIMARY", "P", "ND")), OTHER, "a phase image (ImageType)"),
-    (Facts(("T1",), orientations=3), OTHER, "a localiser: slices in 3 directions"),
-    (Facts(("T1",), shape=(256, 256, 5)), OTHER, "only 5 slices: a localiser, or a part of the head"),
-    (Facts(("T1",), shape=(64, 64, 40, 12)), OTHER, "a series of 12 volumes (shape 64x64x40x12)"),
-    (Facts(("T1",), shape=(64, 64)), OTHER, "a single picture of shape 64x64"),
-    (Facts(("image",), ("FLAIR", "scans")), FLAIR, "the name says 'flair'"),
-    (Facts(("image",), ("FLAIR", "post_contrast")), OTHER, "with contrast agent"),
-    (Facts(("T1w", "acq-FLAIRspace_")), T1W, "the name says 't1w'"),
+    (scan("T1", echo_ms=110), OTHER, "the name says 't1', but TE 110 ms is not a T1w's"),
+    (scan("FLAIR", echo_ms=9), OTHER, "the name says 'flair', but TE 9 ms is not a (T2-weighted) FLAIR's"),
+    (scan("FLAIR", echo_ms=90, inversion_ms=160), OTHER, "the name says 'flair', but TI 160 ms is not a FLAIR's"),
+    (scan("T1", contrast_agent="Gadavist"), OTHER, "with contrast agent (Gadavist)"),
+    (scan("T1", modality="CT"), OTHER, "not MR but CT"),
+    (scan("T1", image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")), OTHER, "a localiser (ImageType LOCALIZER)"),
+    (scan("T1", image_type=("DERIVED", "PRIMARY", "MPR")), OTHER, "derived: a reformat (ImageType MPR)"),
+    (scan("T1", image_type=("DERIVED", "SECONDARY")), OTHER, "derived from another series"),
+    (scan("T1", image_type=("DERIVED", "PRIMARY", "M")), T1W, "the name says 't1'"),
+    (scan("T1", image_type=("ORIGINAL", "PRIMARY", "P", "ND")), OTHER, "a phase image (ImageType)"),
+    (scan("T1", orientations=3), OTHER, "a localiser: slices in 3 directions"),
+    (scan("T1", shape=(256, 256, 5)), OTHER, "only 5 slices: a localiser, or a part of the head"),
+    (scan("T1", shape=(64, 64, 40, 12)), OTHER, "a series of 12 volumes (shape 64x64x40x12)"),
+    (scan("T1", shape=(64, 64)), OTHER, "a single picture of shape 64x64"),
+    (scan("image", folders=("FLAIR", "scans")), FLAIR, "the name says 'flair'"),
+    (scan("image", folders=("FLAIR", "post_contrast")), OTHER, "with contrast agent"),
+    (scan("T1w", "acq-FLAIRspace_"), T1W, "the name says 't1w'"),
 ])
-def test_headers_decide_where_names_do_not_and_contradict_where_they_do(facts, kind, reason):
-    verdict = recognise(facts)
+def test_headers_decide_where_names_do_not_and_contradict_where_they_do(metadata, kind, reason):
+    verdict = recognise(metadata)
     assert verdict.kind == kind and verdict.reason.startswith(reason), verdict
 
 
-@pytest.mark.parametrize("facts, rank", [
-    (Facts(("FLAIR",), spacing_mm=(1, 1, 1)), VOLUMETRIC),
-    (Facts(("FLAIR",), spacing_mm=(0.7, 0.7, 4)), SLICES),
-    (Facts(("FLAIR",), acquisition="2D"), SLICES),
-    (Facts(("T1_brain",)), COPY),
-    (Facts(("T1_Crop_1",)), COPY),
-    (Facts(("MP2RAGE_UNI_Images",)), SLICES),
+@pytest.mark.parametrize("metadata, rank", [
+    (scan("FLAIR", spacing_mm=(1, 1, 1)), VOLUMETRIC),
+    (scan("FLAIR", spacing_mm=(0.7, 0.7, 4)), SLICES),
+    (scan("FLAIR", acquisition="2D"), SLICES),
+    (scan("T1_brain"), COPY),
+    (scan("T1_Crop_1"), COPY),
+    (scan("MP2RAGE_UNI_Images"), SLICES),
 ])
-def test_volumes_come_before_slices_and_slices_before_copies(facts, rank):
-    assert recognise(facts).rank == rank
+def test_volumes_come_before_slices_and_slices_before_copies(metadata, rank):
+    assert recognise(metadata).rank == rank
 
 
 @given(st.lists(st.text(max_size=40), max_size=3), st.lists(st.text(max_size=20), max_size=2),
@@ -113,7 +117,7 @@ def test_volumes_come_before_slices_and_slices_before_copies(facts, rank):
        st.lists(st.integers(1, 300), max_size=5))
 @settings(max_examples=300, deadline=None)
 def test_any_name_gets_an_answer_with_a_reason(texts, folders, echo, inversion, shape):
-    verdict = recognise(Facts(tuple(texts), tuple(folders), echo_ms=echo, inversion_ms=inversion, shape=tuple(shape)))
+    verdict = recognise(scan(*texts, folders=tuple(folders), echo_ms=echo, inversion_ms=inversion, shape=tuple(shape)))
     assert verdict.kind in (T1W, FLAIR, OTHER) and verdict.reason
 
 
@@ -121,7 +125,7 @@ def test_any_name_gets_an_answer_with_a_reason(texts, folders, echo, inversion, 
        st.sampled_from(["T1w", "FLAIR"]), st.sampled_from(["_", "-", " ", "."]))
 @settings(max_examples=200, deadline=None)
 def test_a_word_of_its_own_is_found_in_any_surrounding(before, kind, separator):
-    verdict = recognise(Facts((f"{before}{separator}{kind}",)))
+    verdict = recognise(scan(f"{before}{separator}{kind}"))
     assert verdict.kind in (kind, OTHER) and (verdict.kind == kind or "the name says" in verdict.reason), verdict
 
 

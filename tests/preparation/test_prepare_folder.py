@@ -12,7 +12,7 @@ from dicom_series import FLAIR, PATIENT, T1, write_series
 
 from nnunet_tv.demo.phantom import MARKER_MM, Phantom, Settings, make_phantom
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
-from nnunet_tv.intake.manual_pairs import read_pins
+from nnunet_tv.intake.manual_pairs import read_manual_pairs
 from nnunet_tv.preparation import prepare_case as case_worker
 from nnunet_tv.preparation.prepare_folder import prepare_folder
 from nnunet_tv.preparation.provenance import Provenance
@@ -173,7 +173,7 @@ def test_pins_from_the_written_table(source, tmp_path):
     table = tmp_path / "out" / "preparation.tsv"
     mine = tmp_path / "mine.tsv"
     mine.write_text(table.read_text().replace("anna\t\t\t", "anna\tanna/x.nii.gz\tanna/FLAIR.nii.gz\t"))
-    done = run(source, tmp_path / "out", pins=read_pins(table=mine))
+    done = run(source, tmp_path / "out", manual_pairs=read_manual_pairs(table=mine))
     assert not done.failed and rows(tmp_path / "out")["anna"]["t1"] == "anna/x.nii.gz"
 
 
