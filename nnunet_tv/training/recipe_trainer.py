@@ -181,7 +181,7 @@ class RecipeTrainer(PluginTrainer):
 
     def _put_aside(self) -> None:
         fold = Path(self.output_folder)
-        names = [f"checkpoint_{name}.pth" for name in ("final", "best", "last_epoch")]
+        names = [f"checkpoint_{name}.pth" for name in ("latest", "final", "best", "last_epoch")]
         earlier = [fold / name for name in (*names, "validation", "validation_filtered", VALIDATED)
                    if (fold / name).exists()]
         if not earlier:

@@ -122,6 +122,25 @@ def test_interrupted_in_the_first_epoch_there_is_a_checkpoint(tiny):
     assert same(weights(resumed), weights(fresh))
 
 
+def test_a_start_without_continuing_keeps_the_unfinished_runs_checkpoint(tiny):
+    name = "nnUNetTrainerDiceTV_12epochs"
+    unfinished = trainer(name)
+    break_in(unfinished, epoch=6, error=Stop)
+    fresh = trainer(name)
+    break_in(fresh, epoch=1, error=Stop)
+    assert read(fresh, "checkpoint_latest.pth")["current_epoch"] == 0
+    [aside] = Path(fresh.output_folder).glob("earlier_*")
+    kept = torch.load(aside / "checkpoint_latest.pth", weights_only=False)
+    assert kept["current_epoch"] == 5 and len(kept["logging"]["val_losses"]) == 5
+
+
+def test_continuing_from_the_first_checkpoint_puts_nothing_aside(tiny):
+    break_in(trainer(), epoch=0, error=Stop)
+    continued = trainer(continued=True)
+    continued.run_training()
+    assert not list(Path(continued.output_folder).glob("earlier_*"))
+
+
 def test_the_best_weights_are_kept_and_loaded(tiny):
     made = trainer("nnUNetTrainerDice_4epochs")
     losses = iter([0.9, 0.2, 0.5, 0.6])
