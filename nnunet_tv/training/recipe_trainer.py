@@ -92,6 +92,10 @@ class RecipeTrainer(PluginTrainer):
                                 "another split at random. Convert with more --repeats, or choose a fold that is there")
         return list(splits[self.fold].get("selection", validation))
 
+    def _scored_selection_cases(self) -> set[str]:
+        """Cases that choose the weights and are scored by the fold's validation as well."""
+        return set(self.selection_keys()) & set(self.do_split()[1]) if self.selects else set()
+
     def get_dataloaders(self):
         """Loaders of seeded batches, in order; sets the iterations per epoch."""
         training, validation = self.do_split()
@@ -117,6 +121,10 @@ class RecipeTrainer(PluginTrainer):
         (self.num_iterations_per_epoch, train), (self.num_val_iterations_per_epoch, select) = loaders
         self.print_to_log_file(f"Training cases: {len(set(training))}; selection cases (early stopping, best "
                                f"weights): {len(set(selection))}; workers: {workers}")
+        if cases := self._scored_selection_cases():
+            self.print_to_log_file(f"WARNING: early stopping and the choice of weights use {len(cases)} of the cases "
+                                   "that the validation of this fold scores, so its Dice will be optimistic. Score "
+                                   "test cases, or give each fold of splits_final.json a `selection` of its own.")
         return iter(train), iter(select)
 
     def _check_cases(self, roles: dict[str, list[str]]) -> None:
@@ -302,6 +310,9 @@ class RecipeTrainer(PluginTrainer):
         if self.local_rank == 0:
             (fold / VALIDATED).unlink(missing_ok=True)
         super().perform_actual_validation(save_probabilities)
+        if cases := self._scored_selection_cases():
+            self.print_to_log_file(f"WARNING: the mean validation Dice above is optimistic: {len(cases)} of its cases "
+                                   "also stopped the training and chose its weights.")
         if self.local_rank == 0 and (checkpoint := self._final_sha256()):
             write_json({"checkpoint_final.pth": checkpoint}, fold / VALIDATED)
 

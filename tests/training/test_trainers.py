@@ -200,18 +200,38 @@ def test_fold_all_is_seeded_and_neither_stops_nor_selects(tiny):
     assert same(read(first)["network_weights"], read(first, "checkpoint_last_epoch.pth")["network_weights"])
 
 
+def write_split(root, *folds):
+    """``splits_final.json``; cases are given by their number."""
+    named = [{role: [f"sub-{i:05d}" for i in cases] for role, cases in fold.items()} for fold in folds]
+    (root / "nnUNet_preprocessed" / "DatasetFCD" / "splits_final.json").write_text(json.dumps(named))
+
+
 def test_the_selection_entry_of_a_split_is_used(tiny):
-    splits = tiny / "nnUNet_preprocessed" / "DatasetFCD" / "splits_final.json"
-    cases = [f"sub-{i:05d}" for i in range(1, 5)]
-    splits.write_text(json.dumps([{"train": cases[:2], "val": [cases[3]], "selection": [cases[2]]},
-                                  {"train": cases[:3], "val": [cases[3]]}]))
-    assert trainer(fold=0).selection_keys() == [cases[2]]
-    assert trainer(fold=1).selection_keys() == [cases[3]]
+    write_split(tiny, {"train": [1, 2], "val": [4], "selection": [3]}, {"train": [1, 2, 3], "val": [4]})
+    assert trainer(fold=0).selection_keys() == ["sub-00003"]
+    assert trainer(fold=1).selection_keys() == ["sub-00004"]
+
+
+@pytest.mark.parametrize(("fold", "split", "warned"), [
+    (0, {"train": [1, 2], "val": [4]}, True),
+    (0, {"train": [1, 2], "val": [3, 4], "selection": [3]}, True),
+    (0, {"train": [1, 2], "val": [4], "selection": [3]}, False),
+    ("all", {"train": [1, 2], "val": [4]}, False),
+])
+def test_scoring_the_selection_cases_is_warned_about_at_start_and_end(tiny, capsys, fold, split, warned):
+    write_split(tiny, split)
+    made = trainer("nnUNetTrainerDice_1epochs", fold=fold)
+    made.run_training()
+    start = capsys.readouterr().out
+    made.perform_actual_validation()
+    end = capsys.readouterr().out
+    assert start.count("WARNING: early stopping and the choice of weights") == warned
+    assert ("WARNING: the mean validation Dice above" in end.partition("Mean Validation Dice:")[2]) is warned
+    assert end.count("WARNING") == warned
 
 
 def test_a_split_with_unknown_cases_is_refused(tiny):
-    splits = tiny / "nnUNet_preprocessed" / "DatasetFCD" / "splits_final.json"
-    splits.write_text(json.dumps([{"train": ["sub-00001", "sub-00099"], "val": ["sub-00004"]}]))
+    write_split(tiny, {"train": [1, 99], "val": [4]})
     with pytest.raises(NnunetTVError, match=r"names cases that are not preprocessed .*sub-00099"):
         trainer().run_training()
 
@@ -466,8 +486,7 @@ def test_continued_from_the_best_checkpoint_alone_it_stays_the_best(tiny):
     ({"train": [1, 2], "val": [99], "selection": [3]}, "not preprocessed .*: sub-00099"),
 ])
 def test_a_split_that_cannot_be_trained_is_refused_before_training(tiny, split, found):
-    path = tiny / "nnUNet_preprocessed" / "DatasetFCD" / "splits_final.json"
-    path.write_text(json.dumps([{role: [f"sub-{i:05d}" for i in cases] for role, cases in split.items()}]))
+    write_split(tiny, split)
     with pytest.raises(NnunetTVError, match=found):
         trainer().run_training()
 
