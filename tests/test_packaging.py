@@ -53,7 +53,7 @@ def test_the_wheel_carries_everything(source, tmp_path):
                             ("dataset_conversion", "nnunet_tv/dataset_conversion")):
         for path in (ROOT / folder).rglob("*.py"):
             assert f"{package}/{path.relative_to(ROOT / folder)}" in names
-    assert {"nnunet_tv.pth", "nnunet_tv/py.typed"} <= names
+    assert {"nnunet_tv.pth", "nnunet_tv/py.typed", "nnunet_tv/__init__.pyi"} <= names
     for path in (ROOT / "nnunet_tv").rglob("*.j2"):  # templates of pages
         assert f"nnunet_tv/{path.relative_to(ROOT / 'nnunet_tv')}" in names
     tops = {name.split("/")[0] for name in names}

@@ -1,0 +1,64 @@
+# The public names of the package and the modules that define them. nnunet_tv/__init__.py loads a name from here on
+# first use; type checkers read this file in its place; ruff reports a name that is missing from __all__.
+from nnunet_tv.inference.predict import PredictOptions
+from nnunet_tv.inference.predict import predict_patients as predict
+from nnunet_tv.inference.restore import restore_folder as restore
+from nnunet_tv.losses import (
+    AdaptiveTotalVariation,
+    DiceAdaptiveTVLoss,
+    DiceBCELoss,
+    DiceFocalHausdorffDTLoss,
+    DiceFocalLoss,
+    DiceLoss,
+    DiceTVLoss,
+    FocalLoss,
+    HausdorffDTLoss,
+    PlusTV,
+    TotalVariation,
+    TverskyHausdorffDTLoss,
+    TverskyLoss,
+    WeightedSum,
+)
+from nnunet_tv.metrics.case_metrics import average_precision, score_case
+from nnunet_tv.metrics.components import find_components
+from nnunet_tv.metrics.distances import surface_distances
+from nnunet_tv.metrics.froc_candidates import find_candidates
+from nnunet_tv.metrics.hit_rules import HitRule
+from nnunet_tv.postprocessing import remove_small_clusters
+from nnunet_tv.preparation.prepare_folder import prepare_folder as prepare
+from nnunet_tv.reporting.report import make_report as report
+from nnunet_tv.scoring.folders import score_folders as score
+from nnunet_tv.scoring.runs import Run
+
+__version__: str
+
+__all__ = [
+    "AdaptiveTotalVariation",
+    "DiceAdaptiveTVLoss",
+    "DiceBCELoss",
+    "DiceFocalHausdorffDTLoss",
+    "DiceFocalLoss",
+    "DiceLoss",
+    "DiceTVLoss",
+    "FocalLoss",
+    "HausdorffDTLoss",
+    "HitRule",
+    "PlusTV",
+    "PredictOptions",
+    "Run",
+    "TotalVariation",
+    "TverskyHausdorffDTLoss",
+    "TverskyLoss",
+    "WeightedSum",
+    "average_precision",
+    "find_candidates",
+    "find_components",
+    "predict",
+    "prepare",
+    "remove_small_clusters",
+    "report",
+    "restore",
+    "score",
+    "score_case",
+    "surface_distances",
+]
