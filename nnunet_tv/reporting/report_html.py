@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +10,7 @@ from nnunet_tv.imaging.drawing import CONVENTION
 from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.sections import Contents, Figure
 from nnunet_tv.reporting.tables.table import Table
-from nnunet_tv.utils.html import RESEARCH_USE, STYLE
-
-TITLE = "Segmentation report"
+from nnunet_tv.utils.html import render
 
 
 def to_html(record: Record, contents: Contents, *, cases: Table, pictures: Sequence[Path]) -> str:
@@ -30,20 +27,11 @@ def to_html(record: Record, contents: Contents, *, cases: Table, pictures: Seque
     pictures : sequence of Path
         PNG files named for their case.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(loader=PackageLoader("nnunet_tv.reporting"), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     meta = record.meta
-    return environment.get_template("report.html.j2").render(
-        title=TITLE, style=STYLE, research_use=RESEARCH_USE, convention=CONVENTION, data_uri=data_uri,
-        version=meta["versions"]["nnunet-tv"], created=meta["created"], command=shlex.join(meta["command"]),
-        versions=meta["versions"], n_inputs=len(meta["sha256"]), summary=contents.summary,
-        over_tables=contents.sections[0].warnings, sections=contents.sections, cases=cases, warnings=record.warnings,
+    return render(
+        "report.html.j2", convention=CONVENTION, version=meta["versions"]["nnunet-tv"], created=meta["created"],
+        command=shlex.join(meta["command"]), versions=meta["versions"], n_inputs=len(meta["sha256"]),
+        summary=contents.summary, over_tables=contents.sections[0].warnings, sections=contents.sections, cases=cases,
+        warnings=record.warnings,
         pictures=[Figure(path, f"Segmentation of {path.stem}: slices in three planes", path.stem) for path in pictures],
     )
-
-
-def data_uri(path: Path) -> str:
-    """A PNG file inside of the page."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

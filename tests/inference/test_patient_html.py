@@ -71,7 +71,7 @@ def test_page_of_a_patient_without_clusters(tmp_path):
     text = page(tmp_path, patient(lesions=()))
     assert "No cluster found" in text and "This does not mean that the patient has no focal cortical dysplasia" in text
     assert "Highest lesion probability anywhere, before the filter: 0.31" in text and "<table" not in text
-    assert "Look at the preparation" not in text
+    assert "Check the preparation" not in text
 
 
 def test_more_clusters_than_are_drawn_are_in_the_table(tmp_path):

@@ -1,11 +1,16 @@
-from nnunet_tv.utils.html import bullets, document, picture, table
+import jinja2
+import pytest
+
+from nnunet_tv.utils.html import data_uri, render
 
 
-def test_plain_text_is_escaped_and_the_page_stands_alone(tmp_path):
+def test_text_is_escaped_and_every_variable_is_required():
+    page = render("qc.html.j2", registration="<b>", failed=[], prepared=[], metrics=[], unusual={}, convention="")
+    assert "registration: &lt;b&gt;" in page and "For research use only" in page and page.startswith("<!DOCTYPE html>")
+    with pytest.raises(jinja2.UndefinedError, match="registration"):
+        render("qc.html.j2", failed=[], prepared=[], metrics=[], unusual={}, convention="")
+
+
+def test_images_are_embedded(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG")
-    page = document("<a>", [table("1 < 2", ["<h>"], [["<c>", "b"]]), bullets(["<x>", "y"]),
-                            picture(tmp_path / "a.png", 'say "<hi>"')])
-    for text in ("&lt;a&gt;", "1 &lt; 2", "&lt;h&gt;", "&lt;c&gt;", "&lt;x&gt;", "&lt;hi&gt;"):
-        assert text in page
-    assert "data:image/png;base64,iVBORw==" in page and "http" not in page and "<script" not in page
-    assert page.count("<li>") == 2 and page.count("<td>") == 2
+    assert data_uri(tmp_path / "a.png") == "data:image/png;base64,iVBORw=="
