@@ -19,7 +19,7 @@ from scipy import ndimage
 from nnunet_tv.demo import scanner
 from nnunet_tv.demo.anatomy import TISSUES, Anatomy, load_anatomy
 from nnunet_tv.demo.lesion import add_lesion, draw_lesion
-from nnunet_tv.demo.phantom import Protocol, Settings, draw_roi, make_phantom
+from nnunet_tv.demo.phantom import PhantomOptions, Protocol, draw_roi, make_phantom
 from nnunet_tv.demo.pose import Pose, rigid
 from nnunet_tv.imaging.geometry import apply
 from nnunet_tv.imaging.resample import resample_image
@@ -128,10 +128,10 @@ def make_case(scenario: Scenario, seed: int) -> Case:
 
 def _demo_case(scenario: Scenario, rng: np.random.Generator) -> Case:
     """The demo's head: pose drawn by the demo, then moved to where the scenario wants it."""
-    settings = Settings(resolution_mm=scenario.t1_mm, max_side=None, rotation_deg=0.0, translation_mm=0.0,
+    options = PhantomOptions(resolution_mm=scenario.t1_mm, max_side=None, rotation_deg=0.0, translation_mm=0.0,
                         motion_deg=3.0, motion_mm=3.0, oblique_deg=scenario.oblique_deg)
     protocol = Protocol("t1", "flair", scenario.t1_axes, scenario.flair_axes)
-    one = make_phantom(rng, patient=True, settings=settings, protocol=protocol)
+    one = make_phantom(rng, patient=True, options=options, protocol=protocol)
     assert one.roi is not None
     move = rigid(np.array(scenario.rotation_deg), np.array(scenario.offset_mm), _HEAD_CENTRE_MM)
     pose = one.t1_pose.moved(move)

@@ -7,9 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from nnunet_tv.demo.anatomy import load_anatomy
-from nnunet_tv.demo.phantom import PROTOCOLS, Phantom, Settings, make_phantom
-from nnunet_tv.demo.pose import apply
-from nnunet_tv.imaging.geometry import canonical
+from nnunet_tv.demo.phantom import PROTOCOLS, Phantom, PhantomOptions, make_phantom
+from nnunet_tv.imaging.geometry import apply, canonical
 from nnunet_tv.imaging.volume import Volume
 
 
@@ -17,9 +16,9 @@ from nnunet_tv.imaging.volume import Volume
 def phantom(seed: int, *, protocol: int = 1, resolution_mm: float = 2.3, rotation_deg: float = 8.0,
             translation_mm: float = 15.0, max_side: int | None = 110) -> Phantom:
     """A patient; the FLAIR was taken after a motion of up to 3 degrees and 3 mm."""
-    settings = Settings(resolution_mm=resolution_mm, max_side=max_side, rotation_deg=rotation_deg,
+    options = PhantomOptions(resolution_mm=resolution_mm, max_side=max_side, rotation_deg=rotation_deg,
                         translation_mm=translation_mm, motion_deg=3, motion_mm=3, marker=True)
-    return make_phantom(np.random.default_rng([2024, seed]), patient=True, settings=settings,
+    return make_phantom(np.random.default_rng([2024, seed]), patient=True, options=options,
                         protocol=list(PROTOCOLS)[protocol])
 
 

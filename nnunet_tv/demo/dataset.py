@@ -1,28 +1,30 @@
-"""A data set of phantoms in the exact layout of OpenNeuro ds004199."""
+"""A data set of phantoms in the layout of OpenNeuro ds004199."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from nnunet_tv.demo import sidecars
-from nnunet_tv.demo.cohort import check_counts, claim, each_member, plain
-from nnunet_tv.demo.phantom import PROTOCOLS, Phantom, Protocol, Settings, make_phantom
+from nnunet_tv.demo.phantom import PROTOCOLS, PhantomOptions, Protocol, make_phantom
 from nnunet_tv.imaging.volume import write_volume
-from nnunet_tv.utils.files import atomic, remove_partial, write_json, write_text
+from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import atomic, read_json, remove_partial, write_json, write_text
 
-#: Acquisition label of the one mask not named as its FLAIR is, as for sub-00048 of the public data set.
+#: Acquisition label of the one mask not named after its FLAIR, as for sub-00048 of the public data set.
 ODD_ROI = "32ch10"
-_TRUTH = Path("derivatives", "phantom")
+TRUTH = Path("derivatives", "phantom")
 _VERSION = 1
 
 
 @dataclass(frozen=True)
 class Member:
-    """What is decided about a subject before it is made."""
+    """A subject to be made."""
 
     case: str
     number: int
@@ -33,22 +35,22 @@ class Member:
 
 
 def make_dataset(folder: str | Path, *, patients: int, controls: int, seed: int = 0, test: int | None = None,
-                 settings: Settings | None = None, progress: bool = True) -> list[str]:
-    """Write a data set of phantoms; a second call completes it.
+                 options: PhantomOptions | None = None, progress: bool = True) -> list[str]:
+    """Write a data set of phantoms; a second call completes an interrupted one.
 
     Parameters
     ----------
     folder : Path
-        Created if needed. Everything is written under temporary names and moved into place.
+        Created if needed. Every file is written under a temporary name and moved into place.
     patients, controls : int
         Numbers of subjects with and without a lesion. Identifiers are mixed, as in the public data set.
     seed : int
-        Subject k depends on (seed, k) only: the same call gives the same bytes.
+        Subject k depends on (seed, k) only: the same call gives identical files.
     test : int, optional
-        Patients whose ``split`` is ``test``; a third by default, as published (28 of 85). Controls are
+        Number of patients whose ``split`` is ``test``; a third by default, as published (28 of 85). Controls are
         ``train``.
-    settings : Settings, optional
-        What the phantoms are like; the demo's by default.
+    options : PhantomOptions, optional
+        Those of the demo by default.
     progress : bool
         Show a progress bar.
 
@@ -60,25 +62,46 @@ def make_dataset(folder: str | Path, *, patients: int, controls: int, seed: int 
     Raises
     ------
     NnunetTVError
-        No patient; more test patients than patients; `folder` holds something else, or phantoms made with
-        other settings.
+        No patient; more test patients than patients; `folder` holds something else, or other phantoms.
     """
-    folder, settings = Path(folder), settings or Settings()
+    folder, options = Path(folder), options or PhantomOptions()
     test = round(patients * 28 / 85) if test is None else test
-    check_counts(patients, controls, test)
-    asked = {"version": _VERSION, "patients": patients, "controls": controls, "seed": seed, "test": test,
-             "settings": plain(asdict(settings))}
-    claim(folder, _TRUTH, asked)
+    if patients < 1 or controls < 0 or not 0 <= test <= patients:
+        raise NnunetTVError("expected at least one patient, no negative number and at most as many test patients "
+                            f"as patients, found patients={patients}, controls={controls}, test={test}")
+    settings = {"version": _VERSION, "patients": patients, "controls": controls, "seed": seed, "test": test,
+                "settings": asdict(options)}
+    _claim(folder, json.loads(json.dumps(settings)))
+    rows = []
     members = plan_members(patients=patients, controls=controls, seed=seed, test=test)
-    records = each_member(folder, _TRUTH, members, lambda member: _make_member(folder, member, seed, settings),
-                          progress=progress)
-    rows = [record["participant"] for record in records]
+    for member in tqdm(members, desc="phantoms", disable=not progress):
+        record = folder / TRUTH / f"{member.case}.json"
+        if not record.exists():  # written last: the subject is complete
+            write_json(_make_member(folder, member, seed, options), record)
+        rows.append(read_json(record)["participant"])
     _write_tables(folder, rows)
     return [member.case for member in members]
 
 
+def _claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Record `settings` in a new folder; raise if the folder holds something else or phantoms of other settings."""
+    marker = folder / TRUTH / "settings.json"
+    if marker.exists():
+        found = read_json(marker)
+        different = ", ".join(f"{key}: {found.get(key)} there, {value} now"
+                              for key, value in settings.items() if found.get(key) != value)
+        if different:
+            raise NnunetTVError(f"{folder}: holds phantoms made differently ({different}): "
+                                "choose another folder or delete this one")
+    elif folder.exists() and any(folder.iterdir()):
+        raise NnunetTVError(f"{folder}: expected an empty or new folder, found {len(list(folder.iterdir()))} "
+                            f"entries and no {marker.relative_to(folder)}: choose another folder")
+    else:
+        write_json(settings, marker)
+
+
 def plan_members(*, patients: int, controls: int, seed: int, test: int) -> list[Member]:
-    """Who is a patient, who is tested and how each is scanned; every protocol is met early.
+    """Draw patients, test patients and protocols; the first patients cover all protocols.
 
     The first patient with a T2sel FLAIR gets the mask with the odd name.
     """
@@ -101,38 +124,29 @@ def plan_members(*, patients: int, controls: int, seed: int, test: int) -> list[
     return members
 
 
-def _make_member(folder: Path, member: Member, seed: int, settings: Settings) -> dict:
-    """Write one subject's files; return its record, which is written last and marks it as complete."""
+def _make_member(folder: Path, member: Member, seed: int, options: PhantomOptions) -> dict[str, Any]:
+    """Write one subject's files and return its record."""
     rng = np.random.default_rng([seed, member.number])
-    phantom = make_phantom(rng, patient=member.patient, settings=settings, protocol=member.protocol,
-                           roi_on_own_grid=member.odd_roi)
-    anat = folder / member.case / "anat"
-    remove_partial(anat)
-    for path, image in _images(anat, member, phantom):
-        write_volume(image, path)
-    for suffix, acquisition, image in (("T1w", member.protocol.t1, phantom.t1),
-                                       ("FLAIR", member.protocol.flair, phantom.flair)):
-        content = sidecars.sidecar(suffix, acquisition, image)
-        write_json(content, anat / f"{member.case}_acq-{acquisition}_{suffix}.json")
-    row = sidecars.participant(member.case, phantom, rng, split="test" if member.test else "train")
-    return {"case": member.case, "participant": row, **phantom.truth()}
-
-
-def _images(anat: Path, member: Member, phantom: Phantom) -> Iterable[tuple[Path, object]]:
     case, protocol = member.case, member.protocol
-    yield anat / f"{case}_acq-{protocol.t1}_T1w.nii.gz", phantom.t1
-    yield anat / f"{case}_acq-{protocol.flair}_FLAIR.nii.gz", phantom.flair
+    phantom = make_phantom(rng, patient=member.patient, options=options, protocol=protocol,
+                           roi_on_own_grid=member.odd_roi)
+    anat = folder / case / "anat"
+    remove_partial(anat)
+    for suffix, acquisition, scan in (("T1w", protocol.t1, phantom.t1), ("FLAIR", protocol.flair, phantom.flair)):
+        stem = f"{case}_acq-{acquisition}_{suffix}"
+        write_volume(scan, anat / f"{stem}.nii.gz")
+        write_json(sidecars.sidecar(suffix, acquisition, scan), anat / f"{stem}.json")
     if phantom.roi is not None:
         label = ODD_ROI if member.odd_roi else protocol.flair
-        yield anat / f"{case}_acq-{label}_FLAIR_roi.nii.gz", phantom.roi
+        write_volume(phantom.roi, anat / f"{case}_acq-{label}_FLAIR_roi.nii.gz")
+    row = sidecars.participant(case, phantom, rng, split="test" if member.test else "train")
+    return {"case": case, "participant": row, **phantom.truth()}
 
 
 def _write_tables(folder: Path, rows: list[dict[str, str]]) -> None:
-    # patients first, as published
-    ordered = sorted(rows, key=lambda row: row["group"])
-    with atomic(folder / "participants.tsv") as temporary:
-        temporary.write_bytes(sidecars.participants_tsv(ordered))
-    write_json(sidecars.participants_json(), folder / "participants.json")
-    write_json(sidecars.description(), folder / "dataset_description.json")
+    with atomic(folder / "participants.tsv") as temporary:  # patients first, as published
+        temporary.write_bytes(sidecars.participants_tsv(sorted(rows, key=lambda row: row["group"])))
+    write_json(sidecars.PARTICIPANTS, folder / "participants.json")
+    write_json(sidecars.DESCRIPTION, folder / "dataset_description.json")
     write_text(sidecars.README, folder / "README")
     write_text("*_roi.nii.gz\n", folder / ".bidsignore")

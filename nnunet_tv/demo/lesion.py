@@ -1,4 +1,4 @@
-"""A lesion that looks like FCD type II: thickened cortex, blurred grey-white boundary, bright FLAIR.
+"""Simulated FCD type II: thickened cortex, blurred grey-white boundary, FLAIR hyperintensity.
 
 Type IIb is brighter and has a transmantle sign, a tail that tapers towards the ventricle.
 """
@@ -13,9 +13,9 @@ from scipy import ndimage
 
 from nnunet_tv.demo.anatomy import Anatomy
 
-#: Brightness added to a FLAIR (white matter is about 0.5) where the lesion is complete.
+#: Brightness added to the FLAIR (white matter is about 0.5) at full lesion strength.
 FLAIR_GAIN = {"IIa": 0.17, "IIb": 0.27}
-#: Largest depth of the lesion's cortex under the brain's hull-side surface, mm.
+#: Largest depth of a lesion's centre under the surface of the brain, mm.
 DEPTH_MM = 22.0
 _THICKENING_MM = 2.5
 _BLUR_MM = 2.0
@@ -24,7 +24,7 @@ _FADE_MM = 1.2
 
 @dataclass(frozen=True)
 class Lesion:
-    """Where a lesion is and what it is like.
+    """Place and kind of a lesion.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ def lobe_of(x: float, y: float, z: float) -> str:
 
 def draw_lesion(anatomy: Anatomy, rng: np.random.Generator, *, radius_mm: tuple[float, float],
                 hemisphere: str | None = None) -> Lesion:
-    """Draw a lesion on cerebral cortex: hemisphere (unless given), then a cortical voxel, then a size."""
+    """Draw a lesion on cerebral cortex: hemisphere (unless given), cortical voxel, size."""
     side = hemisphere or str(rng.choice(["L", "R"]))
     points = _cortex(anatomy)
     points = points[points[:, 0] < -8] if side == "L" else points[points[:, 0] > 8]
@@ -82,14 +82,14 @@ def _cortex(anatomy: Anatomy) -> np.ndarray:
 
 
 def add_lesion(anatomy: Anatomy, lesion: Lesion, rng: np.random.Generator) -> tuple[Anatomy, np.ndarray]:
-    """The anatomy with a lesion, and how complete the lesion is in each voxel.
+    """Add a lesion to the anatomy.
 
     Returns
     -------
     anatomy : Anatomy
         New tissue fractions: grey matter thickened into the white matter, the boundary blurred.
     strength : ndarray, shape (X, Y, Z), float32
-        0 to 1; a voxel belongs to the lesion where it is at least 0.5.
+        Strength of the lesion, 0 to 1; a voxel belongs to it from 0.5 upwards.
     """
     box = _box(anatomy, lesion)
     spacing = anatomy.affine[0, 0]
@@ -111,15 +111,6 @@ def add_lesion(anatomy: Anatomy, lesion: Lesion, rng: np.random.Generator) -> tu
     whole = np.zeros(anatomy.brain.shape, np.float32)
     whole[box] = strength
     return replace(anatomy, tissues=tissues), whole
-
-
-def soft_ball(anatomy: Anatomy, lesion: Lesion, rng: np.random.Generator) -> np.ndarray:
-    """Uneven ball of the lesion's radius in the brain's tissue on its side, 0 to 1, shape (X, Y, Z), float32."""
-    box = _box(anatomy, lesion)
-    whole = np.zeros(anatomy.brain.shape, np.float32)
-    solid = np.clip(anatomy.tissues["gm"][box] + anatomy.tissues["wm"][box], 0, 1)
-    whole[box] = _zone(anatomy, lesion, box, rng) * solid
-    return whole
 
 
 def _box(anatomy: Anatomy, lesion: Lesion) -> tuple[slice, ...]:

@@ -1,4 +1,4 @@
-"""One phantom: a T1w, a FLAIR and a lesion mask, each on its own grid, with the truth about all of them."""
+"""One phantom: T1w, FLAIR and lesion mask, each on its own grid, with their true lesion and poses."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from nnunet_tv.demo.lesion import FLAIR_GAIN, Lesion, add_lesion, draw_lesion
 from nnunet_tv.demo.pose import Pose, Warp, rigid
 from nnunet_tv.imaging.volume import Volume
 
-#: Centre of the handedness marker in template mm: over the right temple, inside the scalp.
+#: Centre of the marker of the right side in template mm: inside the scalp over the right temple.
 MARKER_MM = (74.0, -20.0, 30.0)
 _MARKER_RADIUS_MM, _MARKER_BRIGHTNESS = 6.0, 1.3
 _HEAD_CENTRE_MM = (0.0, -18.0, 0.0)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What phantoms are like; every range is symmetric around zero unless it names two ends.
+class PhantomOptions:
+    """Size and variation of phantoms; a single number is the half-width of a range around zero.
 
-    The defaults are the demo's: coarse, and no side of a T1w above 96 voxels, so that nnU-Net tiles a
-    case with at most 2 x 2 x 2 patches of 64 voxels at its overlap of 0.5.
+    The defaults are the demo's: coarse, and no side of a T1w above 96 voxels, so that nnU-Net covers a case with at
+    most 2 x 2 x 2 patches of 64 voxels at its overlap of 0.5.
     """
 
     resolution_mm: float = 2.3
@@ -43,16 +43,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A pair of series as the public data set names and stores them.
+    """Acquisition labels (``acq-…``) of a pair of series, directions of their stored voxel axes, and slice distance.
 
-    Attributes
-    ----------
-    t1, flair : str
-        Acquisition labels (``acq-…``).
-    t1_orientation, flair_orientation : str
-        Directions of the stored voxel axes.
-    slice_mm : float, optional
-        Distance of a two-dimensional FLAIR's slices (stored last); None for a three-dimensional one.
+    `slice_mm` is that of a 2D FLAIR (slices are stored last); None for a 3D one.
     """
 
     t1: str
@@ -68,7 +61,7 @@ class Protocol:
         return 0.9 * resolution_mm, 0.9 * resolution_mm, max(self.slice_mm, 1.8 * resolution_mm)
 
 
-#: Protocols with their shares among subjects, after the public data set's list of files.
+#: Protocols and their shares of the subjects, as in the file list of ds004199.
 PROTOCOLS = {
     Protocol("iso08", "T2sel", "PSR", "PSR"): 0.60,
     Protocol("sag111", "tse3dvfl", "RAS", "LPS"): 0.22,
@@ -79,18 +72,9 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Phantom:
-    """One subject's scans and the truth about them.
+    """One subject's scans (int16), lesion mask (uint8, None for a control), lesion and poses.
 
-    Attributes
-    ----------
-    t1, flair : Volume
-        int16, each on its own grid.
-    roi : Volume or None
-        uint8 mask on the FLAIR's grid; None for a control.
-    lesion : Lesion or None
-    protocol : Protocol
-    t1_pose, flair_pose : Pose
-        The two differ by what the head moved between the scans.
+    The two poses differ by the motion of the head between the scans.
     """
 
     t1: Volume
@@ -102,51 +86,48 @@ class Phantom:
     flair_pose: Pose
 
     def truth(self) -> dict:
-        """Lesion and transforms as plain values; :meth:`Pose.from_json` reads the poses back."""
-        return {
-            "lesion": None if self.lesion is None else asdict(self.lesion),
-            "protocol": asdict(self.protocol),
-            "t1_pose": self.t1_pose.as_json(),
-            "flair_pose": self.flair_pose.as_json(),
-            "marker_template_mm": list(MARKER_MM),
-        }
+        """Lesion and transforms for JSON; :meth:`Pose.from_json` reads the poses back."""
+        return {"lesion": None if self.lesion is None else asdict(self.lesion), "protocol": asdict(self.protocol),
+                "t1_pose": self.t1_pose.as_json(), "flair_pose": self.flair_pose.as_json(),
+                "marker_template_mm": list(MARKER_MM)}
 
 
-def make_phantom(rng: np.random.Generator, *, patient: bool, settings: Settings | None = None,
+def make_phantom(rng: np.random.Generator, *, patient: bool, options: PhantomOptions | None = None,
                  protocol: Protocol | None = None, roi_on_own_grid: bool = False) -> Phantom:
     """Make one subject.
 
     Parameters
     ----------
     rng : Generator
-        Everything random comes from it, in a fixed order: the same state makes the same phantom.
+        Source of all random numbers; the same state gives the same phantom.
     patient : bool
         With a lesion or without.
-    settings : Settings, optional
-        What the phantom is like; the demo's by default.
+    options : PhantomOptions, optional
+        Those of the demo by default.
     protocol : Protocol, optional
         Drawn from :data:`PROTOCOLS` when not given.
     roi_on_own_grid : bool
-        Draw the mask on another grid than the FLAIR's, in the same scanner coordinates.
+        Sample the mask on another grid than the FLAIR's.
     """
-    settings = settings or Settings()
-    base = load_anatomy(1.0 if settings.resolution_mm < 1.8 else 1.5)
+    options = options or PhantomOptions()
+    base = load_anatomy(1.0 if options.resolution_mm < 1.8 else 1.5)
     protocol = protocol or list(PROTOCOLS)[rng.choice(len(PROTOCOLS), p=list(PROTOCOLS.values()))]
-    pose = draw_pose(rng, settings)
-    motion = rigid(settings.motion_deg * rng.uniform(-1, 1, 3), settings.motion_mm * rng.uniform(-1, 1, 3),
+    pose = draw_pose(rng, options)
+    motion = rigid(options.motion_deg * rng.uniform(-1, 1, 3), options.motion_mm * rng.uniform(-1, 1, 3),
                    pose.to_scanner(np.array(_HEAD_CENTRE_MM)))
     flair_pose = pose.moved(motion)
     lesion, anatomy, strength = None, base, None
     if patient:
-        lesion = draw_lesion(base, rng, radius_mm=settings.lesion_radius_mm)
+        lesion = draw_lesion(base, rng, radius_mm=options.lesion_radius_mm)
         anatomy, strength = add_lesion(base, lesion, rng)
-    t1, _ = scan("T1w", anatomy, pose, rng, settings, orientation=protocol.t1_orientation,
-                  spacing_mm=(settings.resolution_mm,) * 3)
+    t1, _ = scan(scanner.CONTRASTS["T1w"], anatomy, pose, rng, options, orientation=protocol.t1_orientation,
+                 spacing_mm=(options.resolution_mm,) * 3)
     extra = None if lesion is None else FLAIR_GAIN[lesion.histology] * strength
-    flair, grid = scan("FLAIR", anatomy, flair_pose, rng, settings, orientation=protocol.flair_orientation,
-                        spacing_mm=protocol.flair_spacing_mm(settings.resolution_mm), extra=extra)
+    flair, grid = scan(scanner.CONTRASTS["FLAIR"], anatomy, flair_pose, rng, options, extra=extra,
+                       orientation=protocol.flair_orientation,
+                       spacing_mm=protocol.flair_spacing_mm(options.resolution_mm))
     if roi_on_own_grid:
-        spacing = settings.resolution_mm * np.array([1.0, 1.0, 1.3])
+        spacing = options.resolution_mm * np.array([1.0, 1.0, 1.3])
         grid = scanner.make_grid(flair_pose, head_box(anatomy), orientation="LAS", spacing_mm=tuple(spacing))
     roi = None if strength is None else draw_roi(strength, anatomy, flair_pose, grid)
     return Phantom(t1, flair, roi, lesion, protocol, pose, flair_pose)
@@ -158,38 +139,38 @@ def draw_roi(strength: np.ndarray, anatomy: Anatomy, pose: Pose, grid: scanner.G
     return Volume((seen >= 0.5).astype(np.uint8), grid.affine)
 
 
-def draw_pose(rng: np.random.Generator, settings: Settings) -> Pose:
-    """How a subject's head is shaped and how it lies."""
-    template_from_head = np.diag([*(1 + settings.scale * rng.uniform(-1, 1, 3)), 1.0])
-    template_from_head[:3, :3] += settings.scale * np.triu(rng.uniform(-1, 1, (3, 3)), 1)
-    warp = Warp.draw(rng, settings.warp_mm)
-    scanner_from_head = rigid(settings.rotation_deg * rng.uniform(-1, 1, 3),
-                              settings.translation_mm * rng.uniform(-1, 1, 3), np.array(_HEAD_CENTRE_MM))
+def draw_pose(rng: np.random.Generator, options: PhantomOptions) -> Pose:
+    """Draw shape and position of a subject's head."""
+    template_from_head = np.diag([*(1 + options.scale * rng.uniform(-1, 1, 3)), 1.0])
+    template_from_head[:3, :3] += options.scale * np.triu(rng.uniform(-1, 1, (3, 3)), 1)
+    warp = Warp.draw(rng, options.warp_mm)
+    scanner_from_head = rigid(options.rotation_deg * rng.uniform(-1, 1, 3),
+                              options.translation_mm * rng.uniform(-1, 1, 3), np.array(_HEAD_CENTRE_MM))
     return Pose(scanner_from_head, template_from_head, warp)
 
 
-def scan(name: str, anatomy: Anatomy, pose: Pose, rng: np.random.Generator, settings: Settings, *,
-         orientation: str, spacing_mm: tuple[float, float, float],
-         extra: np.ndarray | None = None, grid: scanner.Grid | None = None) -> tuple[Volume, scanner.Grid]:
-    """A scan of contrast `name` (brightness `extra` added) and its grid; on another scan's `grid` if that is given."""
-    oblique = tuple(settings.oblique_deg * rng.uniform(-1, 1, 3))
-    grid = grid or scanner.make_grid(pose, head_box(anatomy), orientation=orientation, spacing_mm=spacing_mm,
-                             oblique_deg=oblique, max_side=settings.max_side)
+def scan(contrast: dict[str, float], anatomy: Anatomy, pose: Pose, rng: np.random.Generator, options: PhantomOptions,
+         *, orientation: str, spacing_mm: tuple[float, float, float],
+         extra: np.ndarray | None = None) -> tuple[Volume, scanner.Grid]:
+    """Simulate a scan of tissues of brightness `contrast`, plus `extra`; return it and its grid."""
+    oblique = tuple(options.oblique_deg * rng.uniform(-1, 1, 3))
+    grid = scanner.make_grid(pose, head_box(anatomy), orientation=orientation, spacing_mm=spacing_mm,
+                             oblique_deg=oblique, max_side=options.max_side)
     head = sum(anatomy.tissues.values())
-    signal = scanner.brightness(anatomy, scanner.vary(scanner.CONTRASTS[name], rng))
+    signal = scanner.brightness(anatomy, scanner.vary(contrast, rng))
     if extra is not None:
         signal += extra
-    if settings.marker:
+    if options.marker:
         signal, head = _with_marker(signal, head, anatomy)
     signal, head = scanner.sample([signal, head], anatomy, pose, grid)
     gain = float(rng.uniform(0.8, 1.25))
-    data = scanner.acquire(gain * signal, head, rng, bias=scanner.bias_field(grid, rng, settings.bias),
-                           noise=gain * settings.noise)
+    data = scanner.acquire(gain * signal, head, rng, bias=scanner.bias_field(grid, rng, options.bias),
+                           noise=gain * options.noise)
     return Volume(data, grid.affine), grid
 
 
 def _with_marker(signal: np.ndarray, head: np.ndarray, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
-    """A bright capsule over the right temple: left and right stay known whatever is done to the scan."""
+    """Add a bright capsule over the right temple, by which tests recognise the right side."""
     indices = np.stack(np.meshgrid(*[np.arange(n) for n in signal.shape], indexing="ij"), -1)
     ball = np.linalg.norm(anatomy.points(indices) - MARKER_MM, axis=-1) < _MARKER_RADIUS_MM
     return np.where(ball, np.float32(_MARKER_BRIGHTNESS), signal), np.maximum(head, ball)
@@ -197,10 +178,6 @@ def _with_marker(signal: np.ndarray, head: np.ndarray, anatomy: Anatomy) -> tupl
 
 def head_box(anatomy: Anatomy) -> np.ndarray:
     """Lowest and highest corner of the head in template mm, shape (2, 3)."""
-    return anatomy.points(_extent(sum(anatomy.tissues.values()) > 0.5))
-
-
-def _extent(mask: np.ndarray) -> np.ndarray:
-    """First and last index along each axis where `mask` is true, shape (2, 3)."""
-    found = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
-    return np.array([[indices[0] for indices in found], [indices[-1] for indices in found]], float)
+    head = sum(anatomy.tissues.values()) > 0.5
+    slices = [np.flatnonzero(head.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    return anatomy.points(np.array([[indices[end] for indices in slices] for end in (0, -1)], float))

@@ -1,6 +1,6 @@
-"""From template to scanner: a subject's anatomy (affine and smooth warp), then where the head lies (rigid).
+"""Template to scanner: a subject's anatomy (affine and smooth warp), then the position of the head (rigid).
 
-Every transform is known in closed form, so that a registration can be measured against it.
+Every transform has a closed form, so that a registration can be measured against it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnunet_tv.imaging.geometry import about, apply
+
 
 def rigid(rotation_deg: np.ndarray, translation_mm: np.ndarray, centre_mm: np.ndarray) -> np.ndarray:
     """4 x 4 matrix: rotate about x, then y, then z through `centre_mm`, then shift."""
@@ -16,16 +18,7 @@ def rigid(rotation_deg: np.ndarray, translation_mm: np.ndarray, centre_mm: np.nd
     about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
     about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
     about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    matrix = np.eye(4)
-    matrix[:3, :3] = about_z @ about_y @ about_x
-    centre = np.asarray(centre_mm, float)
-    matrix[:3, 3] = centre + translation_mm - matrix[:3, :3] @ centre
-    return matrix
-
-
-def apply(matrix: np.ndarray, points_mm: np.ndarray) -> np.ndarray:
-    """`matrix` (4 x 4) applied to points of shape (..., 3)."""
-    return points_mm @ matrix[:3, :3].T + matrix[:3, 3]
+    return about(about_z @ about_y @ about_x, centre_mm, np.asarray(centre_mm, float) + translation_mm)
 
 
 @dataclass(frozen=True)
@@ -62,23 +55,21 @@ class Warp:
 
     def displacement(self, points_mm: np.ndarray) -> np.ndarray:
         """Displacement in mm at points of shape (..., 3)."""
-        total = np.zeros_like(points_mm)
-        number = points_mm.dtype
-        waves = zip(self.amplitude_mm, self.frequency_per_mm, self.phase, strict=True)
-        for amplitude, frequency, phase in waves:
-            wave = np.sin(points_mm @ (2 * np.pi * frequency).astype(number) + number.type(phase))
-            total += wave[..., None] * amplitude.astype(number)
+        total, dtype = np.zeros_like(points_mm), points_mm.dtype
+        for amplitude, frequency, phase in zip(self.amplitude_mm, self.frequency_per_mm, self.phase, strict=True):
+            wave = np.sin(points_mm @ (2 * np.pi * frequency).astype(dtype) + dtype.type(phase))
+            total += wave[..., None] * amplitude.astype(dtype)
         return total
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a subject's anatomy lies in one scan.
+    """Position of a subject's anatomy in one scan.
 
     Attributes
     ----------
     scanner_from_head : ndarray, shape (4, 4)
-        Rigid; how the head lies in the scanner.
+        Rigid position of the head in the scanner.
     template_from_head : ndarray, shape (4, 4)
         Affine part of the subject's anatomy.
     warp : Warp
@@ -104,17 +95,14 @@ class Pose:
         return apply(self.scanner_from_head @ np.linalg.inv(self.template_from_head), linear)
 
     def moved(self, motion: np.ndarray) -> Pose:
-        """The same head after the rigid `motion` (4 x 4, scanner mm): the pose of another scan."""
+        """Pose of the same head after the rigid `motion` (4 x 4, scanner mm)."""
         return Pose(motion @ self.scanner_from_head, self.template_from_head, self.warp)
 
     def as_json(self) -> dict:
-        """Plain lists, for the record beside the data."""
-        return {
-            "scanner_from_head": self.scanner_from_head.tolist(),
-            "template_from_head": self.template_from_head.tolist(),
-            "warp": {name: getattr(self.warp, name).tolist()
-                     for name in ("amplitude_mm", "frequency_per_mm", "phase")},
-        }
+        """The arrays as nested lists."""
+        warp = {name: values.tolist() for name, values in vars(self.warp).items()}
+        return {"scanner_from_head": self.scanner_from_head.tolist(),
+                "template_from_head": self.template_from_head.tolist(), "warp": warp}
 
     @classmethod
     def from_json(cls, content: dict) -> Pose:

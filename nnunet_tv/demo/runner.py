@@ -1,4 +1,4 @@
-"""Run commands one after the other as a user would, each with a log; stop at the first that fails."""
+"""Run commands in order, each with a log, until one fails."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from pathlib import Path
 from nnunet_tv.demo.walkthrough import Step
 from nnunet_tv.utils.errors import NnunetTVError
 
-#: Lines of a command's output that are worth showing while it runs; all of them are in its log.
+#: Lines of a command's output shown while it runs; its log holds all.
 SHOWN = re.compile(r"^Epoch \d+|^Epoch time|^Training cases|train_loss|val_loss|Predicting \S+|predicting \S+"
                    r"|New best|best weights|^error|Error:|: converted|up to date")
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: ")
 _TAIL_LINES = 15
+_PATIENCE_S = 30.0
 
 
 class StepFailed(NnunetTVError):
@@ -28,23 +29,17 @@ class StepFailed(NnunetTVError):
     def __init__(self, step: Step, status: int, log: Path):
         self.step, self.status, self.log = step, status, log
         last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
-        super().__init__(f"exit status {status} from: {step.typed()}\nwhole output: {log}\nlast lines:\n  "
+        super().__init__(f"exit status {status} from: {step.shell_line()}\nwhole output: {log}\nlast lines:\n  "
                          + "\n  ".join(last))
 
     @property
     def exit_status(self) -> int:
-        """The command's status; for one ended by a signal what a shell gives, 128 + its number."""
+        """The command's status, or 128 + the signal's number, as in a shell."""
         return self.status if self.status > 0 else 128 - self.status
 
 
 def find_script(name: str) -> Path:
-    """The console script `name` of the running installation.
-
-    Raises
-    ------
-    NnunetTVError
-        It is neither beside the interpreter nor on the PATH.
-    """
+    """Path of the console script `name` beside the interpreter, else on the PATH."""
     for folder in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
         if (folder / name).is_file():
             return folder / name
@@ -56,39 +51,30 @@ def find_script(name: str) -> Path:
 
 
 def run_steps(steps: Sequence[Step], *, logs: Path, variables: Mapping[str, str],
-              say: Callable[[str], None] = print) -> None:
-    """Run every step; its output goes to ``logs/NN-NAME.log``.
+              echo: Callable[[str], None] = print) -> None:
+    """Run every step with additional environment `variables`; its output goes to ``logs/NN-NAME.log``.
 
-    Parameters
-    ----------
-    steps : sequence of Step
-        In order.
-    logs : Path
-        Folder for the logs, created if needed.
-    variables : dict of str to str
-        Environment variables for the commands, besides those already set.
-    say : callable
-        Takes each line for the terminal.
+    `echo` prints a line on the terminal.
 
     Raises
     ------
     StepFailed
-        At the first command that does not end with 0; the ones after it are not started.
+        At the first exit status other than 0; later commands are not started.
     NnunetTVError
         A command is not installed.
     """
     logs.mkdir(parents=True, exist_ok=True)
     scripts = [find_script(step.name) for step in steps]
     for number, (step, script) in enumerate(zip(steps, scripts, strict=True), start=1):
-        say(f"\n[{number}/{len(steps)}] {step.title}\n$ {step.typed()}")
+        echo(f"\n[{number}/{len(steps)}] {step.title}\n$ {step.shell_line()}")
         log, begin = logs / f"{number:02d}-{step.name}.log", time.monotonic()
-        status = _run(script, step, log, variables, say)
+        status = _run(script, step, log, variables, echo)
         if status != 0:
             raise StepFailed(step, status, log)
-        say(f"  done in {time.monotonic() - begin:.0f} s, log: {log}")
+        echo(f"  done in {time.monotonic() - begin:.0f} s, log: {log}")
 
 
-def _run(script: Path, step: Step, log: Path, variables: Mapping[str, str], say: Callable[[str], None]) -> int:
+def _run(script: Path, step: Step, log: Path, variables: Mapping[str, str], echo: Callable[[str], None]) -> int:
     environment = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen([str(script), *step.command[1:]], env=environment, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -99,20 +85,12 @@ def _run(script: Path, step: Step, log: Path, variables: Mapping[str, str], say:
                 file.flush()
                 text = _TIMESTAMP.sub("", line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1])
                 if SHOWN.search(text):
-                    say(f"  | {text.strip()}")
+                    echo(f"  | {text.strip()}")
         return process.wait()
-    finally:
-        if process.poll() is None:  # interrupted: nnU-Net's trainers leave a checkpoint on the terminal's own signal
-            _end(process)
-
-
-def _end(process: subprocess.Popen, patience_s: float = 60.0) -> None:
-    try:
-        process.wait(patience_s / 2)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        try:
-            process.wait(patience_s / 2)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    finally:  # interrupted: nnU-Net's trainers save a checkpoint on the terminal's own signal
+        for end in (process.terminate, process.kill):
+            try:
+                process.wait(_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                end()
+        process.wait()

@@ -1,4 +1,4 @@
-"""The scanner: grids as acquired (oriented, oblique, thick slices), contrast, bias field, noise."""
+"""A simulated scanner: acquisition grids (oriented, oblique, thick slices), contrast, bias field and noise."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ from nnunet_tv.demo.pose import Pose, rigid
 #: Brightness of :data:`~nnunet_tv.demo.anatomy.TISSUES`; white matter in T1w is about 0.9.
 CONTRASTS = {
     "T1w": dict(zip(TISSUES, (0.17, 0.55, 0.88, 0.06, 0.45, 0.95, 0.40), strict=True)),
-    # with contrast agent: vessels in the scalp and the brain's covering are brighter
-    "T1c": dict(zip(TISSUES, (0.20, 0.57, 0.88, 0.07, 0.50, 0.95, 0.50), strict=True)),
-    # diffusivity of a newborn's brain alone: white matter, not yet myelinated, above grey
-    "ADC": dict(zip(TISSUES, (3.2, 1.45, 1.85, 0.0, 0.0, 0.0, 0.0), strict=True)),
     "FLAIR": dict(zip(TISSUES, (0.10, 0.58, 0.46, 0.05, 0.30, 0.55, 0.33), strict=True)),
 }
-#: Signal that stands for brightness 1, in the arbitrary units of a magnitude image.
+#: Voxel value of brightness 1.
 SCALE = 800.0
 
 
@@ -60,7 +56,7 @@ def make_grid(pose: Pose, box_mm: np.ndarray, *, orientation: str, spacing_mm: t
     Parameters
     ----------
     pose : Pose
-        How the head lies.
+        Position of the head.
     box_mm : ndarray, shape (2, 3)
         Lowest and highest corner of the head in template mm.
     orientation : str
@@ -70,7 +66,7 @@ def make_grid(pose: Pose, box_mm: np.ndarray, *, orientation: str, spacing_mm: t
     oblique_deg : tuple of 3 floats
         Rotation of the slice stack about scanner x, y, z.
     max_side : int, optional
-        Most voxels along an axis: what does not fit is outside of the field of view, as in a real scan.
+        Largest number of voxels along an axis; the rest of the head is outside the field of view.
     """
     corners = np.array([[x, y, z] for x in box_mm[:, 0] for y in box_mm[:, 1] for z in box_mm[:, 2]])
     corners = pose.to_scanner(corners)
@@ -88,7 +84,7 @@ def make_grid(pose: Pose, box_mm: np.ndarray, *, orientation: str, spacing_mm: t
 
 
 def _axes(orientation: str) -> np.ndarray:
-    """Unit vectors (columns, RAS+) along which the voxel axes of `orientation` point."""
+    """Directions (columns, RAS+) of the voxel axes of `orientation`."""
     columns = np.zeros((3, 3))
     for column, (axis, sign) in enumerate(nib.orientations.axcodes2ornt(tuple(orientation))):
         columns[int(axis), column] = sign
@@ -96,22 +92,9 @@ def _axes(orientation: str) -> np.ndarray:
 
 
 def sample(fields: list[np.ndarray], anatomy: Anatomy, pose: Pose, grid: Grid) -> list[np.ndarray]:
-    """Fields of template space as seen on `grid`; thick slices average what lies within their thickness.
+    """Resample template-space fields, shape (X, Y, Z) on the anatomy's grid, to `grid`, float32.
 
-    Parameters
-    ----------
-    fields : list of ndarray, shape (X, Y, Z)
-        On the anatomy's grid.
-    anatomy : Anatomy
-        Gives that grid.
-    pose : Pose
-        Where the head lies.
-    grid : Grid
-        Where the scan's voxels are.
-
-    Returns
-    -------
-    list of ndarray, shape ``grid.shape``, float32
+    A thick slice is the average over its thickness.
     """
     finest = grid.spacing_mm.min()
     counts = [max(1, round(size / max(finest, 1.5))) for size in grid.spacing_mm]
@@ -151,14 +134,9 @@ def bias_field(grid: Grid, rng: np.random.Generator, size: float) -> np.ndarray:
 
 def acquire(signal: np.ndarray, head: np.ndarray, rng: np.random.Generator, *, bias: np.ndarray,
             noise: float) -> np.ndarray:
-    """Magnitude image with Rician noise: bias times signal, then the length of a complex normal around it.
+    """Magnitude image, int16, with Rician noise: the modulus of bias times signal plus complex normal noise.
 
-    Outside of the head the image is exactly 0, as after defacing and masking: nnU-Net's crop then
-    finds the head.
-
-    Returns
-    -------
-    ndarray, int16
+    Outside the head the image is exactly 0, as after masking, so that nnU-Net's crop finds the head.
     """
     real = signal * bias + noise * rng.standard_normal(signal.shape, dtype=np.float32)
     imaginary = noise * rng.standard_normal(signal.shape, dtype=np.float32)

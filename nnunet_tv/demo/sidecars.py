@@ -1,4 +1,4 @@
-"""What stands beside the images: sidecar JSONs and participants.tsv, in the public data set's terms."""
+"""Sidecar JSONs, participants.tsv and the other text files of ds004199."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TIMES_S = {"T1w": {"EchoTime": 0.00254, "RepetitionTime": 1.66, "InversionTime"
 
 
 def sidecar(suffix: str, acquisition: str, image: Volume) -> dict:
-    """Sidecar of a series; `suffix` is ``T1w`` or ``FLAIR``. Geometry is true, timing is nominal."""
+    """Sidecar of a series; `suffix` is ``T1w`` or ``FLAIR``. Geometry is that of the image, timing nominal."""
     spacing = image.spacing_mm
     axes = image.affine[:3, :3] / np.linalg.norm(image.affine[:3, :3], axis=0)
     to_lps = np.array([-1.0, -1.0, 1.0])
@@ -64,26 +64,19 @@ def participants_tsv(rows: list[dict[str, str]]) -> bytes:
     return ("\r\n".join(lines) + "\r\n").encode("utf-8-sig")
 
 
-def description() -> dict:
-    """Content of dataset_description.json."""
-    return {"Name": "Synthetic phantoms with lesions that look like focal cortical dysplasia type II",
-            "BIDSVersion": "1.6.0", "DatasetType": "raw", "Authors": ["nnunet-tv-demo"], "License": "CC0"}
-
-
-def participants_json() -> dict:
-    """Content of participants.json: the columns that a reader of phantoms needs."""
-    return {
-        "group": {"Description": "the group a phantom belongs to",
-                  "Levels": {"fcd": "phantom with a lesion", "hc": "phantom without"}},
-        "histopathology": {"Description": "the lesion's look, given to phantoms drawn as operated",
-                           "Levels": {"IIa": "subtle", "IIb": "brighter, with a transmantle tail"}},
-        "hemisphere": {"Description": "hemisphere of the lesion", "Levels": {"L": "left", "R": "right"}},
-        "lobe": {"Description": "lobe of the lesion, by planes in template space",
-                 "Levels": {"FL": "frontal lobe", "TL": "temporal lobe", "PL": "parietal lobe",
-                            "OL": "occipital lobe"}},
-    }
-
-
+#: Content of dataset_description.json.
+DESCRIPTION = {"Name": "Synthetic phantoms with lesions that look like focal cortical dysplasia type II",
+               "BIDSVersion": "1.6.0", "DatasetType": "raw", "Authors": ["nnunet-tv-demo"], "License": "CC0"}
+#: Content of participants.json: the columns that are not drawn at random.
+PARTICIPANTS = {
+    "group": {"Description": "the group a phantom belongs to",
+              "Levels": {"fcd": "phantom with a lesion", "hc": "phantom without"}},
+    "histopathology": {"Description": "the lesion's look, given to phantoms drawn as operated",
+                       "Levels": {"IIa": "subtle", "IIb": "brighter, with a transmantle tail"}},
+    "hemisphere": {"Description": "hemisphere of the lesion", "Levels": {"L": "left", "R": "right"}},
+    "lobe": {"Description": "lobe of the lesion, by planes in template space",
+             "Levels": {"FL": "frontal lobe", "TL": "temporal lobe", "PL": "parietal lobe", "OL": "occipital lobe"}},
+}
 README = """Synthetic phantoms in the layout of OpenNeuro ds004199. No patient, no measured scan.
 
 Heads are made from the MNI152 tissue maps that nilearn bundles, deformed and posed at random; scalp, skull

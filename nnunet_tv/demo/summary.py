@@ -1,9 +1,10 @@
-"""What the demo says at its end: the figures of its report, and what they are worth."""
+"""Closing text of the demo: the figures of its report, and how far they can be trusted."""
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
+
+import pandas as pd
 
 from nnunet_tv.demo.walkthrough import GROUP, Scale
 from nnunet_tv.utils.errors import NnunetTVError
@@ -22,7 +23,7 @@ def figures(report: Path) -> dict[str, dict[str, float | None]]:
     """
     path = report / "report.json"
     if not path.is_file():
-        raise NnunetTVError(f"{path}: expected the report's figures, found no file: look at the report's log")
+        raise NnunetTVError(f"{path}: expected the report's figures, found no file: see the report's log")
     try:
         stages = read_json(path)["groups"][GROUP]
         return {stage: {name: stages[stage][name]["mean"] for name in MEASURES} for stage in ("raw", "filtered")}
@@ -31,57 +32,42 @@ def figures(report: Path) -> dict[str, dict[str, float | None]]:
                             f"something else ({type(error).__name__}: {error}): make the report again") from error
 
 
-def tested(report: Path) -> list[tuple[int, int]]:
-    """Voxels that the network marked and that the true lesions have, of each test patient with a lesion (raw)."""
+def voxel_counts(report: Path) -> pd.DataFrame:
+    """Voxels ``marked`` by the network and of the ``true`` lesions (raw), a row per test patient with a lesion."""
     path = report / "cases.csv"
     if not path.is_file():
-        raise NnunetTVError(f"{path}: expected the report's cases, found no file: look at the report's log")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["stage"] == "raw" and int(row["tp"]) + int(row["fn"])]
-    if not rows:
+        raise NnunetTVError(f"{path}: expected the report's cases, found no file: see the report's log")
+    cases = pd.read_csv(path)
+    cases = cases[(cases["stage"] == "raw") & (cases["tp"] + cases["fn"] > 0)]
+    if cases.empty:
         raise NnunetTVError(f"{path}: expected test patients with a lesion, found none: make the report again")
-    return [(int(row["tp"]) + int(row["fp"]), int(row["tp"]) + int(row["fn"])) for row in rows]
+    return pd.DataFrame({"marked": cases["tp"] + cases["fp"], "true": cases["tp"] + cases["fn"]})
 
 
-def marked(report: Path) -> tuple[float, float]:
-    """Mean number of voxels per test patient that the network marked, and that the true lesions have (raw)."""
-    counts = tested(report)
-    return sum(own for own, _ in counts) / len(counts), sum(true for _, true in counts) / len(counts)
-
-
-def judgement(own: float, true: float) -> str:
-    """One sentence on how much is marked: the figures alone can flatter."""
-    fact = f"On average it marked {own:.0f} voxels per test patient; the true lesions have {true:.0f}."
-    if own == 0:
+def judgement(marked: float, true: float) -> str:
+    """One sentence on how much the network marks, without which the figures mislead."""
+    fact = f"On average it marked {marked:.0f} voxels per test patient; the true lesions have {true:.0f}."
+    if marked == 0:
         return f"{fact} It found nothing."
-    if own > 10 * true:
-        return f"{fact} Sens and sSens are\nhigh where nearly everything is marked; Prec, DC and nFPC tell."
+    if marked > 10 * true:
+        return (f"{fact} Sens and sSens are\nhigh where nearly everything is marked; Prec, DC and nFPC show the false "
+                "positives.")
     return fact
 
 
-def closing_words(report: Path, scale: Scale, *, cases: int) -> str:
-    """Figures, place of the report, and what both are worth.
-
-    Parameters
-    ----------
-    report : Path
-        The report's folder.
-    scale : Scale
-        What was made and trained.
-    cases : int
-        Training cases, which are the iterations of an epoch.
-    """
-    table = ["                " + "".join(f"{name:>9}" for name in MEASURES)]
+def closing_text(report: Path, scale: Scale, *, cases: int) -> str:
+    """Figures, place of the report, and their limits; `cases` is the number of training cases (batches per epoch)."""
+    table = [" " * 16 + "".join(f"{name:>9}" for name in MEASURES)]
     for stage, values in figures(report).items():
-        cells = "".join(f"{'n/a' if values[name] is None else format(values[name], '.4f'):>9}" for name in MEASURES)
-        table.append(f"  {GROUP} {stage:<9}" + cells)
-    iterations = scale.epochs * cases
+        cells = (f"{'n/a' if value is None else format(value, '.4f'):>9}" for value in values.values())
+        table.append(f"  {GROUP} {stage:<9}" + "".join(cells))
+    counts = voxel_counts(report)
     return "\n".join([
         "", *table, "",
         f"Report: {report}",
         "",
-        f"What this is worth: the chain works on this machine. The network saw {iterations} batches of synthetic",
-        "phantoms (the paper: up to 300 epochs of 59 patients), so it finds nothing clinical, and the figures",
-        f"above, from {len(tested(report))} test phantoms, say nothing about patients. Research use only.",
-        judgement(*marked(report)),
+        f"What this is worth: the chain works on this machine. The network saw {scale.epochs * cases} batches of",
+        "synthetic phantoms (the paper: up to 300 epochs of 59 patients), so it finds nothing clinical, and the",
+        f"figures above, from {len(counts)} test phantoms, carry no information about patients. Research use only.",
+        judgement(counts["marked"].mean(), counts["true"].mean()),
     ])

@@ -1,4 +1,4 @@
-"""The whole way from scans to a report on phantoms, through the commands that a user types."""
+"""The commands of the demo, from phantoms in the layout of ds004199 to a report."""
 
 from __future__ import annotations
 
@@ -11,20 +11,12 @@ from pathlib import Path
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
 
-CONFIGURATION, PLANS, GROUP = "3d_fullres", "MSDSANetPlans", "DiceTV"
+DATASET, CONFIGURATION, PLANS, GROUP = "DatasetFCD", "3d_fullres", "MSDSANetPlans", "DiceTV"
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is made and trained.
-
-    Attributes
-    ----------
-    patients, controls, test : int
-        Subjects made; `test` of the patients are for testing, as are all controls.
-    epochs : int
-        One pass over the training patients each.
-    """
+    """Numbers of subjects (`test` of the patients, and all controls, are test cases) and of epochs."""
 
     patients: int
     controls: int
@@ -32,70 +24,14 @@ class Scale:
     epochs: int
 
 
-#: 12 patients: 3 tested, 2 select, 7 train (the official split's shares of the rest).
+#: 12 patients: 3 test, 2 selection, 7 training (the official split's shares of the rest).
 FAST = Scale(patients=12, controls=2, test=3, epochs=3)
 FULL = Scale(patients=30, controls=4, test=8, epochs=30)
 
 
 @dataclass(frozen=True)
-class DemoData:
-    """A data set that the demo can make and convert.
-
-    Attributes
-    ----------
-    name : str
-        As ``nnunet-tv-convert`` knows it.
-    module : str
-        Its ``make_dataset`` writes the phantoms.
-    dataset : str
-        Folder in nnUNet_raw.
-    convert : tuple of str
-        Options of the conversion.
-    told : str
-        What the conversion does, for the reader.
-    source : str
-        What ``-i`` is, within the folder of the phantoms.
-    """
-
-    name: str
-    module: str
-    dataset: str
-    convert: tuple[str, ...]
-    told: str
-    source: str = ""
-
-    @property
-    def folder(self) -> str:
-        """Name of the phantoms' folder."""
-        return f"{self.name}-phantoms"
-
-
-_ONE_GRID = "One grid per case, nnU-Net's names"
-DATA = {data.name: data for data in (
-    DemoData("ds004199", "nnunet_tv.demo.dataset", "DatasetFCD",
-             ("--register", "none", "--split", "official", "--controls", "test"),
-             f"{_ONE_GRID}, the split of participants.tsv, controls as test cases"),
-    DemoData("bonbid-hie", "nnunet_tv.demo.bonbid", "DatasetBONBID", (),
-             f"{_ONE_GRID}; the published validation cases are tested"),
-    DemoData("brain-mets-lung", "nnunet_tv.demo.brain_mets", "DatasetBrainMets", ("--label", "core"),
-             f"{_ONE_GRID}, a seeded split; the lesion is the tumour's core"),
-    DemoData("pairs", "nnunet_tv.demo.pairs", "DatasetPairs", ("--register", "none", "--controls", "test"),
-             f"{_ONE_GRID}, the table's split, controls as test cases", "table.tsv"),
-)}
-DEFAULT_DATA = "ds004199"
-
-
-@dataclass(frozen=True)
 class Step:
-    """One command, as typed.
-
-    Attributes
-    ----------
-    title : str
-        What it does, for the reader.
-    command : tuple of str
-        Console script and arguments.
-    """
+    """A console script with its arguments, and a title for the reader."""
 
     title: str
     command: tuple[str, ...]
@@ -105,22 +41,21 @@ class Step:
         """Console script."""
         return self.command[0]
 
-    def typed(self) -> str:
+    def shell_line(self) -> str:
         """The line to type in a shell."""
         return shlex.join(self.command)
 
 
 @dataclass(frozen=True)
 class Folders:
-    """Where everything lies in the demo's folder."""
+    """Paths in the demo's folder `root`."""
 
     root: Path
-    data: DemoData = DATA[DEFAULT_DATA]
 
     @property
     def scans(self) -> Path:
-        """The phantoms, as a downloaded data set."""
-        return self.root / self.data.folder
+        """Phantoms, in the layout of ds004199."""
+        return self.root / "ds004199-phantoms"
 
     @property
     def variables(self) -> dict[str, str]:
@@ -130,15 +65,15 @@ class Folders:
     @property
     def raw(self) -> Path:
         """The converted data set."""
-        return self.root / "nnUNet_raw" / self.data.dataset
+        return self.root / "nnUNet_raw" / DATASET
 
     def model(self, trainer: str) -> Path:
         """nnU-Net's folder of a trained model."""
-        return self.root / "nnUNet_results" / self.data.dataset / f"{trainer}__{PLANS}__{CONFIGURATION}"
+        return self.root / "nnUNet_results" / DATASET / f"{trainer}__{PLANS}__{CONFIGURATION}"
 
     @property
     def predictions(self) -> Path:
-        """Segmentations as the network gives them."""
+        """Segmentations of the network."""
         return self.root / "predictions" / "raw"
 
     @property
@@ -153,35 +88,33 @@ class Folders:
 
     @property
     def logs(self) -> Path:
-        """What the commands said."""
+        """Output of the commands."""
         return self.root / "logs"
 
 
 def trainer_name(epochs: int) -> str:
-    """Trainer of the demo: the paper's recipe, shortened."""
+    """The paper's recipe, shortened to `epochs`."""
     return f"nnUNetTrainerDiceTV_{epochs}epochs"
 
 
 def steps(folders: Folders, scale: Scale, *, processes: int, device: str) -> list[Step]:
-    """The commands in order; a training that was begun is continued (``--c``)."""
-    data, trainer = folders.data, trainer_name(scale.epochs)
+    """The commands in order; an interrupted training is continued (``--c``)."""
+    trainer, workers = trainer_name(scale.epochs), str(processes)
     model = folders.model(trainer)
-    begun = any((model / "fold_0").glob("checkpoint_*.pth"))
-    workers = str(processes)
-    predict_options = ("--disable_tta",) if device == "cpu" else ()
+    resume = ("--c",) if any((model / "fold_0").glob("checkpoint_*.pth")) else ()
+    no_mirrors = ("--disable_tta",) if device == "cpu" else ()
     return [
-        Step(data.told, ("nnunet-tv-convert", data.name, "-i", str(folders.scans / data.source), *data.convert,
-                         "--repeats", "1", "-np", workers)),
+        Step("One grid per case, nnU-Net's names, the split of participants.tsv, controls as test cases",
+             ("nnunet-tv-convert", "ds004199", "-i", str(folders.scans), "--register", "none", "--split", "official",
+              "--controls", "test", "--repeats", "1", "-np", workers)),
         Step("Fingerprint, plan and preprocess; patches of 64 voxels instead of 128",
-             ("nnunet-tv-plan", "-d", data.dataset, "-c", CONFIGURATION, "--patch-size", "64", "64", "64",
-              "-np", workers)),
+             ("nnunet-tv-plan", "-d", DATASET, "-c", CONFIGURATION, "--patch-size", "64", "64", "64", "-np", workers)),
         Step(f"Train MS-DSA-Net with Dice + TV for {scale.epochs} epochs (the paper: up to 300)",
-             ("nnUNetv2_train", data.dataset, CONFIGURATION, "0", "-p", PLANS, "-tr", trainer, "-device", device,
-              *(("--c",) if begun else ()))),
-        Step("Segment the test cases" + (" (without mirroring, which is 8 times faster)" if predict_options else ""),
-             ("nnUNetv2_predict", "-i", str(folders.raw / "imagesTs"), "-o", str(folders.predictions),
-              "-d", data.dataset, "-c", CONFIGURATION, "-f", "0", "-p", PLANS, "-tr", trainer, "-device", device,
-              "-npp", "1", "-nps", "1", *predict_options)),
+             ("nnUNetv2_train", DATASET, CONFIGURATION, "0", "-p", PLANS, "-tr", trainer, "-device", device, *resume)),
+        Step("Segment the test cases" + (" (without mirroring, which is 8 times faster)" if no_mirrors else ""),
+             ("nnUNetv2_predict", "-i", str(folders.raw / "imagesTs"), "-o", str(folders.predictions), "-d", DATASET,
+              "-c", CONFIGURATION, "-f", "0", "-p", PLANS, "-tr", trainer, "-device", device, "-npp", "1", "-nps", "1",
+              *no_mirrors)),
         Step("Remove small clusters with the filter that training left in the model's folder",
              ("nnUNetv2_apply_postprocessing", "-i", str(folders.predictions), "-o", str(folders.filtered),
               "-pp_pkl_file", str(model / "postprocessing.pkl"), "-np", workers)),
@@ -190,14 +123,15 @@ def steps(folders: Folders, scale: Scale, *, processes: int, device: str) -> lis
               "--pred", f"{GROUP}={folders.predictions}", "--pred-pp", f"{GROUP}={folders.filtered}",
               "--images", str(folders.raw / "imagesTs"), "-o", str(folders.report),
               "--remark", f"Synthetic phantoms. nnU-Net, fold 0, {scale.epochs} epochs, patches of 64 voxels, "
-              f"overlap 0.5, {'no' if predict_options else '8'} mirrors.")),
+              f"overlap 0.5, {'no' if no_mirrors else '8'} mirrors.")),
     ]
 
 
 def environment(folders: Folders, *, processes: int) -> dict[str, str]:
-    """Variables for the commands: nnU-Net's folders, and few data-loading workers unless the user chose.
+    """Variables for the commands: nnU-Net's folders and, where the user has not set them, two more.
 
-    ``nnUNet_compile`` is switched off where PyTorch's compiler lacks Triton.
+    ``nnUNet_n_proc_DA`` limits the data loading's workers; ``nnUNet_compile`` is off where PyTorch's compiler lacks
+    Triton.
     """
     variables = dict(folders.variables)
     if "nnUNet_n_proc_DA" not in os.environ:
@@ -208,34 +142,24 @@ def environment(folders: Folders, *, processes: int) -> dict[str, str]:
 
 
 def default_device() -> str:
-    """``cuda`` where there is one, else ``cpu``."""
+    """``cuda`` where available, else ``cpu``."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def check_folder(folders: Folders) -> None:
-    """Refuse a folder in which the demo would write over something else.
+    """Raise if the folder holds data with the names of the demo's own folders, but no phantoms.
 
-    The demo of another data set: one's predictions would lie among the other's. Or anything with the name of the
-    demo's own folders where no phantoms are: somebody's real data set, which the phantoms would replace.
-
-    Raises
-    ------
-    NnunetTVError
-        Names what is there.
+    Such data are somebody's real data set, which the demo would overwrite.
     """
-    for other in DATA.values():
-        if other is not folders.data and (folders.root / other.folder).exists():
-            raise NnunetTVError(f"{folders.root}: holds the demo of {other.name} ({other.folder}), not of "
-                                f"{folders.data.name}: choose another folder (-o)")
     own = (*map(Path, folders.variables.values()), folders.predictions.parent, folders.report, folders.logs)
-    there = [path.name for path in own if path.exists()]
-    if there and not folders.scans.exists():
-        raise NnunetTVError(f"{folders.root}: holds {', '.join(there)}, but no phantoms ({folders.data.folder}), so it "
-                            "is not the demo's, which would replace what is there: choose another folder (-o)")
+    found = [path.name for path in own if path.exists()]
+    if found and not folders.scans.exists():
+        raise NnunetTVError(f"{folders.root}: holds {', '.join(found)}, but no phantoms ({folders.scans.name}), so it "
+                            "is not the demo's, which would overwrite this data: choose another folder (-o)")
 
 
 def training_cases(folders: Folders) -> int:
-    """Training cases of the split that the demo trained on."""
+    """Number of training cases of the demo's split."""
     return len(read_json(folders.raw / "splits_final.json")[0]["train"])

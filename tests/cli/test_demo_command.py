@@ -1,4 +1,4 @@
-"""``nnunet-tv-demo``: usage, what it prints around the commands, and the whole of it (slow)."""
+"""``nnunet-tv-demo``: usage, its own output, and the whole chain (slow)."""
 
 import json
 import re
@@ -13,7 +13,6 @@ from nnunet_tv.demo.walkthrough import Step
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["-np", "0"], "-np: expected a whole number of at least 1, found '0'"),
-    (["--data", "ds000000"], "--data: invalid choice: 'ds000000'"),
     (["--seed", "-1"], "--seed: expected a whole number of at least 0, found '-1'"),
 ])
 def test_usage(capsys, arguments, message):
@@ -24,12 +23,12 @@ def test_usage(capsys, arguments, message):
 
 @pytest.fixture
 def without_work(monkeypatch):
-    """No phantoms and no report: what remains is the command itself."""
+    """The command without phantoms and report."""
     made = []
     monkeypatch.setattr(dataset, "make_dataset", lambda folder, **options: made.append((folder, options)))
     monkeypatch.setattr(walkthrough, "default_device", lambda: "cpu")
     monkeypatch.setattr(walkthrough, "training_cases", lambda folders: 10)
-    monkeypatch.setattr(summary, "closing_words", lambda report, scale, cases: f"words on {report.name}")
+    monkeypatch.setattr(summary, "closing_text", lambda report, scale, cases: f"text on {report.name}")
     return made
 
 
@@ -46,13 +45,13 @@ def test_failing_step_is_the_exit_status(without_work, tmp_path, capsys, monkeyp
     assert error.startswith("error: exit status 7 from: nnUNetv2_train X") and "because" in error and str(log) in error
 
 
-def test_exports_are_printed_and_given(without_work, tmp_path, capsys, monkeypatch):
+def test_exports_are_printed_and_set(without_work, tmp_path, capsys, monkeypatch):
     given = {}
     monkeypatch.setattr(runner, "run_steps", lambda steps, **options: given.update(options, steps=steps))
     assert demo.main(["-o", str(tmp_path / "my demo"), "--fast", "--seed", "5"]) == 0
     out = capsys.readouterr().out
     assert f"$ export nnUNet_raw='{tmp_path / 'my demo' / 'nnUNet_raw'}'" in out
-    assert "words on report" in out
+    assert "text on report" in out
     assert given["variables"]["nnUNet_results"] == str(tmp_path / "my demo" / "nnUNet_results")
     assert len(given["steps"]) == 6
     folder, options = without_work[0]
@@ -60,31 +59,12 @@ def test_exports_are_printed_and_given(without_work, tmp_path, capsys, monkeypat
     assert (options["seed"], options["patients"]) == (5, walkthrough.FAST.patients)
 
 
-def test_another_data_set_has_its_own_phantoms_folder_and_names(tmp_path, capsys, monkeypatch):
-    from nnunet_tv.demo import bonbid
-
-    made, given = [], {}
-    monkeypatch.setattr(bonbid, "make_dataset", lambda folder, **options: made.append(folder))
-    monkeypatch.setattr(walkthrough, "default_device", lambda: "cpu")
-    monkeypatch.setattr(walkthrough, "training_cases", lambda folders: 10)
-    monkeypatch.setattr(summary, "closing_words", lambda report, scale, cases: "")
-    monkeypatch.setattr(runner, "run_steps", lambda steps, **options: given.update(steps=steps))
-    monkeypatch.chdir(tmp_path)
-    assert demo.main(["--data", "bonbid-hie", "--fast"]) == 0
-    assert made == [tmp_path / "nnunet-tv-demo-bonbid-hie" / "bonbid-hie-phantoms"]
-    assert given["steps"][0].command[:2] == ("nnunet-tv-convert", "bonbid-hie")
-    (tmp_path / "nnunet-tv-demo-bonbid-hie" / "bonbid-hie-phantoms").mkdir(parents=True)
-    assert demo.main(["--data", "pairs", "-o", "nnunet-tv-demo-bonbid-hie"]) == 1
-    assert "holds the demo of bonbid-hie" in capsys.readouterr().err
-
-
 def test_two_seeds_in_one_folder(tmp_path, capsys, monkeypatch):
-    """The folder's phantoms are kept, and the refusal is one line with status 1."""
     monkeypatch.setattr(dataset, "_make_member", lambda folder, member, seed, settings: {"participant": {
         "participant_id": member.case, **dict.fromkeys(dataset.sidecars.COLUMNS, "n/a")}})
     monkeypatch.setattr(runner, "run_steps", lambda steps, **options: None)
     monkeypatch.setattr(walkthrough, "training_cases", lambda folders: 10)
-    monkeypatch.setattr(summary, "closing_words", lambda report, scale, cases: "")
+    monkeypatch.setattr(summary, "closing_text", lambda report, scale, cases: "")
     assert demo.main(["-o", str(tmp_path), "--fast"]) == 0
     assert demo.main(["-o", str(tmp_path), "--fast", "--seed", "1"]) == 1
     assert "made differently (seed: 0 there, 1 now)" in capsys.readouterr().err
@@ -93,7 +73,7 @@ def test_two_seeds_in_one_folder(tmp_path, capsys, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_whole_demo_and_again(tmp_path, capsys):
-    """The report it ends with is there, complete and equal to what the command prints; a rerun trains nothing."""
+    """The printed figures are the report's, which is complete; a second run does not train again."""
     assert demo.main(["--fast", "-o", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     groups = json.loads((tmp_path / "report/report.json").read_text())["groups"]

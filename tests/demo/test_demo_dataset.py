@@ -1,4 +1,4 @@
-"""The data set's layout against the public one's, and its making against interruption."""
+"""Layout as published, agreement of files and records, interruption and repetition."""
 
 import re
 
@@ -9,19 +9,20 @@ import pytest
 
 from nnunet_tv.demo import dataset
 from nnunet_tv.demo.dataset import make_dataset, plan_members
-from nnunet_tv.demo.phantom import Settings
-from nnunet_tv.demo.pose import Pose, apply
+from nnunet_tv.demo.phantom import PhantomOptions
+from nnunet_tv.demo.pose import Pose
+from nnunet_tv.imaging.geometry import apply
 from nnunet_tv.imaging.volume import Volume, same_grid
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
 
-COARSE = Settings(resolution_mm=5.0, lesion_radius_mm=(14.0, 18.0))
+COARSE = PhantomOptions(resolution_mm=5.0, lesion_radius_mm=(14.0, 18.0))
 HEADER = ("participant_id\tgroup\tsex\tage_epilepsyonset\tage_scan\tmri_diagnosis\tmap\tspect\tpet\tinvasive_EEG\top"
           "\tage_op\thistopathology\t1year_outcome\tlatest_outcome\ttime_follow-up\themisphere\tlobe\tsplit\r\n")
 
 
 def make(folder, **changes):
-    arguments = {"patients": 4, "controls": 2, "seed": 3, "test": 1, "settings": COARSE, "progress": False}
+    arguments = {"patients": 4, "controls": 2, "seed": 3, "test": 1, "options": COARSE, "progress": False}
     return make_dataset(folder, **{**arguments, **changes})
 
 
@@ -86,7 +87,7 @@ def test_files_agree_with_the_record(made):
         assert same == ("32ch10" not in mask.name)
 
 
-def test_sidecars_tell_the_geometry(made):
+def test_sidecars_give_the_geometry(made):
     for path in made.glob("sub-*/anat/*.json"):
         content, image = read_json(path), nib.load(path.with_suffix("").with_suffix(".nii.gz"))
         assert content["SliceThickness"] == pytest.approx(image.header.get_zooms()[2], abs=1e-3)
@@ -97,7 +98,7 @@ def test_sidecars_tell_the_geometry(made):
         assert "phantom" in content["ManufacturersModelName"]
 
 
-def test_equal_bytes_from_equal_seeds(made, tmp_path):
+def test_equal_seeds_give_identical_files(made, tmp_path):
     make(tmp_path / "again")
     assert contents(tmp_path / "again") == contents(made)
     make(tmp_path / "other", seed=4, patients=1, controls=0, test=0)
@@ -105,13 +106,13 @@ def test_equal_bytes_from_equal_seeds(made, tmp_path):
     assert contents(tmp_path / "other")[name] != contents(made)[name]
 
 
-def test_second_call_rewrites_no_image(made):
+def test_second_call_writes_no_image(made):
     before = {path: path.stat().st_mtime_ns for path in made.glob("sub-*/anat/*")}
     assert make(made) == [f"sub-{number:05d}" for number in range(1, 7)]
     assert {path: path.stat().st_mtime_ns for path in made.glob("sub-*/anat/*")} == before
 
 
-def test_interrupted_and_continued_is_the_same(made, tmp_path, monkeypatch):
+def test_an_interrupted_call_is_continued_to_the_same_files(made, tmp_path, monkeypatch):
     real, calls = dataset.write_volume, []
 
     def stop_at_the_fifth(volume, path):
@@ -151,7 +152,7 @@ def test_folder_of_something_else(tmp_path):
 
 
 @pytest.mark.parametrize("patients", [4, 16, 85])
-def test_plan_meets_every_protocol_and_one_odd_mask(patients):
+def test_all_protocols_and_one_odd_mask_are_planned(patients):
     members = plan_members(patients=patients, controls=3, seed=1, test=2)
     assert sum(member.patient for member in members) == patients
     assert {member.protocol.flair for member in members if member.patient} == {
@@ -161,12 +162,12 @@ def test_plan_meets_every_protocol_and_one_odd_mask(patients):
     assert all(member.patient for member in members if member.test or member.odd_roi)
 
 
-def test_a_third_is_tested_unless_said(tmp_path):
+def test_a_third_is_test_by_default(tmp_path):
     make(tmp_path / "ds", patients=3, controls=0, test=None)
     assert (tmp_path / "ds/participants.tsv").read_text(encoding="utf-8-sig").count("\ttest") == 1
 
 
-def test_the_converter_takes_all_of_it(made, tmp_path):
+def test_the_converter_accepts_all_of_it(made, tmp_path):
     """On the T1w's grid the label is where the recorded T1w pose puts the lesion; the odd mask is noted."""
     from nnunet_tv.cli.convert import main
 

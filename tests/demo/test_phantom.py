@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from nnunet_tv.demo.phantom import MARKER_MM, PROTOCOLS, Phantom, Settings, make_phantom
-from nnunet_tv.demo.pose import apply
+from nnunet_tv.demo.phantom import MARKER_MM, PROTOCOLS, Phantom, PhantomOptions, make_phantom
+from nnunet_tv.imaging.geometry import apply
 from nnunet_tv.imaging.volume import Volume, same_grid
 
 ALL = list(PROTOCOLS)
@@ -83,9 +83,9 @@ def test_controls_have_no_lesion():
 @pytest.mark.parametrize("index", range(4))
 def test_marker_keeps_left_and_right_known(index):
     """The capsule is on the right of the head in both scans, however they are stored and posed."""
-    settings = Settings(marker=True, rotation_deg=25.0, translation_mm=20.0, oblique_deg=12.0, motion_mm=6.0,
+    options = PhantomOptions(marker=True, rotation_deg=25.0, translation_mm=20.0, oblique_deg=12.0, motion_mm=6.0,
                         motion_deg=6.0, noise=0.0, bias=0.0, max_side=None)
-    made = make_phantom(np.random.default_rng([8, index]), patient=False, settings=settings, protocol=ALL[index])
+    made = make_phantom(np.random.default_rng([8, index]), patient=False, options=options, protocol=ALL[index])
     for image, pose in ((made.t1, made.t1_pose), (made.flair, made.flair_pose)):
         expected = pose.to_scanner(np.array(MARKER_MM))
         distance = np.linalg.norm(mask_points(Volume(image.data >= 0, image.affine)) - expected, axis=1)
@@ -98,11 +98,11 @@ def test_marker_keeps_left_and_right_known(index):
 
 
 def test_same_head_in_both_scans_up_to_the_motion():
-    made = make_phantom(np.random.default_rng(2), patient=False, settings=Settings(motion_mm=5.0, motion_deg=0.0))
+    made = make_phantom(np.random.default_rng(2), patient=False, options=PhantomOptions(motion_mm=5.0, motion_deg=0.0))
     point = np.array([[30.0, -20, 10]])
     moved = made.flair_pose.to_scanner(point) - made.t1_pose.to_scanner(point)
     assert 0 < np.abs(moved).max() <= 5
-    still = make_phantom(np.random.default_rng(2), patient=False, settings=Settings(motion_mm=0.0, motion_deg=0.0))
+    still = make_phantom(np.random.default_rng(2), patient=False, options=PhantomOptions(motion_mm=0.0, motion_deg=0.0))
     assert still.flair_pose.to_scanner(point) == pytest.approx(still.t1_pose.to_scanner(point))
 
 
@@ -115,7 +115,7 @@ def test_own_grid_of_a_mask():
 
 def test_subjects_differ_and_repeat():
     first, again, other = (make_phantom(np.random.default_rng(seed), patient=True,
-                                        settings=Settings(resolution_mm=4.0)) for seed in (1, 1, 2))
+                                        options=PhantomOptions(resolution_mm=4.0)) for seed in (1, 1, 2))
     assert np.array_equal(first.t1.data, again.t1.data) and np.array_equal(first.roi.data, again.roi.data)
     assert first.lesion == again.lesion != other.lesion
     assert not np.allclose(first.t1_pose.template_from_head, other.t1_pose.template_from_head)
@@ -124,7 +124,7 @@ def test_subjects_differ_and_repeat():
 @pytest.mark.slow
 def test_fine_phantom():
     made = make_phantom(np.random.default_rng(1), patient=True, protocol=ALL[2],
-                        settings=Settings(resolution_mm=1.0, max_side=None, marker=True))
+                        options=PhantomOptions(resolution_mm=1.0, max_side=None, marker=True))
     assert made.t1.spacing_mm == pytest.approx((1, 1, 1))
     assert made.flair.spacing_mm == pytest.approx((0.9, 0.9, 3.675))
     assert min(made.t1.shape) > 140

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from nnunet_tv.demo.pose import Pose, Warp, apply, rigid
+from nnunet_tv.demo.pose import Pose, Warp, rigid
+from nnunet_tv.imaging.geometry import apply
 
 
 def random_pose(seed: int, warp_mm: float = 3.0) -> Pose:

@@ -1,10 +1,10 @@
-"""The closing words repeat the report's figures and say what they are worth."""
+"""The closing text repeats the report's figures and states their limits."""
 
 import json
 
 import pytest
 
-from nnunet_tv.demo.summary import closing_words, figures, judgement, marked
+from nnunet_tv.demo.summary import closing_text, figures, judgement, voxel_counts
 from nnunet_tv.demo.walkthrough import Scale
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -30,12 +30,13 @@ def test_figures_are_the_reports(tmp_path):
     assert figures(write(tmp_path / "report")) == {"raw": VALUES, "filtered": VALUES}
 
 
-def test_words_hold_figures_place_and_an_honest_judgement(tmp_path):
+def test_closing_text_holds_figures_place_and_limits(tmp_path):
     report = write(tmp_path / "report")
-    text = closing_words(report, Scale(patients=12, controls=2, test=3, epochs=4), cases=7)
+    text = closing_text(report, Scale(patients=12, controls=2, test=3, epochs=4), cases=7)
     assert "DiceTV raw         0.2500      n/a   0.1250   0.5000  22.0000" in text
     assert str(report) in text
     assert "28 batches" in text and "nothing clinical" in text and "2 test phantoms" in text
+    assert text.endswith("150 voxels per test patient; the true lesions have 50.")  # means of 100, 200 and 40, 60
 
 
 def test_no_report(tmp_path):
@@ -48,19 +49,14 @@ def test_report_of_something_else(tmp_path):
         figures(write(tmp_path / "report", stages=("raw",)))
 
 
-def test_marked_voxels_are_those_of_raw_patients(tmp_path):
-    assert marked(write(tmp_path / "report")) == (150.0, 50.0)  # (100 + 200) / 2 and (40 + 60) / 2
-
-
-def test_flattering_figures_are_explained():
-    assert judgement(150, 50).endswith("150 voxels per test patient; the true lesions have 50.")
+def test_misleading_figures_are_explained():
     assert judgement(0, 50).endswith("It found nothing.")
     assert "nearly everything is marked" in judgement(50000, 50)
 
 
 def test_report_without_cases(tmp_path):
     with pytest.raises(NnunetTVError, match=r"cases\.csv: expected the report's cases, found no file"):
-        marked(tmp_path)
+        voxel_counts(tmp_path)
     (tmp_path / "cases.csv").write_text(CASES.splitlines()[0] + "\n")
     with pytest.raises(NnunetTVError, match="expected test patients with a lesion, found none"):
-        marked(tmp_path)
+        voxel_counts(tmp_path)

@@ -1,6 +1,5 @@
-"""The list of commands: each is one that its own parser takes, and they fit together."""
+"""The list of commands: their own parsers accept them, and they fit together."""
 
-import os
 import shlex
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from command_lines import parse
 
 from nnunet_tv.demo import walkthrough
 from nnunet_tv.demo.walkthrough import (
-    DATA,
     FAST,
     FULL,
     Folders,
@@ -24,6 +22,7 @@ from nnunet_tv.utils.errors import NnunetTVError
 ROOT = Path(__file__).parents[2]
 ORDER = ["nnunet-tv-convert", "nnunet-tv-plan", "nnUNetv2_train", "nnUNetv2_predict",
          "nnUNetv2_apply_postprocessing", "nnunet-tv-report"]
+
 
 @pytest.fixture
 def folders(tmp_path) -> Folders:
@@ -44,48 +43,26 @@ def test_order(folders):
 
 @pytest.mark.parametrize("name", ORDER)
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_each_line_is_taken_by_its_own_parser(folders, monkeypatch, name, device):
+def test_each_line_is_accepted_by_its_own_parser(folders, monkeypatch, name, device):
     step = next(step for step in listed(folders, device) if step.name == name)
     options = vars(parse(list(step.command), monkeypatch))
     if "device" in options:
         assert options["device"] == device
 
 
-@pytest.mark.parametrize("data", DATA.values(), ids=list(DATA))
-def test_the_conversion_of_each_data_set_is_taken_by_its_parser_and_writes_where_the_others_read(
-        tmp_path, monkeypatch, data):
-    from nnunet_tv.cli.convert import DATA_SETS
-
-    convert = listed(Folders(tmp_path, data))[0]
-    options = parse(list(convert.command), monkeypatch)
-    assert options.data_set == data.name and options.name == data.dataset
-    assert options.input == tmp_path / f"{data.name}-phantoms" / data.source and set(DATA) == set(DATA_SETS)
-
-
 @pytest.mark.parametrize("name", ["nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "predictions", "report",
                                   "logs"])
-def test_a_folder_with_other_data_is_refused_since_phantoms_would_replace_them(tmp_path, name):
+def test_a_folder_with_other_data_is_refused(tmp_path, name):
     (tmp_path / name).mkdir()
-    with pytest.raises(NnunetTVError, match=rf"holds {name}, but no phantoms \(pairs-phantoms\), "
-                                            "so it is not the demo.s.*: choose another folder"):
-        check_folder(Folders(tmp_path, DATA["pairs"]))
-    (tmp_path / "pairs-phantoms").mkdir()
-    check_folder(Folders(tmp_path, DATA["pairs"]))
+    with pytest.raises(NnunetTVError, match=rf"holds {name}, but no phantoms \(ds004199-phantoms\).*choose another"):
+        check_folder(Folders(tmp_path))
+    (tmp_path / "ds004199-phantoms").mkdir()
+    check_folder(Folders(tmp_path))
 
 
-def test_the_demo_of_another_data_set_is_not_mixed_in(tmp_path):
-    check_folder(Folders(tmp_path, DATA["pairs"]))
-    (tmp_path / "bonbid-hie-phantoms").mkdir()
-    check_folder(Folders(tmp_path, DATA["bonbid-hie"]))
-    with pytest.raises(NnunetTVError, match=r"holds the demo of bonbid-hie .*, not of pairs: choose another folder"):
-        check_folder(Folders(tmp_path, DATA["pairs"]))
-
-
-@pytest.mark.parametrize("data", DATA.values(), ids=list(DATA))
-def test_lines_fit_together(tmp_path, data):
-    folders = Folders(tmp_path / "my demo", data)
+def test_lines_fit_together(folders):
     convert, plan, train, predict, postprocess, report = listed(folders)
-    assert value(plan, "-d") == predict.command[predict.command.index("-d") + 1] == train.command[1] == data.dataset
+    assert value(plan, "-d") == value(predict, "-d") == train.command[1] == folders.raw.name
     assert plan.command[plan.command.index("--patch-size") + 1:][:3] == ("64", "64", "64")
     assert value(train, "-tr") == value(predict, "-tr") == trainer_name(FAST.epochs)
     assert value(train, "-p") == value(predict, "-p") == "MSDSANetPlans"
@@ -93,22 +70,22 @@ def test_lines_fit_together(tmp_path, data):
     assert value(report, "--pred") == f"DiceTV={value(predict, '-o')}"
     assert value(report, "--pred-pp") == f"DiceTV={value(postprocess, '-o')}"
     assert value(postprocess, "-pp_pkl_file").endswith(
-        f"{data.dataset}/{trainer_name(FAST.epochs)}__MSDSANetPlans__3d_fullres/postprocessing.pkl")
-    assert value(convert, "-i") == str(folders.scans / data.source)
+        f"{folders.raw.name}/{trainer_name(FAST.epochs)}__MSDSANetPlans__3d_fullres/postprocessing.pkl")
+    assert value(convert, "-i") == str(folders.scans)
     assert Path(value(predict, "-i")).parent == Path(value(report, "--ref")).parent == folders.raw
 
 
-def test_typed_line_survives_a_space_in_the_path(folders):
+def test_shell_line_quotes_a_space_in_the_path(folders):
     for step in listed(folders):
-        assert tuple(shlex.split(step.typed())) == step.command
+        assert tuple(shlex.split(step.shell_line())) == step.command
 
 
-def test_mirroring_is_left_out_on_the_cpu_only(folders):
+def test_no_mirroring_on_the_cpu_only(folders):
     assert "--disable_tta" in listed(folders, "cpu")[3].command
     assert "--disable_tta" not in listed(folders, "cuda")[3].command
 
 
-def test_training_is_continued_where_it_was_begun(folders):
+def test_interrupted_training_is_continued(folders):
     assert "--c" not in listed(folders)[2].command
     fold = folders.model(trainer_name(FAST.epochs)) / "fold_0"
     fold.mkdir(parents=True)
@@ -118,7 +95,6 @@ def test_training_is_continued_where_it_was_begun(folders):
 
 
 def test_the_trainer_exists():
-    """Both lengths resolve by nnU-Net's own look-up."""
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
     from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
@@ -154,7 +130,3 @@ def test_training_cases_come_from_the_split(folders):
     folders.raw.mkdir(parents=True)
     (folders.raw / "splits_final.json").write_text('[{"train": ["a", "b", "c"], "val": ["d"]}]')
     assert training_cases(folders) == 3
-
-
-def test_commands_are_installed_names():
-    assert not [name for name in ORDER if os.sep in name]

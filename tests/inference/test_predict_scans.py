@@ -13,7 +13,7 @@ from native_cases import centre_mm, dice, patient, scan_grid
 from predict_model import write_model
 
 from nnunet_tv.cli.predict import main
-from nnunet_tv.demo.phantom import Settings, make_phantom
+from nnunet_tv.demo.phantom import PhantomOptions, make_phantom
 from nnunet_tv.imaging.volume import Volume, read_mask, write_volume
 
 ORIENTATIONS = {"RAS": {}, "LPS": {"codes": "LPS"}, "LAS": {"codes": "LAS"}, "PSR": {"codes": "PSR"},
@@ -110,7 +110,7 @@ def test_a_dicom_patient_without_clusters_has_no_seg(dicom, tmp_path):
 def test_the_whole_way_through_the_template(tmp_path):
     """A phantom's head, registered to MNI152: the side comes out of the template, the place out of the scan."""
     write_model(tmp_path / "model", spacing_mm=1.0)
-    phantom = make_phantom(np.random.default_rng(11), patient=True, settings=Settings())
+    phantom = make_phantom(np.random.default_rng(11), patient=True, options=PhantomOptions())
     flair = phantom.flair.data.astype(np.float32)
     flair[phantom.roi.data > 0] = 2 * np.percentile(flair, 99.9)  # so that the hand-set network cannot miss it
     write_volume(Volume(phantom.t1.data.astype(np.float32), phantom.t1.affine), tmp_path / "in" / "a" / "T1w.nii.gz")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from dicom_series import FLAIR, PATIENT, T1, write_series
 
-from nnunet_tv.demo.phantom import MARKER_MM, Phantom, Settings, make_phantom
+from nnunet_tv.demo.phantom import MARKER_MM, Phantom, PhantomOptions, make_phantom
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.intake.manual_pairs import read_manual_pairs
 from nnunet_tv.preparation import prepare_case as case_worker
@@ -216,8 +216,8 @@ def marker_mm(volume: Volume) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def phantom() -> Phantom:
-    settings = Settings(resolution_mm=2.8, max_side=90, rotation_deg=15, oblique_deg=12, marker=True)
-    return make_phantom(np.random.default_rng(5), patient=True, settings=settings)
+    options = PhantomOptions(resolution_mm=2.8, max_side=90, rotation_deg=15, oblique_deg=12, marker=True)
+    return make_phantom(np.random.default_rng(5), patient=True, options=options)
 
 
 def test_dicom_to_prepared_keeps_sides_and_names_nobody(phantom, tmp_path, capfd):
