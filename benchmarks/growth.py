@@ -66,7 +66,8 @@ def measured(command: list[str]) -> dict[str, float]:
     code = ("import json, resource, runpy, sys, time\nstart = time.perf_counter()\n"
             "from importlib import import_module\n"
             "status = import_module(sys.argv[1]).main(sys.argv[2:])\n"
-            "from nnunet_tv.utils.host_memory import peak_bytes\n"
+            f"sys.path.append({str(Path(__file__).parent)!r})\n"
+            "from processes import peak_bytes\n"
             "used = [peak_bytes() / 2**30, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20]\n"
             "print(json.dumps([status, time.perf_counter() - start, *used]), file=sys.stderr)")
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)

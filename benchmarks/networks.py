@@ -20,11 +20,10 @@ import subprocess
 import sys
 from typing import Any
 
-from processes import start_peak
+from processes import peak_bytes, size_bytes, start_peak
 from side_by_side import machine, table, write
 
 from nnunet_tv.architectures.registry import NETWORKS
-from nnunet_tv.utils.host_memory import peak_bytes, size_bytes
 
 COLUMNS = {"title": "network", "name": "`--network`", "millions": "parameters (M)", "gflop": "GFLOP",
            "cpu_gb": "CPU peak (GB)", "gpu_gb": "GPU peak (GB)", "sides": "patch sides", "plans": "`-p`",

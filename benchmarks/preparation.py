@@ -48,10 +48,11 @@ BARS = {
 }
 _AT_LEAST = ("brain_dice", "native_dice")
 #: The command, which then tells its CPU seconds and its peak memory in kB (ru_maxrss would count the parent's).
-_COMMAND = """
+_COMMAND = f"""
 import resource, sys
 from nnunet_tv.cli.prepare import main
-from nnunet_tv.utils.host_memory import peak_bytes
+sys.path.append({str(Path(__file__).parent)!r})
+from processes import peak_bytes
 status = main(sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(used.ru_utime + used.ru_stime, peak_bytes() // 1024)

@@ -13,8 +13,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.utils.host_memory import peak_bytes
-
 GIB = 2**30
 
 
@@ -132,8 +130,23 @@ def _work(make: Callable[[], Callable[[], Any]], device: str, calls: int, warm: 
 
 
 def start_peak() -> None:
-    """Have this process's peak, :func:`~nnunet_tv.utils.host_memory.peak_bytes`, count from here: see proc(5)."""
+    """Have this process's peak, :func:`peak_bytes`, count from here: see proc(5)."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_bytes() -> int:
+    """Largest size of this process so far (Linux)."""
+    return _status("VmHWM")
+
+
+def size_bytes() -> int:
+    """Size of this process now (Linux)."""
+    return _status("VmRSS")
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
 class _Memory:

@@ -6,7 +6,7 @@
 All have the same weights at the start, the same batch, AdamW, and gradients clipped at 12 as nnU-Net does. `plain`
 is the same mathematics with the N × P attention map kept and MONAI-style losses; `no attention` is the bound of
 what attention could gain. Each runs in a process of its own, since memory belongs to a process: on the CPU `ours`
-keeps freed memory after the first step, as the trainers do (nnunet_tv/utils/host_memory.py), and the rows that end with
+keeps freed memory, as the trainers do (nnunet_tv/utils/host_memory.py), and the rows that end with
 "memory kept" or "given back" tell what that alone is worth. Rows say whether they are compiled, and whether they are
 channels-last (a trial: the trainers do not use it). Peak memory is from the second step on.
 """
@@ -101,10 +101,10 @@ def make_step(contestant: Contestant, *, device: str, patch: int, batch: int, am
     scaler = torch.amp.GradScaler(device, enabled=amp and device == "cuda")
     forward = torch.compile(network) if contestant.compiled else network
     kind_of_half = torch.float16 if device == "cuda" else torch.bfloat16
-    first = True
+    if contestant.keeps_memory:
+        print(keep_freed_memory(), flush=True)
 
     def step() -> float | torch.Tensor:
-        nonlocal first
         optimiser.zero_grad(set_to_none=True)
         with torch.autocast(device, dtype=kind_of_half, enabled=amp):
             value = loss(forward(image), target)
@@ -113,9 +113,6 @@ def make_step(contestant: Contestant, *, device: str, patch: int, batch: int, am
         nn.utils.clip_grad_norm_(network.parameters(), 12)
         scaler.step(optimiser)
         scaler.update()
-        if first and contestant.keeps_memory:
-            print(keep_freed_memory(), flush=True)
-        first = False
         return float(value.detach()) if device == "cpu" else value.detach()
 
     return step

@@ -235,27 +235,9 @@ class Predictor:
                 raise NnunetTVError(f"{model.folder}: the model cannot be loaded ({_first_line(error)}); its trainer "
                                     "must be installed here (nnunet-tv-doctor) and its checkpoints whole") from error
         if device == "cpu":
-            self._settle_memory()
+            from nnunet_tv.utils.host_memory import keep_freed_memory
 
-    def _settle_memory(self) -> None:
-        """Handle memory for speed, if one patch shows that there is room."""
-        import torch
-
-        from nnunet_tv.utils.host_memory import cannot_keep, keep_freed_memory
-
-        if reason := cannot_keep():
-            log.info(reason)
-            return
-        predictor = self.predictor
-        patch = torch.zeros(1, len(CHANNELS), *predictor.configuration_manager.patch_size)
-        try:
-            with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bfloat16):
-                predictor.network.eval()(patch)
-        except RuntimeError as error:  # out of memory, say; a case will tell more
-            log.info("Freed memory is given back after every operation: a patch could not be tried (%s)",
-                     _first_line(error))
-            return
-        log.info(keep_freed_memory())
+            log.info(keep_freed_memory())
 
     def predict(self, images: Sequence[str | Path]) -> Prediction:
         """Predict one case.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nnunet_tv.losses import fused, fused_gpu
+from nnunet_tv.losses import fused_gpu
 from nnunet_tv.losses.compound import WeightedSum
 from nnunet_tv.losses.dice import DiceLoss
-from nnunet_tv.losses.foreground import check_batch, check_shapes
+from nnunet_tv.losses.foreground import check_shapes
 from nnunet_tv.losses.total_variation import TotalVariation
 
 
@@ -36,13 +36,10 @@ class DiceTVLoss(WeightedSum):
                          tv=(tv_weight, TotalVariation()))
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """As every loss here; with the fused arithmetic of the GPU or the CPU where it applies."""
-        name, settings = type(self).__name__, {"dice_weight": self.dice_weight, "tv_weight": self.tv_weight,
-                                               "smooth": self.dice.smooth}
-        if self.dice.batch_dice and not self.dice.ddp:
-            if fused_gpu.applies(logits, target):
-                check_shapes(logits, target, name)
-                return fused_gpu.dice_tv(logits, target, loss=name, **settings)
-            if fused.applies(logits, target):
-                return fused.dice_tv(check_batch(logits, target, loss=name), target, **settings)
+        """Loss of a batch, as in :class:`~nnunet_tv.losses.ForegroundLoss`; with Triton kernels where they apply."""
+        if self.dice.batch_dice and not self.dice.ddp and fused_gpu.applies(logits, target):
+            name = type(self).__name__
+            check_shapes(logits, target, name)
+            return fused_gpu.dice_tv(logits, target, dice_weight=self.dice_weight, tv_weight=self.tv_weight,
+                                     smooth=self.dice.smooth, loss=name)
         return super().forward(logits, target)

@@ -122,17 +122,13 @@ def foreground(logits: Tensor, target: Tensor, *, loss: str, maps: Sequence[str]
     carried: Sequence[Tensor] = ()
     if maps and isinstance(target, Tensor) and target.is_floating_point() and target.shape[1:2] == (1 + len(maps),):
         target, carried = target[:, :1], target[:, 1:].unbind(1)
-    logits = check_batch(logits, target, loss=loss)
+    check_shapes(logits, target, loss)
+    _check_labels(target, loss)
+    if logits.dtype != torch.float64:
+        logits = logits.float()
     named = {name: value.to(logits.dtype) for name, value in zip(maps, carried, strict=False)}
     background, lesion = logits.unbind(1)  # its backward writes the gradient once; that of indexing, three times
     return Foreground(lesion - background, target[:, 0].to(logits.dtype), named)
-
-
-def check_batch(logits: Tensor, target: Tensor, *, loss: str) -> Tensor:
-    """`logits` in float32 (float64 if they are), after the checks of :meth:`ForegroundLoss.forward`."""
-    check_shapes(logits, target, loss)
-    _check_labels(target, loss)
-    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def require(valid: Tensor, message: str) -> None:

@@ -63,7 +63,6 @@ class PluginTrainer(nnUNetTrainer):
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.num_epochs = self.epochs_in_name or self.default_epochs
         self.enable_deep_supervision = takes_deep_supervision(self.configuration_manager.network_arch_class_name)
-        self.memory_settled = self.device.type != "cpu"
         if self.local_rank == 0 and self.output_folder:
             remove_partial(self.output_folder)
 
@@ -124,13 +123,11 @@ class PluginTrainer(nnUNetTrainer):
         super().on_validation_epoch_start()
         self.bare_loss().set_epoch(None)
 
-    def train_step(self, batch: dict) -> dict:
-        """nnU-Net's step; on the CPU memory is handled for speed once the first has shown how much it takes."""
-        result = super().train_step(batch)
-        if not self.memory_settled:
-            self.memory_settled = True
+    def on_train_start(self) -> None:
+        """nnU-Net's set-up; on the CPU freed memory is kept, after the data loading's workers were started."""
+        super().on_train_start()
+        if self.device.type == "cpu":
             self.print_to_log_file(keep_freed_memory())
-        return result
 
     def validation_step(self, batch: dict) -> dict:
         """nnU-Net's step; it would take labels with maps for one-hot, so those have a step here."""

@@ -67,3 +67,9 @@ def test_weights_are_finite_and_not_negative(loss, name, value):
 ])
 def test_log_shows_the_settings(loss, words):
     assert words in repr(loss)
+
+
+def test_half_precision_and_integer_labels_have_a_gradient():
+    logits = torch.randn(2, 2, 8, 8, 8, generator=torch.Generator().manual_seed(0)).bfloat16().requires_grad_()
+    DiceTVLoss()(logits, torch.ones(2, 1, 8, 8, 8, dtype=torch.int16)).backward()
+    assert logits.grad.dtype == torch.bfloat16 and logits.grad.abs().sum() > 0
