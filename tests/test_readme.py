@@ -1,4 +1,4 @@
-"""Every command of README and docs is one that its own parser takes; every link leads somewhere."""
+"""Commands in README and the guide are accepted by their parsers; relative links point to existing files."""
 
 import os
 import re
@@ -9,8 +9,8 @@ import pytest
 from command_lines import parse
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-KNOWN_ELSEWHERE = {"pip", "make", "export", "mkdir", "datalad", "nnunet-tv-doctor"}
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+OTHER_PROGRAMS = {"pip", "make", "export", "mkdir", "datalad", "pre-commit", "nnunet-tv-doctor"}
 
 
 def command_lines():
@@ -22,7 +22,7 @@ def command_lines():
 
 
 @pytest.mark.parametrize("line", list(command_lines()))
-def test_the_command_is_taken_by_its_own_parser(line, monkeypatch):
+def test_a_command_is_accepted_by_its_parser(line, monkeypatch):
     monkeypatch.setenv("nnUNet_raw", "/raw")
     monkeypatch.setenv("nnUNet_results", "/results")
     words = shlex.split(os.path.expandvars(line))
@@ -32,7 +32,7 @@ def test_the_command_is_taken_by_its_own_parser(line, monkeypatch):
         if "tr" in options:
             assert_resolves(options["tr"])
     else:
-        assert words[0] in KNOWN_ELSEWHERE
+        assert words[0] in OTHER_PROGRAMS
 
 
 def assert_resolves(name):
@@ -41,14 +41,14 @@ def assert_resolves(name):
     assert recursive_find_trainer_class_by_name(name).__name__ == name
 
 
-def test_there_are_commands_of_every_kind():
+def test_commands_of_every_kind_are_shown():
     first = {line.split()[0] for line in command_lines()}
     assert {"nnunet-tv-convert", "nnunet-tv-plan", "nnunet-tv-report", "nnunet-tv-import-weights", "nnunet-tv-doctor",
             "nnUNetv2_train", "nnUNetv2_predict", "nnUNetv2_apply_postprocessing"} <= first
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_relative_links_lead_somewhere(page):
+def test_relative_links_point_to_files(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
@@ -66,9 +66,9 @@ def test_ci_runs_the_readmes_test_command():
 
 
 def test_every_dependency_is_explained():
-    wanted = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.S | re.M)[1]
+    listed = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.S | re.M)[1]
     page = (ROOT / "docs" / "dependencies.md").read_text()
-    names = re.findall(r'"([A-Za-z0-9-]+)', wanted)
+    names = re.findall(r'"([A-Za-z0-9-]+)', listed)
     assert len(names) > 10
     for name in names:
         assert re.search(rf"^\| {name}( >=[^|]*)? \| \S", page, re.M), name

@@ -1,0 +1,66 @@
+"""The documentation site builds without a warning; the workflows are valid and run what .ci/run runs."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import nnunet_tv
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+                          cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_the_site_has_a_page_for_each_document(site):
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert (site / page.relative_to(ROOT / "docs")).with_suffix(".html").is_file()
+    for name in ("index", "api", "contributing", "changelog"):
+        assert (site / f"{name}.html").is_file()
+
+
+def test_the_api_page_shows_every_public_name_with_its_parameters(site):
+    page = (site / "api.html").read_text(encoding="utf-8")
+    for name in nnunet_tv.__all__:
+        assert f'id="{name.lower()}"' in page
+        for parameter in inspect.signature(getattr(nnunet_tv, name)).parameters:
+            assert parameter in page
+
+
+def test_pages_load_nothing_from_elsewhere(site):
+    page = (site / "index.html").read_text(encoding="utf-8")
+    assert 'src="http' not in page and 'stylesheet" href="http' not in page
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_workflow_runs_what_ci_runs(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow[True] and workflow["jobs"]  # YAML 1.1 reads the key "on" as true
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert {"run": ".ci/run"} in steps
+    assert all(("uses" in step) != ("run" in step) for step in steps)
+
+
+def test_the_matrix_is_that_of_the_classifiers():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8"))
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for version in workflow["jobs"]["tests"]["strategy"]["matrix"]["python-version"]:
+        assert f'"Programming Language :: Python :: {version}"' in project
+    assert 'requires-python = ">=3.10"' in project
+
+
+def test_pre_commit_runs_the_tools_of_make_lint():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    lint = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlint:")[2].partition("\n\n")[0]
+    assert [hook["id"] for hook in hooks] == ["ruff", "autopep8", "mypy"]
+    assert all(f"-m {hook['id']}" in lint for hook in hooks)
