@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,8 +87,9 @@ def discovery() -> Finding:
 
 
 def trainer_names() -> list[str]:
-    """Names of our trainers: nnU-Net files are named for their class."""
-    return sorted(path.stem for path in Path(trainers_folder()).glob("nnUNetTrainer*.py"))
+    """Names of our trainers, read from their files without importing torch."""
+    sources = (path.read_text(encoding="utf-8") for path in Path(trainers_folder()).glob("*.py"))
+    return sorted(name for source in sources for name in re.findall(r"^class (nnUNetTrainer\w+)", source, re.M))
 
 
 def trainers() -> Iterator[Finding]:
@@ -104,7 +106,7 @@ def trainers() -> Iterator[Finding]:
         except Exception as error:
             yield Finding(name, f"does not resolve: {_advice(error)}", False)
             continue
-        ours = hasattr(found, "loss_spec")
+        ours = hasattr(found, "loss_class")
         yield Finding(name, f"resolves ({found.__module__})" if ours else
                       f"resolves to another class of that name, {found.__module__}; take its folder out of {VARIABLE}",
                       ours)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_tv.doctor import trainer_names
+from nnunet_tv.planning.plans import loss_only_name
 from nnunet_tv.startup import VARIABLE, announce, extended, trainers_folder
 
 
@@ -17,12 +19,11 @@ def environment_of_a_fresh_process(**environment):
                           check=True).stdout.strip()
 
 
-def test_the_folder_holds_thin_trainers_named_for_their_class():
-    files = sorted(Path(trainers_folder()).glob("nnUNetTrainer*.py"))
-    assert len(files) >= 6
-    for file in files:
-        assert f"class {file.stem}(" in file.read_text()
-        assert len(file.read_text().splitlines()) <= 30
+def test_both_families_have_a_trainer_for_each_loss():
+    names = trainer_names()
+    assert len(names) == 20
+    assert {loss_only_name(name) for name in names if not name.endswith("Loss")} == {
+        name for name in names if name.endswith("Loss")}
 
 
 def test_a_fresh_process_knows_the_folder():
@@ -62,13 +63,11 @@ def test_nnunets_look_up_finds_every_trainer_and_none_of_its_own_has_our_names()
     from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-    from nnunet_tv.doctor import trainer_names
-
     stock = str(Path(nnunetv2.__path__[0], "training", "nnUNetTrainer"))
     for name in trainer_names():
         assert recursive_find_python_class(stock, name, "nnunetv2.training.nnUNetTrainer", nnunetv2.__path__[0]) is None
         found = recursive_find_trainer_class_by_name(name)
-        assert found.__name__ == name and hasattr(found, "loss_spec")
+        assert found.__name__ == name and hasattr(found, "loss_class")
     found = recursive_find_trainer_class_by_name("nnUNetTrainerDiceTV_tv0p05_5epochs")
     assert found.__name__ == "nnUNetTrainerDiceTV_tv0p05_5epochs"
     with pytest.raises(RuntimeError, match="Write nnUNetTrainerDiceTV_tv0p05_5epochs"):

@@ -1,1 +1,1 @@
-"""nnU-Net trainers; nnU-Net imports each file of this folder by its bare name, so they stay thin."""
+"""Trainers that nnU-Net finds by name; it imports each file of this folder under its bare file name."""

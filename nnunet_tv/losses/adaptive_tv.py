@@ -165,6 +165,8 @@ class DiceAdaptiveTVLoss(WeightedSum):
         `tv_weight` is negative or not finite.
     """
 
+    name_codes = {"tv": "tv_weight", "border": "border_mm", "small": "small_mm3", "ramp": "ramp_epochs"}
+
     def __init__(self, *, tv_weight: float = 0.1, border_mm: float = 3.0, small_mm3: float = 1000.0,
                  ramp_epochs: int = 30, spacing_mm: Sequence[float] | None = None,
                  patch_size: Sequence[int] | None = None, batch_dice: bool = True, smooth: float = 1e-5,

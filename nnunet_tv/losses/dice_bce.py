@@ -33,6 +33,8 @@ class DiceBCELoss(ForegroundLoss):
         A weight is negative or not finite; `smooth` is not positive.
     """
 
+    name_codes = {"tv": "tv_weight"}
+
     def __init__(self, *, dice_weight: float = 0.5, bce_weight: float = 0.5, batch_dice: bool = True,
                  smooth: float = 1e-5, ddp: bool = False):
         super().__init__()

@@ -29,6 +29,8 @@ class DiceFocalLoss(WeightedSum):
         A weight or `gamma` is negative or not finite; `smooth` is not positive.
     """
 
+    name_codes = {"g": "gamma", "tv": "tv_weight"}
+
     def __init__(self, *, gamma: float = 2.0, dice_weight: float = 1.0, focal_weight: float = 1.0,
                  batch_dice: bool = True, smooth: float = 1e-5, ddp: bool = False):
         super().__init__(dice=(dice_weight, DiceLoss(batch_dice=batch_dice, smooth=smooth, ddp=ddp)),

@@ -32,6 +32,8 @@ class DiceFocalHausdorffDTLoss(WeightedSum):
         What the parts refuse.
     """
 
+    name_codes = {"g": "gamma", "hd": "hausdorff_weight", "tv": "tv_weight"}
+
     def __init__(self, *, gamma: float = 2.0, region_weight: float = 0.9, hausdorff_weight: float = 0.1,
                  spacing_mm: Sequence[float] | None = None, patch_size: Sequence[int] | None = None,
                  batch_dice: bool = True, smooth: float = 1e-5, ddp: bool = False):

@@ -30,6 +30,8 @@ class DiceTVLoss(WeightedSum):
         `tv_weight` is negative or not finite; `smooth` is not positive.
     """
 
+    name_codes = {"tv": "tv_weight"}
+
     def __init__(self, *, tv_weight: float = 0.1, batch_dice: bool = True, smooth: float = 1e-5,
                  ddp: bool = False):
         super().__init__(dice=(1.0, DiceLoss(batch_dice=batch_dice, smooth=smooth, ddp=ddp)),

@@ -32,6 +32,8 @@ class FocalLoss(ForegroundLoss):
         `gamma` is negative or not finite.
     """
 
+    name_codes = {"g": "gamma", "tv": "tv_weight"}
+
     def __init__(self, *, gamma: float = 2.0, ddp: bool = False):
         super().__init__()
         self.gamma, self.ddp = check_weight("gamma", gamma), ddp

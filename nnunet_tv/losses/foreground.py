@@ -7,9 +7,10 @@ computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,14 +50,18 @@ class ForegroundLoss(nn.Module):
 
     Attributes
     ----------
+    name_codes : dict of str to str
+        Codes of trainer names and the parameters that they set, in the order of the name
+        (:mod:`nnunet_tv.training.names`). A parameter whose default is False is a flag, whose code stands alone.
     own_maps : dict
         Maps of the reference that this loss itself needs, by name.
     epoch : int or None
         Set by :meth:`set_epoch`.
     """
 
+    name_codes: ClassVar[Mapping[str, str]] = {}
     epoch: int | None = None
-    own_maps: dict[str, ReferenceMap] = {}  # noqa: RUF012  replaced as a whole by the losses that have some
+    own_maps: dict[str, ReferenceMap] = {}
 
     def reference_maps(self) -> dict[str, ReferenceMap]:
         """Maps of the reference that this loss and its parts need, in the order of the target's channels.

@@ -72,6 +72,8 @@ class HausdorffDTLoss(ForegroundLoss):
         `alpha` or a spacing is not positive; a spacing of other dimensions than the patches.
     """
 
+    name_codes = {"a": "alpha", "log": "log", "tv": "tv_weight"}
+
     def __init__(self, *, alpha: float = 2.0, log: bool = False, spacing_mm: Sequence[float] | None = None,
                  patch_size: Sequence[int] | None = None, ddp: bool = False):
         super().__init__()

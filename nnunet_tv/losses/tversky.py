@@ -38,6 +38,8 @@ class TverskyLoss(ForegroundLoss):
         A weight or `smooth` is not positive: without α all lesion, without β no lesion is a perfect answer.
     """
 
+    name_codes = {"a": "alpha", "b": "beta", "tv": "tv_weight"}
+
     def __init__(self, *, alpha: float = 0.3, beta: float = 0.7, batch_dice: bool = True, smooth: float = 1e-5,
                  ddp: bool = False):
         super().__init__()

@@ -22,6 +22,8 @@ class TverskyHausdorffDTLoss(WeightedSum):
         As in :class:`~nnunet_tv.losses.DiceFocalHausdorffDTLoss`, and refused as there.
     """
 
+    name_codes = {"a": "alpha", "b": "beta", "hd": "hausdorff_weight", "tv": "tv_weight"}
+
     def __init__(self, *, alpha: float = 0.3, beta: float = 0.7, region_weight: float = 0.9,
                  hausdorff_weight: float = 0.1, spacing_mm: Sequence[float] | None = None,
                  patch_size: Sequence[int] | None = None, batch_dice: bool = True, smooth: float = 1e-5,

@@ -1,68 +1,71 @@
 """Settings in trainer names: ``nnUNetTrainerDiceTV_tv0p05_5epochs``.
 
-One canonical spelling: the loss's settings first, epochs last, no trailing zeros, no default value.
+Each name has one spelling: settings of the loss in the order of its ``name_codes``, then epochs; no trailing zeros and
+no default values.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nnunet_tv.losses import PlusTV
-
-_LENIENT_EPOCHS = re.compile(r"(\d+)epochs?")
-_LENIENT_NUMBER = r"(\d+(?:[p.]\d+)?)"
-
-
-@dataclass(frozen=True)
-class LossSpec:
-    """A loss as data: its class and the settings that a trainer's name may carry.
-
-    A loss without a ``tv_weight`` of its own gets one from :class:`~nnunet_tv.losses.PlusTV`, 0 by default:
-    so total variation is added to any loss by its trainer's name.
-
-    Attributes
-    ----------
-    loss : class
-        Called with its settings, ``ddp`` and what it takes of a plan's grid, as keywords.
-    settings : dict
-        Code in the name (``tv``) to parameter of the loss (``tv_weight``), in the order of the name. A
-        parameter whose default is False is a flag: its code stands without a number.
-    """
-
-    loss: Callable[..., Any]
-    settings: dict[str, str] = field(default_factory=dict)
-
-    def default(self, code: str) -> float:
-        """The loss's own default of a setting."""
-        if self.settings[code] == "tv_weight" and not self._takes("tv_weight"):
-            return 0.0
-        return inspect.signature(self.loss).parameters[self.settings[code]].default
-
-    def is_flag(self, code: str) -> bool:
-        """Whether a setting is on or off and not a number."""
-        return self.default(code) is False
-
-    def build(self, values: dict[str, float], *, ddp: bool = False, **grid: Any) -> Any:
-        """The loss with `values` (by code) in place of its defaults.
-
-        `grid` is ``spacing_mm`` and ``patch_size`` of the plan, for the losses that measure in mm.
-        """
-        arguments = {self.settings[code]: value for code, value in values.items()}
-        added = 0.0 if self._takes("tv_weight") else arguments.pop("tv_weight", 0.0)
-        arguments.update((name, value) for name, value in grid.items() if self._takes(name))
-        loss = self.loss(**arguments, ddp=ddp)
-        return PlusTV(loss, tv_weight=added) if added else loss
-
-    def _takes(self, parameter: str) -> bool:
-        return parameter in inspect.signature(self.loss).parameters
+from nnunet_tv.losses import ForegroundLoss, PlusTV
 
 
 class TrainerNotFound(RuntimeError):
-    """The name carries settings, but not in the one spelling that is accepted."""
+    """The name has settings in a spelling that is not accepted."""
+
+
+def build_loss(loss: type[ForegroundLoss], settings: Mapping[str, float], *, ddp: bool = False,
+               **grid: Any) -> ForegroundLoss:
+    """Loss with the settings of a trainer's name.
+
+    Parameters
+    ----------
+    loss : type
+        Its ``name_codes`` may map a code to ``tv_weight`` although it has no such parameter: a weight above 0 then adds
+        total variation (:class:`~nnunet_tv.losses.PlusTV`).
+    settings : mapping of str to float
+        Values by code, in place of the defaults.
+    ddp : bool
+        Whether training is distributed.
+    **grid
+        ``spacing_mm`` and ``patch_size`` of the plan, for losses that measure in mm.
+    """
+    parameters = inspect.signature(loss).parameters
+    arguments: dict[str, Any] = {loss.name_codes[code]: value for code, value in settings.items()}
+    added = 0.0 if "tv_weight" in parameters else arguments.pop("tv_weight", 0.0)
+    arguments.update((name, value) for name, value in grid.items() if name in parameters)
+    built = loss(**arguments, ddp=ddp)  # type: ignore[call-arg]
+    return PlusTV(built, tv_weight=added) if added else built
+
+
+def variants_in(module: dict[str, Any]) -> Callable[[str], type]:
+    """Module-level ``__getattr__`` that derives a trainer with the settings in its name.
+
+    nnU-Net searches modules by ``hasattr(module, name)``. A name that is no trainer of the module with settings raises
+    ``AttributeError``, so that the search goes on; settings in another spelling raise :class:`TrainerNotFound` with
+    the right name.
+
+    Parameters
+    ----------
+    module : dict
+        ``globals()`` of a module with trainers; those that are derived are added.
+    """
+
+    def __getattr__(name: str) -> type:
+        base_name, *tokens = name.split("_")
+        base = module.get(base_name)
+        if not tokens or not hasattr(base, "loss_class"):
+            raise AttributeError(name)
+        settings, epochs = _parsed(name, tokens, base)
+        module[name] = type(name, (base,), {"loss_settings": settings, "epochs_in_name": epochs,
+                                            "__module__": base.__module__})
+        return module[name]
+
+    return __getattr__
 
 
 def spell(number: float) -> str:
@@ -74,43 +77,20 @@ def spell(number: float) -> str:
     return f"{number:.10f}".rstrip("0").rstrip(".").replace(".", "p")
 
 
-def variants_of(base: type) -> Callable[[str], type]:
-    """Module-level ``__getattr__`` for a trainer's file: builds the class that a name with settings asks for.
-
-    nnU-Net looks trainers up with ``hasattr(module, name)``. A name that is not `base` with settings is
-    an ``AttributeError`` (nnU-Net goes on looking); settings in another spelling are a
-    :class:`TrainerNotFound` that gives the right name.
-    """
-    built: dict[str, type] = {}
-
-    def __getattr__(name: str) -> type:
-        if name not in built:
-            settings, epochs = _parse(name, base)
-            members = {"loss_settings": settings, "epochs_in_name": epochs, "__doc__": base.__doc__,
-                       "__module__": base.__module__}
-            built[name] = type(name, (base,), members)
-        return built[name]
-
-    return __getattr__
-
-
-def _parse(name: str, base: Any) -> tuple[dict[str, float], int | None]:
-    prefix = base.__name__ + "_"
-    tokens = name.removeprefix(prefix).split("_")
-    if not name.startswith(prefix):
-        raise AttributeError(name)
+def _parsed(name: str, tokens: Sequence[str], base: Any) -> tuple[dict[str, float], int | None]:
+    """Loss settings by code, and epochs."""
     settings: dict[str, float] = {}
     epochs = None
     for token in tokens:
-        match = _LENIENT_EPOCHS.fullmatch(token)
+        match = re.fullmatch(r"(\d+)epochs?", token)
         if match and epochs is None:
             epochs = int(match[1])
             continue
-        code = next((code for code in base.loss_spec.settings
-                     if code not in settings and re.fullmatch(_pattern(code, base), token)), None)
+        code = next((code for code in base.loss_class.name_codes if code not in settings
+                     and re.fullmatch(code if _is_flag(base, code) else rf"{code}\d+([p.]\d+)?", token)), None)
         if code is None:
             raise AttributeError(name)
-        settings[code] = True if base.loss_spec.is_flag(code) else _number(token.removeprefix(code))
+        settings[code] = True if _is_flag(base, code) else _number(token.removeprefix(code))
     right = _canonical(settings, epochs, base)
     if right != name or epochs == 0:
         raise TrainerNotFound(
@@ -120,20 +100,26 @@ def _parse(name: str, base: Any) -> tuple[dict[str, float], int | None]:
     return settings, epochs
 
 
+def _default(base: Any, code: str) -> float:
+    """Default of a loss setting; 0 for a ``tv_weight`` that the loss itself does not have."""
+    parameter = inspect.signature(base.loss_class).parameters.get(base.loss_class.name_codes[code])
+    return 0.0 if parameter is None else parameter.default
+
+
+def _is_flag(base: Any, code: str) -> bool:
+    """Whether the code stands without a number."""
+    return _default(base, code) is False
+
+
 def _number(text: str) -> float:
-    """Number of a name, however it is spelt; ``05`` lacks its point, and is not 5."""
+    """Number in a name in any spelling; ``05`` lacks its point and is 0.5."""
     return float(re.sub(r"^0(?=\d+$)", "0.", text.replace("p", ".")))
 
 
-def _pattern(code: str, base: Any) -> str:
-    return code if base.loss_spec.is_flag(code) else code + _LENIENT_NUMBER
-
-
-def _canonical(settings: dict[str, float], epochs: int | None, base: Any) -> str:
+def _canonical(settings: Mapping[str, float], epochs: int | None, base: Any) -> str:
     parts = [base.__name__]
-    parts += [code if base.loss_spec.is_flag(code) else f"{code}{spell(settings[code])}"
-              for code in base.loss_spec.settings
-              if code in settings and settings[code] != base.loss_spec.default(code)]
+    parts += [code if _is_flag(base, code) else f"{code}{spell(settings[code])}"
+              for code in base.loss_class.name_codes if code in settings and settings[code] != _default(base, code)]
     if epochs is not None and epochs != base.default_epochs:
         parts.append(f"{epochs}epochs")
     return "_".join(parts)

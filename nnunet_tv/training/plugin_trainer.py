@@ -19,7 +19,7 @@ from nnunet_tv.losses.foreground import ForegroundLoss
 from nnunet_tv.losses.grid import VoxelGrid
 from nnunet_tv.planning.plans import build_network, check_labels, may_compile, takes_deep_supervision
 from nnunet_tv.postprocessing import filter_folder, write_postprocessing
-from nnunet_tv.training.names import LossSpec
+from nnunet_tv.training.names import build_loss
 from nnunet_tv.training.reference_maps import AppendReferenceMaps, labels_of
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import remove_partial
@@ -41,17 +41,17 @@ class PluginTrainer(nnUNetTrainer):
 
     Attributes
     ----------
-    loss_spec : LossSpec
-        The loss and what a name can set of it.
+    loss_class : type
+        The loss; its ``name_codes`` can be set in the trainer's name.
     loss_settings : dict
-        Values from the name, by code.
+        Loss settings of the name, by code.
     epochs_in_name : int or None
         Epochs from the name.
     default_epochs : int
         Epochs without a number in the name.
     """
 
-    loss_spec: ClassVar[LossSpec]
+    loss_class: ClassVar[type[ForegroundLoss]]
     loss_settings: ClassVar[dict[str, float]] = {}
     epochs_in_name: ClassVar[int | None] = None
     default_epochs: ClassVar[int] = 1000
@@ -87,8 +87,8 @@ class PluginTrainer(nnUNetTrainer):
         return VoxelGrid(self.configuration_manager.spacing, self.configuration_manager.patch_size)
 
     def _build_loss(self):
-        loss = self.loss_spec.build(self.loss_settings, ddp=self.is_ddp, spacing_mm=self.grid.spacing_mm,
-                                    patch_size=self.grid.patch_size)
+        loss = build_loss(self.loss_class, self.loss_settings, ddp=self.is_ddp, spacing_mm=self.grid.spacing_mm,
+                          patch_size=self.grid.patch_size)
         if not self.enable_deep_supervision:
             return loss
         stock = super()._build_loss()

@@ -1,42 +1,48 @@
-from typing import ClassVar
+from types import ModuleType
 
 import pytest
-import torch
 
-from nnunet_tv.losses import PlusTV
-from nnunet_tv.training.names import LossSpec, TrainerNotFound, spell, variants_of
+from nnunet_tv.losses import ForegroundLoss, PlusTV
+from nnunet_tv.training.names import TrainerNotFound, build_loss, spell, variants_in
 
 
-class Loss:
+class WithTV(ForegroundLoss):
+    """A weight and total variation of its own."""
+
+    name_codes = {"a": "alpha", "tv": "tv_weight"}
+
     def __init__(self, *, tv_weight=0.1, alpha=0.3, ddp=False):
+        super().__init__()
         self.values = {"tv_weight": tv_weight, "alpha": alpha, "ddp": ddp}
 
 
-class PlainLoss(torch.nn.Module):
+class WithoutTV(ForegroundLoss):
+    """A flag, a voxel size, and no total variation of its own."""
+
+    name_codes = {"g": "gamma", "log": "log", "tv": "tv_weight"}
+
     def __init__(self, *, log=False, gamma=2.0, spacing_mm=None, ddp=False):
         super().__init__()
         self.values = {"log": log, "gamma": gamma, "spacing_mm": spacing_mm, "ddp": ddp}
 
 
-class Plain:
-    """Its loss has a flag and no total variation of its own."""
-
-    loss_spec = LossSpec(PlainLoss, {"g": "gamma", "log": "log", "tv": "tv_weight"})
-    loss_settings: ClassVar[dict] = {}
-    epochs_in_name = None
-    default_epochs = 300
-
-
 class Base:
-    """Doc."""
-
-    loss_spec = LossSpec(Loss, {"a": "alpha", "tv": "tv_weight"})
-    loss_settings: ClassVar[dict] = {}
-    epochs_in_name = None
+    loss_class = WithTV
     default_epochs = 300
 
 
-lookup = variants_of(Base)
+class Plain:
+    loss_class = WithoutTV
+    default_epochs = 300
+
+
+@pytest.fixture
+def module():
+    """A module with two trainers, as nnU-Net sees it."""
+    made = ModuleType("trainers_of_a_test")
+    made.Base, made.Plain, made.Other = Base, Plain, object
+    made.__getattr__ = variants_in(vars(made))
+    return made
 
 
 @pytest.mark.parametrize(("name", "settings", "epochs"), [
@@ -47,12 +53,12 @@ lookup = variants_of(Base)
     ("Base_tv0", {"tv": 0.0}, None),
     ("Base_tv2", {"tv": 2.0}, None),
 ])
-def test_settings_reach_the_class(name, settings, epochs):
-    found = lookup(name)
+def test_settings_reach_the_class(module, name, settings, epochs):
+    found = getattr(module, name)
     assert issubclass(found, Base)
     assert (found.__name__, found.loss_settings, found.epochs_in_name) == (name, settings, epochs)
-    assert found is lookup(name)
-    values = found.loss_spec.build(found.loss_settings, ddp=True).values
+    assert found is getattr(module, name)
+    values = build_loss(found.loss_class, found.loss_settings, ddp=True).values
     assert values == {"tv_weight": settings.get("tv", 0.1), "alpha": settings.get("a", 0.3), "ddp": True}
 
 
@@ -70,10 +76,13 @@ def test_settings_reach_the_class(name, settings, epochs):
     ("Base_1epoch", "Base_1epochs"),
     ("Base_tv2p0", "Base_tv2"),
     ("Base_tv0p05_a0p5", "Base_a0p5_tv0p05"),
+    ("Plain_tv0", "Plain"),
+    ("Plain_log_g3", "Plain_g3_log"),
+    ("Plain_tv0p1_log", "Plain_log_tv0p1"),
 ])
-def test_another_spelling_is_told_the_right_one(name, right):
+def test_another_spelling_is_refused_with_the_right_one(module, name, right):
     with pytest.raises(TrainerNotFound, match=rf"Could not find requested nnunet trainer {name}: .*Write {right}\."):
-        lookup(name)
+        getattr(module, name)
 
 
 @pytest.mark.parametrize(("name", "settings", "log", "tv"), [
@@ -81,46 +90,26 @@ def test_another_spelling_is_told_the_right_one(name, right):
     ("Plain_g3_log_tv0p1_5epochs", {"g": 3.0, "log": True, "tv": 0.1}, True, 0.1),
     ("Plain_tv2", {"tv": 2.0}, False, 2.0),
 ])
-def test_flags_and_total_variation_on_a_loss_without(name, settings, log, tv):
-    found = variants_of(Plain)(name)
+def test_flags_and_total_variation_on_a_loss_without(module, name, settings, log, tv):
+    found = getattr(module, name)
     assert found.loss_settings == settings
-    loss = found.loss_spec.build(found.loss_settings, ddp=True, spacing_mm=(1, 2, 3), patch_size=(4, 4, 4))
+    loss = build_loss(found.loss_class, found.loss_settings, ddp=True, spacing_mm=(1, 2, 3), patch_size=(4, 4, 4))
     if tv:
         assert type(loss) is PlusTV and loss.tv_weight == tv
         loss = loss.loss
     assert loss.values == {"log": log, "gamma": settings.get("g", 2.0), "spacing_mm": (1, 2, 3), "ddp": True}
 
 
-@pytest.mark.parametrize(("name", "right"), [("Plain_tv0", "Plain"), ("Plain_log_g3", "Plain_g3_log"),
-                                             ("Plain_tv0p1_log", "Plain_log_tv0p1")])
-def test_flags_have_one_spelling_too(name, right):
-    with pytest.raises(TrainerNotFound, match=rf"Write {right}\."):
-        variants_of(Plain)(name)
-
-
-@pytest.mark.parametrize("name", ["Plain_log1", "Plain_log_log", "Plain_log0"])
-def test_a_flag_takes_no_number(name):
-    with pytest.raises(AttributeError):
-        variants_of(Plain)(name)
-
-
-def test_no_epochs_at_all_are_refused():
+def test_zero_epochs_are_refused(module):
     with pytest.raises(TrainerNotFound, match=r"Base_0epochs: .* at least 1"):
-        lookup("Base_0epochs")
+        hasattr(module, "Base_0epochs")
 
 
-@pytest.mark.parametrize("name", ["Base_", "Base_mine", "Base_tv", "Base_tvx", "Base_tv0p05_tv0p02", "Other",
-                                  "__path__", "Base_5epochs_6epochs", "Base_tv-1", "BaseTV_tv0p05"])
-def test_what_is_not_ours_is_left_to_nnunet(name):
-    assert not hasattr_like(name)
-
-
-def hasattr_like(name):
-    try:
-        lookup(name)
-    except AttributeError:
-        return False
-    return True
+@pytest.mark.parametrize("name", ["Base_", "Base_mine", "Base_tv", "Base_tvx", "Base_tv0p05_tv0p02", "Other_5epochs",
+                                  "__path__", "Base_5epochs_6epochs", "Base_tv-1", "BaseTV_tv0p05", "Missing",
+                                  "Plain_log1", "Plain_log_log", "Plain_log0"])  # a flag takes no number
+def test_other_names_are_left_to_nnunet(module, name):
+    assert not hasattr(module, name)
 
 
 @pytest.mark.parametrize(("number", "text"), [(0.05, "0p05"), (0.1, "0p1"), (1.0, "1"), (10.0, "10"), (0.125, "0p125"),
