@@ -17,7 +17,7 @@ and write CASE_0000.nii.gz (T1w), CASE_0001.nii.gz (FLAIR), CASE.prep.json, prep
 
 IN is a BIDS tree, a folder for each patient, NIfTI files in one folder, or DICOM (needs dcm2niix). Scans are told
 apart by their headers, sidecars and names. A case with none or several T1w or FLAIR is an error that lists what was
-seen; pin it and run again: what is up to date stays.
+seen; choose its pair by hand and run again: what is up to date stays.
 
 For research use only. DICOM cases are called case-0001 ...; names, ids and birth dates stay out of file names and
 messages unless --keep-ids. Exit status: 0 all prepared, 1 something was named, 2 usage."""
@@ -87,12 +87,12 @@ def _tell(done, out: Path) -> None:
         print(f"\n{len(done.failed)} cases failed and are not in the folder:", file=sys.stderr)
         for case, problem in done.failed.items():
             print(f"  {case}: {problem}", file=sys.stderr)
-        print("Run the same command again when they are repaired or pinned.", file=sys.stderr)
+        print("Run the same command again when they are repaired or paired by hand.", file=sys.stderr)
 
 
 def _named(scan) -> str:
     """Label of a scan; of a DICOM series also its description."""
-    return f"{scan.label} {scan.metadata.texts[0]!r}" if scan.is_dicom and scan.metadata.texts else scan.label
+    return f"{scan.label} {scan.metadata.names[0]!r}" if scan.is_dicom and scan.metadata.names else scan.label
 
 
 if __name__ == "__main__":

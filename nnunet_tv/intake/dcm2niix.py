@@ -1,4 +1,4 @@
-"""One DICOM series -> one NIfTI volume, through dcm2niix, with nothing in it that names a person."""
+"""Conversion of one DICOM series to one anonymous NIfTI volume with dcm2niix."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def find_dcm2niix() -> str:
     Raises
     ------
     NnunetTVError
-        It is nowhere.
+        Neither is there.
     """
     found = shutil.which("dcm2niix")
     if found:
@@ -42,8 +42,8 @@ def find_dcm2niix() -> str:
 def convert_series(case: str, name: str, series: Series, output: Path, *, secrets: Iterable[str] = ()) -> None:
     """Write the volume of `series` to `output` (``.nii.gz``), atomically.
 
-    Only the series' own files are shown to dcm2niix, under neutral names. The header of what it writes is
-    replaced by one that holds geometry alone.
+    dcm2niix gets the series' own files only, under neutral names. Of the header that it writes, only the geometry is
+    kept.
 
     Parameters
     ----------
@@ -54,50 +54,49 @@ def convert_series(case: str, name: str, series: Series, output: Path, *, secret
     output : Path
         NIfTI file.
     secrets : iterable of str
-        Hidden in what dcm2niix says, where that is passed on.
+        Redacted in quotations of dcm2niix's output.
 
     Raises
     ------
     CaseError
-        dcm2niix failed, or made no or several volumes of the series.
+        dcm2niix failed, or made no volume or several of the series.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=output.parent) as folder:
         source, target = Path(folder, "dicom"), Path(folder, "nifti")
         source.mkdir(), target.mkdir()
         for index, path in enumerate(series.files):
-            _show(path, source / f"{index:06d}.dcm")
-        command = [find_dcm2niix(), "-b", "n", "-ba", "y", "-z", "n", "-f", "series", "-o", str(target)]
-        said = _run([*command, str(source)], case, name, series, secrets)
+            _link(path, source / f"{index:06d}.dcm")
+        command = [find_dcm2niix(), "-b", "n", "-ba", "y", "-z", "n", "-f", "series", "-o", str(target), str(source)]
+        text = _run(command, case, name, series, secrets)
         made = sorted(target.glob("*.nii"))
-        if len(made) > 1 and _one_stack(series.files):
+        if len(made) > 1 and _is_one_stack(series.files):
             for path in made:
                 path.unlink()
-            _one_study_time(source)
-            said = _run([*command, "-m", "y", str(source)], case, name, series, secrets)
+            _unify_study_time(source)
+            text = _run([*command[:-1], "-m", "y", command[-1]], case, name, series, secrets)
             made = sorted(target.glob("*.nii"))
         if len(made) != 1:
             raise CaseError(case, f"expected one volume of {series.label} ({name}), dcm2niix made {len(made)} "
                             f"({', '.join(path.name for path in made) or 'nothing'}): the series is incomplete or "
-                            f"holds several images; it said: {said[-300:]}")
-        _write_plain(made[0], output)
+                            f"contains several images; output of dcm2niix: {text[-300:]}")
+        _write_geometry_only(made[0], output)
 
 
-def _one_stack(files: Iterable[Path]) -> bool:
-    """Whether the slices are one volume by their own words: one echo and orientation, each at a place of its own."""
+def _is_one_stack(files: Iterable[Path]) -> bool:
+    """Whether the headers describe one volume: one echo and orientation, each slice in a place of its own."""
     import pydicom
 
     places, kinds = [], set()
     for path in files:
         header = pydicom.dcmread(path, stop_before_pixels=True)
         places.append(str(header.get("ImagePositionPatient")))
-        kinds.add((str(header.get("ImageOrientationPatient")), str(header.get("EchoTime")),
-                   str(header.get("ImageType"))))
+        kinds.add(tuple(str(header.get(name)) for name in ("ImageOrientationPatient", "EchoTime", "ImageType")))
     return "None" not in places and len(set(places)) == len(places) and len(kinds) == 1
 
 
-def _one_study_time(folder: Path) -> None:
-    """Replace the files that are shown by copies with one study time: dcm2niix takes slices apart where it differs.
+def _unify_study_time(folder: Path) -> None:
+    """Replace links by copies with one study time: dcm2niix separates slices whose times differ.
 
     GDCM (SimpleITK, ITK) stamps each slice with the time at which it was written.
     """
@@ -112,7 +111,7 @@ def _one_study_time(folder: Path) -> None:
         dataset.save_as(path)
 
 
-def _show(path: Path, link: Path) -> None:
+def _link(path: Path, link: Path) -> None:
     try:
         os.symlink(path.resolve(), link)
     except OSError:  # a file system without links
@@ -126,23 +125,20 @@ def _run(command: list[str], case: str, name: str, series: Series, secrets: Iter
     except subprocess.TimeoutExpired as error:
         raise CaseError(case, f"dcm2niix did not finish {series.label} ({name}) in {_TIMEOUT_S} s: "
                         "export the series again") from error
-    said = redact(" ".join(f"{done.stdout} {done.stderr}".split()), secrets)
+    text = redact(" ".join(f"{done.stdout} {done.stderr}".split()), secrets)
     if done.returncode:
         raise CaseError(case, f"dcm2niix cannot convert {series.label} ({name}), exit status {done.returncode}: "
-                        f"export the series again; it said: {said[-300:]}")
-    return said
+                        f"export the series again; output of dcm2niix: {text[-300:]}")
+    return text
 
 
-def _write_plain(path: Path, output: Path) -> None:
-    """Copy voxels and geometry; texts of the header and its extensions (dates, comments) are left behind."""
+def _write_geometry_only(path: Path, output: Path) -> None:
+    """Copy voxels and geometry, without the texts of the header and its extensions (dates, comments)."""
     import nibabel as nib
 
     image = nib.load(path)
-    data = image.dataobj.get_unscaled()
-    plain = nib.Nifti1Image(data, image.affine)
-    slope, inter = image.dataobj.slope, image.dataobj.inter
-    if (slope, inter) != (1.0, 0.0):
-        plain = nib.Nifti1Image(data * slope + inter, image.affine)
+    data, slope, inter = image.dataobj.get_unscaled(), image.dataobj.slope, image.dataobj.inter
+    plain = nib.Nifti1Image(data if (slope, inter) == (1.0, 0.0) else data * slope + inter, image.affine)
     plain.set_sform(image.affine, code=1)
     plain.set_qform(image.affine, code=1)
     plain.header.set_xyzt_units("mm")

@@ -1,4 +1,4 @@
-"""Pairs that a person named: ``--pair case,t1,flair`` and rows of a small table."""
+"""Pairs of scans chosen by hand: ``--pair case,t1,flair`` and rows of a small table."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ class ManualPair:
 
 
 def read_manual_pairs(pairs: Iterable[str] = (), table: str | Path | None = None) -> dict[str, ManualPair]:
-    """Pins by case, of ``case,t1,flair`` texts and of a tab-separated table with those columns.
+    """Pairs by case, from ``case,t1,flair`` texts and a tab-separated table with those columns.
 
-    Names with commas stand in double quotes, or in the table. Rows that name no scan are skipped, so that a
-    ``preparation.tsv`` can be completed and given back.
+    Names with commas are put in double quotes, or in the table. Rows without scans are skipped, so that a
+    ``preparation.tsv`` can be completed and used again.
 
     Raises
     ------
     NnunetTVError
-        Not three parts, a part missing, no such table or column, a case named twice.
+        Not three parts, an empty part, no such table or column, two pairs for one case.
     """
-    manual_pairs: dict[str, ManualPair] = {}
+    result: dict[str, ManualPair] = {}
+    for where, cells in (*_of_options(pairs), *_of_table(table)):
+        pair = ManualPair(*cells)
+        if result.setdefault(pair.case, pair) != pair:
+            raise NnunetTVError(f"{where}: case {pair.case} is paired twice, and differently")
+    return result
+
+
+def _of_options(pairs: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     for text in pairs:
         cells = [cell.strip() for cell in next(csv.reader([text]), [])]
         if len(cells) != 3 or not all(cells):
             raise NnunetTVError(f"--pair {text!r}: expected CASE,T1,FLAIR, found {len(cells)} parts or an empty one")
-        _add(manual_pairs, ManualPair(*cells), f"--pair {text!r}")
-    for number, row in _rows(table):
-        cells = [(row.get(column) or "").strip() for column in _COLUMNS]
-        if not any(cells[1:]):
-            continue
-        if not all(cells):
-            raise NnunetTVError(f"{table}, line {number}: expected case, t1 and flair, found {cells}")
-        _add(manual_pairs, ManualPair(*cells), f"{table}, line {number}")
-    return manual_pairs
+        yield f"--pair {text!r}", cells
 
 
-def _rows(table: str | Path | None) -> list[tuple[int, Mapping[str, str]]]:
+def _of_table(table: str | Path | None) -> Iterator[tuple[str, list[str]]]:
     if table is None:
-        return []
+        return
     try:
         text = Path(table).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -63,58 +63,52 @@ def _rows(table: str | Path | None) -> list[tuple[int, Mapping[str, str]]]:
     if missing:
         raise NnunetTVError(f"{table}: expected a tab-separated table with the columns case, t1 and flair in its "
                             f"first line, found no {', '.join(missing)}")
-    return [(reader.line_num, row) for row in reader]
+    for row in reader:
+        where, cells = f"{table}, line {reader.line_num}", [(row.get(column) or "").strip() for column in _COLUMNS]
+        if all(cells):
+            yield where, cells
+        elif any(cells[1:]):
+            raise NnunetTVError(f"{where}: expected case, t1 and flair, found {cells}")
 
 
-def _add(manual_pairs: dict[str, ManualPair], pin: ManualPair, where: str) -> None:
-    if pin.case in manual_pairs and manual_pairs[pin.case] != pin:
-        raise NnunetTVError(f"{where}: case {pin.case} is paired twice, and differently")
-    manual_pairs[pin.case] = pin
-
-
-def choose_manual_pair(
-    pin: ManualPair, candidates: Sequence[Series], folder: Path, *, elsewhere: Mapping[str, Series] | None = None
+def find_manual_pair(
+    pair: ManualPair, scans: Sequence[Series], folder: Path, *, elsewhere: Mapping[str, Series] | None = None
 ) -> ScanPair:
-    """The pair that `pin` names: labels of `candidates`, or paths (below `folder`, or as they are).
+    """The scans that `pair` names: labels of `scans`, or paths (below `folder`, or as they are).
 
-    `elsewhere` holds series of other studies, by ``CASE/series-5``.
+    `elsewhere` maps ``CASE/series-5`` to series of other studies.
 
     Raises
     ------
     CaseError
-        A label or path that is none of the case's scans; the same scan twice.
+        A label or path that is not a scan of the case; the same scan twice.
     """
-    if pin.t1 == pin.flair:
-        raise CaseError(pin.case, f"the pair names {pin.t1} as T1w and as FLAIR: name two scans")
-    scans = {kind: _find(pin.case, name, candidates, folder, elsewhere or {})
-             for kind, name in zip(CHANNELS, (pin.t1, pin.flair), strict=True)}
-    return ScanPair(scans, dict.fromkeys(CHANNELS, "pinned"), tuple(_doubts(scans)))
-
-
-def _doubts(scans: Mapping[str, Series]) -> Iterator[str]:
-    """A person's word stands, but a T1w in the FLAIR's place would give no error later, and wrong results."""
-    for kind, scan in scans.items():
+    if pair.t1 == pair.flair:
+        raise CaseError(pair.case, f"the pair names {pair.t1} as T1w and as FLAIR: name two scans")
+    found = {kind: _find(pair.case, name, scans, folder, elsewhere or {})
+             for kind, name in zip(CHANNELS, (pair.t1, pair.flair), strict=True)}
+    notes = []
+    for kind, scan in found.items():
         verdict = recognise(scan.metadata)
-        if verdict.kind in CHANNELS and verdict.kind != kind:
-            yield (f"{scan.label} is pinned as {kind}, but looks like a {verdict.kind} ({verdict.reason}): are they "
-                   "mixed up?")
+        if verdict.kind in CHANNELS and verdict.kind != kind:  # swapped scans raise no error later
+            notes.append(f"{scan.label} was chosen by hand as {kind}, but seems to be a {verdict.kind} "
+                         f"({verdict.reason}): are the two swapped?")
+    return ScanPair(found, dict.fromkeys(CHANNELS, "chosen by hand"), tuple(notes))
 
 
-def _find(
-    case: str, name: str, candidates: Sequence[Series], folder: Path, elsewhere: Mapping[str, Series]
-) -> Series:
+def _find(case: str, name: str, scans: Sequence[Series], folder: Path, elsewhere: Mapping[str, Series]) -> Series:
     if name in elsewhere:
         return elsewhere[name]
-    for candidate in candidates:
-        if name in (candidate.label, candidate.label.removeprefix("series-")):
-            return candidate
-    ends = [candidate for candidate in candidates if candidate.label.endswith(f"/{name}")]
+    for scan in scans:
+        if name in (scan.label, scan.label.removeprefix("series-")):
+            return scan
+    ends = [scan for scan in scans if scan.label.endswith(f"/{name}")]
     if len(ends) == 1:
         return ends[0]
     for path in (folder / name, Path(name)):
         if path.is_file() and path.name.lower().endswith(ENDINGS):
             label = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
             return nifti_series(path, label=label, case=case)
-    seen = ", ".join(candidate.label for candidate in candidates) or "nothing"
-    raise CaseError(case, f"the pair names {name!r}, which is no NIfTI file below {folder} and none of this case's "
-                    f"scans; seen: {seen}")
+    seen = ", ".join(scan.label for scan in scans) or "nothing"
+    raise CaseError(case, f"the pair names {name!r}, which is neither a NIfTI file below {folder} nor a scan of this "
+                    f"case; seen: {seen}")

@@ -1,13 +1,13 @@
-"""What names a person in a DICOM header, and its removal from texts.
+"""Texts of a DICOM header that identify a person, and their removal from other texts.
 
-Descriptions are typed by hand at the scanner and sometimes hold the patient's name.
+Descriptions are typed by hand at the scanner and sometimes contain the patient's name.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 #: Elements whose values must not leave the header.
@@ -15,36 +15,35 @@ IDENTIFYING = ("PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs"
                "PatientBirthName", "PatientMotherBirthName", "AccessionNumber", "StudyID", "PatientAddress",
                "PatientTelephoneNumbers")
 HIDDEN = "***"
-_ALWAYS_A_PART = 4
+_SHORTEST_PART = 4
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 
 
-def secrets_of(header: Any) -> frozenset[str]:
-    """Values of :data:`IDENTIFYING`, whole and in their parts (of two characters or more), as they may be typed."""
+def secrets_of(header: Mapping[str, Any]) -> frozenset[str]:
+    """Values of :data:`IDENTIFYING`, whole and in parts of two characters or more, in usual spellings."""
     found = set()
     for name in IDENTIFYING:
         value = header.get(name)
         values = value if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue" else [value]
         for text in (str(one).strip() for one in values if one is not None):
+            # a StudyID such as 1 or 12 is a counter: redacting its parts would remove every number
             parts = [text] if name == "StudyID" else [text, *re.split(r"[\^=\s,;._/\\-]+", text)]
-            # a StudyID such as 1 or 12 is a counter, and hiding it would eat every number
             parts += _dates(text) if name == "PatientBirthDate" else []
             found |= {part for part in parts if len(part) > 1 and not (part.isdigit() and len(part) < 3)}
-    return frozenset(found | {typed for text in found for typed in _without_accents(text)})
+    return frozenset(found | {plain for text in found for plain in _without_accents(text)})
 
 
 def _dates(text: str) -> list[str]:
-    """A DICOM date (YYYYMMDD) as people write it."""
+    """A DICOM date (YYYYMMDD) in common spellings."""
     if not re.fullmatch(r"\d{8}", text):
         return []
     year, month, day = text[:4], text[4:6], text[6:]
-    found = [year[2:] + month + day]
+    found = [year[2:] + month + day, *(mark.join((year, month, day)) for mark in "./-_")]
     for first, second in ((day, month), (month, day)):
-        found += [first + second + year, first + second + year[2:]]
-        for mark in "./-_":
-            found += [mark.join((first, second, year)), mark.join((first, second, year[2:])),
-                      mark.join((first.lstrip("0"), second.lstrip("0"), year))]
-    return [*found, *(mark.join((year, month, day)) for mark in "./-_")]
+        for mark in ("", *"./-_"):
+            found += [mark.join((first, second, year)), mark.join((first, second, year[2:]))]
+        found += [mark.join((first.lstrip("0"), second.lstrip("0"), year)) for mark in "./-_"]
+    return found
 
 
 def _without_accents(text: str) -> set[str]:
@@ -55,10 +54,10 @@ def _without_accents(text: str) -> set[str]:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` with every secret replaced; short ones only where they are whole words."""
+    """`text` with every secret replaced; secrets of fewer than four characters only as whole words."""
     for secret in sorted(secrets, key=len, reverse=True):
         pattern = re.escape(secret)
-        if len(secret) < _ALWAYS_A_PART:
+        if len(secret) < _SHORTEST_PART:
             pattern = rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
         text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
     return text

@@ -1,23 +1,23 @@
-"""Which scan is a T1w, which a FLAIR, which neither: by names, timing and what the header says of its making.
+"""Which scan is a T1w, which a FLAIR, which neither: from names, timing and what the header records.
 
-Pure functions of a :class:`.SeriesMetadata`. The order matters: what a scan is not (a mask, a
-localiser, a reformat, with contrast agent) is asked first, then what it is. A name that disagrees with the
-timing is neither: somebody mixed something up. What is refused can always be pinned by a person.
+Exclusions (a mask, a localiser, a reformat, with contrast agent) come first, then names, then timing. A name that
+contradicts the timing makes a scan neither of the two. A pair chosen by hand overrides all of this.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nnunet_tv.intake.series_metadata import SeriesMetadata
 
 T1W, FLAIR, OTHER = "T1w", "FLAIR", "other"
-#: Preferred first. Of a lower rank only what nothing of a higher one competes with is taken.
+#: Ranks of scans of one kind; the lowest number wins.
 VOLUMETRIC, SLICES, COPY = 0, 1, 2
 #: A stack of fewer slices is a localiser, or misses most of the head.
 FEWEST_SLICES = 12
-#: Thicker slices than this are two-dimensional, whatever the header says.
+#: Thicker slices than this are two-dimensional, whatever the header records.
 THICKEST_MM = 2.5
 _LONG_INVERSION_MS, _LONG_ECHO_MS = 1400.0, 60.0
 
@@ -26,7 +26,7 @@ def _words(*patterns: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])" for pattern in patterns))
 
 
-_NOT_WANTED = {
+_EXCLUDED_NAMES = {
     "a mask or segmentation": _words(
         "roi", "rois", "masks?", "labels?", "lesions?", "[a-z]*seg", "segmentation", "gt", "c[123]t1.*", "aseg.*",
         "aparc.*", "(?:t1w|flair)_fcd(?:_prob|_std)?"),
@@ -61,31 +61,24 @@ _T1 = re.compile(r"(?<![a-z0-9])(?:[23]d|3d_?|sag|cor|tra|ax|iso|s|w)?t1(?:w|wi|
 _UNI = re.compile(r"(?<![a-z0-9])(?:uni|unit1)(?:_?images?)?(?![a-z0-9])")
 _DENOISED_UNI = re.compile(r"uni_?den")
 _T2 = re.compile(r"(?<![a-z0-9])(?:[23]d|sag|cor|tra|ax)?t2(?!\d)")
-_BAD_TYPES = {"LOCALIZER": "a localiser", "MPR": "derived: a reformat", "MIP": "derived: a projection",
-              "PROJECTION IMAGE": "derived: a projection", "REFORMATTED": "derived: a reformat",
-              "MNIP": "derived: a projection", "ADC": "diffusion", "TRACEW": "diffusion", "FA": "diffusion",
-              "DIFFUSION": "diffusion", "PHASE MAP": "a phase image", "SCREEN SAVE": "a screen shot",
-              "CSA MPR": "derived: a reformat",
-              "CSA RESAMPLED": "derived: a reformat", "SUBTRACTION": "derived: a subtraction"}
+_EXCLUDED_IMAGE_TYPES = {
+    "a localiser": ("LOCALIZER",),
+    "derived: a reformat": ("MPR", "REFORMATTED", "CSA MPR", "CSA RESAMPLED"),
+    "derived: a projection": ("MIP", "MNIP", "PROJECTION IMAGE"),
+    "derived: a subtraction": ("SUBTRACTION",),
+    "diffusion": ("ADC", "TRACEW", "FA", "DIFFUSION"),
+    "a phase image": ("PHASE MAP",),
+    "a screen shot": ("SCREEN SAVE",),
+}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a scan is taken for.
+    """What a scan is taken for."""
 
-    Attributes
-    ----------
-    kind : str
-        ``T1w``, ``FLAIR`` or ``other``.
-    reason : str
-        Why, for a person.
-    rank : int
-        :data:`VOLUMETRIC`, :data:`SLICES` or :data:`COPY`; only candidates of the best rank compete.
-    """
-
-    kind: str
-    reason: str
-    rank: int = VOLUMETRIC
+    kind: str  #: ``T1w``, ``FLAIR`` or ``other``
+    reason: str  #: for messages
+    rank: int = VOLUMETRIC  #: :data:`VOLUMETRIC`, :data:`SLICES` or :data:`COPY`
 
 
 def normal(text: str) -> str:
@@ -94,115 +87,91 @@ def normal(text: str) -> str:
     return re.sub(r"[^a-z0-9+]+", "_", split.lower()).strip("_")
 
 
-def recognise(facts: SeriesMetadata) -> Verdict:
-    """What the scan is, and why.
-
-    Parameters
-    ----------
-    facts : SeriesMetadata
-        Names, timing, geometry.
-
-    Returns
-    -------
-    Verdict
-    """
-    reason = _not_wanted(facts)
-    if reason:
-        return Verdict(OTHER, reason)
-    kind, reason = _named(facts)
-    timed, timing = _timed(facts)
+def recognise(metadata: SeriesMetadata) -> Verdict:
+    """Classify a scan by its metadata."""
+    names = [normal(name) for name in (*metadata.names, *metadata.folders)]
+    excluded = next(_exclusions(metadata, names), "")
+    if excluded:
+        return Verdict(OTHER, excluded)
+    kind, reason = _by_name(names, metadata)
     if not kind:
-        if not timed:
-            return Verdict(OTHER, reason or timing or "neither its name nor its header says T1 or FLAIR")
-        return Verdict(timed, timing, _rank(facts))
-    conflict = _conflict(kind, facts)
-    return Verdict(OTHER, f"{reason}, but {conflict}") if conflict else Verdict(kind, reason, _rank(facts))
+        kind, timing = _by_timing(metadata)
+        reason = timing if kind else reason or timing or "neither its name nor its header indicates T1 or FLAIR"
+    elif conflict := _conflict(kind, metadata):
+        return Verdict(OTHER, f"{reason}, but {conflict}")
+    return Verdict(kind, reason, _rank(metadata)) if kind else Verdict(OTHER, reason)
 
 
-def _not_wanted(facts: SeriesMetadata) -> str:
-    if facts.modality and facts.modality.upper() != "MR":
-        return f"not MR but {facts.modality}"
-    for word in facts.image_type:
-        if word in _BAD_TYPES:
-            return f"{_BAD_TYPES[word]} (ImageType {word})"
-    if {"DERIVED", "SECONDARY"} <= set(facts.image_type):
-        return "derived from another series (ImageType DERIVED, SECONDARY)"
-    if "P" in facts.image_type[2:3] or "PHASE" in facts.image_type:
-        return "a phase image (ImageType)"
-    if facts.orientations > 1:
-        return f"a localiser: slices in {facts.orientations} directions"
-    for text in (*facts.texts, *facts.folders):
-        for what, pattern in _NOT_WANTED.items():
-            found = pattern.search(normal(text))
-            if found:
-                return f"{what} (the name says {found[0]!r})"
-    return _with_contrast(facts) or _bad_shape(facts.shape)
-
-
-def _with_contrast(facts: SeriesMetadata) -> str:
-    if facts.contrast_agent:
-        return f"with contrast agent ({facts.contrast_agent})"
-    for text in (*facts.texts, *facts.folders):
-        plain = normal(text)
-        if _NO_CONTRAST.search(plain):
-            continue
-        found = _CONTRAST.search(plain) or _CONTRAST_PLUS.search(plain)
-        if found:
-            return f"with contrast agent (the name says {found[0].strip('_')!r})"
-    return ""
-
-
-def _bad_shape(shape: tuple[int, ...]) -> str:
+def _exclusions(metadata: SeriesMetadata, names: list[str]) -> Iterator[str]:
+    """Reasons for which a scan is neither a T1w nor a FLAIR as acquired."""
+    types, shape = metadata.image_type, metadata.shape
+    size = "x".join(map(str, shape))
+    if metadata.modality and metadata.modality.upper() != "MR":
+        yield f"not MR but {metadata.modality}"
+    for word in types:
+        yield from (f"{what} (ImageType {word})" for what, words in _EXCLUDED_IMAGE_TYPES.items() if word in words)
+    if {"DERIVED", "SECONDARY"} <= set(types):
+        yield "derived from another series (ImageType DERIVED, SECONDARY)"
+    if "P" in types[2:3] or "PHASE" in types:
+        yield "a phase image (ImageType)"
+    if metadata.orientations > 1:
+        yield f"a localiser: slices in {metadata.orientations} directions"
+    for name in names:
+        found = ((what, pattern.search(name)) for what, pattern in _EXCLUDED_NAMES.items())
+        yield from (f"{what} (the name contains {match[0]!r})" for what, match in found if match)
+    if metadata.contrast_agent:
+        yield f"with contrast agent ({metadata.contrast_agent})"
+    for name in names:
+        match = None if _NO_CONTRAST.search(name) else _CONTRAST.search(name) or _CONTRAST_PLUS.search(name)
+        if match:
+            yield f"with contrast agent (the name contains {match[0].strip('_')!r})"
     if len(shape) > 3:
-        return f"a series of {shape[3]} volumes (shape {'x'.join(map(str, shape))}); choose one volume of it"
+        yield f"a series of {shape[3]} volumes (shape {size}); choose one volume of it"
     if len(shape) == 3 and min(shape) < FEWEST_SLICES:
-        return f"only {min(shape)} slices: a localiser, or a part of the head"
+        yield f"only {min(shape)} slices: a localiser, or a part of the head"
     if 0 < len(shape) < 3:
-        return f"a single picture of shape {'x'.join(map(str, shape))}"
-    return ""
+        yield f"a single picture of shape {size}"
 
 
-def _named(facts: SeriesMetadata) -> tuple[str, str]:
-    """Kind by the first text that says one, and the reason; an empty kind where none does."""
-    for text in (*facts.texts, *facts.folders):
-        plain = normal(text)
-        flair, t1 = _FLAIR.search(plain), _T1.search(plain)
+def _by_name(names: list[str], metadata: SeriesMetadata) -> tuple[str, str]:
+    """Kind by the first name that contains one, and the reason; an empty kind where none does."""
+    echo, inversion = metadata.echo_ms or 0, metadata.inversion_ms or 0
+    for name in names:
+        flair, t1, t2 = _FLAIR.search(name), _T1.search(name), _T2.search(name)
+        timed = _FLAIR_IF_TIMED.search(name)
         if flair and t1:
-            if facts.inversion_ms and facts.inversion_ms >= _LONG_INVERSION_MS and facts.echo_ms \
-                    and facts.echo_ms >= _LONG_ECHO_MS:
-                return FLAIR, f"the name says {flair[0]!r}, the timing confirms it"
-            return "", f"the name says both {t1[0]!r} and {flair[0]!r}"
+            if inversion >= _LONG_INVERSION_MS and echo >= _LONG_ECHO_MS:
+                return FLAIR, f"the name contains {flair[0]!r}, the timing confirms it"
+            return "", f"the name contains both {t1[0]!r} and {flair[0]!r}"
         if flair:
-            return FLAIR, f"the name says {flair[0]!r}"
-        timed = _FLAIR_IF_TIMED.search(plain)
-        if timed and _timed(facts)[0] == FLAIR:
-            return FLAIR, f"the name says {timed[0]!r}, and TI {facts.inversion_ms:g} ms"
+            return FLAIR, f"the name contains {flair[0]!r}"
+        if timed and _by_timing(metadata)[0] == FLAIR:
+            return FLAIR, f"the name contains {timed[0]!r}, and TI {inversion:g} ms"
         if t1:
-            return T1W, f"the name says {t1[0]!r}"
-        t2 = _T2.search(plain)
+            return T1W, f"the name contains {t1[0]!r}"
         if t2:
-            return "", f"T2 without an inversion that makes it a FLAIR (the name says {t2[0]!r})"
+            return "", f"T2 without an inversion that makes it a FLAIR (the name contains {t2[0]!r})"
     return "", ""
 
 
-def _timed(facts: SeriesMetadata) -> tuple[str, str]:
-    """Kind by echo, repetition and inversion time alone; an empty kind where they do not tell."""
-    echo, repetition, inversion = facts.echo_ms, facts.repetition_ms, facts.inversion_ms
+def _by_timing(metadata: SeriesMetadata) -> tuple[str, str]:
+    """Kind by echo, repetition and inversion time alone; an empty kind where they do not decide."""
+    echo, repetition, inversion = metadata.echo_ms, metadata.repetition_ms, metadata.inversion_ms
     if echo is None:
         return "", ""
     if echo >= _LONG_ECHO_MS:
         if inversion and inversion >= _LONG_INVERSION_MS:
             return FLAIR, f"timing of a FLAIR (TE {echo:g} ms, TI {inversion:g} ms)"
         return "", f"T2-weighted, without a long inversion (TE {echo:g} ms)"
-    if echo <= 8 and inversion and 500 <= inversion <= 1300 and facts.acquisition != "2D":
+    if echo <= 8 and inversion and 500 <= inversion <= 1300 and metadata.acquisition != "2D":
         return T1W, f"timing of an MPRAGE (TE {echo:g} ms, TI {inversion:g} ms)"
-    if echo <= 6 and repetition and repetition <= 12 and facts.acquisition == "3D":
+    if echo <= 6 and repetition and repetition <= 12 and metadata.acquisition == "3D":
         return T1W, f"timing of a 3D gradient echo (TE {echo:g} ms, TR {repetition:g} ms)"
     return "", ""
 
 
-def _conflict(kind: str, facts: SeriesMetadata) -> str:
-    echo, inversion = facts.echo_ms, facts.inversion_ms
+def _conflict(kind: str, metadata: SeriesMetadata) -> str:
+    echo, inversion = metadata.echo_ms, metadata.inversion_ms
     if kind == T1W and echo is not None and echo >= _LONG_ECHO_MS:
         return f"TE {echo:g} ms is not a T1w's"
     if kind == FLAIR and echo is not None and echo < 50:
@@ -212,11 +181,11 @@ def _conflict(kind: str, facts: SeriesMetadata) -> str:
     return ""
 
 
-def _rank(facts: SeriesMetadata) -> int:
-    plain = [normal(text) for text in facts.texts]
-    if any(_COPY.search(text) for text in plain[:1]):
+def _rank(metadata: SeriesMetadata) -> int:
+    names = [normal(name) for name in metadata.names]
+    if any(_COPY.search(name) for name in names[:1]):
         return COPY
-    if any(_UNI.search(text) for text in plain) and not any(_DENOISED_UNI.search(text) for text in plain):
+    if any(_UNI.search(name) for name in names) and not any(_DENOISED_UNI.search(name) for name in names):
         return SLICES  # noise outside of the head; a denoised or composed image is better
-    thick = bool(facts.spacing_mm) and max(facts.spacing_mm) > THICKEST_MM
-    return SLICES if thick or facts.acquisition == "2D" else VOLUMETRIC
+    thick = bool(metadata.spacing_mm) and max(metadata.spacing_mm) > THICKEST_MM
+    return SLICES if thick or metadata.acquisition == "2D" else VOLUMETRIC

@@ -1,4 +1,4 @@
-"""What is known of a scan without reading its voxels, in one form for NIfTI with sidecars and for DICOM."""
+"""Metadata of a scan, read without its voxels, in one form for NIfTI files with sidecars and for DICOM series."""
 
 from __future__ import annotations
 
@@ -6,83 +6,63 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ENDINGS = (".nii.gz", ".nii")
+#: Elements of DICOM headers and BIDS sidecars that name a series, the most specific first.
+NAMES = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
 _BIDS = re.compile(r"sub-[A-Za-z0-9]+(?:_ses-[A-Za-z0-9]+)?_((?:[a-z]+-[A-Za-z0-9]+_)*)([A-Za-z0-9]+)")
+_NO_AGENT = ("", "no", "none", "n/a", "na", "no contrast", "without", "0", "-", "[]")
 
 
 @dataclass(frozen=True)
 class SeriesMetadata:
-    """What the recogniser sees.
+    """Names, timing and geometry of a scan; what is unknown is None or empty."""
 
-    Attributes
-    ----------
-    texts : tuple of str
-        Names given to the scan itself, the most telling first: file name, series description, sequence.
-    folders : tuple of str
-        Folders below the case's that hold it, the nearest first.
-    echo_ms, repetition_ms, inversion_ms : float, optional
-        Timing in ms; None where nothing says.
-    acquisition : str
-        ``2D``, ``3D`` or empty.
-    image_type : tuple of str
-        DICOM's ImageType in capitals.
-    contrast_agent : str
-        As the header names it; empty for none.
-    modality : str
-        DICOM's Modality; empty where nothing says.
-    shape : tuple of int
-        Voxels (for DICOM: rows, columns, slices); empty where unknown.
-    spacing_mm : tuple of float
-        Voxel size; empty where unknown.
-    orientations : int
-        Different slice directions within the series.
-    """
-
-    texts: tuple[str, ...]
-    folders: tuple[str, ...] = ()
+    names: tuple[str, ...]  #: file name, series description, sequence name: the most specific first
+    folders: tuple[str, ...] = ()  #: folders of the case that contain the scan, the innermost first
     echo_ms: float | None = None
     repetition_ms: float | None = None
     inversion_ms: float | None = None
-    acquisition: str = ""
-    image_type: tuple[str, ...] = ()
+    acquisition: str = ""  #: ``2D`` or ``3D``
+    image_type: tuple[str, ...] = ()  #: DICOM's ImageType in capitals
     contrast_agent: str = ""
     modality: str = ""
-    shape: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()  #: voxels; for DICOM rows, columns, slices
     spacing_mm: tuple[float, ...] = ()
-    orientations: int = 1
+    orientations: int = 1  #: number of slice directions within the series
+
+    @classmethod
+    def from_header(
+        cls, header: Mapping[str, Any], names: tuple[str, ...], *, milliseconds: Callable[[Any], float | None], **others
+    ) -> SeriesMetadata:
+        """Metadata from DICOM's keywords, which BIDS sidecars share; `milliseconds` converts their times."""
+        return cls(
+            names, echo_ms=milliseconds(header.get("EchoTime")),
+            repetition_ms=milliseconds(header.get("RepetitionTime")),
+            inversion_ms=milliseconds(header.get("InversionTime")),
+            acquisition=str(header.get("MRAcquisitionType") or ""), modality=str(header.get("Modality") or ""),
+            image_type=tuple(str(word).upper() for word in header.get("ImageType") or ()),
+            contrast_agent=_agent(header.get("ContrastBolusAgent")), **others)
 
     def summary(self) -> str:
-        """One line for a person who must choose."""
+        """Acquisition, size and timing in one line."""
         timing = [f"{name} {value:g} ms" for name, value in
                   (("TE", self.echo_ms), ("TR", self.repetition_ms), ("TI", self.inversion_ms)) if value is not None]
-        size = ["x".join(map(str, self.shape))] if self.shape else []
-        return ", ".join([*([self.acquisition] if self.acquisition else []), *size, *timing])
+        return ", ".join(filter(None, [self.acquisition, "x".join(map(str, self.shape)), *timing]))
 
 
 @dataclass(frozen=True)
 class Series:
-    """A scan that might be wanted.
+    """A scan: a NIfTI file or a DICOM series."""
 
-    Attributes
-    ----------
-    label : str
-        How messages name it and how it is pinned: a path below the input folder, or ``series-5``.
-    metadata : SeriesMetadata
-    files : tuple of Path
-        One NIfTI file, or the DICOM files of a series.
-    uid_hash : str
-        Hash of the SeriesInstanceUID; empty for NIfTI.
-    """
-
-    label: str
+    label: str  #: name in messages and in pairs chosen by hand: a path below the input folder, or ``series-5``
     metadata: SeriesMetadata
-    files: tuple[Path, ...]
-    uid_hash: str = ""
+    files: tuple[Path, ...]  #: one NIfTI file, or the DICOM files of a series
+    uid_hash: str = ""  #: hash of the SeriesInstanceUID; empty for NIfTI
 
     @property
     def is_dicom(self) -> bool:
@@ -99,24 +79,20 @@ def stem(path: Path) -> str:
 
 
 def nifti_series(path: Path, *, label: str, case: str = "", folders: tuple[str, ...] = ()) -> Series:
-    """SeriesMetadata of a NIfTI file from its name, its header and the JSON sidecar beside it.
+    """A NIfTI file with the metadata of its name, its header and the JSON sidecar beside it.
 
-    The part of its name that is the case's says nothing of the scan: `case`, and BIDS' ``sub-`` and ``ses-``.
-    A file or sidecar that cannot be read is judged by its name: reading its voxels will tell what is wrong.
+    The part of the file name that names the case (`case`; BIDS' ``sub-`` and ``ses-``) is left out. An unreadable
+    header or sidecar counts as empty: the error is raised when the voxels are read.
     """
     sidecar = _sidecar(path)
-    described = [sidecar.get(key) for key in ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")]
-    names = [*_own_names(path, case), *described]
+    names = [*_own_names(path, case), *(sidecar.get(key) for key in NAMES)]
     shape, spacing = _geometry(path)
-    image_type = sidecar.get("ImageType")
-    return Series(label, SeriesMetadata(
-        tuple(name for name in names if isinstance(name, str) and name), folders,
-        echo_ms=_milliseconds(sidecar.get("EchoTime")), repetition_ms=_milliseconds(sidecar.get("RepetitionTime")),
-        inversion_ms=_milliseconds(sidecar.get("InversionTime")),
-        acquisition=str(sidecar.get("MRAcquisitionType") or ""),
-        image_type=tuple(str(word).upper() for word in image_type) if isinstance(image_type, list) else (),
-        contrast_agent=agent(sidecar.get("ContrastBolusAgent") or sidecar.get("ContrastBolusIngredient")),
-        modality=str(sidecar.get("Modality") or ""), shape=shape, spacing_mm=spacing), (path,))
+    if not isinstance(sidecar.get("ImageType"), list):
+        sidecar["ImageType"] = []
+    sidecar["ContrastBolusAgent"] = sidecar.get("ContrastBolusAgent") or sidecar.get("ContrastBolusIngredient")
+    return Series(label, SeriesMetadata.from_header(
+        sidecar, tuple(name for name in names if isinstance(name, str) and name), milliseconds=_milliseconds,
+        folders=folders, shape=shape, spacing_mm=spacing), (path,))
 
 
 def _own_names(path: Path, case: str) -> tuple[str, ...]:
@@ -127,10 +103,10 @@ def _own_names(path: Path, case: str) -> tuple[str, ...]:
     return (name.removeprefix(case) if len(name) > len(case) else name,)
 
 
-def agent(value: Any) -> str:
+def _agent(value: Any) -> str:
     """Name of a contrast agent; empty for the many ways to write that there was none."""
     text = "" if value is None else str(value).strip()
-    return "" if text.lower() in ("", "no", "none", "n/a", "na", "no contrast", "without", "0", "-", "[]") else text
+    return "" if text.lower() in _NO_AGENT else text
 
 
 def number(value: Any) -> float | None:
@@ -143,12 +119,12 @@ def number(value: Any) -> float | None:
 
 
 def _milliseconds(value: Any) -> float | None:
-    """BIDS times are in seconds; what is above 25 s cannot be, and was written in ms."""
+    """BIDS times are in seconds; a value above 25 cannot be, and was written in ms."""
     seconds = number(value)
     return None if seconds is None else round(seconds if seconds > 25 else seconds * 1000, 4)
 
 
-def _sidecar(path: Path) -> Mapping[str, Any]:
+def _sidecar(path: Path) -> dict[str, Any]:
     try:
         content = json.loads((path.parent / f"{stem(path)}.json").read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
