@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
@@ -23,7 +28,7 @@ _IMAGES = (f"_0000{ENDING}", ENDING)
 
 @dataclass(frozen=True)
 class Layer:
-    """One row of a picture: a group's prediction, raw and filtered, and a line of text."""
+    """One row of a picture: the prediction of a group, raw and filtered, and a caption."""
 
     name: str
     raw: np.ndarray
@@ -33,7 +38,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class PictureJob:
-    """What :func:`draw_files` needs to draw a case from its files."""
+    """Files and settings with which :func:`draw_files` draws a case."""
 
     case: str
     reference: Path
@@ -46,29 +51,22 @@ class PictureJob:
 
 
 def draw_files(job: PictureJob) -> str:
-    """Read a case's files and draw it; a warning (or nothing) about the background image is returned."""
+    """Draw a case from its files; return a warning about the background image, or an empty string."""
     truth = read_mask(job.reference, case=job.case)
     background, warning = _background(job, truth)
     layers = []
     for run, caption in zip(job.runs, job.captions, strict=True):
         raw = _prediction(run.raw, job, truth)
-        if run.filtered is None:
-            filtered = filter_volume(raw, **job.filter_settings)
-        else:
-            filtered = _prediction(run.filtered, job, truth)
+        filtered = (filter_volume(raw, **job.filter_settings) if run.filtered is None
+                    else _prediction(run.filtered, job, truth))
         layers.append(Layer(f"{run.group}, run {run.run}", raw.data, filtered.data, caption))
     draw_case(job.case, truth, layers, job.output, background=background, connectivity=job.connectivity)
     return warning
 
 
 def draw_case(
-    case: str,
-    reference: Volume,
-    layers: Sequence[Layer],
-    output: str | Path,
-    *,
-    background: np.ndarray | None = None,
-    connectivity: int = 26,
+    case: str, reference: Volume, layers: Sequence[Layer], output: str | Path, *,
+    background: np.ndarray | None = None, connectivity: int = 26,
 ) -> None:
     """Draw one case as PNG: reference green, prediction blue, post-processed prediction outlined in yellow.
 
@@ -77,34 +75,31 @@ def draw_case(
     case : str
         Title.
     reference : Volume
-        Its affine decides which side is left; all arrays are on its grid.
+        Reference; its affine determines which side is left, and all arrays are on its grid.
     layers : sequence of Layer
-        One row each.
+        One per row.
     output : Path
         PNG file, written atomically.
     background : ndarray, shape of the reference, optional
         Scan under the masks; without it the background is plain.
     connectivity : {26, 18, 6}
-        Which neighbours make one cluster.
+        Neighbours that form one cluster.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
 
-    def turned_array(array: np.ndarray) -> np.ndarray:
+    def oriented(array: np.ndarray) -> np.ndarray:
         return turned(Volume(array, reference.affine))[0]
 
     truth, sizes_mm = turned(reference)
     truth = truth.astype(bool)
-    masks = [(turned_array(layer.raw).astype(bool), turned_array(layer.filtered).astype(bool)) for layer in layers]
-    position, where = slice_position(truth, [raw for raw, _ in masks], connectivity=connectivity)
-    scan = None if background is None else turned_array(background)
+    masks = [(oriented(layer.raw).astype(bool), oriented(layer.filtered).astype(bool)) for layer in layers]
+    position, place = slice_position(truth, [raw for raw, _ in masks], connectivity=connectivity)
+    scan = None if background is None else oriented(background)
 
     figure = Figure(figsize=(9.6, 0.9 + 3.2 * len(layers)), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{case}: slices through {where}", color="white", fontsize=12, parse_math=False)
-    grid = figure.subplots(len(layers), 3, squeeze=False)
-    for axes, layer, (raw, filtered) in zip(grid, layers, masks, strict=True):
+    figure.suptitle(f"{case}: slices through {place}", color="white", fontsize=12, parse_math=False)
+    rows = figure.subplots(len(layers), 3, squeeze=False)
+    for axes, layer, (raw, filtered) in zip(rows, layers, masks, strict=True):
         for ax, plane in zip(axes, PLANES, strict=True):
             _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered)
         axes[0].set_title(layer.name, color="white", fontsize=9, loc="left", parse_math=False)
@@ -119,53 +114,47 @@ def draw_case(
 
 def slice_position(
     truth: np.ndarray, predictions: Sequence[np.ndarray], *, connectivity: int = 26
-) -> tuple[tuple[int, int, int], str]:
-    """Index along each axis at which the largest cluster has most voxels, and which cluster it is.
+) -> tuple[tuple[int, ...], str]:
+    """Return the index along each axis where the largest cluster has most voxels, and the name of that cluster.
 
-    The largest cluster of the reference; where that is empty, of the predictions; else the middle.
+    It is the largest cluster of the reference, or of the first prediction that is not empty, or else the middle.
     """
     predicted = [(mask, "the largest predicted cluster (empty reference)") for mask in predictions]
-    for mask, where in [(truth, "the largest reference cluster"), *predicted]:
+    for mask, place in [(truth, "the largest reference cluster"), *predicted]:
         if mask.any():
             labels, _ = label_clusters(mask, connectivity=connectivity)
-            sizes = np.bincount(labels.ravel())
-            sizes[0] = 0
-            cluster = labels == sizes.argmax()
-            along = (cluster.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3))
-            return tuple(int(counts.argmax()) for counts in along), where
+            cluster = labels == np.bincount(labels[labels > 0]).argmax()
+            return tuple(int(cluster.sum(axis=tuple({0, 1, 2} - {axis})).argmax()) for axis in range(3)), place
     return tuple(side // 2 for side in truth.shape), "the middle (no reference, no prediction)"
 
 
-def _draw_plane(ax, plane, position, sizes_mm, scan, truth, raw, filtered) -> None:
-    from matplotlib.collections import LineCollection
-
+def _draw_plane(
+    ax: Axes, plane: tuple[str, int, int, str, str], position: tuple[int, ...], sizes_mm: tuple[float, float, float],
+    scan: np.ndarray | None, truth: np.ndarray, raw: np.ndarray, filtered: np.ndarray,
+) -> None:
     _, across, up, _, _ = plane
     through = ({0, 1, 2} - {across, up}).pop()
-
-    def cut(array: np.ndarray) -> np.ndarray:
-        return np.take(array, position[through], axis=through)
-
-    shape = cut(truth).shape
-    extent = (0, shape[0] * sizes_mm[across], 0, shape[1] * sizes_mm[up])
-    if scan is not None:
-        shown = scan[scan != 0] if np.any(scan) else scan
-        low, high = np.percentile(shown, (1, 99.5))
-        ax.imshow(cut(scan).T, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), extent=extent, origin="lower")
-    else:
+    truth, raw, filtered = (np.take(mask, position[through], axis=through).T for mask in (truth, raw, filtered))
+    height, width = truth.shape
+    extent = (0, width * sizes_mm[across], 0, height * sizes_mm[up])
+    if scan is None:
         ax.set_facecolor("0.13")
+    else:
+        low, high = np.percentile(scan[scan != 0] if np.any(scan) else scan, (1, 99.5))
+        ax.imshow(np.take(scan, position[through], axis=through).T, cmap="gray", vmin=low, vmax=max(high, low + 1e-6),
+                  extent=extent, origin="lower")
     for mask, colour in ((truth, GREEN), (raw, BLUE)):
-        layer = np.zeros((*shape[::-1], 4))
-        layer[cut(mask).T] = (*colour, 0.4)
-        ax.imshow(layer, extent=extent, origin="lower", interpolation="nearest")
-    for mask, colour, width in ((truth, GREEN, 0.8), (raw, BLUE, 0.8), (filtered, YELLOW, 1.4)):
-        ax.add_collection(LineCollection(outline(cut(mask), sizes_mm[across], sizes_mm[up]), colors=[colour],
-                                         linewidths=width))
+        ax.imshow(np.where(mask[..., None], (*colour, 0.4), 0.0), extent=extent, origin="lower",
+                  interpolation="nearest")
+    for mask, colour, line in ((truth, GREEN, 0.8), (raw, BLUE, 0.8), (filtered, YELLOW, 1.4)):
+        ax.add_collection(LineCollection(outline(mask.T, sizes_mm[across], sizes_mm[up]), colors=[colour],
+                                         linewidths=line))
     ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal")
     write_letters(ax, plane)
 
 
 def _prediction(folder: Path, job: PictureJob, truth: Volume) -> Volume:
-    """A prediction on the reference's grid; empty where it is missing, which scoring has said or refused."""
+    """A prediction on the grid of the reference; empty if it is missing, which scoring reported or refused."""
     path = folder / job.reference.name
     if not path.exists():
         return Volume(np.zeros_like(truth.data), truth.affine)

@@ -1,4 +1,4 @@
-"""Curves with intervals: FROC, precision and recall, detection against lesion size. Data only; drawn elsewhere."""
+"""Curves with confidence bands: FROC, precision and recall, detection against lesion size; and their tables."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from nnunet_tv.reporting.groups import GroupStage, detected, has_lesion
 from nnunet_tv.reporting.statistics import LEVEL, Interval, bootstrap, resampled_means, share_interval
 from nnunet_tv.reporting.tables.table import Table
 
-#: Resamples behind a band.
+#: Bootstrap resamples of a band.
 BAND_RESAMPLES = 2000
-#: Thresholds on a curve at most; quantiles of the confidences where there are more.
+#: Most thresholds on a curve; quantiles of the confidences are used if there are more.
 MOST_THRESHOLDS = 200
 #: False clusters per subject at which the table gives the detection.
 FROC_POINTS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-#: Subjects per part of the size curve at least, and parts at most.
-PART_SUBJECTS, MOST_PARTS = 5, 4
+#: Fewest subjects per size class, and most classes.
+CLASS_SUBJECTS, MOST_CLASSES = 5, 4
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A line with its band.
+    """A curve with its confidence band.
 
     Attributes
     ----------
     name : str
-        Group.
+        Name of the group.
     x, y : tuple of float
-        The line.
+        Points of the curve.
     grid, low, high : tuple of float
-        Bounds of y at x = grid, over resampled subjects.
+        Bounds of y at x = grid, from the bootstrap over subjects.
     n, n_lesion : int
-        Subjects; those of them with a lesion.
+        Number of subjects, and of subjects with a lesion.
     marks : tuple of (str, float, float)
-        Operating points of hard segmentations: name, x, y.
+        Operating points of the segmentations: name, x, y.
     """
 
     name: str
@@ -53,70 +53,69 @@ class Curve:
 
 
 def by_case(candidates: Sequence[Candidates], group: str) -> dict[str, list[Candidates]]:
-    """Candidates of one group: case to its runs."""
-    found: dict[str, list[Candidates]] = {}
+    """Return the candidates of one group: case to its runs."""
+    cases: dict[str, list[Candidates]] = {}
     for one in candidates:
         if one.group == group:
-            found.setdefault(one.case, []).append(one)
-    return found
+            cases.setdefault(one.case, []).append(one)
+    return cases
 
 
 def froc(
     cases: dict[str, list[Candidates]], rule: str, *, name: str = "", marks: Sequence[tuple[str, float, float]] = (),
     seed: int = 0,
 ) -> tuple[Curve, list[tuple[float, Interval]]]:
-    """Detected share of subjects against false clusters per subject, over thresholds of cluster confidence.
+    """Return the share of subjects detected against false clusters per subject, over thresholds of confidence.
 
     Parameters
     ----------
     cases : dict of str to list of Candidates
-        Of one group; runs of a case are averaged.
+        Candidates of one group; runs of a case are averaged.
     rule : str
-        Hit rule by which a cluster is true and a lesion found.
+        Hit rule that decides which clusters are true and which lesions are found.
     name : str
-        Of the curve.
+        Name of the curve.
     marks : sequence of (str, float, float)
-        Operating points to show: name, false clusters per subject, detected share.
+        Operating points to show: name, false clusters per subject, share detected.
     seed : int
-        Of the bootstrap over subjects.
+        Seed of the bootstrap over subjects.
 
     Returns
     -------
     curve : Curve
     points : list of (float, Interval)
-        Detection at :data:`FROC_POINTS` that the curve reaches: the best with at most as many false clusters.
+        Detection at those of :data:`FROC_POINTS` that the curve reaches: the best with at most as many false clusters.
     """
     false, found, lesion = _froc_columns(cases, rule, _thresholds(cases))
     columns = np.concatenate([false, found, lesion[:, None]], axis=1)
     width = false.shape[1]
 
     def line(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        share = means[:, width:-1] / np.where(means[:, -1:] > 0, means[:, -1:], np.nan)
-        return means[:, :width], share
+        return means[:, :width], means[:, width:-1] / np.where(means[:, -1:] > 0, means[:, -1:], np.nan)
+
+    def band(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return _bounds(np.stack([_best_until(*curve, at) for curve in zip(drawn_x, drawn_y, strict=True)]))
 
     x, y = (part[0] for part in line(columns.mean(axis=0, keepdims=True)))
     drawn_x, drawn_y = line(resampled_means(columns, seed=seed, resamples=BAND_RESAMPLES))
-    grid = np.unique(np.concatenate([[0.0], x]))
-    low, high = _band(np.stack([_best_until(drawn_x[i], drawn_y[i], grid) for i in range(len(drawn_x))]))
+    grid = np.unique([0.0, *x])
+    low, high = band(grid)
     curve = Curve(name, _floats([0.0, *x]), _floats([0.0, *y]), _floats(grid), _floats(low), _floats(high),
                   len(lesion), int(lesion.sum()), tuple(marks))
-    points = []
-    reached = [point for point in FROC_POINTS if point <= x[-1]] if len(x) else []
-    if reached:
-        values = _best_until(x, y, np.array(reached))
-        lows, highs = _band(np.stack([_best_until(drawn_x[i], drawn_y[i], np.array(reached))
-                                      for i in range(len(drawn_x))]))
-        points = [(point, Interval(float(value), float(a), float(b), curve.n_lesion, "bootstrap"))
-                  for point, value, a, b in zip(reached, values, lows, highs, strict=True)]
-    return curve, points
+    reached = [point for point in FROC_POINTS if len(x) and point <= x[-1]]
+    if not reached:
+        return curve, []
+    values, (lows, highs) = _best_until(x, y, np.array(reached)), band(np.array(reached))
+    return curve, [(point, Interval(float(value), float(a), float(b), curve.n_lesion, "bootstrap"))
+                   for point, value, a, b in zip(reached, values, lows, highs, strict=True)]
 
 
 def _thresholds(cases: dict[str, list[Candidates]]) -> np.ndarray:
-    """Confidences, falling."""
-    every = np.unique([value for runs in cases.values() for one in runs for value in one.confidence])
-    if len(every) > MOST_THRESHOLDS:
-        every = np.unique(np.quantile(every, np.linspace(0, 1, MOST_THRESHOLDS), method="nearest"))
-    return every[::-1]
+    """Confidences in descending order."""
+    values = np.unique([value for runs in cases.values() for one in runs for value in one.confidence])
+    if len(values) > MOST_THRESHOLDS:
+        values = np.unique(np.quantile(values, np.linspace(0, 1, MOST_THRESHOLDS), method="nearest"))
+    return values[::-1]
 
 
 def _froc_columns(
@@ -124,143 +123,134 @@ def _froc_columns(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """False clusters and detection of each subject at each threshold, and whether it has a lesion."""
     false, found = (np.zeros((len(cases), len(thresholds))) for _ in range(2))
-    lesion = np.zeros(len(cases))
     for row, runs in enumerate(cases.values()):
-        lesion[row] = float(runs[0].n_lesions > 0)
         for one in runs:
-            confidence = np.asarray(one.confidence, float)
-            kept = confidence[None, :] >= thresholds[:, None]
-            true = np.asarray(one.true[rule], bool)
-            finds = np.array([bool(ids) for ids in one.lesions[rule]], bool)
-            false[row] += (kept & ~true[None, :]).sum(axis=1) / len(runs)
-            found[row] += (kept & finds[None, :]).any(axis=1) / len(runs)
-    return false, found, lesion
+            kept = np.asarray(one.confidence, float)[None, :] >= thresholds[:, None]
+            finds = np.array([bool(lesions) for lesions in one.lesions[rule]], bool)
+            false[row] += (kept & ~np.asarray(one.true[rule], bool)).sum(axis=1) / len(runs)
+            found[row] += (kept & finds).any(axis=1) / len(runs)
+    return false, found, np.array([float(runs[0].n_lesions > 0) for runs in cases.values()])
 
 
-def _best_until(x: np.ndarray, y: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """The last y with x at most the grid's value: both rise; 0 where there is none."""
-    place = np.searchsorted(x, grid + 1e-12, side="right") - 1
-    return np.where(place >= 0, y[np.maximum(place, 0)], 0.0) if len(x) else np.zeros(len(grid))
+def _best_until(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Last y with x <= at, for x and y that do not decrease; 0 where there is none."""
+    place = np.searchsorted(x, at + 1e-12, side="right") - 1
+    return np.where(place >= 0, y[np.maximum(place, 0)], 0.0) if len(x) else np.zeros(len(at))
 
 
 def precision_recall(
     cases: dict[str, list[Candidates]], *, name: str = "", seed: int = 0
 ) -> tuple[Curve, Interval, float | None]:
-    """Precision against recall of voxels, pooled over subjects (and runs), over thresholds of probability.
+    """Return precision against recall of voxels, pooled over subjects and runs, over thresholds of probability.
 
     Returns
     -------
     curve : Curve
         x is recall, y precision.
     area : Interval
-        Sum of (R_n − R_(n−1)) · P_n over the histogram's bins: average precision.
+        Average precision: the sum of (R_n − R_(n−1)) · P_n over the bins of the histogram.
     chance : float or None
-        Share of lesion voxels in all, the area of a map without information.
+        Share of lesion voxels among all voxels, which is the area of a map without information.
     """
     inside, outside = (np.array([np.mean([getattr(one, part) for one in runs], axis=0) for runs in cases.values()])
                        for part in ("lesion_histogram", "background_histogram"))
+    n_lesion = int((inside.sum(axis=1) > 0).sum())
+    if not n_lesion:
+        undefined = Interval(None, None, None, len(cases), "bootstrap")
+        return Curve(name, (), (), (), (), (), len(cases), 0), undefined, None
     bins = inside.shape[1]
     columns = np.concatenate([inside[:, ::-1], outside[:, ::-1]], axis=1)
 
     def line(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         tp, fp = np.cumsum(means[:, :bins], axis=1), np.cumsum(means[:, bins:], axis=1)
         all_lesion = np.where(tp[:, -1:] > 0, tp[:, -1:], np.nan)
-        # Before anything is predicted precision has no value; the first that has one stands for it.
+        # Precision is undefined as long as nothing is predicted; recall is 0 there, so that 1 adds nothing to the area.
         return tp / all_lesion, np.where(tp + fp > 0, tp / np.where(tp + fp > 0, tp + fp, 1), 1.0)
 
     def area(means: np.ndarray) -> np.ndarray:
         recall, precision = line(means)
         return (np.diff(recall, axis=1, prepend=0) * precision).sum(axis=1)
 
-    whole = columns.mean(axis=0, keepdims=True)
-    lesion_subjects = int((inside.sum(axis=1) > 0).sum())
-    if not lesion_subjects:
-        nothing = Interval(None, None, None, len(cases), "bootstrap")
-        return Curve(name, (), (), (), (), (), len(cases), 0), nothing, None
-    recall, precision = (part[0] for part in line(whole))
+    recall, precision = (part[0] for part in line(columns.mean(axis=0, keepdims=True)))
     grid = np.linspace(0, 1, 101)[1:]
-    drawn = [part for part in zip(*line(resampled_means(columns, seed=seed, resamples=BAND_RESAMPLES)), strict=True)
-             if np.isfinite(part[0][0])]
-    low, high = _band(np.stack([p[np.minimum(np.searchsorted(r, grid - 1e-12), bins - 1)] for r, p in drawn]))
-    predicted = columns[:, :bins].sum() + columns[:, bins:].sum()
-    shown = recall > 0
-    return (
-        Curve(name, _floats(recall[shown]), _floats(precision[shown]), _floats(grid), _floats(low), _floats(high),
-              len(cases), lesion_subjects),
-        bootstrap(columns, area, seed=seed, resamples=BAND_RESAMPLES),
-        float(columns[:, :bins].sum() / predicted),
-    )
+    drawn = zip(*line(resampled_means(columns, seed=seed, resamples=BAND_RESAMPLES)), strict=True)
+    low, high = _bounds(np.stack([p[np.minimum(np.searchsorted(r, grid - 1e-12), bins - 1)] for r, p in drawn
+                                  if np.isfinite(r[0])]))
+    curve = Curve(name, _floats(recall[recall > 0]), _floats(precision[recall > 0]), _floats(grid), _floats(low),
+                  _floats(high), len(cases), n_lesion)
+    chance = float(columns[:, :bins].sum() / (columns[:, :bins].sum() + columns[:, bins:].sum()))
+    return curve, bootstrap(columns, area, seed=seed, resamples=BAND_RESAMPLES), chance
 
 
 @dataclass(frozen=True)
-class SizePart:
-    """Subjects with lesions of about one size: limits of the reference in mm³, and the share detected."""
+class SizeClass:
+    """Subjects with lesions of similar size: limits of the reference in mm³, and the share detected."""
 
     low_mm3: float
     high_mm3: float
     share: Interval
 
 
-def detection_by_size(group: GroupStage, *, seed: int = 0) -> list[SizePart]:
-    """Detected share of subjects in up to four parts of equal number, by the volume of the reference."""
+def detection_by_size(group: GroupStage, *, seed: int = 0) -> list[SizeClass]:
+    """Return the share of subjects detected in up to four classes of equal number, by the volume of the reference."""
     shares = group.subjects(detected)
     sizes = {case: group.scores[case][0].reference_mm3 for case in shares if has_lesion(group.scores[case][0])}
     ordered = sorted(sizes, key=lambda case: (sizes[case], case))
-    parts = max(1, min(MOST_PARTS, len(ordered) // PART_SUBJECTS))
-    cuts = [round(len(ordered) * part / parts) for part in range(parts + 1)]
-    found = []
-    for start, end in pairwise(cuts):
-        if part := set(ordered[start:end]):
-            # In the order of all other tables, so that equal subjects have equal draws and one interval.
-            inside = [share for case, share in shares.items() if case in part]
-            found.append(SizePart(sizes[ordered[start]], sizes[ordered[end - 1]],
-                                  share_interval(inside, seed=seed, one_run=group.one_run)))
-    return found
+    number = max(1, min(MOST_CLASSES, len(ordered) // CLASS_SUBJECTS))
+    classes = []
+    for start, end in pairwise(round(len(ordered) * part / number) for part in range(number + 1)):
+        if cases := set(ordered[start:end]):
+            # In the order of all other tables, so that the same subjects have the same draws and the same interval.
+            inside = [share for case, share in shares.items() if case in cases]
+            classes.append(SizeClass(sizes[ordered[start]], sizes[ordered[end - 1]],
+                                     share_interval(inside, seed=seed, one_run=group.one_run)))
+    return classes
 
 
 def froc_table(found: dict[str, list[tuple[float, Interval]]], rule: str, threshold: float, seed: int) -> Table:
-    """Detection at given numbers of false clusters."""
-    rows = [(group, point, share) for group, points in found.items() for point, share in points]
+    """Return the detection at given numbers of false clusters, by group."""
     return Table(
         "froc", "FROC: detection at a number of false clusters per subject",
-        ("Group", "False clusters per subject, at most", "Detected share of subjects"), tuple(rows),
-        notes=(f"Candidates are clusters of probability from {threshold:g}; their confidence is their peak "
-               f"probability; hit rule {rule}. The threshold on confidence is chosen on these very subjects: a working "
-               "point has to be fixed on others.",
-               f"Band and intervals: percentile bootstrap over subjects, {BAND_RESAMPLES} resamples, seed {seed}; "
-               "pointwise. Points beyond the curve's last threshold are left out."),
+        ("Group", "False clusters per subject, at most", "Detected share of subjects"),
+        tuple((group, *point) for group, points in found.items() for point in points),
+        notes=(f"Candidates are clusters of voxels with a probability of at least {threshold:g}; the confidence of a "
+               f"cluster is its peak probability. Hit rule: {rule}. The threshold on confidence is chosen on the same "
+               "subjects, so an operating point must be fixed on other subjects.",
+               f"Band and intervals: pointwise percentile bootstrap over subjects, {BAND_RESAMPLES} resamples, seed "
+               f"{seed}. Points beyond the last threshold of a curve are not listed."),
     )
 
 
 def precision_recall_table(found: dict[str, tuple[Interval, float | None]]) -> Table:
-    """Areas under the precision-recall curves."""
+    """Return the areas under the precision-recall curves, by group."""
     return Table(
         "precision-recall", "Precision and recall of voxels: area under the curve",
         ("Group", "Area (pooled average precision)", "Area without information"),
-        tuple((group, area, chance) for group, (area, chance) in found.items()),
+        tuple((group, *areas) for group, areas in found.items()),
         digits={"Area without information": 5},
-        notes=("Voxels of all subjects (and runs) pooled, so that large lesions weigh most; the average precision of "
-               "single cases is among the measures. Probabilities in equal bins from 0 to 1.",),
+        notes=("Voxels of all subjects and runs are pooled, so that large lesions have the largest weight; the average "
+               "precision of single cases is among the measures. Probabilities are counted in equal bins from 0 to "
+               "1.",),
     )
 
 
 def size_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
-    """Detection against lesion size, in parts."""
-    rows = [(group.group, group.stage, part.low_mm3, part.high_mm3, part.share)
-            for group in groups for part in detection_by_size(group, seed=seed)]
+    """Return the detection by lesion size, for all groups."""
     return Table(
         "detection-by-size", "Detection against lesion size",
-        ("Group", "Stage", "From (mm³)", "To (mm³)", "Detected share of subjects"), tuple(rows),
+        ("Group", "Stage", "From (mm³)", "To (mm³)", "Detected share of subjects"),
+        tuple((group.group, group.stage, part.low_mm3, part.high_mm3, part.share)
+              for group in groups for part in detection_by_size(group, seed=seed)),
         digits={"From (mm³)": 0, "To (mm³)": 0},
-        notes=(f"Subjects with a lesion in up to {MOST_PARTS} parts of equal number, at least {PART_SUBJECTS} each "
-               "where there are as many, by the volume of the whole reference. Intervals as for sSens.",),
+        notes=(f"Subjects with a lesion in up to {MOST_CLASSES} classes of equal number (at least {CLASS_SUBJECTS} "
+               "subjects each, if there are as many) by the volume of the whole reference. Intervals as for sSens.",),
     )
 
 
-def _band(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bounds(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, high = np.nanquantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0)
     return low, high
 
 
-def _floats(values) -> tuple[float, ...]:
+def _floats(values: np.ndarray | Sequence[float]) -> tuple[float, ...]:
     return tuple(float(value) for value in values)

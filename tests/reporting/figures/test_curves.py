@@ -40,7 +40,7 @@ def test_froc_by_hand():
     assert all(low <= high for low, high in zip(curve.low, curve.high, strict=True))
     assert froc(by_case(CANDIDATES, "A"), "any", name="A") == (curve, points)
     table = froc_table({"A": points}, "any", 0.1, 0)
-    assert table.rows[3] == ("A", 1.0, points[3][1]) and "fixed on others" in table.notes[0]
+    assert table.rows[3] == ("A", 1.0, points[3][1]) and "fixed on other subjects" in table.notes[0]
 
 
 def test_froc_averages_runs_within_subjects():
