@@ -12,9 +12,10 @@ import re
 from pathlib import Path
 
 from nnunet_tv.conversion.dataset_spec import CV5, DatasetSpec
-from nnunet_tv.conversion.lists import image_stem, not_one_of_each, read_rows
+from nnunet_tv.conversion.lists import image_stem, not_one_of_each
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SourceCase, SourceDataset
 from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.tables import read_tsv
 
 SPEC = DatasetSpec(
     title="OpenNeuro ds004199: FCD type II, T1w and FLAIR",
@@ -74,7 +75,7 @@ def _participants(folder: Path) -> dict[str, list[dict[str, str]]]:
     if not path.is_file():
         raise NnunetTVError(f"{folder}: expected participants.tsv and sub-*/anat as in OpenNeuro ds004199, found no "
                             "participants.tsv: give the data set's own folder")
-    found, rows = read_rows(path)
+    found, rows = read_tsv(path)
     if not set(COLUMNS) <= set(found):
         raise NnunetTVError(f"{path}: expected columns {', '.join(COLUMNS)}, found {', '.join(found) or 'nothing'}: "
                             "this is not the list of ds004199")

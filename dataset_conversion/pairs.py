@@ -12,9 +12,10 @@ from collections import Counter
 from pathlib import Path
 
 from nnunet_tv.conversion.dataset_spec import CV5, DatasetSpec, Option
-from nnunet_tv.conversion.lists import ENDINGS, image_stem, read_rows, usable_name
+from nnunet_tv.conversion.lists import ENDINGS, image_stem, usable_name
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SELECTION, TEST, TRAIN, SourceCase, SourceDataset
 from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.tables import read_tsv
 
 SPEC = DatasetSpec(
     title="a table of your own: case, channel files, label, split",
@@ -61,7 +62,7 @@ def read(folder: str | Path, *, label_name: str = "lesion", label_on: str | None
     if not usable_name(label_name) or label_name in ("background", "ignore"):
         raise NnunetTVError(f"--label-name {label_name!r}: expected letters, digits, - and _, and neither background "
                             "nor ignore")
-    columns, numbered = read_rows(table)
+    columns, numbered = read_tsv(table)
     rows = list(numbered.values())
     channels = _channels(table, columns, rows)
     label_on = label_on or channels[0]

@@ -31,49 +31,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from nnunet_tv.inference.predict import (
-        PREPARED,
-        PredictOptions,
-        predict_patients,
-        prepare_patients,
-        prepared_patients,
-    )
-    from nnunet_tv.inference.predictor import check_device, find_model, model_folder, read_filter
+    from nnunet_tv.inference.predict import STATUS, PredictOptions, predict, status
+    from nnunet_tv.inference.predictor import find_model, model_folder
     from nnunet_tv.inference.trained_on import UNKNOWN
+    from nnunet_tv.intake.manual_pairs import read_manual_pairs
 
     folder = options.model or model_folder(options.dataset, trainer=options.trainer, plans=options.plans,
                                            configuration=options.configuration)
     model = find_model(folder, folds=options.folds, checkpoint=options.checkpoint)
-    read_filter(model.folder), check_device(options.device)  # what cannot work is said before hours of preparation
     print(f"model: {model.name}")
     if model.trained_on.registration is None:
         print(f"note: {UNKNOWN}")
-    if options.prepared:
-        prepared, patients = options.prepared, prepared_patients(options.prepared)
-    else:
-        from nnunet_tv.intake.manual_pairs import read_manual_pairs
-
-        prepared = options.out / PREPARED
-        register, choices = model.trained_on.settings(register=options.register, backend=options.registration,
-                                                      brain=options.brain)
-        patients = prepare_patients(
-            options.input, options.out, manual_pairs=read_manual_pairs(options.pair, options.pairs),
-            keep_ids=options.keep_ids, processes=options.processes, registration=register, choices=choices)
-    how = PredictOptions(options.device, not options.disable_tta, options.step_size, options.precision)
-    results = predict_patients(patients, prepared, options.out, model, how)
-    return _tell(results, options.out)
-
-
-def _tell(results, out: Path) -> int:
-    from nnunet_tv.inference.predict import FAILED, STATUS
-
-    failed = [result for result in results if result.status == FAILED]
-    for result in results:
-        stream = sys.stderr if result.status == FAILED else sys.stdout
-        print(f"{result.case}: {result.status}: {result.text}", file=stream)
-        for note in result.notes:
-            print(f"  note: {note}", file=stream)
-    print(f"{len(results) - len(failed)} of {len(results)} patients: {out}, {out / STATUS}. For research use only.")
+    outcomes = predict(
+        options.prepared or options.input, options.out, model=model, prepared=options.prepared is not None,
+        options=PredictOptions(options.device, not options.disable_tta, options.step_size, options.precision),
+        space=options.register, backend=options.registration, brain=options.brain,
+        manual_pairs=read_manual_pairs(options.pair, options.pairs), keep_ids=options.keep_ids,
+        processes=options.processes)
+    for outcome in outcomes:
+        print(f"{outcome.case}: {status(outcome)}: {outcome.problem or outcome.text}",
+              file=sys.stderr if outcome.problem else sys.stdout)
+        for note in outcome.notes:
+            print(f"  note: {note}")
+    failed = sum(bool(outcome.problem) for outcome in outcomes)
+    print(f"{len(outcomes) - failed} of {len(outcomes)} patients: {options.out}, {options.out / STATUS}. "
+          "For research use only.")
     return 1 if failed else 0
 
 

@@ -29,16 +29,13 @@ def main(argv: list[str] | None = None) -> int:
 
     def action() -> int:
         from nnunet_tv.intake.manual_pairs import read_manual_pairs
-        from nnunet_tv.preparation.align import check_options
         from nnunet_tv.preparation.alignment import RegistrationOptions
         from nnunet_tv.preparation.prepare_folder import prepare_folder
 
-        choices = RegistrationOptions(options.registration, options.brain)
-        if options.register != "none":
-            choices = check_options(choices)
         done = prepare_folder(
             options.input, options.output, manual_pairs=read_manual_pairs(options.pair, options.pairs),
-            keep_ids=options.keep_ids, processes=options.processes, registration=options.register, choices=choices)
+            keep_ids=options.keep_ids, processes=options.processes, space=options.register,
+            registration=RegistrationOptions(options.registration, options.brain))
         _tell(done, options.output)
         return 1 if done.failed else 0
 
@@ -66,8 +63,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _tell(done, out: Path) -> None:
-    from nnunet_tv.preparation.prepare_folder import FLAGGED, status
-
     for case, outcome in zip(done.cases, done.outcomes, strict=True):
         if outcome.problem:
             continue
@@ -80,7 +75,7 @@ def _tell(done, out: Path) -> None:
             print(f"  LOOK: {flag}")
     for line in done.remarks:
         print(f"note: {line}")
-    flagged = sum(status(outcome) == FLAGGED for outcome in done.outcomes)
+    flagged = sum(not outcome.problem and bool(outcome.flags) for outcome in done.outcomes)
     made = len(done.outcomes) - len(done.failed)
     print(f"{out}: {made} cases prepared, {flagged} of them flagged; look at {out / 'qc.html'}")
     if done.failed:

@@ -10,19 +10,19 @@ from nnunet_tv.cli import parser, run
 from nnunet_tv.cli.types import add_processes
 
 DESCRIPTION = """\
-Bring nnU-Net's segmentations of prepared scans back to the grids of the scans as they came.
+Bring nnU-Net's segmentations of prepared scans back to the grids of the original scans.
 
   nnUNetv2_predict -d DatasetFCD -i imagesTs -o pred -c 3d_fullres -f 0 -tr nnUNetTrainerDiceTV --save_probabilities
   nnunet-tv-restore -i pred -p imagesTs -o native
 
 Writes CASE_T1w_fcd.nii.gz and CASE_FLAIR_fcd.nii.gz and, where nnU-Net saved probabilities, the same names with
-_prob. The segmentations are taken as they are: filter them before, with nnUNetv2_apply_postprocessing.
+_prob. The segmentations are not filtered: filter them before, with nnUNetv2_apply_postprocessing.
 Exit status: 0 all prepared cases are restored; 1 some are not (each is named; the others are written); 2 usage.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 all restored, 1 problems (named on stderr), 2 usage."""
+    """Run the command; exit status."""
     arguments = parser("nnunet-tv-restore", DESCRIPTION)
     add = arguments.add_argument
     add("-i", dest="predictions", type=Path, required=True, metavar="PRED",
@@ -34,24 +34,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments.parse_args(argv)
 
     def action() -> int:
-        from nnunet_tv.inference.restore import remove_restored, restore_folder, unpredicted_cases
-        from nnunet_tv.utils.errors import CaseError
+        from nnunet_tv.inference.restore import restore_folder
 
-        results = restore_folder(options.predictions, options.prepared, options.out, processes=options.processes)
-        lost = unpredicted_cases(options.prepared, options.predictions)
-        for case in lost:
-            remove_restored(case, options.out)
-            print(f"error: {case}: prepared, but without a segmentation in {options.predictions}: predict it too",
-                  file=sys.stderr)
-        failed = [result for result in results if isinstance(result, CaseError)]
-        for result in results:
-            if isinstance(result, CaseError):
-                print(f"error: {result}", file=sys.stderr)
-            else:
-                for note in result.notes:
-                    print(f"warning: {result.case}: {note}", file=sys.stderr)
-        print(f"restored {len(results) - len(failed)} of {len(results) + len(lost)} cases: {options.out}")
-        return 1 if failed or lost else 0
+        outcomes = restore_folder(options.predictions, options.prepared, options.out, processes=options.processes)
+        for outcome in outcomes:
+            if outcome.problem:
+                print(f"error: {outcome.case}: {outcome.problem}", file=sys.stderr)
+            for note in outcome.notes:
+                print(f"warning: {outcome.case}: {note}", file=sys.stderr)
+        failed = sum(bool(outcome.problem) for outcome in outcomes)
+        print(f"restored {len(outcomes) - failed} of {len(outcomes)} cases: {options.out}")
+        return 1 if failed else 0
 
     return run(action)
 

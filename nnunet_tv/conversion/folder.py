@@ -1,81 +1,67 @@
-"""The folder of one raw data set, and which of its files are ours.
-
-What nnU-Net reads is only ever moved into place whole: a case is written under ``.conversion/staging`` and
-then renamed, so that a killed run leaves nothing half-written in imagesTr. ``.conversion/records`` remembers
-from what each case was made. dataset.json is taken away before the first change and written last: a data set
-that is being changed cannot be trained on by mistake.
-"""
+"""The folder of one nnU-Net raw data set."""
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from nnunet_tv.utils.case_outcome import CaseOutcome
 from nnunet_tv.utils.errors import NnunetTVError
-from nnunet_tv.utils.owned_folder import OwnedFolder
+from nnunet_tv.utils.shared_folder import SharedFolder
+
+if TYPE_CHECKING:
+    from nnunet_tv.conversion.convert_case import ConversionJob
 
 ENDING = ".nii.gz"
 IMAGE_FOLDERS, LABEL_FOLDERS = ("imagesTr", "imagesTs"), ("labelsTr", "labelsTs")
 PICTURES, PICTURE, PAGE = "qc", ".png", "qc.html"
-#: Endings of what tells a case's registration, beside its images.
+#: Endings of the files beside the images that describe a case's registration.
 BESIDE = {"record": ".prep.json", "flair_to_t1": "_flair_to_t1.tfm", "t1_to_template": "_t1_to_template.tfm"}
 DATASET_JSON, SPLITS, TABLE = "dataset.json", "splits_final.json", "conversion.tsv"
 PLAN_TABLE, PLAN_SPLITS = "conversion.plan.tsv", "splits_final.plan.json"
-_IMAGE = re.compile(r"(.+)_\d{4}\.nii\.gz")
+_IMAGES = r"(.+)_\d{4}\.nii\.gz|(.+)(?:\.prep\.json|_flair_to_t1\.tfm|_t1_to_template\.tfm)|(.+\.nii\.gz)"
 
 
 @dataclass(frozen=True)
-class RawFolder(OwnedFolder):
-    """Paths of a raw data set, such as ``nnUNet_raw/DatasetFCD``."""
+class RawFolder(SharedFolder):
+    """Paths of a raw data set, such as ``nnUNet_raw/DatasetFCD``.
+
+    dataset.json is removed before the first change and written last: nobody trains on a data set that is being
+    changed.
+    """
 
     STATE: ClassVar[str] = ".conversion"
     COMMAND: ClassVar[str] = "nnunet-tv-convert"
     ELSEWHERE: ClassVar[str] = "choose another --name"
+    RECORDED: ClassVar[tuple[str, ...]] = ("flags", "notes", "metrics", "orientation")
+    FOLDERS: ClassVar[tuple[str, ...]] = (*IMAGE_FOLDERS, *LABEL_FOLDERS)
+    COMPLETE: ClassVar[tuple[str, ...]] = (DATASET_JSON, SPLITS, TABLE, PAGE)
     HARMLESS: ClassVar[tuple[str, ...]] = (PLAN_TABLE, PLAN_SPLITS)
+    FILES: ClassVar[tuple[tuple[str, str], ...]] = (
+        *((folder, _IMAGES) for folder in IMAGE_FOLDERS), *((folder, r"(.+)\.nii\.gz") for folder in LABEL_FOLDERS),
+        (PICTURES, r"(.+)\.png"))
 
     @contextmanager
     def opened(self, cases: Iterable[str]) -> Iterator[None]:
-        """Own the folder while it is changed; clear what a killed run left.
-
-        Raises
-        ------
-        NnunetTVError
-            As :meth:`create`; another conversion is running; files of cases that are neither planned nor ours; an
-            earlier conversion of which no case is planned, so that it was of something else.
-        """
+        """As for every shared folder; it also must not hold an earlier conversion of none of these cases."""
         planned = set(cases)
-        with self._owned((self.root / name for name in (*IMAGE_FOLDERS, *LABEL_FOLDERS)), planned):
-            earlier = {case for case, _ in self._files()}
+        with super().opened(planned):
+            earlier = {case for case, _ in self.files()}
             if earlier and not earlier & planned:
                 raise NnunetTVError(f"{self.root} holds the conversion of another data set (such as {min(earlier)}; "
                                     f"none of its {len(earlier)} cases is to be converted now), which this one would "
                                     f"replace: {self.ELSEWHERE}, or delete the folder")
             yield
 
-    def _files(self) -> Iterator[tuple[str, Path]]:
-        """Case and path of every file that nnU-Net would read, and of what lies beside its images."""
-        for folder in IMAGE_FOLDERS:
-            for path in sorted((self.root / folder).glob(f"*{ENDING}")):
-                match = _IMAGE.fullmatch(path.name)
-                yield (match[1] if match else path.name), path
-            for ending in BESIDE.values():
-                for path in sorted((self.root / folder).glob(f"*{ending}")):
-                    yield path.name.removesuffix(ending), path
-        for folder in LABEL_FOLDERS:
-            for path in sorted((self.root / folder).glob(f"*{ENDING}")):
-                yield path.name.removesuffix(ENDING), path
-        for path in sorted((self.root / PICTURES).glob(f"*{PICTURE}")):
-            yield path.name.removesuffix(PICTURE), path
-
     def outputs(self, case: str, n_channels: int, training: bool, *, registered: bool = False) -> dict[str, Path]:
-        """Paths of a case's images (keys ``0000``, ``0001`` …), its label (``label``) and what tells its registration.
+        """Paths of a case's images (keys ``0000``, ``0001`` …) and its label (``label``).
 
-        With `registered` also the prep record (``record``) and the ITK transforms (``flair_to_t1``,
-        ``t1_to_template``) beside the images, and the picture to look at (``picture``); nnU-Net reads none of them.
+        With `registered` also the record (``record``) and the ITK transforms (``flair_to_t1``, ``t1_to_template``)
+        beside the images, and the QC picture (``picture``); nnU-Net reads none of them.
         """
         images, labels = (IMAGE_FOLDERS[0], LABEL_FOLDERS[0]) if training else (IMAGE_FOLDERS[1], LABEL_FOLDERS[1])
         paths = {f"{index:04d}": self.root / images / f"{case}_{index:04d}{ENDING}" for index in range(n_channels)}
@@ -84,21 +70,30 @@ class RawFolder(OwnedFolder):
             beside["picture"] = self.root / PICTURES / f"{case}{PICTURE}"
         return {**paths, "label": self.root / labels / f"{case}{ENDING}", **beside}
 
-    def begin_change(self) -> None:
-        """Take away what says that the data set is complete."""
-        for name in (DATASET_JSON, SPLITS, TABLE, PAGE):
-            (self.root / name).unlink(missing_ok=True)
+    def recall(self, job: ConversionJob, made_from: Any) -> CaseOutcome | None:  # type: ignore[override]
+        """As for every store; files that another split had put on the other side are moved first."""
+        moved = False
+        if self.record(job.case).get(self.MADE_FROM) == made_from:
+            for start, end in zip(job.placed(not job.training).values(), job.outputs.values(), strict=True):
+                if start != end and start.is_file() and not end.exists():
+                    self.begin_change()
+                    os.replace(start, end)
+                    moved = True
+        outcome = super().recall(job, made_from)
+        return outcome and replace(outcome, changed=moved)
+
+    def withdraw(self, case: str) -> None:
+        """Nothing: :meth:`remove_others` removes failed cases, and returns their names."""
 
     def remove_others(self, keep: set[Path], converted: set[str]) -> list[str]:
         """Delete files and records of cases that are not (or no longer) in the data set; their names."""
         gone = set()
-        for case, path in list(self._files()):
+        for case, path in list(self.files()):
             if path not in keep:
                 self.begin_change()
                 path.unlink()
                 if case not in converted:
                     gone.add(case)
-        for path in self.records.glob("*.json"):
-            if path.stem not in converted:
-                path.unlink()
+        for case in self.known() - converted:
+            self.record_path(case).unlink()
         return sorted(gone)

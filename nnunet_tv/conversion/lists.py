@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nnunet_tv.utils.errors import NnunetTVError
-
 #: Image files that can be read, longest ending first.
 ENDINGS = (".nii.gz", ".nii", ".mha")
 _CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
-
-def read_rows(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
-    """Column names and rows of a tab-separated table with a header; names and cells without surrounding blanks.
-
-    Rows are by their line in the file. Those without any text, as spreadsheets leave them at the end, are left out.
-
-    Raises
-    ------
-    NnunetTVError
-        Not a UTF-8 table.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t")
-            reader.fieldnames = columns = [name.strip() for name in reader.fieldnames or ()]
-            rows = {}
-            for row in reader:
-                rows[reader.line_num] = {key: (value or "").strip() for key, value in row.items() if key is not None}
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise NnunetTVError(f"{path}: expected a tab-separated UTF-8 table ({error}): save or download it "
-                            "again") from error
-    return columns, {line: row for line, row in rows.items() if any(row.values())}
 
 
 def image_stem(name: str) -> str:

@@ -46,17 +46,17 @@ class ConversionOptions:
         Number of runs on one split; 10 if left out. ``cv5`` takes none.
     controls : str
         ``none``, ``test`` or ``train``.
-    registration : str
+    space : str
         A key of :data:`nnunet_tv.preparation.chain.REGISTRATIONS`.
-    choices : RegistrationOptions
-        Backends of the registration and the brain mask.
+    registration : RegistrationOptions
+        Registration backend and brain mask method.
     """
 
     split: str = "paper"
     repeats: int | None = None
     controls: str = "none"
-    registration: str = "none"
-    choices: RegistrationOptions = field(default_factory=RegistrationOptions)
+    space: str = "none"
+    registration: RegistrationOptions = field(default_factory=RegistrationOptions)
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ class Plan:
     """All cases, the folds, and the choices that led to them."""
 
     dataset: SourceDataset
-    settings: ConversionOptions
+    options: ConversionOptions
     cases: tuple[PlannedCase, ...]
     folds: tuple[Fold, ...]
     left_out: int
 
 
-def make_plan(dataset: SourceDataset, settings: ConversionOptions) -> Plan:
+def make_plan(dataset: SourceDataset, options: ConversionOptions) -> Plan:
     """Give every case of `dataset` its role.
 
     Raises
@@ -101,43 +101,43 @@ def make_plan(dataset: SourceDataset, settings: ConversionOptions) -> Plan:
         No patients; a split that the data set must assign and does not; too few patients for ``cv5``;
         `repeats` with ``cv5``; a registration for which the channels are not made.
     """
-    if settings.controls not in CONTROLS:
-        raise ValueError(f"controls is one of {', '.join(CONTROLS)}, not {settings.controls!r}")
-    if settings.split not in SPLITS:
-        raise ValueError(f"split is one of {', '.join(SPLITS)}, not {settings.split!r}")
-    _check_registration(dataset, settings.registration)
+    if options.controls not in CONTROLS:
+        raise ValueError(f"controls is one of {', '.join(CONTROLS)}, not {options.controls!r}")
+    if options.split not in SPLITS:
+        raise ValueError(f"split is one of {', '.join(SPLITS)}, not {options.split!r}")
+    _check_space(dataset, options.space)
     cases = dataset.cases
-    if SPLITS[settings.split] == ASSIGNED:
-        cases = tuple(_with_assignment(case, settings.split) for case in cases)
+    if SPLITS[options.split] == ASSIGNED:
+        cases = tuple(_with_assignment(case, options.split) for case in cases)
         cases = _on_one_side(cases)
     patients = [case for case in cases if case.group == PATIENT]
     if not patients:
         raise NnunetTVError(f"{dataset.folder}: expected patients, found none among {len(cases)} cases")
-    split = _split(patients, settings)
-    roles = _roles(split, settings)
+    split = _split(patients, options)
+    roles = _roles(split, options)
     controls = _strangers([case for case in cases if case.group == CONTROL], patients)
     folds = split.folds
-    if settings.controls == "train":
+    if options.controls == "train":
         folds = tuple({**fold, "train": sorted([*fold["train"], *(case.case for case in controls)])} for fold in folds)
     planned = []
-    if settings.controls != "none":
-        planned += [PlannedCase(case, settings.controls, settings.controls == TRAIN) for case in controls]
+    if options.controls != "none":
+        planned += [PlannedCase(case, options.controls, options.controls == TRAIN) for case in controls]
     for case in cases:
         if case.group != CONTROL:
             role = roles.get(case.case, "")
             planned.append(PlannedCase(case, role, role != TEST))
     planned.sort(key=lambda planned: planned.source.case)
-    left_out = len(controls) if settings.controls == "none" else 0
-    return Plan(dataset, settings, tuple(planned), folds, left_out)
+    left_out = len(controls) if options.controls == "none" else 0
+    return Plan(dataset, options, tuple(planned), folds, left_out)
 
 
-def _check_registration(dataset: SourceDataset, registration: str) -> None:
-    """Raise for a registration that expects other scans."""
+def _check_space(dataset: SourceDataset, space: str) -> None:
+    """Raise for a space that needs other channels."""
     possible = REGISTRABLE.get(tuple(dataset.channels), ())
-    if registration not in possible and any(registration in names for names in REGISTRABLE.values()):
-        ways = "; ".join(f"{' or '.join(names)} for {' and '.join(takes)}" for takes, names in REGISTRABLE.items())
-        raise NnunetTVError(f"--register {registration} is not for the channels {', '.join(dataset.channels)} (there "
-                            f"is {ways}, in this order): use --register none")
+    if space not in possible and any(space in names for names in REGISTRABLE.values()):
+        known = "; ".join(f"{' or '.join(names)} for {' and '.join(takes)}" for takes, names in REGISTRABLE.items())
+        raise NnunetTVError(f"--register {space} is not for the channels {', '.join(dataset.channels)} (there "
+                            f"is {known}, in this order): use --register none")
 
 
 def _with_assignment(case: SourceCase, split: str) -> SourceCase:
@@ -175,21 +175,21 @@ def _strangers(controls: list[SourceCase], patients: list[SourceCase]) -> list[S
             if not case.problem and _person(case) in ill else case for case in controls]
 
 
-def _split(patients: list[SourceCase], settings: ConversionOptions) -> Split:
+def _split(patients: list[SourceCase], options: ConversionOptions) -> Split:
     """The draw, over persons: whoever has several cases has them on one side."""
     persons: dict[str, list[str]] = {}
     for case in patients:
         persons.setdefault(_person(case), []).append(case.case)
-    return expanded(_draw(persons, patients, settings), persons)
+    return expanded(_draw(persons, patients, options), persons)
 
 
-def _draw(persons: dict[str, list[str]], patients: list[SourceCase], settings: ConversionOptions) -> Split:
-    way = SPLITS[settings.split]
+def _draw(persons: dict[str, list[str]], patients: list[SourceCase], options: ConversionOptions) -> Split:
+    way = SPLITS[options.split]
     if way == FOLDED:
-        if settings.repeats is not None:
-            raise NnunetTVError(f"repeats are not for --split {settings.split}, which has five folds: leave them out")
+        if options.repeats is not None:
+            raise NnunetTVError(f"repeats are not for --split {options.split}, which has five folds: leave them out")
         return split_cv5(persons)
-    repeats = DEFAULT_REPEATS if settings.repeats is None else settings.repeats
+    repeats = DEFAULT_REPEATS if options.repeats is None else options.repeats
     if repeats < 1:
         raise NnunetTVError(f"expected at least one repeat, found {repeats}")
     if way == DRAWN:
@@ -199,15 +199,15 @@ def _draw(persons: dict[str, list[str]], patients: list[SourceCase], settings: C
         if case.assigned in (TRAIN, SELECTION, TEST):
             sides.setdefault(_person(case), set()).add(case.assigned)
     if not sides:
-        raise NnunetTVError(f"--split {settings.split}: the data set assigns no patient to train or test; use another "
+        raise NnunetTVError(f"--split {options.split}: the data set assigns no patient to train or test; use another "
                             "--split")
     return split_official({person: next(iter(roles)) for person, roles in sides.items() if len(roles) == 1},
                           repeats=repeats)
 
 
-def _roles(split: Split, settings: ConversionOptions) -> dict[str, str]:
+def _roles(split: Split, options: ConversionOptions) -> dict[str, str]:
     roles = {case: TEST for case in split.test}
-    if SPLITS[settings.split] == FOLDED:
+    if SPLITS[options.split] == FOLDED:
         return roles | {case: f"fold {number}" for number, fold in enumerate(split.folds) for case in fold["val"]}
     return roles | {case: TRAIN for case in split.folds[0]["train"]} | {
         case: SELECTION for case in split.folds[0]["selection"]}

@@ -1,41 +1,46 @@
-"""All cases of a plan into an nnU-Net raw folder; or the plan alone.
+"""All cases of a plan into an nnU-Net raw data set; or the plan alone.
 
-What is written at the end counts what is there: a case that failed is in neither imagesTr nor
-``splits_final.json`` (nnU-Net stops at a name without a file) nor ``numTraining``, and is told.
+The summary files describe what is there: a case that failed is in neither imagesTr, nor ``splits_final.json`` (nnU-Net
+stops at a name without a file), nor ``numTraining``, and is reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nnunet_tv import __version__
-from nnunet_tv.conversion.convert_case import Job, Outcome, convert_case
+from nnunet_tv.conversion.convert_case import ConversionJob, convert_case
 from nnunet_tv.conversion.folder import DATASET_JSON, PAGE, PLAN_SPLITS, PLAN_TABLE, SPLITS, TABLE, RawFolder
 from nnunet_tv.conversion.plan import Plan, PlannedCase, missing_content
 from nnunet_tv.conversion.splits import SEED, Fold, without
-from nnunet_tv.conversion.table import CONVERTED, FAILED, FLAGGED, PLANNED, row, write_table
 from nnunet_tv.preparation.qc_html import qc_page
+from nnunet_tv.utils.case_outcome import CaseOutcome
 from nnunet_tv.utils.files import read_json, write_if_changed, write_json
 from nnunet_tv.utils.parallel import each_case
+from nnunet_tv.utils.tables import write_tsv
+
+COLUMNS = ("case", "sources", "sha256", "split", "status", "notes")
+CONVERTED, PLANNED = "converted", "planned"
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a conversion (or a dry run) did.
+class ConversionReport:
+    """Result of a conversion, or of a dry run.
 
     Attributes
     ----------
     failed : dict of str to str
         Problem of each case that is not in the data set.
     notes : dict of str to tuple of str
-        What was noted on the other cases.
+        Remarks on the other cases.
     remarks : tuple of str
         On the data set as a whole.
     incomplete : str
-        Why no usable data set came out; empty if one did.
+        Why there is no usable data set; empty if there is one.
     counts : dict of str to int
         ``training``, ``test``, ``changed``.
     """
@@ -52,33 +57,30 @@ class Report:
         return not self.failed and not self.incomplete
 
 
-def dry_run(plan: Plan, root: Path) -> Report:
-    """Write the plan (``conversion.plan.tsv``, ``splits_final.plan.json``) to `root`; read no voxels.
+def dry_run(plan: Plan, root: Path) -> ConversionReport:
+    """Write the plan (``conversion.plan.tsv``, ``splits_final.plan.json``) to `root` without reading voxels.
 
-    The names differ from a conversion's, so that nothing takes one for the other.
+    The names differ from a conversion's, so that the two cannot be confused.
     """
     RawFolder(root).create(root)
-    failed, notes, rows = {}, {}, []
+    outcomes = {}
     for planned in plan.cases:
         source = planned.source
-        if source.problem:
-            failed[source.case] = source.problem
-            rows.append(row(planned, plan.dataset.folder, status=FAILED, notes=[source.problem]))
-            continue
-        notes[source.case] = (*source.notes, *(f"content missing: {line}" for line in missing_content(source)))
-        rows.append(row(planned, plan.dataset.folder, status=PLANNED, notes=notes[source.case]))
-    write_table(rows, root / PLAN_TABLE)
+        missing = () if source.problem else tuple(f"content missing: {line}" for line in missing_content(source))
+        outcomes[source.case] = CaseOutcome(source.case, problem=source.problem, notes=missing)
+    failed, notes, rows = _summary(plan, outcomes, PLANNED)
+    write_tsv(COLUMNS, rows, root / PLAN_TABLE)
     folds = without(plan.folds, set(failed))
     write_json(folds, root / PLAN_SPLITS)
-    counts = _counts([case for case in plan.cases if case.source.case not in failed])
-    notes = {case: lines for case, lines in notes.items() if lines}
-    return Report(failed, notes, (*plan.dataset.remarks, *_left_out(plan), *_told_folds(folds)), counts=counts)
+    counts = _counts(case for case in plan.cases if case.source.case not in failed)
+    return ConversionReport(failed, notes, (*plan.dataset.remarks, *_left_out(plan), *_fold_lines(folds)),
+                            counts=counts)
 
 
-def convert(plan: Plan, root: Path, *, processes: int = 1) -> Report:
+def convert(plan: Plan, root: Path, *, processes: int = 1) -> ConversionReport:
     """Convert every case of `plan` into the raw data set folder `root`.
 
-    What is up to date stays; what an earlier run made and the plan no longer holds is deleted.
+    What is up to date stays; files of an earlier run that the plan does not contain are deleted.
 
     Parameters
     ----------
@@ -89,10 +91,6 @@ def convert(plan: Plan, root: Path, *, processes: int = 1) -> Report:
     processes : int
         Worker processes.
 
-    Returns
-    -------
-    Report
-
     Raises
     ------
     NnunetTVError
@@ -101,55 +99,74 @@ def convert(plan: Plan, root: Path, *, processes: int = 1) -> Report:
     folder = RawFolder(root)
     with folder.opened(case.source.case for case in plan.cases):
         jobs = [_job(case, plan, folder) for case in plan.cases if not case.source.problem]
-        done = each_case(convert_case, jobs, processes=processes, label="convert")
-        outcomes = {outcome.case: outcome for outcome in done if isinstance(outcome, Outcome)}
+        outcomes = {case.source.case: CaseOutcome(case.source.case, problem=case.source.problem)
+                    for case in plan.cases}
+        outcomes |= {outcome.case: outcome for outcome in each_case(convert_case, jobs, processes=processes,
+                     label="convert") if isinstance(outcome, CaseOutcome)}
         converted = {case for case, outcome in outcomes.items() if not outcome.problem}
         keep = {path for job in jobs if job.case in converted for path in job.outputs.values()}
         removed = folder.remove_others(keep, converted)
-        return _finish(plan, folder, outcomes, converted, removed)
+        return _finish(plan, folder, outcomes, removed)
 
 
-def _job(planned: PlannedCase, plan: Plan, folder: RawFolder) -> Job:
+def _job(planned: PlannedCase, plan: Plan, folder: RawFolder) -> ConversionJob:
     source = planned.source
     channels = {name: source.channels[name] for name in plan.dataset.channels}
-    return Job(source.case, channels, source.label, plan.dataset.label_on, plan.settings.registration, folder,
-               planned.training, plan.settings.choices, plan.dataset.one_grid)
+    return ConversionJob(source.case, channels, source.label, plan.dataset.label_on, plan.options.space, folder,
+                         planned.training, plan.options.registration, plan.dataset.one_grid)
 
 
 def _finish(
-    plan: Plan, folder: RawFolder, outcomes: dict[str, Outcome], converted: set[str], removed: list[str]
-) -> Report:
-    failed, notes, rows = {}, {}, []
-    for planned in plan.cases:
-        source = planned.source
-        outcome = outcomes.get(source.case, Outcome(source.case, problem=source.problem))
-        told = [outcome.problem] if outcome.problem else [
-            *(f"flagged: {flag}" for flag in outcome.flags), *source.notes, *outcome.notes]
-        if outcome.problem:
-            failed[source.case] = outcome.problem
-        elif told:
-            notes[source.case] = tuple(told)
-        status = FAILED if outcome.problem else FLAGGED if outcome.flags else CONVERTED
-        rows.append(row(planned, plan.dataset.folder, status=status, notes=told, digests=outcome.sha256))
-    present = [case for case in plan.cases if case.source.case in converted]
+    plan: Plan, folder: RawFolder, outcomes: Mapping[str, CaseOutcome], removed: Sequence[str]
+) -> ConversionReport:
+    """Write the summary files, dataset.json last."""
+    failed, notes, rows = _summary(plan, outcomes, CONVERTED)
+    present = [case for case in plan.cases if case.source.case not in failed]
     counts = _counts(present) | {"changed": sum(outcome.changed for outcome in outcomes.values())}
-    folds = without(plan.folds, {case.source.case for case in plan.cases} - converted)
+    folds = without(plan.folds, set(failed))
     incomplete = _incomplete(folds, counts)
     if incomplete:
-        folder.begin_change()  # without a split nnU-Net would draw one of its own, and train on whoever comes
+        folder.begin_change()  # without a split nnU-Net would draw one of its own
     else:
         _write_unless_equal(folds, folder.root / SPLITS)
-    write_table(rows, folder.root / TABLE)
-    if plan.settings.registration != "none":
-        page = qc_page([outcomes.get(case.source.case, Outcome(case.source.case, problem=case.source.problem))
-                        for case in plan.cases], registration=plan.settings.registration)
+    write_tsv(COLUMNS, rows, folder.root / TABLE)
+    if plan.options.space != "none":
+        page = qc_page([outcomes[case.source.case] for case in plan.cases], registration=plan.options.space)
         write_if_changed(page, folder.root / PAGE)
     if not incomplete:
         _write_unless_equal(_dataset_json(plan, counts["training"]), folder.root / DATASET_JSON)
     for name in (PLAN_TABLE, PLAN_SPLITS):  # superseded
         (folder.root / name).unlink(missing_ok=True)
-    remarks = (*_remarks(plan, outcomes, converted, removed), *_told_folds(folds))
-    return Report(failed, notes, remarks, incomplete, counts)
+    remarks = [*plan.dataset.remarks, *_left_out(plan)]
+    if removed:
+        remarks.append(f"removed what an earlier conversion had made of {len(removed)} cases: {', '.join(removed)}")
+    remarks += _orientation_remark(plan, [outcomes[case.source.case].orientation for case in present])
+    return ConversionReport(failed, notes, (*remarks, *_fold_lines(folds)), incomplete, counts)
+
+
+def _summary(
+    plan: Plan, outcomes: Mapping[str, CaseOutcome], success: str
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]], list[tuple[str, ...]]]:
+    """Problems by case, remarks by case, and the rows of the table."""
+    failed, notes, rows = {}, {}, []
+    for planned in plan.cases:
+        source, outcome = planned.source, outcomes[planned.source.case]
+        remarks = [outcome.problem] if outcome.problem else [
+            *(f"flagged: {flag}" for flag in outcome.flags), *source.notes, *outcome.notes]
+        if outcome.problem:
+            failed[source.case] = outcome.problem
+        elif remarks:
+            notes[source.case] = tuple(remarks)
+        folder = plan.dataset.folder
+        files = {name: path.relative_to(folder) if path.is_relative_to(folder) else path
+                 for name, path in source.files.items()}
+        rows.append((source.case, _named(files), _named(outcome.sha256), planned.split, outcome.status(success),
+                     "; ".join(" ".join(remark.split()) for remark in remarks)))
+    return failed, notes, rows
+
+
+def _named(values: Mapping[str, object]) -> str:
+    return "; ".join(f"{name}={value}" for name, value in values.items())
 
 
 def _incomplete(folds: list[Fold], counts: dict[str, int]) -> str:
@@ -172,8 +189,8 @@ def _left_out(plan: Plan) -> list[str]:
     return [f"{plan.left_out} controls left out (--controls none)"] if plan.left_out else []
 
 
-def _told_folds(folds: list[Fold]) -> list[str]:
-    """One line per run of equal sizes, such as ``fold 0-9: 59 train, 12 val, 12 selection``."""
+def _fold_lines(folds: list[Fold]) -> list[str]:
+    """One line per run of equal sizes, such as ``folds 0-9: 59 train, 12 val, 12 selection``."""
     sizes = [", ".join(f"{len(cases)} {role}" for role, cases in fold.items()) for fold in folds]
     lines, first = [], 0
     for number, size in enumerate(sizes):
@@ -184,23 +201,18 @@ def _told_folds(folds: list[Fold]) -> list[str]:
     return lines
 
 
-def _remarks(plan: Plan, outcomes: dict[str, Outcome], converted: set[str], removed: list[str]) -> tuple[str, ...]:
-    lines = [*plan.dataset.remarks, *_left_out(plan)]
-    if removed:
-        lines.append(f"removed what an earlier conversion had made of {len(removed)} cases: {', '.join(removed)}")
-    found: dict[str, int] = {}
-    for case in sorted(converted):
-        found[outcomes[case].orientation] = found.get(outcomes[case].orientation, 0) + 1
-    if len(found) > 1 and plan.settings.registration == "none":
-        told = ", ".join(f"{axes} {count}" for axes, count in sorted(found.items()))
-        lines.append(f"the {plan.dataset.channels[0]} grids have different axes ({told}), which nnU-Net does not "
-                     "turn: its flips and rotations mean different things in different cases")
-    return tuple(lines)
+def _orientation_remark(plan: Plan, orientations: Iterable[str]) -> list[str]:
+    found = Counter(orientations)
+    if len(found) < 2 or plan.options.space != "none":
+        return []
+    axes = ", ".join(f"{axes} {count}" for axes, count in sorted(found.items()))
+    return [f"the {plan.dataset.channels[0]} grids have different axes ({axes}), which nnU-Net does not turn: its "
+            "flips and rotations mean different things in different cases"]
 
 
 def _dataset_json(plan: Plan, n_training: int) -> dict[str, Any]:
-    dataset, settings = plan.dataset, plan.settings
-    registered = {} if settings.registration == "none" else asdict(settings.choices)
+    dataset, options = plan.dataset, plan.options
+    registered = {} if options.space == "none" else asdict(options.registration)
     return {
         "name": dataset.name,
         "channel_names": {str(index): name for index, name in enumerate(dataset.channels)},
@@ -210,14 +222,13 @@ def _dataset_json(plan: Plan, n_training: int) -> dict[str, Any]:
         "licence": dataset.licence,
         "reference": dataset.reference,
         "converted_by": f"nnunet-tv {__version__}",
-        "conversion": {"split": settings.split, "seed": SEED, "runs": len(plan.folds),
-                       "controls": settings.controls, "registration": settings.registration, **registered,
-                       **dataset.options},
+        "conversion": {"split": options.split, "seed": SEED, "runs": len(plan.folds), "controls": options.controls,
+                       "registration": options.space, **registered, **dataset.options},
     }
 
 
 def _write_unless_equal(content: Any, path: Path) -> None:
-    """Write JSON unless the file already says so: a run that changes nothing touches nothing."""
+    """Write JSON unless the file has this content: a run that changes nothing touches nothing."""
     try:
         same = read_json(path) == content
     except (OSError, ValueError):

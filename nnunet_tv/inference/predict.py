@@ -1,34 +1,38 @@
-"""Patients in, findings out: prepare, predict, filter, restore, describe; one patient never costs another."""
+"""Prediction of patients: prepare, predict, filter, restore and describe, as ``nnunet-tv-predict`` does it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from nnunet_tv import __version__
 from nnunet_tv.imaging.volume import read_volume, same_grid
 from nnunet_tv.inference.native import grid_volume
 from nnunet_tv.inference.patient import describe_patient
 from nnunet_tv.inference.patient_html import ModelSummary
-from nnunet_tv.inference.predictor import CHANNELS, Filter, Model, Predictor, read_filter
-from nnunet_tv.intake.privacy import redact
+from nnunet_tv.inference.predictor import CHANNELS, Filter, Model, Predictor, check_device, find_model, read_filter
+from nnunet_tv.intake.manual_pairs import ManualPair
 from nnunet_tv.postprocessing import ENDING
+from nnunet_tv.preparation.prepare_folder import prepare_folder
 from nnunet_tv.preparation.provenance import ENDING as RECORD_ENDING
 from nnunet_tv.preparation.provenance import Provenance
+from nnunet_tv.utils.case_outcome import FAILED, FLAGGED, CaseOutcome
+from nnunet_tv.utils.case_store import CaseFolders
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
-from nnunet_tv.utils.files import TEMPORARY_PREFIX, read_json, sha256, write_json
+from nnunet_tv.utils.files import sha256, write_json
+from nnunet_tv.utils.redaction import redact
 
 log = logging.getLogger(__name__)
-DONE, EMPTY, FLAGGED, FAILED = "done", "empty", "flagged", "failed"
-STATUS, CASE_FILE, PREPARED = "status.json", "case.json", "prepared"
+DONE, EMPTY = "done", "empty"
+STATUS, PREPARED = "status.json", "prepared"
 #: Part of what decides whether a case is up to date: raise it when files would differ.
 PREDICT_VERSION = 1
 
@@ -57,18 +61,18 @@ class PredictOptions:
 
 @dataclass(frozen=True)
 class Patient:
-    """A case that might be predicted.
+    """A case to predict.
 
     Attributes
     ----------
     case : str
-        Name.
+        Case identifier.
     problem : str
         Why it could not be prepared; empty if it was.
     dicom : tuple of Path
         Files of the T1w's DICOM series; empty for NIfTI.
     secrets : frozenset of str
-        What must not be told of this patient.
+        Texts that identify the patient.
     """
 
     case: str
@@ -77,39 +81,81 @@ class Patient:
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
-@dataclass(frozen=True)
-class Result:
-    """What became of a case; `status` is done, empty, flagged or failed, and `text` says it in words."""
+def predict(
+    source: str | Path,
+    out: str | Path,
+    *,
+    model: Model | str | Path,
+    folds: Sequence[str] | None = None,
+    checkpoint: str = "checkpoint_final.pth",
+    options: PredictOptions | None = None,
+    prepared: bool = False,
+    space: str | None = None,
+    backend: str = "simpleitk",
+    brain: str | None = None,
+    manual_pairs: Mapping[str, ManualPair] | None = None,
+    keep_ids: bool = False,
+    processes: int = 1,
+) -> list[CaseOutcome]:
+    """Predict all patients of a folder; what is up to date stays.
 
-    case: str
-    status: str
-    text: str
-    clusters: int | None = None
-    flags: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    changed: bool = True
+    ``out/CASE`` holds the masks on the patient's own scans (``CASE_T1w_fcd.nii.gz``, ``CASE_FLAIR_fcd.nii.gz``; with
+    ``_prob`` and, with several folds, ``_std``), ``clusters.csv``, ``CASE.html``, ``CASE.png``, for DICOM also
+    ``CASE_fcd.dcm``, and ``case.json``; it is replaced as a whole. ``out/status.json`` summarises all patients.
 
-    def as_json(self) -> dict[str, Any]:
-        """For ``status.json``."""
-        return {"status": self.status, "text": self.text, "clusters": self.clusters, "flags": list(self.flags),
-                "notes": list(self.notes)}
+    Parameters
+    ----------
+    source : Path
+        Scans, as for :func:`nnunet_tv.preparation.prepare_folder.prepare_folder`; they are prepared into
+        ``out/prepared``.
+    out : Path
+        Folder to write; earlier results of other patients stay.
+    model : Model or Path
+        nnU-Net's model folder, ``RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION``.
+    folds : sequence of str, optional
+        Folds to average over; all that are trained if left out. With a :class:`Model`, its own.
+    checkpoint : str
+        Name of the checkpoint file.
+    options : PredictOptions, optional
+        Device, mirroring, step of the sliding window, precision.
+    prepared : bool
+        Whether `source` is a folder that ``nnunet-tv-prepare`` wrote; the options below then have no effect.
+    space, brain : str, optional
+        As the model's training scans if left out.
+    backend : str
+        Registration backend.
+    manual_pairs, keep_ids, processes
+        As for :func:`~nnunet_tv.preparation.prepare_folder.prepare_folder`.
 
+    Returns
+    -------
+    list of CaseOutcome
+        One per patient, in order.
 
-def prepare_patients(source: str | Path, out: str | Path, **options: Any) -> list[Patient]:
-    """Prepare all that is below `source` into ``out/prepared``; `options` as
-    :func:`nnunet_tv.preparation.prepare_folder.prepare_folder`.
+    Raises
+    ------
+    NnunetTVError
+        The model cannot be used; nothing to predict; `out` was made by another program; a program that is needed is
+        not installed.
     """
-    from nnunet_tv.preparation.prepare_folder import prepare_folder
-
-    done = prepare_folder(source, Path(out) / PREPARED, **options)
+    source, out, options = Path(source), Path(out), options or PredictOptions()
+    if not isinstance(model, Model):
+        model = find_model(model, folds=folds, checkpoint=checkpoint)
+    read_filter(model.folder)  # errors of the model and the device come before hours of preparation
+    check_device(options.device)
+    if prepared:
+        return predict_patients(prepared_patients(source), source, out, model, options)
+    space, registration = model.trained_on.settings(register=space, backend=backend, brain=brain)
+    done = prepare_folder(source, out / PREPARED, space=space, registration=registration, manual_pairs=manual_pairs,
+                          keep_ids=keep_ids, processes=processes)
+    for remark in done.remarks:
+        log.info("note: %s", remark)
     patients = []
     for found, outcome in zip(done.cases, done.outcomes, strict=True):
         scan = found.pair.scans.get("T1w") if found.pair else None
         files = tuple(scan.files) if scan is not None and scan.is_dicom else ()
         patients.append(Patient(found.case, outcome.problem, files, found.secrets))
-    for remark in done.remarks:
-        log.info("note: %s", remark)
-    return patients
+    return predict_patients(patients, out / PREPARED, out, model, options)
 
 
 def prepared_patients(prepared: str | Path) -> list[Patient]:
@@ -129,165 +175,128 @@ def prepared_patients(prepared: str | Path) -> list[Patient]:
 
 
 def predict_patients(
-    patients: Sequence[Patient], prepared: str | Path, out: str | Path, model: Model,
-    settings: PredictOptions | None = None,
-) -> list[Result]:
-    """Predict, filter, restore and describe each patient into a folder of its own.
-
-    ``out/CASE`` holds the masks (``CASE_T1w_fcd.nii.gz``, ``CASE_FLAIR_fcd.nii.gz``; ``_prob`` and, with
-    several folds, ``_std``), ``clusters.csv``, ``CASE.html``, ``CASE.png``, for DICOM also ``CASE_fcd.dcm``,
-    and ``case.json``; it is replaced as a whole or not at all. What is up to date stays. ``out/status.json``
-    tells of all.
-
-    Parameters
-    ----------
-    patients : sequence of Patient
-        Who is to be predicted.
-    prepared : Path
-        Folder with their prepared images and records.
-    out : Path
-        Folder to write; earlier results of other patients stay.
-    model : Model
-        The network and its folds.
-    settings : PredictOptions, optional
-        How to predict.
-
-    Returns
-    -------
-    list of Result
-        One per patient, in order.
-
-    Raises
-    ------
-    NnunetTVError
-        The model cannot be used.
-    """
-    prepared, out = Path(prepared), Path(out)
-    run = _Run(prepared, out, model, settings or PredictOptions(), read_filter(model.folder), model.fingerprint())
-    out.mkdir(parents=True, exist_ok=True)
-    for left in out.glob(f"{TEMPORARY_PREFIX}*"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
-    results: dict[str, Result] = {}
+    patients: Sequence[Patient], prepared: Path, out: Path, model: Model, options: PredictOptions
+) -> list[CaseOutcome]:
+    """Predict `patients`, whose images and records are in the folder `prepared`, into ``out/CASE``."""
+    run = _Run(prepared, model, options, read_filter(model.folder), model.fingerprint())
+    store = FindingsFolder(out)
+    store.create()
+    outcomes: dict[str, CaseOutcome] = {}
     for patient in patients:
-        results[patient.case] = result = run.one(patient)
-        log.info("%s: %s%s", result.case, result.text, "" if result.changed else " (up to date)")
-        _write_status(out, run, results.values(), complete=len(results) == len(patients))
-    return list(results.values())
+        outcomes[patient.case] = outcome = store.process(PatientJob(patient, run, store))
+        log.info("%s: %s%s", outcome.case, outcome.problem or outcome.text,
+                 "" if outcome.changed or outcome.problem else " (up to date)")
+        _write_status(out, run, outcomes, complete=len(outcomes) == len(patients))
+    return list(outcomes.values())
 
 
+def status(outcome: CaseOutcome) -> str:
+    """``done``, ``empty`` (no cluster), ``flagged`` or ``failed``."""
+    return outcome.status(DONE if outcome.clusters else EMPTY)
+
+
+class FindingsFolder(CaseFolders):
+    """The folder that ``nnunet-tv-predict`` writes."""
+
+    COMMAND: ClassVar[str] = "nnunet-tv-predict"
+    ELSEWHERE: ClassVar[str] = "choose another -o"
+    RECORDED: ClassVar[tuple[str, ...]] = ("text", "clusters", "flags", "notes")
+
+    def to_record(self, outcome: CaseOutcome) -> dict[str, Any]:
+        """As in ``status.json``."""
+        return {"status": status(outcome), **super().to_record(outcome)}
+
+
+@dataclass
 class _Run:
     """What all cases of a run share; the network is loaded when the first case needs it."""
 
-    def __init__(self, prepared: Path, out: Path, model: Model, settings: PredictOptions, filter_: Filter,
-                 fingerprint: str):
-        self.prepared, self.out, self.model, self.settings = prepared, out, model, settings
-        self.filter, self.fingerprint = filter_, fingerprint
-        self.created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-        self._predictor: Predictor | None = None
+    prepared: Path
+    model: Model
+    options: PredictOptions
+    filter: Filter
+    fingerprint: str
+    created: str = field(default_factory=lambda: datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"))
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        return Predictor(self.model, device=self.options.device, mirroring=self.options.mirroring,
+                         step=self.options.step, progress=sys.stderr.isatty(), precision=self.options.precision)
+
+
+@dataclass(frozen=True)
+class PatientJob:
+    """A patient to predict."""
+
+    patient: Patient
+    run: _Run
+    store: FindingsFolder
+    outputs: Mapping[str, Path] = field(default_factory=dict)  # all that is made goes into the patient's folder
 
     @property
-    def predictor(self) -> Predictor:
-        if self._predictor is None:
-            self._predictor = Predictor(self.model, device=self.settings.device, mirroring=self.settings.mirroring,
-                                    step=self.settings.step, progress=sys.stderr.isatty(),
-                                    precision=self.settings.precision)
-        return self._predictor
+    def case(self) -> str:
+        """Case identifier."""
+        return self.patient.case
 
-    def one(self, patient: Patient) -> Result:
-        """Bring one case up to date; whatever goes wrong with it is its own."""
-        try:
-            return self._one(patient)
-        except CaseError as error:
-            problem = str(error).removeprefix(f"{patient.case}: ")
-        except NnunetTVError:  # the model's fault: no case can be predicted
-            raise
-        except Exception as error:
-            log.debug("%s", patient.case, exc_info=not patient.secrets)
-            told = "" if patient.secrets else f": {error}"
-            problem = f"unexpected {type(error).__name__}{told}; please report this with the case"
-        folder = self.out / patient.case
-        if (folder / CASE_FILE).is_file():  # of other inputs, so no longer true
-            shutil.rmtree(folder)
-        return Result(patient.case, FAILED, redact(problem, patient.secrets))
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Texts that identify the patient."""
+        return self.patient.secrets
 
-    def _one(self, patient: Patient) -> Result:
-        case, folder = patient.case, self.out / patient.case
-        if patient.problem:
-            raise CaseError(case, patient.problem)
-        if folder.exists() and not (folder / CASE_FILE).is_file():
-            raise CaseError(case, "this folder was not made by nnunet-tv-predict and stays as it is: choose "
-                            "another -o, or move it away", folder)
-        record = Provenance.read(self.prepared / f"{case}{RECORD_ENDING}")
+    @property
+    def _record_path(self) -> Path:
+        return self.run.prepared / f"{self.case}{RECORD_ENDING}"
+
+    def _image(self, number: int) -> Path:
+        return self.run.prepared / f"{self.case}_{number:04d}{ENDING}"
+
+    def digests(self) -> Iterator[tuple[str, str]]:
+        """Of the prepared images and their record, which are checked."""
+        if self.patient.problem:
+            raise CaseError(self.case, self.patient.problem)
+        self.store.check_ours(self.case)
+        record = Provenance.read(self._record_path)
         if tuple(record.sources) != CHANNELS:
-            raise CaseError(case, f"expected the channels {', '.join(CHANNELS)}, found {', '.join(record.sources)}: "
-                            "prepare the case again")
-        self.model.trained_on.check(record)
-        images = [self._image(record, number) for number in range(len(CHANNELS))]
-        inputs = self._inputs(patient, images)
-        known = _up_to_date(folder, inputs)
-        if known is not None:
-            return Result(case, known["status"], known["text"], known["clusters"], tuple(known["flags"]),
-                          tuple(known["notes"]), changed=False)
-        staged = self.out / f"{TEMPORARY_PREFIX}{case}"
-        shutil.rmtree(staged, ignore_errors=True)
-        try:
-            result = self._make(patient, record, images, staged)
-            files = {path.name: sha256(path) for path in sorted(staged.iterdir())}
-            write_json({"inputs": inputs, "files": files, **result.as_json()}, staged / CASE_FILE)
-            if folder.exists():
-                shutil.rmtree(folder)
-            staged.rename(folder)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
-        return result
+            raise CaseError(self.case, f"expected the channels {', '.join(CHANNELS)}, found "
+                            f"{', '.join(record.sources)}: prepare the case again")
+        self.run.model.trained_on.check(record)
+        grid = grid_volume(record.grid)
+        for number, channel in enumerate(CHANNELS):  # an error of nnU-Net's reader would not name the case
+            path = self._image(number)
+            if not same_grid(read_volume(path, case=self.case), grid):
+                raise CaseError(self.case, "the image is not on the grid of the case's record: prepare the case again",
+                                path)
+            yield channel, sha256(path)
+        yield "record", sha256(self._record_path)
 
-    def _image(self, record: Provenance, number: int) -> Path:
-        """A prepared image, checked: nnU-Net's reader would end in an error that names no case."""
-        path = self.prepared / f"{record.case}_{number:04d}{ENDING}"
-        if not same_grid(read_volume(path, case=record.case), grid_volume(record.grid)):
-            raise CaseError(record.case, "the image is not on the grid of the case's record: prepare the case again",
-                            path)
-        return path
-
-    def _inputs(self, patient: Patient, images: Sequence[Path]) -> str:
-        """Digest of everything that decides a case's files."""
-        content = {"images": [sha256(path) for path in images],
-                   "record": sha256(self.prepared / f"{patient.case}{RECORD_ENDING}"), "model": self.fingerprint,
-                   "folds": self.model.folds, "filter": self.filter.text, "mirroring": self.settings.mirroring,
-                   "step": self.settings.step, "precision": self.settings.precision, "dicom": len(patient.dicom),
-                   "version": f"{__version__}, {PREDICT_VERSION}"}
+    def made_from(self, digests: Mapping[str, str]) -> str:
+        """Digest of everything that determines the files."""
+        run, options = self.run, self.run.options
+        content = {"images": [digests[channel] for channel in CHANNELS], "record": digests["record"],
+                   "model": run.fingerprint, "folds": run.model.folds, "filter": run.filter.text,
+                   "mirroring": options.mirroring, "step": options.step, "precision": options.precision,
+                   "dicom": len(self.patient.dicom), "version": f"{__version__}, {PREDICT_VERSION}"}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def _make(self, patient: Patient, record: Provenance, images: Sequence[Path], staged: Path) -> Result:
-        prediction = self.predictor.predict(images)
+    def make(self, staging: Path, digests: Mapping[str, str]) -> CaseOutcome:
+        """Predict the patient into `staging`."""
+        run, record = self.run, Provenance.read(self._record_path)
+        prediction = run.predictor.predict([self._image(number) for number in range(len(CHANNELS))])
         highest = float(prediction.probability.max())
-        filtered = self.filter(prediction.segmentation.transpose(2, 1, 0)).transpose(2, 1, 0)
-        summary = ModelSummary(self.model.name, self.filter.text, record.registration, highest)
+        filtered = run.filter(prediction.segmentation.transpose(2, 1, 0)).transpose(2, 1, 0)
+        summary = ModelSummary(run.model.name, run.filter.text, record.registration, highest)
         clusters, text, notes = describe_patient(
-            record, filtered, prediction.probability, prediction.deviation, staged, prepared=self.prepared,
-            summary=summary, dicom=patient.dicom, created=self.created)
-        notes = [redact(note, patient.secrets) for note in notes]
-        status = FLAGGED if record.flags else DONE if clusters else EMPTY
+            record, filtered, prediction.probability, prediction.deviation, staging, prepared=run.prepared,
+            summary=summary, dicom=self.patient.dicom, created=run.created)
         if record.flags:
             text += " Look at the preparation first: " + "; ".join(record.flags) + "."
-        return Result(patient.case, status, text, len(clusters), tuple(record.flags), tuple(notes))
+        return CaseOutcome(self.case, flags=tuple(record.flags), text=text, clusters=len(clusters),
+                           notes=tuple(redact(note, self.secrets) for note in notes))
 
 
-def _up_to_date(folder: Path, inputs: str) -> Mapping[str, Any] | None:
-    """The remembered case if it was made from `inputs` and its files are as they were."""
-    try:
-        known = read_json(folder / CASE_FILE)
-        same = known["inputs"] == inputs and all(
-            (folder / name).is_file() and sha256(folder / name) == digest for name, digest in known["files"].items())
-        return known if same and {"status", "text", "clusters", "flags", "notes"} <= set(known) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _write_status(out: Path, run: _Run, results: Iterable[Result], *, complete: bool) -> None:
-    cases = {result.case: result.as_json() for result in results}
-    counts = {status: sum(case["status"] == status for case in cases.values())
-              for status in (DONE, EMPTY, FLAGGED, FAILED)}
+def _write_status(out: Path, run: _Run, outcomes: Mapping[str, CaseOutcome], *, complete: bool) -> None:
+    cases = {case: {"status": status(outcome), "text": outcome.problem or outcome.text, "clusters": outcome.clusters,
+                    "flags": outcome.flags, "notes": outcome.notes} for case, outcome in outcomes.items()}
+    counts = {name: sum(case["status"] == name for case in cases.values()) for name in (DONE, EMPTY, FLAGGED, FAILED)}
     write_json({"nnunet_tv": __version__, "created": run.created, "complete": complete, "model": str(run.model.folder),
-                "folds": list(run.model.folds), "filter": run.filter.text, "counts": counts, "cases": cases},
-               out / STATUS)
+                "folds": run.model.folds, "filter": run.filter.text, "counts": counts, "cases": cases}, out / STATUS)

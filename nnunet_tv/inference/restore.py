@@ -1,8 +1,7 @@
-"""Folders of nnU-Net's predictions, back on the patients' own grids."""
+"""Segmentations of prepared scans, brought back to the grids of the original scans."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,30 +13,12 @@ from nnunet_tv.inference.native import grid_volume, lost_clusters, mask_to_nativ
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.preparation.provenance import ENDING as RECORD_ENDING
 from nnunet_tv.preparation.provenance import T1_NAMES, Provenance
+from nnunet_tv.utils.case_outcome import CaseOutcome, attempt
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import remove_partial
 from nnunet_tv.utils.parallel import each_case
 
 PROBABILITY, DEVIATION = "prob", "std"
-
-
-@dataclass(frozen=True)
-class Restored:
-    """One case on the patient's own grids.
-
-    Attributes
-    ----------
-    case : str
-        Case identifier.
-    files : dict of str to Path
-        What was written: ``T1w``, ``FLAIR`` (masks), ``T1w_prob``, ``FLAIR_prob``, ``T1w_std`` …
-    notes : tuple of str
-        What a reader of the masks must know, such as a cluster that a thick-sliced scan cannot show.
-    """
-
-    case: str
-    files: dict[str, Path]
-    notes: tuple[str, ...]
 
 
 def output_path(out: str | Path, case: str, channel: str, kind: str = "") -> Path:
@@ -47,8 +28,8 @@ def output_path(out: str | Path, case: str, channel: str, kind: str = "") -> Pat
 
 def restore_folder(
     predictions: str | Path, prepared: str | Path, out: str | Path, *, processes: int = 1
-) -> list[Restored | CaseError]:
-    """Bring every segmentation of a folder back to the scans it was made from.
+) -> list[CaseOutcome]:
+    """Bring every segmentation of a folder back to the grids of the original scans.
 
     Parameters
     ----------
@@ -65,9 +46,9 @@ def restore_folder(
 
     Returns
     -------
-    list
-        For each case, in the order of their names, what was written, or why nothing was; of the latter, what an
-        earlier run wrote is deleted.
+    list of CaseOutcome
+        One per segmentation, and one with a problem per prepared case without a segmentation. Files that an earlier
+        run wrote for a failed case are deleted.
 
     Raises
     ------
@@ -86,8 +67,15 @@ def restore_folder(
     if not cases:
         raise NnunetTVError(f"{predictions}: expected segmentations (CASE{ENDING}), found none")
     remove_partial(out)
-    work = partial(_restore_files, predictions=predictions, prepared=prepared, out=out)
-    return each_case(work, cases, processes=processes, label="restore")
+    work = partial(_restore_case, predictions=predictions, prepared=prepared, out=out)
+    done = each_case(work, cases, processes=processes, label="restore")
+    lost = [CaseOutcome(case, problem=f"prepared, but without a segmentation in {predictions}: predict it too")
+            for case in unpredicted_cases(prepared, predictions)]
+    outcomes = [*(outcome for outcome in done if isinstance(outcome, CaseOutcome)), *lost]
+    for outcome in outcomes:
+        if outcome.problem:
+            _remove_restored(outcome.case, out)
+    return outcomes
 
 
 def prediction_cases(folder: str | Path) -> list[str]:
@@ -103,32 +91,26 @@ def unpredicted_cases(prepared: str | Path, predictions: str | Path) -> list[str
     return sorted(there - set(prediction_cases(predictions)))
 
 
-def remove_restored(case: str, out: str | Path) -> None:
-    """Delete what an earlier run restored of a case: it is no longer true."""
+def _remove_restored(case: str, out: Path) -> None:
+    """Delete what an earlier run restored of a case."""
     for channel in (*T1_NAMES, "FLAIR"):
         for kind in ("", PROBABILITY, DEVIATION):
             output_path(out, case, channel, kind).unlink(missing_ok=True)
 
 
-def _restore_files(case: str, *, predictions: Path, prepared: Path, out: Path) -> Restored:
-    try:
-        return _restore_case(case, predictions, prepared, out)
-    except CaseError:
-        remove_restored(case, out)
-        raise
+def _restore_case(case: str, *, predictions: Path, prepared: Path, out: Path) -> CaseOutcome:
+    def work() -> CaseOutcome:
+        record = Provenance.read(prepared / f"{case}{RECORD_ENDING}")
+        path = predictions / f"{case}{ENDING}"
+        mask = read_mask(path, case=case)
+        _check_grid(mask, record, path)
+        probability = read_probability(predictions, mask, record)
+        return write_native(record, mask, {} if probability is None else {PROBABILITY: probability}, out)
+
+    return attempt(case, work)
 
 
-def _restore_case(case: str, predictions: Path, prepared: Path, out: Path) -> Restored:
-    record = Provenance.read(prepared / f"{case}{RECORD_ENDING}")
-    path = predictions / f"{case}{ENDING}"
-    mask = read_mask(path, case=case)
-    _check_grid(mask, record, path)
-    probability = read_probability(predictions, mask, record)
-    maps = {} if probability is None else {PROBABILITY: probability}
-    return write_native(record, mask, maps, out)
-
-
-def write_native(record: Provenance, mask: Volume, maps: dict[str, Volume], out: str | Path) -> Restored:
+def write_native(record: Provenance, mask: Volume, maps: dict[str, Volume], out: str | Path) -> CaseOutcome:
     """Write a mask, and maps such as its probability, on the grids of all scans of a case.
 
     Parameters
@@ -144,7 +126,8 @@ def write_native(record: Provenance, mask: Volume, maps: dict[str, Volume], out:
 
     Returns
     -------
-    Restored
+    CaseOutcome
+        ``files`` by channel and kind: ``T1w``, ``FLAIR`` (masks), ``T1w_prob``, ``FLAIR_prob``, ``T1w_std`` …
     """
     files, notes = {}, []
     for channel in record.sources:
@@ -161,7 +144,7 @@ def write_native(record: Provenance, mask: Volume, maps: dict[str, Volume], out:
                 files[f"{channel}_{kind}"] = path
             else:
                 path.unlink(missing_ok=True)
-    return Restored(record.case, files, tuple(notes))
+    return CaseOutcome(record.case, files=files, notes=tuple(notes), changed=True)
 
 
 def read_probability(folder: str | Path, mask: Volume, record: Provenance) -> Volume | None:

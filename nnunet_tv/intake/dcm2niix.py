@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from nnunet_tv.intake.privacy import redact
 from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import atomic
+from nnunet_tv.utils.redaction import redact
 
 _TIMEOUT_S = 600
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.intake.privacy import IDENTIFYING, redact, secrets_of
+from nnunet_tv.intake.privacy import IDENTIFYING, secrets_of
 from nnunet_tv.intake.series_metadata import NAMES, Series, SeriesMetadata, number
+from nnunet_tv.utils.redaction import redact
 
 log = logging.getLogger(__name__)
 _PREAMBLE = 132

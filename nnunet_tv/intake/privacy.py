@@ -1,4 +1,4 @@
-"""Texts of a DICOM header that identify a person, and their removal from other texts.
+"""Texts of a DICOM header that identify a person.
 
 Descriptions are typed by hand at the scanner and sometimes contain the patient's name.
 """
@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 #: Elements whose values must not leave the header.
 IDENTIFYING = ("PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "OtherPatientNames",
                "PatientBirthName", "PatientMotherBirthName", "AccessionNumber", "StudyID", "PatientAddress",
                "PatientTelephoneNumbers")
-HIDDEN = "***"
-_SHORTEST_PART = 4
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 
 
@@ -51,13 +49,3 @@ def _without_accents(text: str) -> set[str]:
     german = text.translate(_GERMAN)
     plain = {unicodedata.normalize("NFKD", one).encode("ascii", "ignore").decode().strip() for one in (text, german)}
     return {one for one in plain if len(one) > 1 and any(letter.isalpha() for letter in one)}
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` with every secret replaced; secrets of fewer than four characters only as whole words."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        pattern = re.escape(secret)
-        if len(secret) < _SHORTEST_PART:
-            pattern = rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
-        text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
-    return text

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Protocol
 
 from nnunet_tv.imaging.drawing import CONVENTION
+from nnunet_tv.utils.case_outcome import CaseOutcome
 from nnunet_tv.utils.html import render
 
 #: A number is marked when it is this many robust standard deviations (scaled median absolute deviations) off.
@@ -15,22 +15,12 @@ UNUSUAL = 4.0
 FEWEST_CASES = 6
 
 
-class Outcome(Protocol):
-    """The attributes of a case that the page shows; `problem` is empty unless the case failed."""
-
-    case: str
-    problem: str
-    flags: Sequence[str]
-    notes: Sequence[str]
-    metrics: Mapping[str, float]
-
-
-def qc_page(outcomes: Sequence[Outcome], *, registration: str) -> str:
+def qc_page(outcomes: Sequence[CaseOutcome], *, registration: str) -> str:
     """Return the HTML page: failed cases, then flagged, then unusual, then the others.
 
     Parameters
     ----------
-    outcomes : sequence of Outcome
+    outcomes : sequence of CaseOutcome
         One per case; its picture is ``qc/CASE.png`` beside the page.
     registration : str
         Shown at the top.

@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnunet_tv.conversion import convert_case as worker
 from nnunet_tv.conversion.plan import ConversionOptions, make_plan
 from nnunet_tv.conversion.source import SourceCase, SourceDataset
-from nnunet_tv.conversion.table import read_table
 from nnunet_tv.conversion.writer import convert
 from nnunet_tv.imaging.geometry import read_itk_transform
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
-from nnunet_tv.preparation import chain, qc_case
+from nnunet_tv.preparation import chain, prepare_case, qc_case
 from nnunet_tv.preparation.alignment import Alignment, RegistrationOptions
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
+from nnunet_tv.utils.tables import read_tsv
 
 SHIFT = np.eye(4)
 SHIFT[0, 3] = 1.0
@@ -39,7 +38,7 @@ def source(tmp_path, monkeypatch) -> SourceDataset:
                          t1_to_template=SCALE, details={"metrics": {}, "backend": choices.backend})
 
     monkeypatch.setitem(chain.REGISTRATIONS, "mni", fake)
-    monkeypatch.setattr(worker, "draw_prepared", lambda prepared, channels, output: Path(output).write_bytes(b"drawn"))
+    monkeypatch.setattr(prepare_case, "draw_prepared", lambda _, channels, output: Path(output).write_bytes(b"drawn"))
     folder, cases = tmp_path / "source", []
     for number in range(6):
         name, generator = f"case{number}", np.random.default_rng(number)
@@ -56,8 +55,12 @@ def source(tmp_path, monkeypatch) -> SourceDataset:
 
 def run(source, root, split="paper", registration="mni", **choices):
     repeats = None if split == "cv5" else 2
-    settings = ConversionOptions(split, repeats, registration=registration, choices=RegistrationOptions(**choices))
+    settings = ConversionOptions(split, repeats, space=registration, registration=RegistrationOptions(**choices))
     return convert(make_plan(source, settings), root)
+
+
+def table(path) -> list[dict[str, str]]:
+    return list(read_tsv(path)[1].values())
 
 
 def beside(root) -> set[str]:
@@ -85,7 +88,7 @@ def test_images_are_brain_only_and_flags_reach_the_table(source, tmp_path):
     run(source, root)
     image = read_volume(next(root.glob("images*/case0_0001.nii.gz")), case="case0")
     assert not image.data[8:].any() and image.data[3:7, 3:7, 3:7].all()
-    notes = {row["case"]: row["notes"] for row in read_table(root / "conversion.tsv")}
+    notes = {row["case"]: row["notes"] for row in table(root / "conversion.tsv")}
     assert "flagged: odd" in notes["case1"] and notes["case2"] == ""
     assert "of the lesion lies outside of the brain mask" in notes["case0"]
     flags = read_json(next(root.glob("images*/case0.prep.json")))["flags"]
@@ -104,7 +107,7 @@ def test_a_second_run_changes_nothing_and_another_backend_everything(source, tmp
 def test_flagged_cases_have_their_status_and_every_case_its_picture(source, tmp_path):
     root = tmp_path / "raw"
     run(source, root)
-    rows = {row["case"]: row for row in read_table(root / "conversion.tsv")}
+    rows = {row["case"]: row for row in table(root / "conversion.tsv")}
     assert {case for case, row in rows.items() if row["status"] == "flagged"} == {"case0", "case1"}
     assert "flagged: odd" in rows["case1"]["notes"] and rows["case2"]["status"] == "converted"
     page = (root / "qc.html").read_text()
@@ -142,8 +145,8 @@ def test_a_program_that_fails_on_one_scan_costs_only_its_case(source, tmp_path, 
 
 
 def test_the_picture_is_the_preparations(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(worker, "draw_prepared", qc_case.draw_prepared)
+    monkeypatch.setattr(prepare_case, "draw_prepared", qc_case.draw_prepared)
     alone = SourceDataset(**{**vars(source), "cases": source.cases[:3]})
-    convert(make_plan(alone, ConversionOptions("paper", 1, registration="mni")), tmp_path / "raw")
+    convert(make_plan(alone, ConversionOptions("paper", 1, space="mni")), tmp_path / "raw")
     with Image.open(tmp_path / "raw" / "qc" / "case1.png") as picture:
         assert min(picture.size) > 300

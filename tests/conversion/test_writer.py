@@ -16,12 +16,12 @@ from nnunet_tv.conversion import convert_case as worker
 from nnunet_tv.conversion.folder import RawFolder
 from nnunet_tv.conversion.plan import ConversionOptions, make_plan
 from nnunet_tv.conversion.source import SourceCase, SourceDataset
-from nnunet_tv.conversion.table import read_table
 from nnunet_tv.conversion.writer import convert, dry_run
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.preparation import chain
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
+from nnunet_tv.utils.tables import read_tsv
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 
@@ -50,6 +50,10 @@ def snapshot(root: Path) -> dict[str, bytes]:
     """All files but the lock, by path."""
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*"))
             if path.is_file() and path.name != "lock"}
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(read_tsv(path)[1].values())
 
 
 def times(root: Path) -> dict[str, int]:
@@ -82,7 +86,7 @@ def test_everything_is_there_and_counted(source, root):
     assert len(folds) == 2 and images == {*folds[0]["train"], *folds[0]["val"]}
     assert {path.name[:-7] for path in (root / "labelsTr").iterdir()} == images
     assert len(list((root / "imagesTs").iterdir())) == 2 and len(list((root / "labelsTs").iterdir())) == 1
-    rows = read_table(root / "conversion.tsv")
+    rows = table(root / "conversion.tsv")
     assert [row["case"] for row in rows] == [f"case{n}" for n in range(6)]
     assert rows[0]["sources"] == "T1w=case0_T1w.nii.gz; FLAIR=case0_FLAIR.nii.gz; label=case0_roi.nii.gz"
     assert all(row["status"] == "converted" for row in rows)
@@ -132,10 +136,10 @@ def test_another_version_or_setting_converts_everything_again(source, root, monk
     monkeypatch.setattr(worker, "CHAIN_VERSION", worker.CHAIN_VERSION + 1)
     assert convert(plan_of(source), root).counts["changed"] == 6
     monkeypatch.setitem(chain.REGISTRATIONS, "other", chain.no_registration)
-    assert convert(plan_of(source, registration="other"), root).counts["changed"] == 6
+    assert convert(plan_of(source, space="other"), root).counts["changed"] == 6
     moved = replace(source, label_on="T1w")
-    assert convert(plan_of(moved, registration="other"), root).counts["changed"] == 6
-    assert convert(plan_of(moved, registration="other"), root).counts["changed"] == 0
+    assert convert(plan_of(moved, space="other"), root).counts["changed"] == 6
+    assert convert(plan_of(moved, space="other"), root).counts["changed"] == 0
 
 
 def test_another_split_moves_files_and_converts_nothing(source, root, monkeypatch):
@@ -173,7 +177,7 @@ def test_a_bad_case_costs_only_itself_and_is_in_no_fold(source, root):
     present = {path.name[:-7] for path in (root / "labelsTr").iterdir()}
     assert "case1" not in present and present == {*folds[0]["train"], *folds[0]["val"]}
     assert read_json(root / "dataset.json")["numTraining"] == len(present) == 4
-    row = read_table(root / "conversion.tsv")[1]
+    row = table(root / "conversion.tsv")[1]
     assert row["status"] == "failed" and "not a readable NIfTI" in row["notes"] and "FLAIR=" in row["sha256"]
 
 
@@ -198,7 +202,7 @@ def test_a_surprise_costs_only_its_case(source, root, monkeypatch):
 
     monkeypatch.setattr(worker, "prepare_case", surprising)
     report = convert(plan_of(source), root)
-    assert report.failed == {"case3": "unexpected RuntimeError: surprise; please report this with the file"}
+    assert report.failed["case3"].startswith("unexpected RuntimeError: surprise (test_writer.py, line ")
 
 
 def test_workers_make_the_same_files(source, root, tmp_path):
@@ -290,7 +294,7 @@ def test_while_a_case_is_put_in_place_the_data_set_is_incomplete(source, root, m
             seen.append((root / "dataset.json").exists())
         original(start, end)
 
-    monkeypatch.setattr(worker.os, "replace", watched)
+    monkeypatch.setattr(os, "replace", watched)
     convert(plan_of(source), root)
     assert seen == [False, False] and (root / "dataset.json").exists()
 
@@ -303,7 +307,7 @@ def test_a_dry_run_reads_no_voxels_and_cannot_be_mistaken(source, root):
     bad = with_cases(source, replace(source.cases[1], problem="two candidates"))
     report = dry_run(plan_of(bad), root)
     assert sorted(path.name for path in root.iterdir()) == ["conversion.plan.tsv", "splits_final.plan.json"]
-    rows = {row["case"]: row for row in read_table(root / "conversion.plan.tsv")}
+    rows = {row["case"]: row for row in table(root / "conversion.plan.tsv")}
     assert rows["case0"]["status"] == "planned"
     assert "content missing: T1w case0_T1w.nii.gz: dangling link" in rows["case0"]["notes"]
     assert rows["case1"]["status"] == "failed" and report.failed == {"case1": "two candidates"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from dicom_series import PATIENT
 
-from nnunet_tv.intake.privacy import redact, secrets_of
+from nnunet_tv.intake.privacy import secrets_of
+from nnunet_tv.utils.redaction import redact
 
 
 @pytest.mark.parametrize("text, redacted", [

@@ -35,7 +35,7 @@ def source(tmp_path) -> Path:
 
 
 def run(source: Path, out: Path, **options):
-    return prepare_folder(source, out, **{"registration": "none", **options})
+    return prepare_folder(source, out, **{"space": "none", **options})
 
 
 def rows(out: Path) -> dict[str, dict[str, str]]:
@@ -257,7 +257,7 @@ def test_surprises_of_dicom_quote_nothing(phantom, tmp_path, monkeypatch):
 def test_dicom_to_the_template_keeps_sides(phantom, tmp_path):
     write_series(phantom.t1, tmp_path / "in", study="one", number=3, tags=T1)
     write_series(phantom.flair, tmp_path / "in", study="one", number=5, tags=FLAIR)
-    done = run(tmp_path / "in", tmp_path / "out", registration="mni")
+    done = run(tmp_path / "in", tmp_path / "out", space="mni")
     assert not done.failed
     record = Provenance.read(tmp_path / "out" / "case-0001.prep.json")
     assert record.grid.shape == (182, 218, 182) and record.registration == "mni"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.preparation.prepare_case import Outcome
 from nnunet_tv.preparation.qc import _centre, checkerboard, draw_qc, edges
 from nnunet_tv.preparation.qc_html import qc_page, unusual_numbers
+from nnunet_tv.utils.case_outcome import CaseOutcome
 
 
 def head(flip: bool = False) -> Volume:
@@ -72,9 +72,9 @@ def test_numbers_far_from_the_others_are_unusual():
 
 
 def test_the_page_shows_failed_then_flagged_then_unusual_then_the_rest():
-    made = [Outcome(f"case{i}", metrics={"fit": 1 + 0.01 * i}) for i in range(7)]
-    outcomes = [*made, Outcome("odd", metrics={"fit": 0.2}), Outcome("bad", problem="no <FLAIR>"),
-                Outcome("flagged", flags=("look & see",), notes=("noted",), metrics={"fit": 1.0})]
+    made = [CaseOutcome(f"case{i}", metrics={"fit": 1 + 0.01 * i}) for i in range(7)]
+    outcomes = [*made, CaseOutcome("odd", metrics={"fit": 0.2}), CaseOutcome("bad", problem="no <FLAIR>"),
+                CaseOutcome("flagged", flags=("look & see",), notes=("noted",), metrics={"fit": 1.0})]
     page = qc_page(outcomes, registration="mni")
     order = [page.index(text) for text in ("bad: failed", 'id="flagged"', 'id="odd"', 'id="case0"', 'id="case6"')]
     assert order == sorted(order)
@@ -85,5 +85,5 @@ def test_the_page_shows_failed_then_flagged_then_unusual_then_the_rest():
 
 @pytest.mark.parametrize("case", ["a b", "x&y"])
 def test_names_are_quoted(case):
-    page = qc_page([Outcome(case)], registration="none")
+    page = qc_page([CaseOutcome(case)], registration="none")
     assert f'src="qc/{case}.png"' not in page
