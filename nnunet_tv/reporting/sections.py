@@ -17,7 +17,7 @@ from nnunet_tv.reporting.figures.curves import (
     precision_recall_table,
     size_table,
 )
-from nnunet_tv.reporting.footnotes import notes_of
+from nnunet_tv.reporting.footnotes import footnotes
 from nnunet_tv.reporting.groups import GroupStage, detected, dice, false_clusters, gather, has_lesion
 from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.tables import table_one, tv_paper
@@ -91,7 +91,7 @@ def make_contents(record: Record, folder: Path) -> Contents:
     settings, groups = record.settings, gather(record.rows)
     seed = settings["seed"]
     shared, per_subject = table_one.table_one(record.rows), table_one.per_subject_table(record.rows)
-    shown, notes = shared, notes_of(record)
+    shown, notes = shared, footnotes(record)
     if settings["paper"]:
         quoted = tv_paper.paper_groups()
         tv_paper.check_names(shared)

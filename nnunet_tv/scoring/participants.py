@@ -1,4 +1,4 @@
-"""A participants table (BIDS ``participants.tsv``): what is known of the subjects besides their scans."""
+"""Participants table (BIDS ``participants.tsv``)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from nnunet_tv.utils.errors import NnunetTVError
 
 ID = "participant_id"
-#: A subject's columns.
+#: Columns by subject.
 Participants = dict[str, dict[str, str]]
-#: What stands where nothing is known.
+#: Replaces missing and unknown values.
 NOT_GIVEN = "not given"
 _UNKNOWN = {"", "n/a", "na", "nan", "unknown"}
 
 
 def read_participants(path: str | Path) -> Participants:
-    """Columns by subject, without the identifier; unknown values are :data:`NOT_GIVEN`.
+    """Read the columns of each subject, without the identifier; unknown values become :data:`NOT_GIVEN`.
 
     Raises
     ------
     NnunetTVError
-        No such file, not a tab-separated table with ``participant_id``, or a subject twice.
+        The file is missing or not a tab-separated table with ``participant_id``, or a subject has two rows.
     """
     path = Path(path)
     try:
@@ -43,19 +43,18 @@ def read_participants(path: str | Path) -> Participants:
 
 
 def of_cases(participants: Participants, cases: Iterable[str]) -> tuple[Participants, list[str]]:
-    """Columns of the cases that are in the table, and the names of those that are not.
+    """Return the columns of the cases that are in the table, and the names of those that are not.
 
-    A case is found by its name, with or without ``sub-``.
+    Cases match subjects with or without the prefix ``sub-``.
     """
     found: Participants = {}
     absent = []
     for case in cases:
         names = (case, f"sub-{case}", case.removeprefix("sub-"))
-        key = next((name for name in names if name in participants), None)
-        if key is None:
-            absent.append(case)
+        if name := next((name for name in names if name in participants), None):
+            found[case] = participants[name]
         else:
-            found[case] = participants[key]
+            absent.append(case)
     return found, absent
 
 

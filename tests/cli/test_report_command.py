@@ -121,7 +121,7 @@ def test_filtered_folders_are_used(study):
     groups = json.loads((study / "out" / "report.json").read_text())["groups"]
     assert groups["A"]["filtered"]["Sens"]["runs"] == [0.0, 0.5]
     note = (study / "out" / "table1.md").read_text()
-    assert "given as files for A, run 0, A, run 1" in note and "applied here to B, run 0:" in note
+    assert "given as files for A, run 0; A, run 1" in note and "applied here to B, run 0:" in note
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_the_same_tables_come_from_json_byte_for_byte(report, tmp_path):
     alone = files(tmp_path / "alone")
     assert {name: alone[name] for name in alone if name != "report.html"} == {
         name: data for name, data in files(report).items() if name in alone and name != "report.html"}
-    assert b"No pictures: none were found beside" in alone["report.html"]
+    assert b"No pictures: none were found next to" in alone["report.html"]
 
 
 def test_other_wishes_need_no_scoring(report, tmp_path):
