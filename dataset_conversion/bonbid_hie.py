@@ -21,8 +21,8 @@ SPEC = DatasetSpec(
     folder_name="DatasetBONBID",
     splits={"official": "the published train (of which a seeded share selects) and validation (imagesTs)",
             "seeded": "69/14/17 % of all, our own seeded draw", "cv5": CV5},
-    registrations=("none",),
-    no_registration="the ADC maps are skull-stripped and of newborns, and what registers here is made for whole heads "
+    spaces=("none",),
+    no_other_space="the ADC maps are skull-stripped and of newborns, and what registers here is made for whole heads "
                     "of adults",
     no_controls="the data set lists no newborn without a lesion",
     source="the folder that holds BONBID2023_Train and BONBID2023_Val",

@@ -21,7 +21,7 @@ SPEC = DatasetSpec(
     title="OpenNeuro ds004199: FCD type II, T1w and FLAIR",
     folder_name="DatasetFCD",
     splits={"paper": "59/12/14 of 85, our own seeded draw", "official": "the data set's train/test", "cv5": CV5},
-    registrations=("mni", "t1", "none"),
+    spaces=("mni", "t1", "none"),
     controls=True,
 )
 CHANNELS = ("T1w", "FLAIR")

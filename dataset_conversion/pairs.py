@@ -22,7 +22,7 @@ SPEC = DatasetSpec(
     folder_name="DatasetPairs",
     splits={"table": "the table's column split", "seeded": "69/14/17 % of the patients train/select/test, our own "
             "seeded draw", "cv5": CV5},
-    registrations=("none", "t1", "mni"),
+    spaces=("none", "t1", "mni"),
     controls=True,
     source="the table (.tsv)",
     options=(Option("--label-name", "name of the lesion in dataset.json", "lesion"),

@@ -1,7 +1,7 @@
 # The public names of the package and the modules that define them. nnunet_tv/__init__.py loads a name from here on
 # first use; type checkers read this file in its place; ruff reports a name that is missing from __all__.
-from nnunet_tv.inference.predict import PredictOptions
-from nnunet_tv.inference.predict import predict_patients as predict
+from nnunet_tv.conversion.convert import convert_dataset as convert
+from nnunet_tv.inference.predict import PredictOptions, predict
 from nnunet_tv.inference.restore import restore_folder as restore
 from nnunet_tv.losses import (
     AdaptiveTotalVariation,
@@ -25,6 +25,7 @@ from nnunet_tv.metrics.distances import surface_distances
 from nnunet_tv.metrics.froc_candidates import find_candidates
 from nnunet_tv.metrics.hit_rules import HitRule
 from nnunet_tv.postprocessing import remove_small_clusters
+from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.preparation.prepare_folder import prepare_folder as prepare
 from nnunet_tv.reporting.report import make_report as report
 from nnunet_tv.scoring.folders import score_folders as score
@@ -45,12 +46,14 @@ __all__ = [
     "HitRule",
     "PlusTV",
     "PredictOptions",
+    "RegistrationOptions",
     "Run",
     "TotalVariation",
     "TverskyHausdorffDTLoss",
     "TverskyLoss",
     "WeightedSum",
     "average_precision",
+    "convert",
     "find_candidates",
     "find_components",
     "predict",

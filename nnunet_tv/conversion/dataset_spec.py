@@ -1,12 +1,15 @@
-"""What a person can choose about one data set: from it the command line is made, without reading anything."""
+"""Options that a data set offers; the command line is built from them without reading any data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 
-#: Registrations of scans whose first channel is a whole head's T1w.
-REGISTER_HELP = {
+#: Spaces of the prepared images.
+SPACES = {
     "mni": "T1w and FLAIR on the MNI152 1 mm grid, as in the paper, brain only",
     "t1": "FLAIR registered to the T1w (or T1c), brain only",
     "none": "all on the first channel's grid, by scanner coordinates, with skull where there is one",
@@ -16,7 +19,7 @@ CV5 = "five folds over all patients"
 
 @dataclass(frozen=True)
 class Option:
-    """An option that only one data set has; its value goes to ``read`` under its name without dashes.
+    """An option of one data set; ``read`` takes its value as the keyword :attr:`name`.
 
     Attributes
     ----------
@@ -25,7 +28,7 @@ class Option:
     help : str
         One line.
     default : str, optional
-        None where leaving it out means something of its own.
+        None where ``read`` chooses.
     choices : tuple of str, optional
         All values, if they can be listed.
     """
@@ -37,13 +40,13 @@ class Option:
 
     @property
     def name(self) -> str:
-        """Keyword of ``read``."""
+        """The flag as a keyword."""
         return self.flag.lstrip("-").replace("-", "_")
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """What can be chosen.
+    """Options of a data set.
 
     Attributes
     ----------
@@ -53,16 +56,16 @@ class DatasetSpec:
         Default of ``--name``.
     splits : dict of str to str
         Keys of :data:`nnunet_tv.conversion.plan.SPLITS` with a line each; the first is the default.
-    registrations : tuple of str
-        Keys of :data:`REGISTER_HELP`; the first is the default.
-    no_registration : str
-        Why the others are not offered.
+    spaces : tuple of str
+        Keys of :data:`SPACES`; the first is the default.
+    no_other_space : str
+        Why the other spaces are not offered.
     controls : bool
         Whether there are people without a lesion.
     no_controls : str
         Why not.
     source : str
-        What ``-i`` is.
+        Help of ``-i``.
     options : tuple of Option
         Of this data set only.
     """
@@ -70,9 +73,16 @@ class DatasetSpec:
     title: str
     folder_name: str
     splits: Mapping[str, str]
-    registrations: tuple[str, ...]
-    no_registration: str = ""
+    spaces: tuple[str, ...]
+    no_other_space: str = ""
     controls: bool = False
     no_controls: str = ""
     source: str = "the downloaded data set"
     options: tuple[Option, ...] = ()
+
+
+def data_sets() -> dict[str, ModuleType]:
+    """Modules of :mod:`nnunet_tv.dataset_conversion` by data set, each with a ``SPEC`` and a function ``read``."""
+    package = import_module("nnunet_tv.dataset_conversion")
+    return {name.replace("_", "-"): import_module(f"{package.__name__}.{name}")
+            for _, name, _ in iter_modules(package.__path__)}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib import import_module
 
 import pytest
 
-from nnunet_tv.cli.convert import DATA_SETS, main
+from nnunet_tv.cli.convert import main
+from nnunet_tv.conversion.dataset_spec import data_sets
 
 
 def usage_error(capsys, *arguments: str) -> str:
@@ -70,12 +70,13 @@ def test_every_data_set_has_a_reader():
     from nnunet_tv.conversion.plan import SPLITS
     from nnunet_tv.preparation.chain import REGISTRATIONS
 
-    for module in map(import_module, DATA_SETS.values()):
+    assert set(data_sets()) == {"ds004199", "bonbid-hie", "brain-mets-lung", "pairs"}
+    for module in data_sets().values():
         spec = module.SPEC
         assert callable(module.read) and spec.title
-        assert set(spec.splits) <= set(SPLITS) and set(spec.registrations) <= set(REGISTRATIONS)
+        assert set(spec.splits) <= set(SPLITS) and set(spec.spaces) <= set(REGISTRATIONS)
         assert spec.controls or spec.no_controls
-        assert spec.no_registration or set(spec.registrations) == set(REGISTRATIONS)
+        assert spec.no_other_space or set(spec.spaces) == set(REGISTRATIONS)
 
 
 def test_help_imports_nothing_heavy():
