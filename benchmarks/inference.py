@@ -115,7 +115,8 @@ def trained_case(model: str, images: Sequence[str], *, device: str, mirrors: boo
     """nnU-Net's predictor with a model's first fold, and a case preprocessed for it."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    from nnunet_tv.inference.predictor import find_model, preprocessed
+    from nnunet_tv.inference.model_folder import find_model
+    from nnunet_tv.inference.predictor import preprocessed
 
     found = find_model(model)
     predictor = nnUNetPredictor(use_mirroring=mirrors, device=torch.device("cpu"), allow_tqdm=False,

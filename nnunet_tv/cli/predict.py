@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    from nnunet_tv.inference.model_folder import find_model, model_folder
     from nnunet_tv.inference.predict import STATUS, PredictOptions, predict, status
-    from nnunet_tv.inference.predictor import find_model, model_folder
     from nnunet_tv.inference.trained_on import UNKNOWN
     from nnunet_tv.intake.manual_pairs import read_manual_pairs
 

@@ -1,13 +1,12 @@
-"""bfloat16 on processors that have instructions for it, and the check that it changes no segmentation.
+"""bfloat16 on processors with instructions for it, with a check against float32.
 
-On such a processor convolutions take about a third of the time. bfloat16 keeps 8 bits of a number, so every case is
-checked where the network is surest of a lesion: that patch is predicted in float32 too, and if more than
-:data:`TOLERATED_VOXELS` differ the whole case is done again in float32.
+It cuts the time of convolutions to about a third. bfloat16 keeps 8 bits of a number, so the patch of each case in which
+the network is surest of a lesion is predicted in float32 too; if more than :data:`TOLERATED_VOXELS` differ, the whole
+case is repeated in float32.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +14,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-log = logging.getLogger(__name__)
 #: Choices of ``--precision``.
 PRECISIONS = ("auto", "float32", "bfloat16")
 #: Voxels of a patch in which the two segmentations may differ.
@@ -25,7 +23,7 @@ _INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")  # x86, and 64-bit Arm
 
 @lru_cache(maxsize=1)
 def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this processor says that it computes in bfloat16; False where it does not say (not Linux)."""
+    """Whether the processor reports bfloat16 instructions; False where it reports nothing (not Linux)."""
     try:
         lines = cpuinfo.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
@@ -34,8 +32,8 @@ def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return any(name in flags for name in _INSTRUCTIONS)
 
 
-def wants_bfloat16(precision: str, device: str) -> bool:
-    """Whether to try it: on the CPU, if asked for, or with ``auto`` where there are instructions.
+def use_bfloat16(precision: str, device: str) -> bool:
+    """Whether to try bfloat16: on the CPU, on request, or with ``auto`` if there are instructions.
 
     Raises
     ------
@@ -48,14 +46,14 @@ def wants_bfloat16(precision: str, device: str) -> bool:
 
 
 def surest_patch(data: Tensor, logits: Tensor, patch_size: Sequence[int]) -> Tensor:
-    """The patch of a preprocessed image around the voxel with the highest lesion logit, zero-padded where it ends.
+    """The patch of a preprocessed image around the voxel with the highest lesion logit, zero-padded at the border.
 
     Parameters
     ----------
     data : Tensor, shape (C, X, Y, Z)
         Preprocessed image.
     logits : Tensor, shape (2, X, Y, Z)
-        What was predicted from it.
+        Prediction.
     patch_size : sequence of 3 int
         Size of the network's input.
 
@@ -65,19 +63,15 @@ def surest_patch(data: Tensor, logits: Tensor, patch_size: Sequence[int]) -> Ten
     """
     margin = logits[1].float() - logits[0].float()
     centre = torch.unravel_index(margin.argmax(), margin.shape)
-    result = data.new_zeros(1, data.shape[0], *patch_size)
-    source, target = [slice(None)], [0, slice(None)]
-    for middle, side, whole in zip(centre, patch_size, data.shape[1:], strict=True):
-        start = min(max(int(middle) - side // 2, 0), max(whole - side, 0))
-        length = min(side, whole)
-        source.append(slice(start, start + length))
-        target.append(slice(0, length))
-    result[tuple(target)] = data[tuple(source)]
-    return result
+    starts = [min(max(int(middle) - side // 2, 0), max(whole - side, 0))
+              for middle, side, whole in zip(centre, patch_size, margin.shape, strict=True)]
+    part = data[(slice(None), *(slice(start, start + side) for start, side in zip(starts, patch_size, strict=True)))]
+    padding = [side - length for side, length in zip(patch_size, part.shape[1:], strict=True)]
+    return torch.nn.functional.pad(part, [0, padding[2], 0, padding[1], 0, padding[0]])[None]
 
 
 def differing_voxels(network: Callable[[Tensor], Tensor], patch: Tensor) -> int:
-    """Voxels of a patch that the network segments otherwise in bfloat16 than in float32."""
+    """Number of voxels of a patch that the network segments differently in bfloat16 and in float32."""
     with torch.inference_mode():
         exact = network(patch).argmax(1)
         with torch.autocast("cpu", dtype=torch.bfloat16):

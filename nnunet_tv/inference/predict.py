@@ -15,10 +15,11 @@ from typing import Any, ClassVar
 
 from nnunet_tv import __version__
 from nnunet_tv.imaging.volume import read_volume, same_grid
+from nnunet_tv.inference.model_folder import CHANNELS, Filter, Model, find_model, read_filter
 from nnunet_tv.inference.native import grid_volume
 from nnunet_tv.inference.patient import describe_patient
 from nnunet_tv.inference.patient_html import ModelSummary
-from nnunet_tv.inference.predictor import CHANNELS, Filter, Model, Predictor, check_device, find_model, read_filter
+from nnunet_tv.inference.predictor import Predictor, check_device
 from nnunet_tv.intake.manual_pairs import ManualPair
 from nnunet_tv.postprocessing import ENDING
 from nnunet_tv.preparation.prepare_folder import prepare_folder
@@ -282,11 +283,11 @@ class PatientJob:
         """Predict the patient into `staging`."""
         run, record = self.run, Provenance.read(self._record_path)
         prediction = run.predictor.predict([self._image(number) for number in range(len(CHANNELS))])
-        highest = float(prediction.probability.max())
-        filtered = run.filter(prediction.segmentation.transpose(2, 1, 0)).transpose(2, 1, 0)
+        highest = float(prediction.probability.data.max())
         summary = ModelSummary(run.model.name, run.filter.text, record.registration, highest)
         clusters, text, notes = describe_patient(
-            record, filtered, prediction.probability, prediction.deviation, staging, prepared=run.prepared,
+            record, run.filter(prediction.segmentation).data, prediction.probability.data,
+            None if prediction.deviation is None else prediction.deviation.data, staging, prepared=run.prepared,
             summary=summary, dicom=self.patient.dicom, created=run.created)
         if record.flags:
             text += " Look at the preparation first: " + "; ".join(record.flags) + "."

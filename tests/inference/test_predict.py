@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-import pickle
 import re
 
 import numpy as np
 import pytest
 from native_cases import LEFT_LESION, RIGHT_LESION, centre_mm, dice, patient, scan_grid
-from predict_model import weights, write_model
+from predict_model import write_model
 
 from nnunet_tv.cli.predict import main
 from nnunet_tv.imaging.volume import read_mask, read_volume
+from nnunet_tv.inference.model_folder import find_model
 from nnunet_tv.inference.predict import prepared_patients
-from nnunet_tv.inference.predictor import Predictor, find_model, read_filter
+from nnunet_tv.inference.predictor import Predictor
 from nnunet_tv.postprocessing import write_postprocessing
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -75,29 +75,6 @@ def test_the_whole_way(root, model, capsys):
     output = capsys.readouterr().out
     assert "  note:" not in output  # the scans themselves were drawn
     assert "sub-2: empty: No cluster found." in output and "2 of 2 patients" in output and "perform_every" not in output
-
-
-def test_prediction_is_that_of_stock_nnunet_and_folds_have_a_spread(root, tmp_path):
-    import torch
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-
-    folder = write_model(tmp_path / MODEL, folds=("0", "1", "2"))
-    images = [root / "imagesTs" / f"sub-1_000{channel}.nii.gz" for channel in range(2)]
-    found = Predictor(find_model(folder), device="cpu", progress=False, precision="float32").predict(images)
-    (tmp_path / "stock").mkdir()
-    stock = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
-    stock.initialize_from_trained_model_folder(str(folder), (0, 1, 2))
-    stock.predict_from_files_sequential([list(map(str, images))], [str(tmp_path / "stock" / "sub-1")],
-                                        save_probabilities=True)
-    assert np.array_equal(found.segmentation, read_mask(tmp_path / "stock" / "sub-1.nii.gz", case="a").data)
-    expected = np.load(tmp_path / "stock" / "sub-1.npz")["probabilities"][1].transpose(2, 1, 0)
-    np.testing.assert_allclose(found.probability, expected, atol=1e-3)
-    # plain brain: logit = the fold's bias, so p and its spread are known
-    plain = np.isclose(found.probability, 1 / (1 + np.exp(1.6)), atol=1e-3)
-    folds = 1 / (1 + np.exp([1.0, 1.6, 2.2]))
-    assert plain.sum() > 1000 and found.deviation[plain] == pytest.approx(folds.std(), abs=4e-3)  # half precision
-    one = Predictor(find_model(folder, folds=["1"]), device="cpu", progress=False).predict(images)
-    assert one.deviation is None
 
 
 def test_several_folds_write_a_map_of_uncertainty(root, tmp_path, capsys):
@@ -225,30 +202,6 @@ def test_the_model_is_found_by_names(root, model, monkeypatch):
 # ---- models ---------------------------------------------------------------------------------------
 
 
-def test_models_are_checked(tmp_path, model):
-    assert find_model(model).folds == ("0",)
-    with pytest.raises(NnunetTVError, match="nowhere: no such model folder"):
-        find_model(tmp_path / "nowhere")
-    with pytest.raises(NnunetTVError, match=r"results: not a model folder: plans.json is missing"):
-        find_model(tmp_path / "results")
-    with pytest.raises(NnunetTVError, match=r"no checkpoint_final.pth of fold 3; folds that have one: 0"):
-        find_model(model, folds=["0", "3"])
-    with pytest.raises(NnunetTVError, match=r"no best.pth of fold any; folds that have one: none"):
-        find_model(model, checkpoint="best.pth")
-    content = json.loads((model / "dataset.json").read_text())
-    (model / "dataset.json").write_text(json.dumps({**content, "labels": {"background": 0, "a": 1, "b": 2}}))
-    with pytest.raises(NnunetTVError, match=r"the model's labels are .*expected background and one lesion"):
-        find_model(model)
-    (model / "dataset.json").write_text(json.dumps({**content, "channel_names": {"0": "FLAIR", "1": "T1w"}}))
-    with pytest.raises(NnunetTVError, match=r"channels are FLAIR, T1w, expected T1w, FLAIR in this order"):
-        find_model(model)
-
-
-def test_fold_all_only_where_there_is_no_other(tmp_path):
-    assert find_model(write_model(tmp_path / "a", folds=("0", "all"))).folds == ("0",)
-    assert find_model(write_model(tmp_path / "b", folds=("all",))).folds == ("all",)
-
-
 def test_a_model_that_cannot_be_loaded_ends_the_command(root, model, capsys):
     import torch
 
@@ -271,22 +224,6 @@ def test_no_silent_fall_back_to_the_cpu(model, tmp_path, capsys):
         Predictor(find_model(model), device="cuda")
 
 
-def test_filters(model):
-    standard = read_filter(model)
-    assert standard.standard and "the model folder has no postprocessing.pkl" in standard.text
-    blocks = np.zeros((20, 20, 20), np.uint8)
-    blocks[1:6, 1:6, 1:6], blocks[10:14, 10:13, 10:13] = 1, 1
-    assert standard(blocks).sum() == pytest.approx(81, abs=44) and not standard(blocks)[10:].any()
-    write_postprocessing(model, min_voxels=10, opening=False)
-    assert read_filter(model)(blocks).sum() == blocks.sum() and not read_filter(model).standard
-    (model / "postprocessing.pkl").write_bytes(pickle.dumps(([], [])))
-    assert np.array_equal(read_filter(model)(blocks), blocks) and "nothing" in read_filter(model).text
-    for bad in (b"no", pickle.dumps(([sum], [])), pickle.dumps(([sum], [3]))):
-        (model / "postprocessing.pkl").write_bytes(bad)
-        with pytest.raises(NnunetTVError, match=r"postprocessing.pkl: not nnU-Net's postprocessing"):
-            read_filter(model)
-
-
 def test_an_empty_prepared_folder_is_named(tmp_path):
     with pytest.raises(NnunetTVError, match=r"expected prepared cases \(CASE.prep.json\), found none"):
         prepared_patients(tmp_path)
@@ -297,15 +234,3 @@ def test_usage_errors(tmp_path, words, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--prepared", str(tmp_path), "-m", str(tmp_path), "-o", str(tmp_path / "out"), *words])
     assert stop.value.code == 2 and "usage" in capsys.readouterr().err
-
-
-def test_the_hand_set_network_marks_what_is_bright():
-    from tiny_network import TinyNetwork
-    from torch import zeros
-
-    network = TinyNetwork(2, 2).eval()
-    network.load_state_dict(weights())
-    image = zeros(1, 2, 5, 5, 5)
-    image[0, 1, 2, 2, 2] = 3
-    out = network(image)[0, 1] - network(image)[0, 0]
-    assert out[2, 2, 2].item() == pytest.approx(4 * 1.65 - 1) and out[0, 0, 0].item() == pytest.approx(-1)
