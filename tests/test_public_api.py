@@ -31,7 +31,7 @@ def test_a_public_name_exists_and_is_documented(name):
 
 def test_the_promised_names_are_public():
     assert {"DiceLoss", "DiceBCELoss", "DiceTVLoss", "remove_small_clusters", "score_case", "score", "report",
-            "prepare", "predict", "restore"} <= set(nnunet_tv.__all__)
+            "convert", "prepare", "predict", "restore"} <= set(nnunet_tv.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error():
