@@ -27,8 +27,8 @@ from scipy import ndimage
 from side_by_side import write
 
 from nnunet_tv.imaging.volume import Volume, write_volume
-from nnunet_tv.metrics.scores import FILTERED, RAW
 from nnunet_tv.scoring.folders import score_folders
+from nnunet_tv.scoring.rows import FILTERED, RAW
 from nnunet_tv.scoring.runs import Run
 
 SHAPE = (182, 218, 182)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from nnunet_tv.metrics.scores import Candidates, CaseRow, CaseScore, HitCounts, LesionScore
+from nnunet_tv.metrics.froc_candidates import FrocCandidates
+from nnunet_tv.metrics.registry import MEASURES
+from nnunet_tv.metrics.scores import CaseScore, HitCounts, LesionScore
+from nnunet_tv.scoring.rows import CaseRow
+
+#: A score has every measure, None where undefined.
+RECORDED = [measure.key for measure in MEASURES if not measure.endpoint]
 
 
 def make_score(tp=0, fp=0, fn=0, *, false=0, hits=None, measures=None, clusters=(), lesions=None, worst_mm=100.0):
@@ -18,7 +24,7 @@ def make_score(tp=0, fp=0, fn=0, *, false=0, hits=None, measures=None, clusters=
         detected=primary.detected, n_clusters=primary.n_false_clusters + primary.n_true_clusters,
         n_false_clusters=primary.n_false_clusters, n_lesions=n_lesions, n_lesions_hit=primary.n_lesions_found,
         reference_mm3=float(tp + fn), predicted_mm3=float(tp + fp), worst_mm=worst_mm, hits=hits,
-        measures=measures or {}, clusters=tuple(clusters), lesions=tuple(lesions),
+        measures={**dict.fromkeys(RECORDED), **(measures or {})}, clusters=tuple(clusters), lesions=tuple(lesions),
     )
 
 
@@ -29,6 +35,6 @@ def make_row(case, group="A", run=0, stage="raw", *, lost=None, status="scored",
 
 def make_candidates(case, confidence, finds, *, group="A", run=0, n_lesions=1, inside=(), outside=()):
     """Candidates by falling confidence; `finds` says which of them find the lesion."""
-    return Candidates(
+    return FrocCandidates(
         case, group, run, 0.1, n_lesions, tuple(confidence), {"any": tuple(finds)},
         {"any": tuple((1,) if found else () for found in finds)}, tuple(inside), tuple(outside))

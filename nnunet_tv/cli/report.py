@@ -111,6 +111,8 @@ def _show(out: Path) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from nnunet_tv.metrics.registry import ENDPOINTS
+
     result = parser("nnunet-tv-report", DESCRIPTION)
     add = result.add_argument
     many = {"nargs": "+", "action": "extend", "default": []}
@@ -133,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         "hemisphere (by the lesion's place where no column says it)")
     add("--hit", action="append", type=_rule, metavar="RULE", help="any, overlap:0.1, center or distance:20; may be "
         "repeated, the first is the primary one (default: any)")
-    add("--primary", choices=("DC", "sSens", "nFPC"), help="primary endpoint, chosen before looking (default: DC)")
+    add("--primary", choices=tuple(ENDPOINTS), help="primary endpoint, chosen before looking (default: DC)")
     add("--measures", action="store_true", help="all measures, surface distances included (slower)")
     add("--paper", action="store_true", default=None, help="show the TV paper's Table 1 beside")
     add("--connectivity", type=int, choices=(6, 18, 26), default=26,

@@ -1,30 +1,14 @@
-"""How much a lesion stands out on its scan."""
+"""Contrast of a lesion on a scan."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from nnunet_tv.imaging.clusters import bounding_box
-from nnunet_tv.imaging.volume import read_mask, read_volume
-from nnunet_tv.reporting.figures.case_pictures import find_image
-from nnunet_tv.scoring.folders import on_grid_of
-from nnunet_tv.utils.errors import CaseError
 
 #: Width of the border around a lesion that it is compared with.
 BORDER_MM = 5.0
-
-
-@dataclass(frozen=True)
-class ContrastJob:
-    """A case's files."""
-
-    case: str
-    reference: Path
-    images: Path
 
 
 def lesion_contrast(scan: np.ndarray, lesion: np.ndarray, spacing_mm: tuple[float, ...]) -> float | None:
@@ -55,21 +39,3 @@ def lesion_contrast(scan: np.ndarray, lesion: np.ndarray, spacing_mm: tuple[floa
     if not border.any() or not spread:
         return None
     return float((scan[lesion].mean() - scan[box][border].mean()) / spread)
-
-
-def contrast_of_files(job: ContrastJob) -> float | None:
-    """Contrast of one case; None where there is no lesion.
-
-    Raises
-    ------
-    CaseError
-        No scan, an unusable one, or one on another grid.
-    """
-    truth = read_mask(job.reference, case=job.case)
-    path = find_image(job.images, job.case)
-    if path is None:
-        raise CaseError(job.case, f"no scan in {job.images}, so no lesion contrast: give it, or leave the stratum out")
-    scan = on_grid_of(read_volume(path, case=job.case), truth)
-    if scan is None:
-        raise CaseError(job.case, "the scan is not on the reference's grid, so no lesion contrast", path)
-    return lesion_contrast(scan.data, truth.data.astype(bool), truth.spacing_mm)

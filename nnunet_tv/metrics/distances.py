@@ -1,15 +1,15 @@
-"""Distances between two masks, in mm.
+"""Distances between the surfaces of two masks, in mm.
 
-The surface of a mask is the set of its voxels that have a face neighbour outside of it; beyond the volume's
-border is outside. Distances are between voxel centres, with the voxel size of each axis, and every surface
-voxel counts the same, whatever its area. These are the definitions of Reinke et al. 2024 (Metrics Reloaded) on a
-voxel grid; no sub-voxel contour is made.
+The surface of a mask is the set of its voxels that have a face neighbour outside of it; beyond the volume's border is
+outside. Distances are between voxel centres, with the voxel size of each axis, and every surface voxel counts the
+same, whatever its area. These are the definitions of Reinke et al. 2024 (Metrics Reloaded) on a voxel grid, without a
+sub-voxel contour.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -18,49 +18,33 @@ from nnunet_tv.metrics.components import as_mask
 from nnunet_tv.metrics.hit_rules import ROUNDING
 
 
-class SurfaceDistances(NamedTuple):
-    """HD95, MASD and ASSD in mm, and NSD; None is undefined."""
+@dataclass(frozen=True)
+class SurfaceDistances:
+    """Distance of each surface voxel to the other mask's surface, in mm.
 
-    hd95_mm: float | None
-    masd_mm: float | None
-    assd_mm: float | None
-    nsd: float
+    Attributes
+    ----------
+    to_reference_mm, to_prediction_mm : ndarray, shapes (n,) and (m,)
+        Of the prediction's and of the reference's surface voxels. Where one mask is empty, the distances of the other
+        are infinite.
+    """
 
+    to_reference_mm: np.ndarray
+    to_prediction_mm: np.ndarray
 
-_BOTH_EMPTY = SurfaceDistances(0.0, 0.0, 0.0, 1.0)
+    @property
+    def undefined(self) -> bool:
+        """Whether one of the masks is empty."""
+        return bool(len(self.to_reference_mm)) != bool(len(self.to_prediction_mm))
 
-
-def on_surface(mask: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    """Which of a mask's voxels have a face neighbour outside; shapes (X, Y, Z), (n, 3) -> (n,), bool."""
-    result = np.zeros(len(voxels), bool)
-    for axis, size in enumerate(mask.shape):
-        for step in (-1, 1):
-            beside = voxels.copy()
-            beside[:, axis] += step
-            inside = (beside[:, axis] >= 0) & (beside[:, axis] < size)
-            beside[~inside] = 0
-            result |= ~(inside & mask[tuple(beside.T)])
-    return result
-
-
-def surface_points_mm(mask: np.ndarray, voxels: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
-    """Centres of a mask's surface voxels in mm from the first voxel of the volume, shape (n, 3)."""
-    return voxels[on_surface(mask, voxels)] * np.asarray(spacing_mm, float)
+    @property
+    def both(self) -> np.ndarray:
+        """Distances of both surfaces together, shape (n + m,)."""
+        return np.concatenate([self.to_reference_mm, self.to_prediction_mm])
 
 
-def nearest_mm(points: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Distance of each point to the nearest of the others; shapes (n, 3), (m, 3) -> (n,)."""
-    return KDTree(others).query(points)[0]
-
-
-def surface_distances(
-    prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float], *, tolerance_mm: float = 2.0
-) -> SurfaceDistances:
+def surface_distances(prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float]) -> SurfaceDistances:
     """Distances between the surfaces of two masks.
-
-    HD95 is the larger of the two directed 95th percentiles (linear interpolation), MASD the mean of the two
-    directed means, ASSD the mean over both surfaces together, NSD the share of both surfaces that lies within
-    `tolerance_mm` of the other.
 
     Parameters
     ----------
@@ -68,28 +52,59 @@ def surface_distances(
         Masks of 0 and 1 on one grid.
     spacing_mm : sequence of 3 floats
         Voxel size in mm, in the order of the axes.
-    tolerance_mm : float
-        Of NSD.
-
-    Returns
-    -------
-    SurfaceDistances
-        Both empty: distances 0, NSD 1. One empty: distances None (undefined), NSD 0.
     """
     masks = as_mask(prediction, "prediction"), as_mask(reference, "reference")
-    points = [surface_points_mm(mask, np.argwhere(mask), spacing_mm) for mask in masks]
-    return between_surfaces(*points, tolerance_mm=tolerance_mm)
+    points = [voxels[on_surface(mask, voxels)] * np.asarray(spacing_mm, float)
+              for mask in masks for voxels in [np.argwhere(mask)]]
+    return between_points(*points)
 
 
-def between_surfaces(first: np.ndarray, second: np.ndarray, *, tolerance_mm: float) -> SurfaceDistances:
+def between_points(predicted: np.ndarray, reference: np.ndarray) -> SurfaceDistances:
     """As :func:`surface_distances`, of surface points in mm, shapes (n, 3) and (m, 3)."""
-    if not (len(first) and len(second)):
-        return SurfaceDistances(None, None, None, 0.0) if len(first) or len(second) else _BOTH_EMPTY
-    there, back = nearest_mm(first, second), nearest_mm(second, first)
-    both = np.concatenate([there, back])
-    return SurfaceDistances(
-        hd95_mm=float(max(np.percentile(there, 95), np.percentile(back, 95))),
-        masd_mm=float((there.mean() + back.mean()) / 2),
-        assd_mm=float(both.mean()),
-        nsd=float((both <= tolerance_mm * (1 + ROUNDING)).mean()),
-    )
+    return SurfaceDistances(nearest_mm(predicted, reference), nearest_mm(reference, predicted))
+
+
+def hd95_mm(distances: SurfaceDistances) -> float | None:
+    """Larger of the two directed 95th percentiles (linear interpolation); 0 for two empty masks, None for one."""
+    return _summarised(distances, lambda there, back: max(np.percentile(there, 95), np.percentile(back, 95)))
+
+
+def masd_mm(distances: SurfaceDistances) -> float | None:
+    """Mean of the two directed mean distances; 0 for two empty masks, None for one."""
+    return _summarised(distances, lambda there, back: (there.mean() + back.mean()) / 2)
+
+
+def assd_mm(distances: SurfaceDistances) -> float | None:
+    """Mean distance over both surfaces together; 0 for two empty masks, None for one."""
+    return _summarised(distances, lambda there, back: np.concatenate([there, back]).mean())
+
+
+def nsd(distances: SurfaceDistances, tolerance_mm: float = 2.0) -> float:
+    """Share of both surfaces within `tolerance_mm` of the other; 1 for two empty masks, 0 for one."""
+    both = distances.both
+    return float((both <= tolerance_mm * (1 + ROUNDING)).mean()) if len(both) else 1.0
+
+
+def on_surface(mask: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+    """Which of a mask's voxels have a face neighbour outside; shapes (X, Y, Z), (n, 3) -> (n,), bool."""
+    result = np.zeros(len(voxels), bool)
+    for axis, size in enumerate(mask.shape):
+        for step in (-1, 1):
+            neighbour = voxels.copy()
+            neighbour[:, axis] += step
+            inside = (neighbour[:, axis] >= 0) & (neighbour[:, axis] < size)
+            neighbour[~inside] = 0
+            result |= ~(inside & mask[tuple(neighbour.T)])
+    return result
+
+
+def nearest_mm(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Distance of each point to the nearest of the others; shapes (n, 3), (m, 3) -> (n,); infinite without others."""
+    return KDTree(others).query(points)[0] if len(others) else np.full(len(points), np.inf)
+
+
+def _summarised(distances: SurfaceDistances, statistic) -> float | None:
+    if distances.undefined:
+        return None
+    there, back = distances.to_reference_mm, distances.to_prediction_mm
+    return float(statistic(there, back)) if len(there) else 0.0

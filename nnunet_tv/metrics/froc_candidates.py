@@ -3,19 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from nnunet_tv.metrics.case_metrics import check_probability
+from nnunet_tv.metrics.average_precision import check_probability
 from nnunet_tv.metrics.components import Components, as_mask, find_components
 from nnunet_tv.metrics.hit_rules import HitRule, parse_rules
-from nnunet_tv.metrics.lesion_matching import Meeting
-from nnunet_tv.metrics.scores import Candidates
+from nnunet_tv.metrics.lesion_matching import LesionMatching
 
 #: Least probability of a candidate's voxels.
 THRESHOLD = 0.1
 #: Bins of the histograms, equal from 0 to 1: one half is an edge, so they hold the hard segmentation too.
 BINS = 200
+
+
+@dataclass(frozen=True)
+class FrocCandidates:
+    """Candidate clusters of one probability map, plain data.
+
+    Attributes
+    ----------
+    case, group, run : str, str, int
+        Origin of the map; `run` as in :class:`nnunet_tv.scoring.rows.CaseRow`.
+    threshold : float
+        Least probability of a candidate's voxels.
+    n_lesions : int
+        Lesions of the reference; 0 for a subject without.
+    confidence : tuple of float
+        Peak probability of each candidate, falling.
+    true : dict of str to tuple of bool
+        By hit rule, for each candidate.
+    lesions : dict of str to tuple of tuple of int
+        By hit rule, for each candidate, the lesions (from 1) that it finds on its own.
+    lesion_histogram, background_histogram : tuple of int
+        Voxels inside and outside of the reference by probability, in equal bins from 0 to 1.
+    """
+
+    case: str
+    group: str
+    run: int
+    threshold: float
+    n_lesions: int
+    confidence: tuple[float, ...]
+    true: dict[str, tuple[bool, ...]]
+    lesions: dict[str, tuple[tuple[int, ...], ...]]
+    lesion_histogram: tuple[int, ...]
+    background_histogram: tuple[int, ...]
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> FrocCandidates:
+        """Inverse of ``dataclasses.asdict``, also after JSON."""
+        content = dict(content)
+        content["true"] = {rule: tuple(values) for rule, values in content["true"].items()}
+        content["lesions"] = {rule: tuple(tuple(ids) for ids in values) for rule, values in content["lesions"].items()}
+        for name in ("confidence", "lesion_histogram", "background_histogram"):
+            content[name] = tuple(content[name])
+        return cls(**content)
 
 
 def find_candidates(
@@ -29,13 +74,13 @@ def find_candidates(
     threshold: float = THRESHOLD,
     connectivity: int = 26,
     hits: Sequence[str | HitRule] = ("any",),
-) -> Candidates:
+) -> FrocCandidates:
     """Candidates of one map: the components of ``probability >= threshold``, each with its peak as confidence.
 
-    The components are made once, at the lowest threshold, and do not change with the confidence asked for. So a
-    lower confidence only adds candidates: detection and false clusters can only rise along the curve, which
-    components made anew at each threshold do not promise (they merge). The price: what the lowest threshold
-    joins stays one candidate. A hard segmentation (one half) may therefore lie beside the curve.
+    The components are found once, at the lowest threshold, so that a lower confidence only adds candidates: detection
+    and false clusters can only rise along the curve. Components found anew at each threshold merge, and do not have
+    this property. The cost is that candidates joined at the lowest threshold stay one, so that a hard segmentation
+    (one half) may lie beside the curve.
 
     Parameters
     ----------
@@ -46,17 +91,17 @@ def find_candidates(
     spacing_mm : sequence of 3 floats
         Voxel size in mm, for ``distance:D``.
     case, group, run : str, str, int
-        Whose map it is.
+        Origin of the map.
     threshold : float
         Above 0, up to 1.
     connectivity : {26, 18, 6}
         Which neighbours make one candidate.
     hits : sequence of str or HitRule
-        Hit rules. A candidate finds a lesion on its own; see :meth:`Meeting.finders`.
+        Hit rules. A candidate finds a lesion on its own; see :meth:`LesionMatching.finders`.
 
     Returns
     -------
-    Candidates
+    FrocCandidates
 
     Raises
     ------
@@ -72,19 +117,19 @@ def find_candidates(
         lesions = find_components(as_mask(reference, "reference"), connectivity=connectivity)
     probability = check_probability(probability, lesions.mask.shape)
     parts = find_components(probability >= threshold, connectivity=connectivity)
-    meeting = Meeting(parts, lesions, spacing_mm)
+    matching = LesionMatching(parts, lesions, spacing_mm)
     peaks = parts.largest(probability[tuple(parts.voxels.T)])
     order = np.lexsort((np.arange(len(parts)), -peaks))
     true, found = {}, {}
     for rule in rules:
-        values, pairs = meeting.true_clusters(rule), meeting.finders(rule)
+        values, pairs = matching.true_clusters(rule), matching.finders(rule)
         by_part: dict[int, list[int]] = {}
         for part, lesion in pairs.tolist():
             by_part.setdefault(part, []).append(lesion + 1)
         true[str(rule)] = tuple(bool(values[i]) for i in order)
         found[str(rule)] = tuple(tuple(by_part.get(i, ())) for i in order.tolist())
     inside, everywhere = _histogram(probability[lesions.mask]), _histogram(probability)
-    return Candidates(case, group, run, threshold, len(lesions), tuple(peaks[order].tolist()), true, found,
+    return FrocCandidates(case, group, run, threshold, len(lesions), tuple(peaks[order].tolist()), true, found,
                       tuple(inside.tolist()), tuple((everywhere - inside).tolist()))
 
 

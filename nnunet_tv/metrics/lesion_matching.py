@@ -1,4 +1,4 @@
-"""How the clusters of a prediction meet the lesions of a reference, under each hit rule."""
+"""Matching of a prediction's clusters with a reference's lesions, under each hit rule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnunet_tv.metrics.hit_rules import ANY, CENTER, OVERLAP, HitRule
 
 
 @dataclass(frozen=True)
-class Meeting:
+class LesionMatching:
     """Clusters and lesions on one grid.
 
     Attributes

@@ -1,29 +1,22 @@
-"""Scored rows gathered by group and stage, with the runs of a subject averaged: the ground of every table."""
+"""Scored rows by group and stage, with the runs of a subject averaged: the basis of every table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
-from nnunet_tv.metrics.scores import STAGES, CaseRow, CaseScore
+from nnunet_tv.metrics.registry import NOT_RECORDED, RATE, SHARE, Measure
+from nnunet_tv.metrics.scores import CaseScore
+from nnunet_tv.reporting.statistics import Interval, bootstrap, rate_interval, share_interval
+from nnunet_tv.scoring.rows import STAGES, CaseRow
 
 Value = Callable[[CaseScore], float | None]
 
 
 @dataclass(frozen=True)
 class GroupStage:
-    """One group at one stage.
-
-    Attributes
-    ----------
-    group, stage : str
-        Which.
-    runs : tuple of int
-        Its runs, ascending.
-    scores : dict of str to tuple of CaseScore
-        Case to its scores in the order of `runs`.
-    """
+    """One group at one stage; `runs` ascend, and `scores` has each case's scores in their order."""
 
     group: str
     stage: str
@@ -48,10 +41,22 @@ class GroupStage:
                 means[case] = fmean(found)
         return means
 
+    def recorded(self, measure: Measure) -> bool:
+        """Whether every score has the measure."""
+        return all(measure.recorded(score) for scores in self.scores.values() for score in scores)
+
+    def interval(self, measure: Measure, *, seed: int = 0) -> Interval:
+        """Mean over subjects with its 95 % interval; without a value where the measure is not recorded."""
+        if not self.recorded(measure):
+            return Interval(None, None, None, 0, NOT_RECORDED)
+        values = list(self.subjects(measure.value).values())
+        if measure.interval == SHARE:
+            return share_interval(values, seed=seed, one_run=self.one_run)
+        return rate_interval(values, seed=seed) if measure.interval == RATE else bootstrap(values, seed=seed)
+
     def only(self, cases: set[str]) -> GroupStage:
         """The same for some of the subjects."""
-        kept = {case: scores for case, scores in self.scores.items() if case in cases}
-        return GroupStage(self.group, self.stage, self.runs, kept)
+        return replace(self, scores={case: scores for case, scores in self.scores.items() if case in cases})
 
 
 def gather(rows: Sequence[CaseRow]) -> list[GroupStage]:
@@ -60,7 +65,7 @@ def gather(rows: Sequence[CaseRow]) -> list[GroupStage]:
     Raises
     ------
     ValueError
-        A row has no score (figures over the rest would flatter), or the runs of a group differ in their subjects.
+        A row has no score (leaving it out biases the result), or the runs of a group differ in their subjects.
     """
     lost = [row for row in rows if row.score is None]
     if lost:
@@ -68,12 +73,14 @@ def gather(rows: Sequence[CaseRow]) -> list[GroupStage]:
                          "is made of the rest")
     found: dict[tuple[str, str], dict[int, dict[str, CaseScore]]] = {}
     for row in rows:
-        found.setdefault((row.group, row.stage), {}).setdefault(row.run, {})[row.case] = row.score
+        if row.score is not None:
+            found.setdefault((row.group, row.stage), {}).setdefault(row.run, {})[row.case] = row.score
     names = list(dict.fromkeys(row.group for row in rows))
-    return [_one(group, stage, found[group, stage]) for stage in STAGES for group in names if (group, stage) in found]
+    return [_group_stage(group, stage, found[group, stage])
+            for stage in STAGES for group in names if (group, stage) in found]
 
 
-def _one(group: str, stage: str, runs: dict[int, dict[str, CaseScore]]) -> GroupStage:
+def _group_stage(group: str, stage: str, runs: dict[int, dict[str, CaseScore]]) -> GroupStage:
     numbers = sorted(runs)
     cases = runs[numbers[0]]
     for number in numbers[1:]:
@@ -84,25 +91,5 @@ def _one(group: str, stage: str, runs: dict[int, dict[str, CaseScore]]) -> Group
 
 
 def has_lesion(score: CaseScore) -> bool:
-    """Whether the reference of a score holds a lesion."""
+    """Whether the reference of a score has a lesion."""
     return score.n_lesions > 0
-
-
-def dice(score: CaseScore) -> float | None:
-    """Dice of a subject with a lesion; None without one."""
-    return score.dice if has_lesion(score) else None
-
-
-def detected(score: CaseScore) -> float | None:
-    """1 or 0 by the primary hit rule; None without a lesion."""
-    return None if score.detected is None else float(score.detected)
-
-
-def false_clusters(score: CaseScore) -> float:
-    """False clusters by the primary hit rule."""
-    return float(score.n_false_clusters)
-
-
-def sensitivity(score: CaseScore) -> float | None:
-    """Share of the lesion's voxels that are found; None without a lesion."""
-    return score.tp / (score.tp + score.fn) if score.tp + score.fn else None

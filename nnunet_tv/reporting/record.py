@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv import __version__
-from nnunet_tv.metrics.scores import Candidates, CaseRow
+from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.scoring.participants import Participants
+from nnunet_tv.scoring.rows import CaseRow
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
@@ -31,7 +32,7 @@ class Record:
     ----------
     rows, controls : list of CaseRow
         Scored cases; scored controls, apart.
-    candidates : list of Candidates
+    candidates : list of FrocCandidates
         Of probability maps.
     problems, warnings : list of str
         What could not be scored; what a reader must know.
@@ -47,7 +48,7 @@ class Record:
 
     rows: list[CaseRow]
     controls: list[CaseRow] = field(default_factory=list)
-    candidates: list[Candidates] = field(default_factory=list)
+    candidates: list[FrocCandidates] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     participants: Participants = field(default_factory=dict)
@@ -115,7 +116,7 @@ def read_record(path: str | Path) -> Record:
         return Record(
             rows=[CaseRow.from_dict(row) for row in content["cases"]],
             controls=[CaseRow.from_dict(row) for row in content["controls"]],
-            candidates=[Candidates.from_dict(one) for one in content["candidates"]],
+            candidates=[FrocCandidates.from_dict(one) for one in content["candidates"]],
             problems=content["problems"], warnings=content["warnings"], participants=content["participants"],
             contrast=content["contrast"], settings=settings, meta=meta,
         )

@@ -5,19 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.metrics.contrast import ContrastJob, contrast_of_files
-from nnunet_tv.metrics.scores import CaseRow
-from nnunet_tv.postprocessing import ENDING, describe
+from nnunet_tv.postprocessing import describe
 from nnunet_tv.reporting.record import Record, make_meta, read_record
 from nnunet_tv.reporting.report_folder import check_out, draw_pictures, new_folder, write_problems, write_report
 from nnunet_tv.reporting.tables import tv_paper
 from nnunet_tv.reporting.tables.comparison import check_primary
 from nnunet_tv.reporting.tables.strata import CONTRAST, check_strata
+from nnunet_tv.scoring.contrast import contrast_of_case
 from nnunet_tv.scoring.folders import Run, score_controls, score_folders
 from nnunet_tv.scoring.participants import Participants, of_cases, read_participants
+from nnunet_tv.scoring.rows import CaseRow
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.parallel import each_case
 
@@ -220,7 +221,7 @@ def _score(
 def _contrast(
     reference: Path, images: Path, cases: Sequence[str], processes: int
 ) -> tuple[dict[str, float], list[str]]:
-    jobs = [ContrastJob(case, reference / f"{case}{ENDING}", images) for case in cases]
-    done = each_case(contrast_of_files, jobs, processes=processes, label="contrast")
+    measure = partial(contrast_of_case, reference=reference, images=images)
+    done = each_case(measure, cases, processes=processes, label="contrast")
     found = {case: value for case, value in zip(cases, done, strict=True) if isinstance(value, float)}
     return found, [str(value) for value in done if isinstance(value, CaseError)]

@@ -8,17 +8,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
+from typing import Any
 
-from nnunet_tv.metrics.scores import MISSING, STAGES, CaseRow
 from nnunet_tv.postprocessing import ENDING
 from nnunet_tv.reporting.figures.case_pictures import PictureJob, draw_files
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.record import TOOL, Record, to_content
 from nnunet_tv.reporting.report_html import to_html
-from nnunet_tv.reporting.sections import Contents, cases_table, make_contents
+from nnunet_tv.reporting.sections import Contents, make_contents
 from nnunet_tv.reporting.tables import table_one
 from nnunet_tv.reporting.tables.csv_export import cases_csv, clusters_csv, lesions_csv
+from nnunet_tv.reporting.tables.every_case import cases_table
 from nnunet_tv.reporting.tables.table import to_csv, to_latex, to_markdown
+from nnunet_tv.scoring.rows import MISSING, STAGES, CaseRow
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import TEMPORARY_PREFIX, abandoned, read_json, write_json, write_text
@@ -92,9 +94,11 @@ def write_report(record: Record, work: Path) -> None:
     page = to_html(record, contents, cases=cases_table(gather(record.rows)),
                    pictures=sorted((work / "pictures").glob("*.png")))
     write_text(page, work / "report.html")
-    made = {"groups": contents.table_one, "per_subject": contents.per_subject, "notes": contents.notes}
+    made: dict[str, Any] = {"groups": table_one.contents(contents.table_one, "figures"),
+                            "per_subject": table_one.contents(contents.table_one, "per_subject"),
+                            "notes": contents.notes}
     if record.settings["paper"]:
-        made["paper"] = {name: stages for name, stages in contents.shown.items() if name not in contents.table_one}
+        made["paper"] = table_one.contents(contents.shown[len(contents.table_one):], "figures")
     write_json(to_content(record, made), work / "report.json")
 
 
@@ -114,8 +118,8 @@ def _write_listings(record: Record, work: Path) -> None:
 
 def _write_tables(contents: Contents, work: Path) -> None:
     notes = [*contents.sections[0].warnings, *contents.notes]
-    write_text(table_one.to_markdown(contents.shown, contents.per_subject, notes), work / "table1.md")
-    write_text(table_one.to_csv(contents.shown, contents.per_subject), work / "table1.csv")
+    write_text(table_one.to_markdown(contents.shown, notes), work / "table1.md")
+    write_text(table_one.to_csv(contents.shown), work / "table1.csv")
     write_text(table_one.to_latex(contents.shown, notes), work / "table1.tex")
     for table in contents.tables():
         for ending, text in ((".csv", to_csv(table)), (".md", to_markdown(table)), (".tex", to_latex(table))):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nnunet_tv.metrics.scores import FILTERED, MISSING, RAW, STAGES
+from nnunet_tv.metrics.registry import DETECTED, DICE, FALSE_CLUSTERS
 from nnunet_tv.reporting.figures import curve_drawing
 from nnunet_tv.reporting.figures.curves import (
     by_case,
@@ -18,22 +18,21 @@ from nnunet_tv.reporting.figures.curves import (
     size_table,
 )
 from nnunet_tv.reporting.footnotes import footnotes
-from nnunet_tv.reporting.groups import GroupStage, detected, dice, false_clusters, gather, has_lesion
+from nnunet_tv.reporting.groups import GroupStage, gather, has_lesion
 from nnunet_tv.reporting.record import Record
-from nnunet_tv.reporting.tables import table_one, tv_paper
+from nnunet_tv.reporting.tables import tv_paper
 from nnunet_tv.reporting.tables.comparison import comparison_table
 from nnunet_tv.reporting.tables.controls import controls_table, setup_warnings
 from nnunet_tv.reporting.tables.strata import make_strata, strata_tables
 from nnunet_tv.reporting.tables.summaries import (
-    detection_interval,
-    dice_interval,
-    false_cluster_interval,
     lost_table,
     measures_table,
     rules_table,
     uncertainty_table,
 )
 from nnunet_tv.reporting.tables.table import FEW, Table
+from nnunet_tv.reporting.tables.table_one import TableOneRow, stage_table, table_one
+from nnunet_tv.scoring.rows import FILTERED, MISSING, RAW
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,8 @@ class Contents:
     """All sections, and Table 1 in the forms that papers and programs take."""
 
     sections: list[Section]
-    table_one: table_one.Groups
-    per_subject: table_one.Groups
-    shown: table_one.Groups
+    table_one: list[TableOneRow]
+    shown: list[TableOneRow]
     notes: list[str]
     summary: list[str] = field(default_factory=list)
 
@@ -90,17 +88,16 @@ def make_contents(record: Record, folder: Path) -> Contents:
     """
     settings, groups = record.settings, gather(record.rows)
     seed = settings["seed"]
-    shared, per_subject = table_one.table_one(record.rows), table_one.per_subject_table(record.rows)
-    shown, notes = shared, footnotes(record)
+    ours = shown = table_one(record.rows)
+    notes = footnotes(record)
     if settings["paper"]:
-        quoted = tv_paper.paper_groups()
-        tv_paper.check_names(shared)
-        shown, notes = {**shared, **quoted}, [*notes, tv_paper.NOTE]
+        tv_paper.check_names(row.group for row in ours)
+        shown, notes = [*ours, *tv_paper.paper_rows()], [*notes, tv_paper.NOTE]
     sections = [
-        _table_one_section(record, groups, shown, per_subject, notes),
+        _table_one_section(record, groups, shown, notes),
         Section("uncertainty", "Uncertainty", tables=(uncertainty_table(groups, seed=seed),)),
     ]
-    if len(shared) > 1:
+    if len({row.group for row in ours}) > 1:
         table = comparison_table(groups, primary=settings["primary"], seed=seed)
         sections.append(Section("comparison", "Comparisons", tables=(table,)))
     lost = lost_table(record.rows)
@@ -116,7 +113,7 @@ def make_contents(record: Record, folder: Path) -> Contents:
     if settings["measures"]:
         table = measures_table(groups, distances=True, seed=seed)
         sections.append(Section("all-measures", "All measures", tables=(table,)))
-    return Contents(sections, shared, per_subject, shown, notes, _summary(groups, seed))
+    return Contents(sections, ours, shown, notes, _summary(groups, seed))
 
 
 def warnings_of(record: Record, groups: Sequence[GroupStage]) -> list[str]:
@@ -136,8 +133,7 @@ def _summary(groups: Sequence[GroupStage], seed: int) -> list[str]:
     """One plain sentence per group and stage."""
     lines = []
     for group in groups:
-        seen, false, overlap = (interval(group, seed=seed)
-                                for interval in (detection_interval, false_cluster_interval, dice_interval))
+        seen, false, overlap = (group.interval(measure, seed=seed) for measure in (DETECTED, FALSE_CLUSTERS, DICE))
         name = f"{group.group}, {group.stage}"
         if seen.value is None:
             lines.append(f"{name}: no subject has a lesion; {_said(false)} false clusters per subject.")
@@ -157,24 +153,12 @@ def _said(interval) -> str:
 
 
 def _table_one_section(
-    record: Record, groups: Sequence[GroupStage], shown: table_one.Groups, per_subject: table_one.Groups,
-    notes: list[str],
+    record: Record, groups: Sequence[GroupStage], shown: Sequence[TableOneRow], notes: Sequence[str]
 ) -> Section:
     lesions = sum(has_lesion(scores[0]) for scores in groups[0].scores.values())
-    parts = []
-    for stage in STAGES:
-        rows = table_one.table_rows(shown, stage)
-        beside = {row[0]: row[2:] for row in table_one.table_rows(per_subject, stage, table_one.PER_SUBJECT)}
-        blank = ["–"] * len(table_one.PER_SUBJECT)
-        parts.append(Table(
-            f"table1-{stage}",
-            f"{table_one.TITLES[stage]}, mean ± sample standard deviation over runs; n = {len(groups[0].scores)} "
-            f"subjects, {lesions} with a lesion",
-            ("Group", "Runs", *table_one.MEASURES, *(f"{name}, per subject" for name in table_one.PER_SUBJECT)),
-            tuple((*row, *beside.get(row[0], blank)) for row in rows),
-            notes=tuple(notes) if stage == FILTERED else (),
-        ))
-    return Section("table-1", "Table 1", warnings=tuple(warnings_of(record, groups)), tables=tuple(parts))
+    subjects = f"n = {len(groups[0].scores)} subjects, {lesions} with a lesion"
+    parts = (stage_table(shown, RAW, subjects), stage_table(shown, FILTERED, subjects, notes=notes))
+    return Section("table-1", "Table 1", warnings=tuple(warnings_of(record, groups)), tables=parts)
 
 
 def _controls_section(record: Record, groups: Sequence[GroupStage], seed: int) -> Section:
@@ -227,28 +211,7 @@ def _curves(record: Record, groups: Sequence[GroupStage], folder: Path) -> list[
 def _marks(groups: Sequence[GroupStage], name: str) -> list[tuple[str, float, float]]:
     marks = []
     for group in groups:
-        seen, false = (list(group.subjects(value).values()) for value in (detected, false_clusters))
+        seen, false = (list(group.subjects(measure.value).values()) for measure in (DETECTED, FALSE_CLUSTERS))
         if group.group == name and seen:
             marks.append((f"{name}, {group.stage} segmentation", sum(false) / len(false), sum(seen) / len(seen)))
     return marks
-
-
-def cases_table(groups: Sequence[GroupStage]) -> Table:
-    """Every case, averaged over the runs of each group, raw and filtered side by side."""
-    by_name: dict[str, dict[str, GroupStage]] = {}
-    for group in groups:
-        by_name.setdefault(group.group, {})[group.stage] = group
-    rows = []
-    for case, scores in groups[0].scores.items():
-        for name, stages in by_name.items():
-            figures = []
-            for value in (dice, detected, false_clusters):
-                for stage in STAGES:
-                    found = stages[stage].only({case}).subjects(value) if stage in stages else {}
-                    figures.append(found.get(case, "–"))
-            rows.append((case, scores[0].reference_mm3, name, *figures))
-    columns = [f"{what}, {stage}" for what in ("Dice", "Detected", "False clusters") for stage in STAGES]
-    return Table("every-case", "Every case, averaged over runs", ("Case", "Reference (mm³)", "Group", *columns),
-                 tuple(rows), digits={"Reference (mm³)": 0, **{column: 2 for column in columns}},
-                 notes=("Detected: share of the runs, by the primary hit rule; – without a lesion. Single runs, "
-                        "volumes, distances and clusters are in cases.csv, clusters.csv and lesions.csv.",))

@@ -11,24 +11,13 @@ import numpy as np
 
 from nnunet_tv.imaging.probability import check_probability, read_npz
 from nnunet_tv.imaging.volume import Volume, read_volume, same_grid
-from nnunet_tv.metrics.case_metrics import score_components
+from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.metrics.components import Components, as_mask, find_components
-from nnunet_tv.metrics.froc_candidates import find_candidates
-from nnunet_tv.metrics.scores import (
-    FILTERED,
-    MISMATCH,
-    MISSING,
-    RAW,
-    STAGES,
-    UNFILTERED,
-    UNUSABLE,
-    Candidates,
-    CaseRow,
-    CaseScore,
-    LostLesions,
-)
+from nnunet_tv.metrics.froc_candidates import FrocCandidates, find_candidates
+from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.postprocessing import ENDING, filter_volume
 from nnunet_tv.scoring.mask_file import read_mask_hashed
+from nnunet_tv.scoring.rows import FILTERED, MISMATCH, MISSING, RAW, STAGES, UNFILTERED, UNUSABLE, CaseRow, LostLesions
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import sha256
@@ -54,7 +43,7 @@ class CaseResult:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)
-    candidates: list[Candidates] = field(default_factory=list)
+    candidates: list[FrocCandidates] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -215,7 +204,7 @@ class _Case:
     def measured(self, volume: Volume, probability: np.ndarray | None) -> CaseScore:
         truth, settings = self.truth, self.settings
         clusters = find_components(as_mask(volume.data, "prediction"), connectivity=settings.connectivity)
-        return score_components(
+        return score_case(
             clusters, truth.lesions, truth.volume.spacing_mm, hits=settings.hits, affine=truth.volume.affine,
             probability=probability, distances=settings.distances, nsd_tolerance_mm=settings.nsd_tolerance_mm)
 

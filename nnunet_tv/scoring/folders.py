@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.metrics.hit_rules import HitRule, parse_rules
-from nnunet_tv.metrics.scores import FILTERED, RAW, STAGES, Candidates, CaseRow
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.scoring.case_scoring import Settings, on_grid_of, score_one
+from nnunet_tv.scoring.rows import FILTERED, RAW, STAGES, CaseRow
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.parallel import each_case
@@ -36,7 +37,7 @@ class Scores:
         What was left out or changed without harm.
     inputs : dict
         SHA-256 of every file read, by path.
-    candidates : list of Candidates
+    candidates : list of FrocCandidates
         Of each case and run with probabilities, in the order of the rows.
     """
 
@@ -44,7 +45,7 @@ class Scores:
     problems: list[str]
     warnings: list[str]
     inputs: dict[str, str]
-    candidates: list[Candidates] = field(default_factory=list)
+    candidates: list[FrocCandidates] = field(default_factory=list)
 
 
 def score_folders(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nnunet_tv.metrics.scores import RAW
 from nnunet_tv.postprocessing import ENDING, segmentation_names
+from nnunet_tv.scoring.rows import RAW
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,19 @@ def test_undefined_is_null_and_never_nan(study):
     assert "undefined in 1 of 2 runs" in (study / "out" / "table1.md").read_text()
 
 
+def test_a_report_of_an_earlier_version_without_a_measure(study, capsys):
+    assert call("--measures") == 0
+    path = study / "out" / "report.json"
+    content = json.loads(path.read_text())
+    for row in content["cases"]:
+        del row["score"]["measures"]["nsd"]
+    path.write_text(json.dumps(content))
+    assert main(["--from", "out", "-o", "again"]) == 0
+    table = (study / "again" / "tables" / "measures.md").read_text()
+    assert re.search(r"\| NSD \| not recorded \| – \| 0 \| not recorded \|", table)
+    assert (study / "again" / "table1.csv").read_bytes() == (study / "out" / "table1.csv").read_bytes()
+
+
 def test_html_is_one_file_that_needs_no_network(study):
     assert main(["--ref", "ref", "--pred", "<b>&=a0", "-np", "1", "-o", "out"]) == 0
     page = (study / "out" / "report.html").read_text()

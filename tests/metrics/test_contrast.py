@@ -1,13 +1,11 @@
-"""Lesion contrast by hand, and what files can lack."""
+"""Lesion contrast by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from nnunet_tv.imaging.volume import Volume, write_volume
-from nnunet_tv.metrics.contrast import ContrastJob, contrast_of_files, lesion_contrast
-from nnunet_tv.utils.errors import CaseError
+from nnunet_tv.metrics.contrast import lesion_contrast
 
 
 def scene(spacing=(1.0, 1.0, 1.0)):
@@ -40,16 +38,3 @@ def test_contrast_is_none_where_there_is_nothing_to_compare():
     assert lesion_contrast(np.where(lesion, scan, 0), lesion, (1, 1, 1)) is None
     assert lesion_contrast(np.full(scan.shape, 3.0), lesion, (1, 1, 1)) is None
     assert lesion_contrast(np.zeros_like(scan), lesion, (1, 1, 1)) is None
-
-
-def test_contrast_of_files(tmp_path):
-    scan, lesion = scene()
-    write_volume(Volume(lesion.astype(np.uint8), np.eye(4)), tmp_path / "ref" / "a.nii.gz")
-    job = ContrastJob("a", tmp_path / "ref" / "a.nii.gz", tmp_path)
-    with pytest.raises(CaseError, match=r"a: no scan in .*, so no lesion contrast: give it, or leave the stratum out"):
-        contrast_of_files(job)
-    write_volume(Volume(scan[1:], np.eye(4)), tmp_path / "a_0000.nii.gz")
-    with pytest.raises(CaseError, match="the scan is not on the reference's grid, so no lesion contrast"):
-        contrast_of_files(job)
-    write_volume(Volume(scan, np.eye(4)), tmp_path / "a_0000.nii.gz")
-    assert contrast_of_files(job) == pytest.approx(20 / scan[scan != 0].std())

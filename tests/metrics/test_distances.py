@@ -8,9 +8,15 @@ from masks import ISOTROPIC, mask, voxels
 from scipy import ndimage
 
 from nnunet_tv.metrics.case_metrics import score_case
-from nnunet_tv.metrics.distances import on_surface, surface_distances
+from nnunet_tv.metrics.distances import assd_mm, hd95_mm, masd_mm, nsd, on_surface, surface_distances
 
 THICK = (0.5, 0.8, 4.0)
+
+
+def measured(prediction, reference, spacing, *, tolerance_mm=2.0):
+    """HD95, MASD, ASSD and NSD."""
+    distances = surface_distances(prediction, reference, spacing)
+    return hd95_mm(distances), masd_mm(distances), assd_mm(distances), nsd(distances, tolerance_mm)
 
 
 def blobs(seed, shape=(24, 20, 16)):
@@ -21,28 +27,28 @@ def blobs(seed, shape=(24, 20, 16)):
 
 def test_two_voxels():
     # One surface voxel each, 3 steps of 0.8 mm apart.
-    result = surface_distances(voxels((2, 2, 2)) > 0, voxels((2, 5, 2)) > 0, THICK, tolerance_mm=2.4)
-    assert result[:3] == pytest.approx((2.4, 2.4, 2.4)) and result.nsd == 1.0
-    assert surface_distances(voxels((2, 2, 2)) > 0, voxels((2, 5, 2)) > 0, THICK, tolerance_mm=2.39).nsd == 0.0
+    result = measured(voxels((2, 2, 2)) > 0, voxels((2, 5, 2)) > 0, THICK, tolerance_mm=2.4)
+    assert result[:3] == pytest.approx((2.4, 2.4, 2.4)) and result[3] == 1.0
+    assert measured(voxels((2, 2, 2)) > 0, voxels((2, 5, 2)) > 0, THICK, tolerance_mm=2.39)[3] == 0.0
 
 
 def test_directed_distances_differ():
     # Reference one voxel; prediction that voxel and one 4 voxels of 4 mm away along z. Directed to the reference:
     # 0 and 16 (mean 8, 95th percentile 0.95 * 16 = 15.2); back: 0. MASD (8 + 0) / 2, ASSD (0 + 16 + 0) / 3.
     prediction, reference = voxels((2, 2, 2), (2, 2, 6)) > 0, voxels((2, 2, 2)) > 0
-    result = surface_distances(prediction, reference, THICK)
+    result = measured(prediction, reference, THICK)
     assert result == pytest.approx((15.2, 4.0, 16 / 3, 2 / 3))
-    assert surface_distances(reference, prediction, THICK) == pytest.approx(result)
+    assert measured(reference, prediction, THICK) == pytest.approx(result)
 
 
 def test_shifted_plate():
     # Plates of 6 x 6 x 1 voxels, one voxel of 4 mm apart along z: all of each is surface, every distance is 4 mm.
     first, second = (mask(((2, 8), (2, 8), (z, z + 1))) > 0 for z in (3, 4))
-    assert surface_distances(first, second, THICK, tolerance_mm=3.9) == pytest.approx((4, 4, 4, 0))
-    assert surface_distances(first, second, THICK, tolerance_mm=4).nsd == 1.0
+    assert measured(first, second, THICK, tolerance_mm=3.9) == pytest.approx((4, 4, 4, 0))
+    assert measured(first, second, THICK, tolerance_mm=4)[3] == 1.0
     # Shifted along x by one voxel of 0.5 mm: 5 of 6 columns of each are shared.
     moved = mask(((3, 9), (2, 8), (3, 4))) > 0
-    assert surface_distances(first, moved, THICK, tolerance_mm=0.4) == pytest.approx((0.5, 0.5 / 6, 0.5 / 6, 5 / 6))
+    assert measured(first, moved, THICK, tolerance_mm=0.4) == pytest.approx((0.5, 0.5 / 6, 0.5 / 6, 5 / 6))
 
 
 def test_surface_is_what_has_a_face_outside():
@@ -55,15 +61,15 @@ def test_surface_is_what_has_a_face_outside():
 
 def test_empties():
     nothing, something = mask() > 0, voxels((1, 2, 3)) > 0
-    assert surface_distances(nothing, nothing, ISOTROPIC) == (0.0, 0.0, 0.0, 1.0)
+    assert measured(nothing, nothing, ISOTROPIC) == (0.0, 0.0, 0.0, 1.0)
     for pair in ((nothing, something), (something, nothing)):
-        assert surface_distances(*pair, ISOTROPIC) == (None, None, None, 0.0)
+        assert measured(*pair, ISOTROPIC) == (None, None, None, 0.0)
 
 
 def test_full_masks_are_finite():
     full, something = np.ones((4, 4, 4), bool), voxels((0, 0, 0), shape=(4, 4, 4)) > 0
-    assert surface_distances(full, full, ISOTROPIC) == (0.0, 0.0, 0.0, 1.0)
-    assert surface_distances(full, something, ISOTROPIC).hd95_mm < np.sqrt(27) + 1e-9
+    assert measured(full, full, ISOTROPIC) == (0.0, 0.0, 0.0, 1.0)
+    assert measured(full, something, ISOTROPIC)[0] < np.sqrt(27) + 1e-9
 
 
 @pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")
@@ -76,14 +82,14 @@ def test_equals_monai(spacing):
         prediction, reference = blobs(seed), blobs(seed + 100)
         pair = [torch.from_numpy(each)[None, None].float() for each in (prediction, reference)]
         options = {"include_background": True, "spacing": spacing}
-        ours = surface_distances(prediction, reference, spacing, tolerance_mm=2.0)
+        ours_hd95, masd, assd, ours_nsd = measured(prediction, reference, spacing)
         hd95 = compute_hausdorff_distance(*pair, percentile=95, **options).item()
-        nsd = compute_surface_dice(*pair, class_thresholds=[2.0], **options).item()
-        assert (ours.hd95_mm, ours.nsd) == pytest.approx((hd95, nsd), rel=1e-5)
+        surface_dice = compute_surface_dice(*pair, class_thresholds=[2.0], **options).item()
+        assert (ours_hd95, ours_nsd) == pytest.approx((hd95, surface_dice), rel=1e-5)
         directed = [compute_average_surface_distance(*order, **options).item() for order in (pair, pair[::-1])]
-        assert ours.masd_mm == pytest.approx(sum(directed) / 2, rel=1e-5)
+        assert masd == pytest.approx(sum(directed) / 2, rel=1e-5)
         pooled = compute_average_surface_distance(*pair, symmetric=True, **options).item()
-        assert ours.assd_mm == pytest.approx(pooled, rel=1e-5)
+        assert assd == pytest.approx(pooled, rel=1e-5)
 
 
 def test_equals_all_pairs_of_surface_voxels():
@@ -94,7 +100,7 @@ def test_equals_all_pairs_of_surface_voxels():
         there, back = gaps.min(axis=1), gaps.min(axis=0)
         expected = (max(np.percentile(there, 95), np.percentile(back, 95)), (there.mean() + back.mean()) / 2,
                     np.concatenate([there, back]).mean(), np.mean(np.concatenate([there, back]) <= 1.5))
-        assert surface_distances(*pair, THICK, tolerance_mm=1.5) == pytest.approx(expected)
+        assert measured(*pair, THICK, tolerance_mm=1.5) == pytest.approx(expected)
 
 
 def test_scores_carry_distances_only_when_asked_for():

@@ -10,8 +10,7 @@ import pytest
 from masks import ISOTROPIC, mask, voxels
 
 from nnunet_tv.metrics.case_metrics import score_case
-from nnunet_tv.metrics.froc_candidates import BINS, find_candidates
-from nnunet_tv.metrics.scores import Candidates
+from nnunet_tv.metrics.froc_candidates import BINS, FrocCandidates, find_candidates
 
 
 def hills():
@@ -73,7 +72,7 @@ def test_size_does_not_depend_on_the_volume():
 
 def test_candidates_survive_json():
     found = find_candidates(*hills(), ISOTROPIC, hits=["any", "center"])
-    assert Candidates.from_dict(json.loads(json.dumps(asdict(found)))) == found
+    assert FrocCandidates.from_dict(json.loads(json.dumps(asdict(found)))) == found
 
 
 @pytest.mark.parametrize("threshold", [0, 1.1, float("nan")])

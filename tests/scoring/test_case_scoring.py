@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.metrics.case_metrics import score_case
-from nnunet_tv.metrics.scores import LostLesions
 from nnunet_tv.scoring.folders import score_controls, score_folders
+from nnunet_tv.scoring.rows import LostLesions
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import sha256, write_json

@@ -17,13 +17,14 @@ from matplotlib.patches import Patch
 from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume
-from nnunet_tv.postprocessing import ENDING, filter_volume
-from nnunet_tv.scoring.folders import Run, on_grid_of
+from nnunet_tv.postprocessing import filter_volume
+from nnunet_tv.scoring.case_scoring import on_grid_of
+from nnunet_tv.scoring.contrast import IMAGE_ENDINGS, find_image
+from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import atomic
 
 GREEN, BLUE, YELLOW = (0.15, 0.85, 0.25), (0.25, 0.5, 1.0), (1.0, 0.9, 0.1)
-_IMAGES = (f"_0000{ENDING}", ENDING)
 
 
 @dataclass(frozen=True)
@@ -164,17 +165,12 @@ def _prediction(folder: Path, job: PictureJob, truth: Volume) -> Volume:
     return volume
 
 
-def find_image(folder: Path, case: str) -> Path | None:
-    """A case's first scan, ``CASE_0000.nii.gz`` or ``CASE.nii.gz``; None where there is neither."""
-    return next((path for ending in _IMAGES if (path := folder / f"{case}{ending}").exists()), None)
-
-
 def _background(job: PictureJob, truth: Volume) -> tuple[np.ndarray | None, str]:
     if job.images is None:
         return None, ""
     path = find_image(job.images, job.case)
     if path is None:
-        names = " or ".join(f"{job.case}{ending}" for ending in _IMAGES)
+        names = " or ".join(f"{job.case}{ending}" for ending in IMAGE_ENDINGS)
         return None, f"{job.case}: no image {names} in {job.images}; drawn on a plain background"
     try:
         image = on_grid_of(read_volume(path, case=job.case), truth)

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from nnunet_tv.metrics.scores import Candidates
-from nnunet_tv.reporting.groups import GroupStage, detected, has_lesion
+from nnunet_tv.metrics.froc_candidates import FrocCandidates
+from nnunet_tv.metrics.registry import DETECTED
+from nnunet_tv.reporting.groups import GroupStage, has_lesion
 from nnunet_tv.reporting.statistics import LEVEL, Interval, bootstrap, resampled_means, share_interval
 from nnunet_tv.reporting.tables.table import Table
 
@@ -52,9 +53,9 @@ class Curve:
     marks: tuple[tuple[str, float, float], ...] = ()
 
 
-def by_case(candidates: Sequence[Candidates], group: str) -> dict[str, list[Candidates]]:
+def by_case(candidates: Sequence[FrocCandidates], group: str) -> dict[str, list[FrocCandidates]]:
     """Return the candidates of one group: case to its runs."""
-    cases: dict[str, list[Candidates]] = {}
+    cases: dict[str, list[FrocCandidates]] = {}
     for one in candidates:
         if one.group == group:
             cases.setdefault(one.case, []).append(one)
@@ -62,14 +63,14 @@ def by_case(candidates: Sequence[Candidates], group: str) -> dict[str, list[Cand
 
 
 def froc(
-    cases: dict[str, list[Candidates]], rule: str, *, name: str = "", marks: Sequence[tuple[str, float, float]] = (),
-    seed: int = 0,
+    cases: dict[str, list[FrocCandidates]], rule: str, *, name: str = "",
+    marks: Sequence[tuple[str, float, float]] = (), seed: int = 0,
 ) -> tuple[Curve, list[tuple[float, Interval]]]:
     """Return the share of subjects detected against false clusters per subject, over thresholds of confidence.
 
     Parameters
     ----------
-    cases : dict of str to list of Candidates
+    cases : dict of str to list of FrocCandidates
         Candidates of one group; runs of a case are averaged.
     rule : str
         Hit rule that decides which clusters are true and which lesions are found.
@@ -110,7 +111,7 @@ def froc(
                    for point, value, a, b in zip(reached, values, lows, highs, strict=True)]
 
 
-def _thresholds(cases: dict[str, list[Candidates]]) -> np.ndarray:
+def _thresholds(cases: dict[str, list[FrocCandidates]]) -> np.ndarray:
     """Confidences in descending order."""
     values = np.unique([value for runs in cases.values() for one in runs for value in one.confidence])
     if len(values) > MOST_THRESHOLDS:
@@ -119,7 +120,7 @@ def _thresholds(cases: dict[str, list[Candidates]]) -> np.ndarray:
 
 
 def _froc_columns(
-    cases: dict[str, list[Candidates]], rule: str, thresholds: np.ndarray
+    cases: dict[str, list[FrocCandidates]], rule: str, thresholds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """False clusters and detection of each subject at each threshold, and whether it has a lesion."""
     false, found = (np.zeros((len(cases), len(thresholds))) for _ in range(2))
@@ -139,7 +140,7 @@ def _best_until(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def precision_recall(
-    cases: dict[str, list[Candidates]], *, name: str = "", seed: int = 0
+    cases: dict[str, list[FrocCandidates]], *, name: str = "", seed: int = 0
 ) -> tuple[Curve, Interval, float | None]:
     """Return precision against recall of voxels, pooled over subjects and runs, over thresholds of probability.
 
@@ -193,7 +194,7 @@ class SizeClass:
 
 def detection_by_size(group: GroupStage, *, seed: int = 0) -> list[SizeClass]:
     """Return the share of subjects detected in up to four classes of equal number, by the volume of the reference."""
-    shares = group.subjects(detected)
+    shares = group.subjects(DETECTED.value)
     sizes = {case: group.scores[case][0].reference_mm3 for case in shares if has_lesion(group.scores[case][0])}
     ordered = sorted(sizes, key=lambda case: (sizes[case], case))
     number = max(1, min(MOST_CLASSES, len(ordered) // CLASS_SUBJECTS))

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nnunet_tv.metrics.registry import ENDPOINTS, leading
 from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.reporting.groups import GroupStage, has_lesion
-from nnunet_tv.reporting.tables.summaries import detection_interval, dice_interval, false_cluster_interval
 from nnunet_tv.reporting.tables.table import FEW, Table
 from nnunet_tv.scoring.participants import NOT_GIVEN, Participants
 from nnunet_tv.utils.errors import NnunetTVError
@@ -120,19 +120,20 @@ def strata_tables(groups: Sequence[GroupStage], strata: Strata, *, seed: int = 0
 
 
 def _stratum_table(groups: Sequence[GroupStage], name: str, levels: Mapping[str, str], seed: int) -> Table:
-    rows = []
+    rows, endpoints = [], leading(ENDPOINTS.values(), "sSens")
     ordered = sorted(set(levels.values()), key=lambda level: (level in (NOT_GIVEN, NO_LESION), level))
     for level in ordered:
         cases = {case for case, found in levels.items() if found == level}
         for group in groups:
             part = group.only(cases)
-            rows.append((level, part.group, part.stage, len(part.scores), detection_interval(part, seed=seed),
-                         dice_interval(part, seed=seed), false_cluster_interval(part, seed=seed),
+            rows.append((level, part.group, part.stage, len(part.scores),
+                         *(part.interval(endpoint, seed=seed) for endpoint in endpoints),
                          "descriptive" if len(part.scores) < FEW else ""))
     title = {SIZE: "lesion size, thirds", CONTRAST: "lesion contrast, thirds"}.get(name, name)
     return Table(
         f"strata-{_slug(name)}", f"By {title}",
-        ("Level", "Group", "Stage", "Subjects", "sSens", "DC", "nFPC", "Reading"), tuple(rows),
+        ("Level", "Group", "Stage", "Subjects", *(endpoint.short for endpoint in endpoints), "Reading"), tuple(rows),
+        digits={endpoint.short: endpoint.digits for endpoint in endpoints},
         notes=(_SAID.get(name, f"Levels of the column {name} of the participants table."),
                f"Cells with fewer than {FEW} subjects are descriptive. Differences between levels are not tested here; "
                "levels differ in more than their name."),

@@ -1,4 +1,4 @@
-"""Tables of one group at a time: figures with intervals, all measures, hit rules, lesions lost by the filter."""
+"""Tables of one group at a time: figures with intervals, all measures, hit rules, lesions lost to the filter."""
 
 from __future__ import annotations
 
@@ -6,38 +6,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnunet_tv.metrics.scores import DISTANCES_MM, FILTERED, MEASURE_KEYS, CaseRow, CaseScore
-from nnunet_tv.reporting.groups import GroupStage, Value, detected, dice, false_clusters, has_lesion
+from nnunet_tv.metrics.registry import (
+    DISTANCES,
+    LESION,
+    MEASURES,
+    PREDICTION,
+    PROBABILITIES,
+    RATE,
+    TABLE_ONE,
+    Measure,
+    leading,
+)
+from nnunet_tv.reporting.groups import GroupStage, Value
 from nnunet_tv.reporting.statistics import Interval, bootstrap, poisson_rate, rate_interval, share_interval
-from nnunet_tv.reporting.tables.table import Table
-
-#: How a reader finds the measures of :class:`CaseScore` named.
-MEASURE_NAMES = {
-    "sensitivity": "Sensitivity (voxels)", "precision": "Precision (voxels)", "f2": "F2", "hd95_mm": "HD95 (mm)",
-    "masd_mm": "MASD (mm)", "assd_mm": "ASSD (mm)", "nsd": "NSD", "lesion_precision": "Precision (clusters)",
-    "lesion_recall": "Recall (lesions)", "lesion_f1": "F1 (lesions)", "average_precision": "Average precision",
-}
-_NEEDS_LESION = ("sensitivity", "lesion_recall", "average_precision")
-_NEEDS_PREDICTION = ("precision", "lesion_precision")
-
-
-def detection_interval(group: GroupStage, *, seed: int = 0) -> Interval:
-    """sSens: share of the subjects with a lesion that are detected."""
-    return share_interval(list(group.subjects(detected).values()), seed=seed, one_run=group.one_run)
-
-
-def dice_interval(group: GroupStage, *, seed: int = 0) -> Interval:
-    """DC: mean over subjects with a lesion."""
-    return bootstrap(list(group.subjects(dice).values()), seed=seed)
-
-
-def false_cluster_interval(group: GroupStage, *, seed: int = 0) -> Interval:
-    """nFPC: false clusters per subject, over all subjects."""
-    return rate_interval(list(group.subjects(false_clusters).values()), seed=seed)
+from nnunet_tv.reporting.tables.table import Cell, Table
+from nnunet_tv.scoring.rows import FILTERED, CaseRow
 
 
 def pooled_interval(group: GroupStage, other: str, *, seed: int = 0) -> Interval:
-    """Voxels found of the lesions' (`other` = "fn") or of the predicted ones ("fp"), pooled over subjects.
+    """True positive voxels over those and the `other` ones ("fn" or "fp"), pooled over subjects.
 
     With several runs the mean of their ratios; subjects are resampled, each with its voxels in all runs.
     """
@@ -59,26 +46,32 @@ def poisson_of_run(group: GroupStage, value: Value) -> Interval | str:
 
 def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
     """Table 1's figures, each with its 95 % interval over subjects."""
-    rows, single = [], any(group.one_run for group in groups)
-    for group in groups:
-        rows.append((
-            group.group, group.stage, len(group.runs), detection_interval(group, seed=seed),
-            false_cluster_interval(group, seed=seed), *([poisson_of_run(group, false_clusters)] if single else []),
-            dice_interval(group, seed=seed), pooled_interval(group, "fn", seed=seed),
-            pooled_interval(group, "fp", seed=seed),
-        ))
+    single = any(group.one_run for group in groups)
+    columns: list[str] = []
+    digits = {}
+    cells: list[list[Cell]] = [[] for _ in groups]
+    for measure in leading(TABLE_ONE, "sSens", "nFPC", "DC"):
+        name = f"{measure.short}, pooled" if measure.pooled_with else measure.short
+        columns.append(name)
+        digits[name] = measure.digits
+        for row, group in zip(cells, groups, strict=True):
+            row.append(pooled_interval(group, measure.pooled_with, seed=seed) if measure.pooled_with
+                       else group.interval(measure, seed=seed))
+        if measure.interval == RATE and single:
+            columns.append(f"{name}, exact Poisson")
+            for row, group in zip(cells, groups, strict=True):
+                row.append(poisson_of_run(group, measure.value))
     return Table(
-        "uncertainty", "Figures with 95 % intervals over subjects",
-        ("Group", "Stage", "Runs", "sSens", "nFPC", *(["nFPC, exact Poisson"] if single else []), "DC", "Sens, pooled",
-         "Prec, pooled"),
-        tuple(rows),
+        "uncertainty", "Figures with 95 % intervals over subjects", ("Group", "Stage", "Runs", *columns),
+        tuple((group.group, group.stage, len(group.runs), *row) for group, row in zip(groups, cells, strict=True)),
+        digits=digits,
         notes=(
-            "An interval says how far the figure may be from that of more such patients; ± in Table 1 says how "
-            "training varies. Runs of a subject are averaged first: they are no further patients.",
+            "Intervals show how far a figure may be from that of more such patients; ± in Table 1 shows how training "
+            "varies. Runs of a subject are averaged first: they are no further patients.",
             "sSens: Clopper-Pearson (exact binomial) for one run; for several, bootstrap over subjects, and "
             "Clopper-Pearson where all runs find every subject, or none.",
             f"Means and pooled ratios: percentile bootstrap over subjects, 10 000 resamples, seed {seed}. Where all "
-            "subjects agree it says nothing, and there is no interval.",
+            "subjects agree it has no width, and there is no interval.",
             "nFPC: bootstrap over subjects; where no false cluster was seen, exact Poisson. The Poisson column, for "
             "one run, takes false clusters as independent of each other; they gather in few subjects, which makes it "
             "too narrow.",
@@ -87,39 +80,33 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
 
 
 def measures_table(groups: Sequence[GroupStage], *, distances: bool, seed: int = 0) -> Table:
-    """Every measure: mean where defined, how often undefined, and the mean with the worst value in its place.
+    """Every measure but the endpoints: mean where defined, how often undefined, and the penalised mean.
 
     Parameters
     ----------
     groups : sequence of GroupStage
-        As :func:`nnunet_tv.reporting.groups.gather` gives them.
+        As :func:`nnunet_tv.reporting.groups.gather` returns them.
     distances : bool
-        Whether distances were asked for; without, their None is not a missing value.
+        Whether distances were measured; without, their None is not an undefined value.
     seed : int
         Of the bootstrap.
     """
-    keys = [key for key in MEASURE_KEYS if distances or key not in (*DISTANCES_MM, "nsd")]
-    rows = []
-    for group in groups:
-        for key in keys:
-            every = [score for scores in group.scores.values() for score in scores if _applies(key, score)]
-            missing = sum(score.measures.get(key) is None for score in every)
-            if key == "average_precision" and missing == len(every):  # no probabilities were given
-                continue
-            plain = group.subjects(lambda score, key=key: score.measures.get(key))
-            penalised = group.subjects(lambda score, key=key: _penalised(key, score))
-            rows.append((group.group, group.stage, MEASURE_NAMES[key], bootstrap(list(plain.values()), seed=seed),
-                         f"{missing} of {len(every)}", "image diagonal" if key in DISTANCES_MM else "0",
-                         bootstrap(list(penalised.values()), seed=seed)))
+    shown = [measure for measure in MEASURES if not measure.endpoint and (distances or DISTANCES not in measure.needs)]
+    rows = [(measure, (group.group, group.stage, measure.label, *figures))
+            for group in groups for measure in shown if (figures := _mean_and_penalised(group, measure, seed))]
     return Table(
         "measures", "All measures, means over subjects",
-        ("Group", "Stage", "Measure", "Mean where defined", "Undefined", "Worst value", "Penalised mean"), tuple(rows),
+        ("Group", "Stage", "Measure", "Mean where defined", "Undefined", "Worst value", "Penalised mean"),
+        tuple(row for _, row in rows), row_digits=tuple(measure.digits for measure, _ in rows),
         notes=(
-            "Undefined: of all scores (subjects × runs) to which the measure applies. Sensitivity, recall and average "
-            "precision apply to subjects with a lesion; precision to subjects with a lesion or a prediction. Average "
-            "precision is that of the probabilities, which the filter does not change.",
-            "The mean where defined leaves missed lesions out and flatters; the penalised mean takes the worst value "
-            "for each undefined score: 0, or for distances the image's diagonal.",
+            "Undefined: of all scores (subjects × runs) to which the measure applies. "
+            f"{_titles(shown, LESION)} apply to subjects with a lesion; {_titles(shown, PREDICTION)} to subjects with "
+            "a lesion or a prediction. Average precision is that of the probabilities, which the filter does not "
+            "change.",
+            "The mean where defined leaves missed lesions out, which biases it; the penalised mean takes the worst "
+            "value for each undefined score: 0, or for distances the image's diagonal. Lower is better for "
+            f"{', '.join(measure.title for measure in shown if not measure.higher_is_better) or 'none of them'}, "
+            "higher for the others.",
             "HD95: the larger of the two directed 95th percentiles; MASD: mean of the two directed means; ASSD: "
             "pooled; NSD at 2 mm. Both empty: Dice 1, NSD 1, distances 0; one empty: Dice 0, NSD 0, distances "
             "undefined.",
@@ -128,21 +115,25 @@ def measures_table(groups: Sequence[GroupStage], *, distances: bool, seed: int =
     )
 
 
-def _applies(key: str, score: CaseScore) -> bool:
-    if key in _NEEDS_LESION:
-        return has_lesion(score)
-    return has_lesion(score) or score.n_clusters > 0 if key in _NEEDS_PREDICTION else True
+def _titles(measures: Sequence[Measure], need: str) -> str:
+    return ", ".join(measure.title for measure in measures if need in measure.needs)
 
 
-def _penalised(key: str, score: CaseScore) -> float | None:
-    value = score.measures.get(key)
-    if value is None and _applies(key, score):
-        return score.worst_mm if key in DISTANCES_MM else 0.0
-    return value
+def _mean_and_penalised(group: GroupStage, measure: Measure, seed: int) -> tuple[Cell, ...]:
+    """Cells of a measure; empty where no probabilities were given for one that needs them."""
+    worst = measure.worst if isinstance(measure.worst, str) else f"{measure.worst:g}"
+    if not group.recorded(measure):
+        return group.interval(measure), "–", worst, group.interval(measure)
+    values = [measure.value(score) for scores in group.scores.values() for score in scores if measure.applies(score)]
+    if PROBABILITIES in measure.needs and not any(value is not None for value in values):
+        return ()
+    defined, penalised = (bootstrap(list(group.subjects(value).values()), seed=seed)
+                          for value in (measure.value, measure.penalised))
+    return defined, f"{values.count(None)} of {len(values)}", worst, penalised
 
 
 def rules_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
-    """Detection and false clusters under every hit rule that was asked for."""
+    """Detection and false clusters under every hit rule given."""
     rows = []
     for group in groups:
         first = next(iter(group.scores.values()), ())
@@ -168,7 +159,7 @@ def rules_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
 
 
 def lost_table(rows: Sequence[CaseRow]) -> Table:
-    """True lesions that the filter lost, by step; empty where every filtered segmentation is without a record."""
+    """True lesions lost to the filter, by step; without rows where every filtered segmentation came as a file."""
     found: dict[str, list[CaseRow]] = {}
     for row in rows:
         if row.stage == FILTERED and row.lost is not None:
@@ -188,6 +179,6 @@ def lost_table(rows: Sequence[CaseRow]) -> Table:
             "Lesions found by the raw prediction and no longer found after the filter, by the primary hit rule, summed "
             "over subjects and runs. Opening erases any sheet two voxels thick, which is the shape of thickened "
             "cortex.",
-            "Not known: filtered segmentations that were given as files do not tell the step.",
+            "Not known: the step, for filtered segmentations given as files.",
         ),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import pandas as pd
+
+from nnunet_tv.metrics.registry import NOT_RECORDED
 from nnunet_tv.reporting.statistics import Interval
 
 #: Below this number of subjects a figure describes and is not evidence; said where the figure is.
@@ -45,7 +46,9 @@ class Table:
     warnings : tuple of str
         What keeps the figures from meaning what they seem to, above the table.
     digits : mapping of str to int
-        Decimals by column; 3 where none are given.
+        Decimals by column.
+    row_digits : tuple of int
+        Decimals by row, for columns without their own; 3 where none are given.
     """
 
     key: str
@@ -55,16 +58,17 @@ class Table:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     digits: Mapping[str, int] = field(default_factory=dict)
-
-    def texts(self) -> list[list[str]]:
-        """Rows as a reader sees them."""
-        return [[cell_text(cell, self.digits.get(column, 3)) for column, cell in zip(self.columns, row, strict=True)]
-                for row in self.rows]
+    row_digits: tuple[int, ...] = ()
 
     def parts(self) -> list[list[tuple[str, str]]]:
-        """Rows for a page: figure, and what stands small beneath it."""
-        return [[cell_parts(cell, self.digits.get(column, 3)) for column, cell in zip(self.columns, row, strict=True)]
-                for row in self.rows]
+        """Rows for a page: figure, and the small text beneath it."""
+        return [[cell_parts(cell, self.digits.get(column, digits))
+                 for column, cell in zip(self.columns, row, strict=True)]
+                for row, digits in zip(self.rows, self.row_digits or [3] * len(self.rows), strict=True)]
+
+    def texts(self) -> list[list[str]]:
+        """Rows as texts: an interval has its bounds and its n in parentheses."""
+        return [[joined(figure, beneath) for figure, beneath in row] for row in self.parts()]
 
     def all_notes(self) -> list[str]:
         """Notes, and what the mark of few subjects means where it stands."""
@@ -73,9 +77,8 @@ class Table:
         return [*self.notes, *([FEW_NOTE] if marked else [])]
 
 
-def cell_text(cell: Cell, digits: int = 3) -> str:
-    """A cell as text: an interval carries its bounds and its n, an undefined figure says so."""
-    figure, beneath = cell_parts(cell, digits)
+def joined(figure: str, beneath: str) -> str:
+    """Parts of a cell as one text."""
     if not beneath:
         return figure
     return f"{figure.removesuffix(FEW_MARK)} ({beneath}){FEW_MARK if figure.endswith(FEW_MARK) else ''}"
@@ -85,7 +88,7 @@ def cell_parts(cell: Cell, digits: int = 3) -> tuple[str, str]:
     """Figure, and bounds and n of an interval."""
     if isinstance(cell, Interval):
         if cell.value is None:
-            return "undefined", f"n = {cell.n}"
+            return (NOT_RECORDED, "") if cell.method == NOT_RECORDED else ("undefined", f"n = {cell.n}")
         bounds = "no interval" if cell.low is None else f"{cell.low:.{digits}f} to {cell.high:.{digits}f}"
         return f"{cell.value:.{digits}f}{FEW_MARK if cell.n < FEW else ''}", f"{bounds}; n = {cell.n}"
     if cell is None:
@@ -132,11 +135,8 @@ def to_latex(table: Table) -> str:
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     """Comma-separated text; None is empty, truth is 1 or 0."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([int(cell) if isinstance(cell, bool) else cell for cell in line] for line in lines)
-    return text.getvalue()
+    cells = [[int(cell) if isinstance(cell, bool) else cell for cell in line] for line in lines]
+    return pd.DataFrame(cells, columns=list(header), dtype=object).to_csv(index=False, lineterminator="\n")
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

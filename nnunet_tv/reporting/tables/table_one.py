@@ -1,150 +1,161 @@
-"""Table 1 from scored cases, as data, Markdown, CSV and LaTeX. No images here."""
+"""Table 1: mean and standard deviation over runs, raw and post-processed.
+
+The page shows it as ordinary tables (:func:`stage_table`). ``table1.md``, ``.csv`` and ``.tex`` hold both stages in one
+file, which the writers here compose.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from nnunet_tv.metrics.scores import FILTERED, RAW, STAGES, CaseRow, CaseScore
-from nnunet_tv.reporting.groups import gather
-from nnunet_tv.reporting.tables.table import csv_text, escape_latex, latex_tabular, markdown_table
+from nnunet_tv.metrics.registry import NOT_RECORDED, TABLE_ONE, Measure
+from nnunet_tv.metrics.scores import CaseScore
+from nnunet_tv.reporting.groups import GroupStage, gather
+from nnunet_tv.reporting.tables.table import Table, csv_text, escape_latex, latex_tabular, markdown_table
+from nnunet_tv.scoring.rows import FILTERED, RAW, STAGES, CaseRow
 
-#: Measures of Table 1, in its order.
-MEASURES = ("Sens", "Prec", "DC", "sSens", "nFPC")
-#: Measures that are pooled in Table 1 and given as means over subjects too.
-PER_SUBJECT = ("Sens", "Prec")
 TITLES = {RAW: "(a) Test results", FILTERED: "(b) Post-processed test results"}
-Groups = dict[str, dict[str, dict[str, dict[str, Any]]]]
+COLUMNS = ("Group", "Runs", *(measure.short for measure in TABLE_ONE))
+#: Measures that are pooled over subjects and given as means over subjects too.
+_PER_SUBJECT = tuple(measure for measure in TABLE_ONE if measure.pooled_with)
 
 
-def table_one(rows: Sequence[CaseRow]) -> Groups:
-    """Table 1: ``{group: {stage: {measure: {"mean", "std", "runs"}}}}``.
+@dataclass(frozen=True)
+class RunSummary:
+    """Mean and sample standard deviation (ddof = 1) over runs; None where undefined.
 
-    Sens and Prec pool the voxels of all subjects of a run; DC is the mean over subjects with a lesion; sSens
-    the share of these with any true positive voxel; nFPC the false clusters per subject, over all subjects.
+    `runs` are the single runs' figures, None where they are not published or not recorded.
+    """
+
+    mean: float | None
+    std: float | None
+    runs: tuple[float | None, ...] | None
+    n_runs: int
+
+    @classmethod
+    def of(cls, runs: Sequence[float | None]) -> RunSummary:
+        """Summary of single runs; without a mean if any is undefined, since leaving it out biases the result."""
+        defined = [value for value in runs if value is not None]
+        complete = bool(runs) and len(defined) == len(runs)
+        return cls(fmean(defined) if complete else None, stdev(defined) if complete and len(runs) > 1 else None,
+                   tuple(runs), len(runs))
+
+    def __str__(self):
+        if self.mean is None:
+            if self.runs is None:
+                return NOT_RECORDED
+            undefined = self.runs.count(None)
+            return "undefined" if self.n_runs == 1 else f"undefined in {undefined} of {self.n_runs} runs"
+        return f"{self.mean:.4f}" if self.std is None else f"{self.mean:.4f} ± {self.std:.4f}"
+
+    def content(self) -> dict[str, Any]:
+        """As ``report.json`` stores it; `n_runs` only where the runs are not given."""
+        runs = {"runs": None, "n_runs": self.n_runs} if self.runs is None else {"runs": list(self.runs)}
+        return {"mean": self.mean, "std": self.std, **runs}
+
+
+@dataclass(frozen=True)
+class TableOneRow:
+    """A group at a stage: its figures by short name, and means over subjects of those that are pooled."""
+
+    group: str
+    stage: str
+    figures: dict[str, RunSummary]
+    per_subject: dict[str, RunSummary]
+
+    def cells(self) -> list[str]:
+        """Texts of :data:`COLUMNS`."""
+        runs = next(iter(self.figures.values())).n_runs
+        return [self.group, str(runs), *(str(self.figures.get(name, "–")) for name in COLUMNS[2:])]
+
+
+def table_one(rows: Sequence[CaseRow]) -> list[TableOneRow]:
+    """Table 1, stage by stage.
+
+    Sens and Prec pool the voxels of all subjects of a run; DC is the mean over subjects with a lesion; sSens the share
+    of these that are detected; nFPC the false clusters per subject, over all subjects.
 
     Raises
     ------
     ValueError
-        A row has no score: figures over the rest would flatter.
+        A row has no score: leaving it out biases the result.
     """
-    return _by_group(rows, pooled_measures, MEASURES)
+    return [TableOneRow(group.group, group.stage, _summaries(group, TABLE_ONE, pooled=True),
+                        _summaries(group, _PER_SUBJECT, pooled=False)) for group in gather(rows)]
 
 
-def per_subject_table(rows: Sequence[CaseRow]) -> Groups:
-    """Sens and Prec as means over subjects, in the structure of :func:`table_one`."""
-    return _by_group(rows, per_subject_measures, PER_SUBJECT)
+def _summaries(group: GroupStage, measures: Sequence[Measure], *, pooled: bool) -> dict[str, RunSummary]:
+    found = {}
+    for measure in measures:
+        if pooled and measure.pooled_with:
+            found[measure.short] = RunSummary.of([_pooled(scores, measure.pooled_with) for scores in group.by_run()])
+        elif group.recorded(measure):
+            found[measure.short] = RunSummary.of([_mean(scores, measure) for scores in group.by_run()])
+        else:
+            found[measure.short] = RunSummary(None, None, None, len(group.runs))
+    return found
 
 
-def pooled_measures(scores: Sequence[CaseScore]) -> dict[str, float | None]:
-    """The measures of Table 1 for one run; None where undefined (nothing predicted, no lesion)."""
-    tp, fp, fn = (sum(getattr(score, name) for score in scores) for name in ("tp", "fp", "fn"))
-    with_lesion = [score for score in scores if score.n_lesions]
-    return {
-        "Sens": _share(tp, tp + fn),
-        "Prec": _share(tp, tp + fp),
-        "DC": _mean([score.dice for score in with_lesion]),
-        "sSens": _mean([float(score.detected) for score in with_lesion]),
-        "nFPC": _mean([float(score.n_false_clusters) for score in scores]),
-    }
+def _pooled(scores: Sequence[CaseScore], other: str) -> float | None:
+    tp, rest = sum(score.tp for score in scores), sum(getattr(score, other) for score in scores)
+    return tp / (tp + rest) if tp + rest else None
 
 
-def per_subject_measures(scores: Sequence[CaseScore]) -> dict[str, float | None]:
-    """Sens over subjects with a lesion, Prec over subjects with a prediction; None where there are none."""
-    return {
-        "Sens": _mean([score.tp / (score.tp + score.fn) for score in scores if score.tp + score.fn]),
-        "Prec": _mean([score.tp / (score.tp + score.fp) for score in scores if score.tp + score.fp]),
-    }
+def _mean(scores: Sequence[CaseScore], measure: Measure) -> float | None:
+    values = [float(value) for score in scores if (value := measure.value(score)) is not None]
+    return fmean(values) if values else None
 
 
-def summarise(runs: Sequence[float | None]) -> dict[str, Any]:
-    """Mean and sample standard deviation (ddof = 1) over runs.
-
-    The deviation of one run is None. A measure that is undefined in any run has no mean: leaving that run out
-    would flatter.
-    """
-    defined = all(value is not None for value in runs)
-    return {
-        "mean": fmean(runs) if runs and defined else None,
-        "std": stdev(runs) if len(runs) > 1 and defined else None,
-        "runs": list(runs),
-    }
+def contents(rows: Sequence[TableOneRow], part: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """`figures` or `per_subject` of the rows as ``report.json`` stores them: group, stage, measure."""
+    content: dict[str, dict[str, dict[str, Any]]] = {row.group: {} for row in rows}
+    for row in rows:
+        content[row.group][row.stage] = {name: summary.content() for name, summary in getattr(row, part).items()}
+    return content
 
 
-def cell(value: dict[str, Any]) -> str:
-    """One cell: ``0.3822 ± 0.0337``; how many runs are undefined where there is no mean."""
-    if value["mean"] is None:
-        undefined = sum(run is None for run in value["runs"])
-        return "undefined" if len(value["runs"]) == 1 else f"undefined in {undefined} of {len(value['runs'])} runs"
-    text = f"{value['mean']:.4f}"
-    return text if value["std"] is None else f"{text} ± {value['std']:.4f}"
+def stage_table(rows: Sequence[TableOneRow], stage: str, subjects: str, *, notes: Sequence[str] = ()) -> Table:
+    """One stage as an ordinary table; `subjects` describes whom the figures are of."""
+    return Table(
+        f"table1-{stage}", f"{TITLES[stage]}, mean ± sample standard deviation over runs; {subjects}",
+        (*COLUMNS, *(f"{measure.short}, per subject" for measure in _PER_SUBJECT)),
+        tuple((*row.cells(), *(str(row.per_subject.get(measure.short, "–")) for measure in _PER_SUBJECT))
+              for row in rows if row.stage == stage),
+        notes=tuple(notes))
 
 
-def table_rows(groups: Groups, stage: str, measures: Sequence[str] = MEASURES) -> list[list[str]]:
-    """Rows of text for one stage: group, number of runs, one cell per measure."""
-    rows = []
-    for name, stages in groups.items():
-        values = [stages[stage][measure] for measure in measures]
-        rows.append([name, str(_n_runs(values[0])), *map(cell, values)])
-    return rows
-
-
-def to_markdown(groups: Groups, per_subject: Groups, notes: Sequence[str]) -> str:
+def to_markdown(rows: Sequence[TableOneRow], notes: Sequence[str]) -> str:
     """Both stages, the per-subject means and the notes as Markdown."""
     parts = ["# Table 1"]
+    header = [*COLUMNS[:2], *(f"{measure.short}, mean over subjects" for measure in _PER_SUBJECT)]
     for stage in STAGES:
-        parts.append(f"## {TITLES[stage]}")
-        parts.append(markdown_table(["Group", "Runs", *MEASURES], table_rows(groups, stage)))
-        header = ["Group", "Runs", *(f"{name}, mean over subjects" for name in PER_SUBJECT)]
-        parts.append(markdown_table(header, table_rows(per_subject, stage, PER_SUBJECT)))
-    parts.append("## Notes")
-    parts.append("\n".join(f"- {note}" for note in notes))
-    return "\n\n".join(parts) + "\n"
+        shown = [row for row in rows if row.stage == stage]
+        parts += [f"## {TITLES[stage]}", markdown_table(COLUMNS, [row.cells() for row in shown]), markdown_table(
+            header, [[*row.cells()[:2], *map(str, row.per_subject.values())] for row in shown if row.per_subject])]
+    return "\n\n".join([*parts, "## Notes", "\n".join(f"- {note}" for note in notes)]) + "\n"
 
 
-def to_csv(groups: Groups, per_subject: Groups) -> str:
-    """One line per group and stage; empty where undefined."""
-    columns = [f"{name}{suffix}" for name in MEASURES for suffix in ("_mean", "_std")]
-    extra = [f"{name}_per_subject{suffix}" for name in PER_SUBJECT for suffix in ("_mean", "_std")]
+def to_csv(rows: Sequence[TableOneRow]) -> str:
+    """One line per group and stage in full precision; empty where undefined."""
+    names = [*COLUMNS[2:], *(f"{measure.short}_per_subject" for measure in _PER_SUBJECT)]
     lines = []
-    for stage in STAGES:
-        for name, stages in groups.items():
-            values = [stages[stage][measure] for measure in MEASURES]
-            values += [per_subject.get(name, {}).get(stage, {}).get(measure, {}) for measure in PER_SUBJECT]
-            numbers = [value.get(key) for value in values for key in ("mean", "std")]
-            lines.append([stage, name, _n_runs(values[0]), *numbers])
-    return csv_text(["stage", "group", "n_runs", *columns, *extra], lines)
+    for row in sorted(rows, key=lambda row: STAGES.index(row.stage)):
+        summaries = [*(row.figures.get(name) for name in COLUMNS[2:]),
+                     *(row.per_subject.get(measure.short) for measure in _PER_SUBJECT)]
+        figures = [figure for each in summaries for figure in ((each.mean, each.std) if each else (None, None))]
+        lines.append([row.stage, row.group, row.cells()[1], *figures])
+    header = [f"{name}_{part}" for name in names for part in ("mean", "std")]
+    return csv_text(["stage", "group", "n_runs", *header], lines)
 
 
-def to_latex(groups: Groups, notes: Sequence[str]) -> str:
+def to_latex(rows: Sequence[TableOneRow], notes: Sequence[str]) -> str:
     """Both stages as one table environment; needs no package."""
     lines = [r"\begin{table}", r"\centering"]
     for stage in STAGES:
-        lines += [r"\par\medskip " + escape_latex(TITLES[stage]) + r"\par",
-                  *latex_tabular(["Group", "Runs", *MEASURES], table_rows(groups, stage), "lr" + "c" * len(MEASURES))]
+        lines += [r"\par\medskip " + escape_latex(TITLES[stage]) + r"\par", *latex_tabular(
+            COLUMNS, [row.cells() for row in rows if row.stage == stage], "lr" + "c" * len(TABLE_ONE))]
     lines += [r"\par\medskip\footnotesize " + " ".join(escape_latex(note) for note in notes), r"\end{table}"]
     return "\n".join(lines) + "\n"
-
-
-def _by_group(rows: Sequence[CaseRow], measures_of, names: Sequence[str]) -> Groups:
-    groups: Groups = {}
-    for part in gather(rows):
-        values = [measures_of(scores) for scores in part.by_run()]
-        groups.setdefault(part.group, {})[part.stage] = {
-            name: summarise([run[name] for run in values]) for name in names
-        }
-    return groups
-
-
-def _n_runs(value: dict[str, Any]) -> int:
-    """Number of runs behind a value; quoted figures carry it, ours have the runs themselves."""
-    return value["n_runs"] if value["runs"] is None else len(value["runs"])
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return fmean(values) if values else None

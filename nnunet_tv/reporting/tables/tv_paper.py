@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from nnunet_tv.scoring.folders import FILTERED, RAW
+from nnunet_tv.reporting.tables.table_one import RunSummary, TableOneRow
+from nnunet_tv.scoring.rows import FILTERED, RAW
 from nnunet_tv.utils.errors import NnunetTVError
 
-#: Said wherever the figures are shown.
+#: Footnote wherever the figures are shown.
 NOTE = (
     "Rows \"TV paper\" are quoted from Table 1 of arXiv 2510.06276: 14 test subjects of an unpublished split, "
     "10 runs. Other subjects: not a paired comparison."
@@ -28,25 +28,17 @@ _FIGURES = {
 }
 
 
-def paper_groups() -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
-    """The paper's figures in the structure of our own: group, stage, measure, then mean, std and runs.
-
-    ``runs`` is None: the paper does not give the single runs.
-    """
-    return {
-        f"TV paper: {loss}": {
-            stage: {
-                measure: {"mean": mean, "std": std, "runs": None, "n_runs": 10}
-                for measure, (mean, std) in zip(_MEASURES, _FIGURES[stage][loss], strict=True)
-            }
-            for stage in (RAW, FILTERED)
-        }
-        for loss in _FIGURES[RAW]
-    }
+def paper_rows() -> list[TableOneRow]:
+    """The paper's figures as rows of Table 1, without single runs, which it does not give."""
+    return [
+        TableOneRow(f"TV paper: {loss}", stage, {name: RunSummary(mean, std, None, 10) for name, (mean, std)
+                                                 in zip(_MEASURES, figures, strict=True)}, {})
+        for stage, losses in _FIGURES.items() for loss, figures in losses.items()
+    ]
 
 
 def check_names(groups: Iterable[str]) -> None:
     """Raise if a group has the name of one of the paper's rows."""
-    if taken := sorted(set(groups) & set(paper_groups())):
+    if taken := sorted(set(groups) & {row.group for row in paper_rows()}):
         raise NnunetTVError(f"{taken[0]!r} is the name of a row of the paper's: give your group another name, or "
                             "leave --paper out")

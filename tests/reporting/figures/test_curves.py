@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from report_rows import make_candidates, make_row
 
+from nnunet_tv.metrics.registry import DETECTED
 from nnunet_tv.reporting.figures.curve_drawing import draw_froc, draw_precision_recall, draw_size
 from nnunet_tv.reporting.figures.curves import (
     by_case,
@@ -19,7 +20,6 @@ from nnunet_tv.reporting.figures.curves import (
 )
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import clopper_pearson
-from nnunet_tv.reporting.tables.summaries import detection_interval
 
 #: Two patients and a healthy subject.
 CANDIDATES = [
@@ -89,7 +89,7 @@ def test_detection_by_size_by_hand():
     # One part is all subjects: the interval of the other tables, whatever the order of sizes.
     runs = [make_row(f"s{i}", run=run, tp=int(i + run > 4), fn=20 - i) for i in range(7) for run in range(2)]
     whole = gather(runs)[0]
-    assert detection_by_size(whole)[0].share == detection_interval(whole)
+    assert detection_by_size(whole)[0].share == whole.interval(DETECTED)
     table = size_table(gather(rows))
     assert [row[2:4] for row in table.rows] == [(1.0, 6.0), (11.0, 15.0)] and "†" in table.texts()[0][4]
 

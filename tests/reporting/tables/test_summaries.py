@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from report_rows import make_row
 
-from nnunet_tv.metrics.scores import HitCounts, LostLesions
+from nnunet_tv.metrics.scores import HitCounts
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import clopper_pearson, poisson_rate
 from nnunet_tv.reporting.tables.summaries import (
@@ -16,6 +16,7 @@ from nnunet_tv.reporting.tables.summaries import (
     uncertainty_table,
 )
 from nnunet_tv.reporting.tables.table import to_csv, to_markdown
+from nnunet_tv.scoring.rows import LostLesions
 
 
 def column(table, name):

@@ -8,20 +8,22 @@ import io
 import pytest
 from report_rows import make_row
 
-from nnunet_tv.metrics.scores import CaseRow, ClusterScore, HitCounts, LostLesions
+from nnunet_tv.metrics.scores import ClusterScore, HitCounts
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import Interval
 from nnunet_tv.reporting.tables.csv_export import cases_csv, clusters_csv, lesions_csv
 from nnunet_tv.reporting.tables.table import (
     PValue,
     Table,
-    cell_text,
+    cell_parts,
     escape_latex,
+    joined,
     markdown_table,
     to_csv,
     to_latex,
     to_markdown,
 )
+from nnunet_tv.scoring.rows import CaseRow, LostLesions
 
 TABLE = Table("key", "A & B", ("Group", "x|y", "Share"),
               (("a_b", 0.5, Interval(0.25, 0.1, 0.5, 9, "exact")), ("c", None, "–"),
@@ -33,8 +35,8 @@ def test_texts_carry_bounds_and_n():
     assert TABLE.texts() == [["a_b", "0.5", "0.250 (0.100 to 0.500; n = 9)†"], ["c", "undefined", "–"],
                              ["d", "2", "1.000 (no interval; n = 20)"]]
     assert TABLE.parts()[0][2] == ("0.250†", "0.100 to 0.500; n = 9")
-    assert cell_text(Interval(None, None, None, 0, "m")) == "undefined (n = 0)"
-    assert [cell_text(PValue(p)) for p in (0.00001, 0.04567, 0.0001)] == ["< 0.0001", "0.0457", "0.0001"]
+    assert joined(*cell_parts(Interval(None, None, None, 0, "m"))) == "undefined (n = 0)"
+    assert [cell_parts(PValue(p))[0] for p in (0.00001, 0.04567, 0.0001)] == ["< 0.0001", "0.0457", "0.0001"]
 
 
 def test_markdown_says_warnings_before_and_notes_after():

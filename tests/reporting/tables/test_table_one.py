@@ -8,29 +8,22 @@ import math
 import re
 
 import pytest
+from report_rows import make_row
 
-from nnunet_tv.metrics.scores import CaseRow, CaseScore
 from nnunet_tv.reporting.tables.table import escape_latex
-from nnunet_tv.reporting.tables.table_one import (
-    cell,
-    per_subject_table,
-    summarise,
-    table_one,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
-from nnunet_tv.reporting.tables.tv_paper import NOTE, paper_groups
+from nnunet_tv.reporting.tables.table_one import RunSummary, contents, table_one, to_csv, to_latex, to_markdown
+from nnunet_tv.reporting.tables.tv_paper import NOTE, paper_rows
+from nnunet_tv.scoring.rows import CaseRow
 
 
 def row(case, group, run, tp, fp, fn, false_clusters=0, stage="raw"):
-    lesion = tp + fn > 0
-    score = CaseScore(
-        status="any", tp=tp, fp=fp, fn=fn, dice=2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1.0,
-        detected=tp > 0 if lesion else None, n_clusters=false_clusters, n_false_clusters=false_clusters,
-        n_lesions=int(lesion), n_lesions_hit=int(tp > 0), reference_mm3=float(tp + fn), predicted_mm3=float(tp + fp),
-    )
-    return CaseRow(case, group, run, stage, score.status, score)
+    measures = {"sensitivity": tp / (tp + fn) if tp + fn else None, "precision": tp / (tp + fp) if tp + fp else None}
+    return make_row(case, group, run, stage, tp=tp, fp=fp, fn=fn, false=false_clusters, measures=measures)
+
+
+def figures(rows, group, stage="raw", part="figures"):
+    """Measures of one group as report.json stores them."""
+    return contents(table_one(rows), part)[group][stage]
 
 
 def both_stages(*rows):
@@ -48,7 +41,7 @@ ROWS = both_stages(
 
 
 def test_table_one_by_hand():
-    raw = table_one(ROWS)["A"]["raw"]
+    raw = figures(ROWS, "A")
     # Run 0: 30 of 200 lesion voxels, 30 of 70 predicted. Run 1: 100 of 200, 100 of 150.
     assert raw["Sens"]["runs"] == pytest.approx([0.15, 0.5]) and raw["Sens"]["mean"] == pytest.approx(0.325)
     assert raw["Prec"]["runs"] == pytest.approx([3 / 7, 2 / 3])
@@ -59,52 +52,49 @@ def test_table_one_by_hand():
     # Sample standard deviation of two values: their distance over the square root of 2.
     assert raw["Sens"]["std"] == pytest.approx(0.35 / math.sqrt(2))
     assert raw["nFPC"] == {"mean": 1.0, "std": pytest.approx(math.sqrt(2)), "runs": [2.0, 0.0]}
-    sens = table_one(ROWS)["B"]["filtered"]["Sens"]
+    sens = figures(ROWS, "B", "filtered")["Sens"]
     # 0.05, 0.1, 0.3: mean 0.15, squared distances 0.01 + 0.0025 + 0.0225 over 2.
     assert sens["runs"] == pytest.approx([0.05, 0.1, 0.3]) and sens["mean"] == pytest.approx(0.15)
     assert sens["std"] == pytest.approx(math.sqrt(0.0175))
 
 
 def test_per_subject_means_by_hand():
-    a = per_subject_table(ROWS)["A"]["raw"]
+    a = figures(ROWS, "A", part="per_subject")
     assert a["Sens"]["runs"] == pytest.approx([(0.3 + 0) / 2, 0.5])
     assert a["Prec"]["runs"] == pytest.approx([(0.75 + 0 + 0) / 3, (0.5 + 1) / 2])  # c of run 1 predicts nothing
 
 
 def test_undefined_values_are_none_and_say_so():
-    nothing = table_one([row("a", "A", 0, 0, 0, 9), row("a", "A", 1, 3, 0, 6)])["A"]["raw"]["Prec"]
-    assert nothing == {"mean": None, "std": None, "runs": [None, 1.0]}
-    assert cell(nothing) == "undefined in 1 of 2 runs"
-    healthy = table_one([row("a", "A", 0, 0, 5, 0, 2)])["A"]["raw"]
-    assert [healthy[name]["mean"] for name in ("Sens", "Prec", "DC", "sSens", "nFPC")] == [None, 0.0, None, None, 2.0]
-    assert cell(healthy["DC"]) == "undefined"
-    assert per_subject_table([row("a", "A", 0, 0, 0, 0)])["A"]["raw"]["Sens"]["runs"] == [None]
+    rows = [row("a", "A", 0, 0, 0, 9), row("a", "A", 1, 3, 0, 6)]
+    assert figures(rows, "A")["Prec"] == {"mean": None, "std": None, "runs": [None, 1.0]}
+    assert table_one(rows)[0].cells()[3] == "undefined in 1 of 2 runs"
+    healthy = table_one([row("a", "A", 0, 0, 5, 0, 2)])[0]
+    assert [summary.mean for summary in healthy.figures.values()] == [None, 0.0, None, None, 2.0]
+    assert str(healthy.figures["DC"]) == "undefined"
+    assert figures([row("a", "A", 0, 0, 0, 0)], "A", part="per_subject")["Sens"]["runs"] == [None]
 
 
 def test_one_run_has_no_deviation():
-    assert summarise([0.5]) == {"mean": 0.5, "std": None, "runs": [0.5]}
-    assert cell(summarise([0.5])) == "0.5000" and cell(summarise([0.25, 0.75])) == "0.5000 ± 0.3536"
+    assert RunSummary.of([0.5]).content() == {"mean": 0.5, "std": None, "runs": [0.5]}
+    assert str(RunSummary.of([0.5])) == "0.5000" and str(RunSummary.of([0.25, 0.75])) == "0.5000 ± 0.3536"
 
 
 def test_rows_without_score_give_no_table():
     lost = CaseRow("sub-7", "A", 0, "raw", "missing prediction", None, "sub-7: missing")
-    with pytest.raises(ValueError, match=r"1 rows have no score, the first sub-7 \(missing prediction\)"):
+    with pytest.raises(ValueError, match=r"1 rows have no score, the first sub-7 \(missing prediction\): no table is"):
         table_one([*ROWS, lost])
-    with pytest.raises(ValueError, match="no table is made of the rest"):
-        per_subject_table([*ROWS, lost])
 
 
 def test_markdown():
-    text = to_markdown(table_one(ROWS), per_subject_table(ROWS), ["A note."])
+    text = to_markdown(table_one(ROWS), ["A note."])
     assert "| A | 2 | 0.3250 ± 0.2475 | 0.5476 ± 0.1684 | 0.3988 ± 0.2610 | 0.7500 ± 0.3536 | 1.0000 ± 1.4142 |" in text
     assert text.count("| B | 3 | 0.1500 ± 0.1323") == 4 and "- A note." in text
     assert text.index("(a) Test results") < text.index("(b) Post-processed")
-    assert r"| a\|b |" in to_markdown(table_one(both_stages(row("a", "a|b", 0, 1, 1, 1))),
-                                      per_subject_table(both_stages(row("a", "a|b", 0, 1, 1, 1))), [])
+    assert r"| a\|b |" in to_markdown(table_one(both_stages(row("a", "a|b", 0, 1, 1, 1))), [])
 
 
 def test_csv():
-    lines = list(csv.DictReader(io.StringIO(to_csv({**table_one(ROWS), **paper_groups()}, per_subject_table(ROWS)))))
+    lines = list(csv.DictReader(io.StringIO(to_csv([*table_one(ROWS), *paper_rows()]))))
     assert [(line["stage"], line["group"], line["n_runs"]) for line in lines[:3]] == [
         ("raw", "A", "2"), ("raw", "B", "3"), ("raw", "TV paper: Dice", "10"),
     ]
@@ -130,12 +120,13 @@ def test_latex_is_escaped_and_balanced():
 
 
 def test_the_papers_figures():
-    groups = paper_groups()
-    assert list(groups) == ["TV paper: Dice", "TV paper: Dice + BCE", "TV paper: Dice + TV"]
-    assert cell(groups["TV paper: Dice + TV"]["raw"]["nFPC"]) == "8.4500 ± 2.2591"
-    assert cell(groups["TV paper: Dice + BCE"]["filtered"]["sSens"]) == "0.8071 ± 0.0345"
-    # What the text says of its table: DC +10.4 % and nFPC −61.6 %, raw, TV over Dice.
-    dice, tv = groups["TV paper: Dice"]["raw"], groups["TV paper: Dice + TV"]["raw"]
-    assert tv["DC"]["mean"] / dice["DC"]["mean"] - 1 == pytest.approx(0.104, abs=5e-4)
-    assert tv["nFPC"]["mean"] / dice["nFPC"]["mean"] - 1 == pytest.approx(-0.616, abs=5e-4)
+    rows = {(row.group.removeprefix("TV paper: "), row.stage): row.figures for row in paper_rows()}
+    assert list(dict.fromkeys(group for group, _ in rows)) == ["Dice", "Dice + BCE", "Dice + TV"]
+    assert str(rows["Dice + TV", "raw"]["nFPC"]) == "8.4500 ± 2.2591"
+    assert str(rows["Dice + BCE", "filtered"]["sSens"]) == "0.8071 ± 0.0345"
+    # The paper's text on its table: DC +10.4 % and nFPC −61.6 %, raw, TV over Dice.
+    dice, tv = rows["Dice", "raw"], rows["Dice + TV", "raw"]
+    assert tv["DC"].mean / dice["DC"].mean - 1 == pytest.approx(0.104, abs=5e-4)
+    assert tv["nFPC"].mean / dice["nFPC"].mean - 1 == pytest.approx(-0.616, abs=5e-4)
+    assert dice["DC"].content() == {"mean": 0.2811, "std": 0.02, "runs": None, "n_runs": 10}
     assert "not a paired comparison" in NOTE

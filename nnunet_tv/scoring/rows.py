@@ -1,0 +1,54 @@
+"""One row per case, run and stage: the outcome of scoring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nnunet_tv.metrics.scores import CaseScore
+
+#: Statuses of rows besides those of :class:`CaseScore`.
+MISSING = "missing prediction"
+MISMATCH = "geometry mismatch"
+UNUSABLE = "unusable file"
+UNFILTERED = "cannot be filtered"
+
+RAW, FILTERED = "raw", "filtered"
+STAGES = (RAW, FILTERED)
+
+
+@dataclass(frozen=True)
+class LostLesions:
+    """True lesions lost to the filter: found raw under the primary rule, not found filtered.
+
+    `by_opening` of the `by_filter` were lost once opened and filled, `by_size` in the step after. Both are None
+    where the filtered segmentation came as a file.
+    """
+
+    by_filter: int
+    by_opening: int | None
+    by_size: int | None
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One case of one run at one stage; `score` is None where nothing can be scored, and `problem` is the reason.
+
+    A missing prediction that was allowed has the status ``missing prediction`` and the score of an empty one.
+    """
+
+    case: str
+    group: str
+    run: int
+    stage: str
+    status: str
+    score: CaseScore | None
+    problem: str = ""
+    lost: LostLesions | None = None
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> CaseRow:
+        """Inverse of ``dataclasses.asdict``, also after JSON."""
+        score, lost = content["score"], content.get("lost")
+        return cls(**{**content, "score": None if score is None else CaseScore.from_dict(score),
+                      "lost": None if lost is None else LostLesions(**lost)})

@@ -1,0 +1,50 @@
+"""Rows of the registry: each can be computed, and an earlier report's scores may lack one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from masks import ISOTROPIC, mask, voxels
+from report_rows import make_score
+
+from nnunet_tv.metrics.case_metrics import score_case
+from nnunet_tv.metrics.registry import ENDPOINTS, IMAGE_DIAGONAL, MEASURES, leading
+
+ROWS = {measure.key: measure for measure in MEASURES}
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.key)
+def test_perfect_is_best_and_the_worst_value_is_on_the_worse_side(measure):
+    lesion = mask(((2, 5), (2, 5), (2, 5)))
+    perfect, poor = (score_case(prediction, lesion, ISOTROPIC, probability=0.9 * prediction, distances=True)
+                     for prediction in (lesion, voxels((3, 3, 3), (9, 9, 9))))
+    best, other = float(measure.value(perfect)), float(measure.value(poor))
+    worst = poor.worst_mm if measure.worst == IMAGE_DIAGONAL else measure.worst
+    assert measure.recorded(perfect)
+    if measure.higher_is_better:
+        assert worst <= other <= best == 1
+    else:
+        assert best == 0 <= other <= (worst or other)
+
+
+def test_names_are_unique():
+    assert len(ROWS) == len(MEASURES) and len({measure.label for measure in MEASURES}) == len(MEASURES)
+    assert list(ENDPOINTS) == ["DC", "sSens", "nFPC"]
+    assert [measure.short for measure in leading(ENDPOINTS.values(), "sSens")] == ["sSens", "DC", "nFPC"]
+
+
+def test_a_measure_that_was_not_recorded_is_neither_perfect_nor_undefined():
+    score = make_score(tp=1, measures={"f2": 0.5})
+    old = replace(score, measures={"f2": 0.5})
+    assert ROWS["f2"].recorded(old) and ROWS["dice"].recorded(old) and not ROWS["nsd"].recorded(old)
+    assert ROWS["nsd"].value(old) is None
+
+
+def test_measures_apply_where_they_can_be_defined():
+    lesion, healthy, empty = make_score(fn=3), make_score(fp=3, false=1), make_score()
+    applies = {key: [ROWS[key].applies(score) for score in (lesion, healthy, empty)] for key in ROWS}
+    assert applies["sensitivity"] == [True, False, False] and applies["precision"] == [True, True, False]
+    assert applies["hd95_mm"] == [True, True, True]
+    assert [ROWS["dice"].value(score) for score in (lesion, healthy, empty)] == [0.0, None, None]
+    assert ROWS["hd95_mm"].penalised(lesion) == lesion.worst_mm and ROWS["sensitivity"].penalised(healthy) is None

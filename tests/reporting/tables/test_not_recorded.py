@@ -1,0 +1,54 @@
+"""Reports of an earlier version, whose scores lack a measure added since."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+from report_rows import make_row
+
+from nnunet_tv.metrics.registry import ENDPOINTS, Measure
+from nnunet_tv.reporting.groups import gather
+from nnunet_tv.reporting.tables.comparison import comparison_table
+from nnunet_tv.reporting.tables.csv_export import cases_csv
+from nnunet_tv.reporting.tables.every_case import cases_table
+from nnunet_tv.reporting.tables.strata import strata_tables
+from nnunet_tv.reporting.tables.summaries import measures_table
+from nnunet_tv.reporting.tables.table import to_csv, to_latex, to_markdown
+
+
+@pytest.fixture
+def rows():
+    """Scored rows without NSD and HD95, whose perfect and worst values would otherwise fill in."""
+    rows = [make_row(f"s{i}", group, tp=5, fn=i, measures={"f2": 0.5}) for i in range(12) for group in "AB"]
+    old = {key: value for key, value in rows[0].score.measures.items() if key not in ("nsd", "hd95_mm")}
+    return [replace(row, score=replace(row.score, measures=old)) for row in rows]
+
+
+def test_all_measures_show_not_recorded(rows):
+    table = measures_table(gather(rows), distances=True)
+    for line in (dict(zip(table.columns, texts, strict=True)) for texts in table.texts()):
+        absent = line["Measure"] in ("NSD", "HD95 (mm)")
+        assert (line["Mean where defined"] == "not recorded") is (line["Penalised mean"] == "not recorded") is absent
+    csv_line = next(line for line in csv.DictReader(io.StringIO(to_csv(table))) if line["Measure"] == "NSD")
+    assert csv_line["Penalised mean"] == "" and csv_line["Penalised mean: method"] == "not recorded"
+
+
+def test_cases_csv_shows_not_recorded(rows):
+    line = next(csv.DictReader(io.StringIO(cases_csv(rows))))
+    assert (line["nsd"], line["hd95_mm"], line["f2"], line["masd_mm"]) == ("not recorded", "not recorded", "0.5", "")
+
+
+def test_an_endpoint_shows_not_recorded(rows, monkeypatch):
+    new = Measure("new", "New", "overlap.dice", ("tp", "fp", "fn"), short="NEW", endpoint=True)
+    monkeypatch.setitem(ENDPOINTS, "NEW", new)
+    groups = gather(rows)
+    table = comparison_table(groups, primary="NEW")
+    assert table.rows[0][:3] == ("primary", "NEW", "raw") and set(table.texts()[0][4:]) == {"not recorded"}
+    assert len(table.rows) == 4 and "not recorded" not in table.texts()[1]
+    strata = strata_tables(groups, {"lobe": {f"s{i}": "FL" for i in range(12)}})[0]
+    assert [row[strata.columns.index("NEW")] for row in strata.texts()] == ["not recorded"] * 2
+    assert cases_table(groups).rows[0][-2:] == ("–", "–")
+    assert all("not recorded" in write(table) for write in (to_csv, to_markdown, to_latex))
