@@ -20,7 +20,8 @@ from nnunet_tv.losses import (
     TverskyLoss,
     WeightedSum,
 )
-from nnunet_tv.metrics.case_metrics import average_precision, score_case
+from nnunet_tv.metrics.average_precision import average_precision
+from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.metrics.components import find_components
 from nnunet_tv.metrics.distances import surface_distances
 from nnunet_tv.metrics.froc_candidates import find_candidates
