@@ -39,14 +39,12 @@ bench: .venv/installed
 	mkdir -p benchmarks/results
 	cd benchmarks && ../$(RUN) startup.py --json results/startup.json
 	cd benchmarks && ../$(RUN) postprocessing.py --json results/postprocessing.json
-	cd benchmarks && ../$(RUN) losses.py --json results/losses.json
 	cd benchmarks && ../$(RUN) hausdorff.py --json results/hausdorff.json
 	cd benchmarks && ../$(RUN) training_step.py --patch 64 --batch 4 --no-compile --json results/training_step.json
 	cd benchmarks && ../$(RUN) saved_for_backward.py --json results/saved_for_backward.json
 	cd benchmarks && ../$(RUN) inference.py --shape 96 96 96 --patch 64 --train 200 --json results/inference.json
 	cd benchmarks && ../$(RUN) score_volumes.py --json results/score_volumes.json
-	cd benchmarks && ../$(RUN) data_loading.py --workers 2 --scale-to 12 --trace results/data_loading_trace.json \
-		--json results/data_loading.json
+	cd benchmarks && ../$(RUN) data_loading.py --workers 2 --scale-to 12 --json results/data_loading.json
 	cd benchmarks && ../$(RUN) growth.py patch --json results/growth_patch.json
 	cd benchmarks && ../$(RUN) growth.py cases --json results/growth_cases.json
 
@@ -56,8 +54,7 @@ bench-gpu: .venv/installed
 		--json results/training_step_gpu.json
 	cd benchmarks && ../$(RUN) inference.py --device cuda --json results/inference_gpu.json
 	cd benchmarks && ../$(RUN) losses.py --device cuda --repeats 50 --json results/losses_gpu.json
-	cd benchmarks && ../$(RUN) data_loading.py --device cuda --workers 12 --trace results/data_loading_gpu_trace.json \
-		--json results/data_loading_gpu.json
+	cd benchmarks && ../$(RUN) data_loading.py --device cuda --workers 12 --json results/data_loading_gpu.json
 
 clean:
 	rm -rf .venv demo site build dist *.egg-info

@@ -12,17 +12,14 @@ worker.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from processes import alternate_processes
+from processes import alternate_processes, measured
 from side_by_side import table, write
 from training_step import Contestant, make_step
 
@@ -61,22 +58,6 @@ def make_cases(folder: Path, number: int, side: int) -> None:
     (folder / "table.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def measured(command: list[str]) -> dict[str, float]:
-    """Seconds and memory of a command; the first number of memory is the main process, the second any below it."""
-    code = ("import json, resource, runpy, sys, time\nstart = time.perf_counter()\n"
-            "from importlib import import_module\n"
-            "status = import_module(sys.argv[1]).main(sys.argv[2:])\n"
-            f"sys.path.append({str(Path(__file__).parent)!r})\n"
-            "from processes import peak_bytes\n"
-            "used = [peak_bytes() / 2**30, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20]\n"
-            "print(json.dumps([status, time.perf_counter() - start, *used]), file=sys.stderr)")
-    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
-    status, seconds, main, child = json.loads(done.stderr.splitlines()[-1])
-    if status:
-        raise SystemExit(f"{' '.join(command)} ended with {status}: {done.stderr[-500:]}")
-    return {"seconds": seconds, "main_gib": main, "worker_gib": child}
-
-
 def cases(numbers: list[int], side: int) -> list[dict]:
     """Rows for convert, convert again (all up to date), and report."""
     rows = []
@@ -84,12 +65,12 @@ def cases(numbers: list[int], side: int) -> list[dict]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             make_cases(folder / "in", number, side)
-            convert = ["nnunet_tv.cli.convert", "pairs", "-i", str(folder / "in" / "table.tsv"), "-o",
-                       str(folder / "raw"), "--register", "none", "-np", "2"]
-            report = ["nnunet_tv.cli.report", "--ref", str(folder / "in" / "labels"), "--pred",
-                      f"ours={folder / 'in' / 'predictions'}", "-o", str(folder / "report"), "-np", "2"]
+            convert = ["nnunet_tv.cli.convert", "pairs", "-i", folder / "in" / "table.tsv", "-o", folder / "raw",
+                       "--register", "none", "-np", 2]
+            report = ["nnunet_tv.cli.report", "--ref", folder / "in" / "labels", "--pred",
+                      f"ours={folder / 'in' / 'predictions'}", "-o", folder / "report", "-np", 2]
             for what, command in (("convert", convert), ("convert again", convert), ("report", report)):
-                rows.append({"command": what, "cases": number, **measured(command)})
+                rows.append({"command": what, "cases": number, **measured(*command)})
                 print(rows[-1], flush=True)
     return rows
 

@@ -15,14 +15,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from side_by_side import alternate, summary, table, write
+from side_by_side import TIMES, alternate, parser, summary, table, write
 
 from nnunet_tv.losses import HausdorffDTLoss
 from nnunet_tv.losses.grid import VoxelGrid
 from nnunet_tv.training.reference_maps import AppendReferenceMaps
 
-COLUMNS = {"name": "loss", "median_s": "median (s)", "min_s": "min", "max_s": "max", "rounds": "rounds",
-           "times_ours": "times ours"}
 OURS = "ours, map from the workers"
 
 
@@ -71,18 +69,15 @@ def contestants(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
 
 def main(argv: list[str] | None = None) -> int:
     """Print the table and the ratio, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--patch", type=int, default=128, help="side of a patch in voxels")
-    parser.add_argument("--batch", type=int, default=1, help="patches of a batch")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", help="write times, machine and versions here")
-    options = parser.parse_args(argv)
+    arguments = parser(__doc__, repeats=5, device=True)
+    arguments.add_argument("--patch", type=int, default=128, help="side of a patch in voxels")
+    arguments.add_argument("--batch", type=int, default=1, help="patches of a batch")
+    arguments.add_argument("--threads", type=int, default=1)
+    options = arguments.parse_args(argv)
     torch.set_num_threads(options.threads)
     wait = torch.cuda.synchronize if options.device == "cuda" else lambda: None
     rows = summary(alternate(contestants(options), repeats=options.repeats, synchronise=wait), ours=OURS)
-    print(table(rows, COLUMNS))
+    print(table(rows, {"name": "loss", **TIMES}))
     ratio = next(row["times_ours"] for row in rows if row["name"] == "MONAI")
     print(f"\nMONAI's step takes {ratio:.1f} times as long as ours.")
     write(options.json, {"settings": vars(options), "rows": rows, "monai_over_ours": ratio})

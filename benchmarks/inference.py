@@ -3,20 +3,16 @@
   python benchmarks/inference.py --device cuda
   python benchmarks/inference.py --device cpu --repeats 1
   python benchmarks/inference.py --device cpu --shape 96 96 96 --patch 64 --train 200
-  python benchmarks/inference.py --device cpu --model MODEL_FOLDER --images CASE_0000.nii.gz CASE_0001.nii.gz
 
 The defaults are the case of the goal: 182×218×182, patches of 128³, step 0.5, 8 mirrors. All have the same weights:
-random ones; with --train those after so many steps on blobs in noise, which the case then holds too; with --model those
-of a trained model's first fold, at its patch size and on a real case. Each runs in a
-process of its own and computes one patch before it is timed. On the CPU `ours` is what ``nnunet-tv-predict`` does
-(memory kept, bfloat16 where the processor has it; its check of each case, two patches more, is not in), and `plain`
-what nnU-Net does. Voxels that differ from plain in float32 are counted: random weights put many near 0.5, a trained
-network few.
+random ones, or with --train those after so many steps on blobs in noise. Each runs in a process of its own and computes
+one patch before it is timed. On the CPU `ours` is what ``nnunet-tv-predict`` does (memory kept, bfloat16 where the
+processor has it; without its check of each case, two patches more), and `plain` what nnU-Net does. Voxels that differ
+from plain in float32 are counted: random weights put many near 0.5, a trained network few.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import tempfile
@@ -29,7 +25,7 @@ import numpy as np
 import torch
 from plain_peers import EinsumAttention, replace_attention
 from processes import alternate_processes
-from side_by_side import summary, table, write
+from side_by_side import TIMES, parser, summary, table, write
 from torch import nn
 
 from nnunet_tv.architectures import MSDSANet
@@ -111,23 +107,6 @@ def random_case(shape: Sequence[int], patch: int, weights: str | None, *, device
     return predictor, blobs(shape, torch.Generator().manual_seed(0))[0]
 
 
-def trained_case(model: str, images: Sequence[str], *, device: str, mirrors: bool):
-    """nnU-Net's predictor with a model's first fold, and a case preprocessed for it."""
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-
-    from nnunet_tv.inference.model_folder import find_model
-    from nnunet_tv.inference.predictor import preprocessed
-
-    found = find_model(model)
-    predictor = nnUNetPredictor(use_mirroring=mirrors, device=torch.device("cpu"), allow_tqdm=False,
-                                perform_everything_on_device=device == "cuda")
-    predictor.initialize_from_trained_model_folder(model, (int(found.folds[0]),), found.checkpoint)
-    data, _ = preprocessed(predictor, images)
-    predictor.device = torch.device(device)
-    predictor.network.load_state_dict(predictor.list_of_parameters[0])
-    return predictor, data
-
-
 def make_call(way: Way, case: Callable, device: str) -> Callable[[], np.ndarray]:
     """A function that predicts the case and returns its segmentation."""
     with contextlib.redirect_stdout(io.StringIO()):
@@ -156,32 +135,24 @@ def make_call(way: Way, case: Callable, device: str) -> Callable[[], np.ndarray]
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--shape", type=int, nargs=3, default=(182, 218, 182))
-    parser.add_argument("--patch", type=int, default=128)
-    parser.add_argument("--train", type=int, default=0, metavar="STEPS", help="train on blobs first")
-    parser.add_argument("--model", help="a trained model's folder, instead of random weights")
-    parser.add_argument("--images", nargs="+", help="with --model: the case's files, one per channel")
-    parser.add_argument("--no-mirrors", action="store_true")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json")
-    options = parser.parse_args()
-    if bool(options.model) != bool(options.images):
-        parser.error("--model and --images go together")
+    arguments = parser(__doc__, repeats=3, device=True)
+    arguments.add_argument("--shape", type=int, nargs=3, default=(182, 218, 182))
+    arguments.add_argument("--patch", type=int, default=128)
+    arguments.add_argument("--train", type=int, default=0, metavar="STEPS", help="train on blobs first")
+    arguments.add_argument("--no-mirrors", action="store_true")
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         weights = None
         if options.train:
             weights = str(Path(folder) / "weights.pth")
             torch.save(trained_weights(options.patch, options.train), weights)
-        case = (partial(trained_case, options.model, options.images) if options.model else
-                partial(random_case, options.shape, options.patch, weights))
-        case = partial(case, device=options.device, mirrors=not options.no_mirrors)
+        case = partial(random_case, options.shape, options.patch, weights, device=options.device,
+                       mirrors=not options.no_mirrors)
         makers = {name: partial(make_call, way, case, options.device) for name, way in ways(options.device).items()}
         turns = alternate_processes(makers, repeats=options.repeats, device=options.device, warm=True)
     reference = "plain" if options.device == "cuda" else PLAIN
     if reference not in turns:
-        raise SystemExit(f"without `{reference}` there is nothing to compare with")
+        raise SystemExit(f"`{reference}` failed: no comparison")
     ours = next(iter(turns))
     rows = summary({name: turn.seconds for name, turn in turns.items()}, ours=ours)
     reference = turns[reference].result
@@ -189,9 +160,8 @@ def main() -> None:
         turn = turns[row["name"]]
         row.update(peak_gib=turn.peak_gib, lesion=int(turn.result.sum()), differ=int((turn.result != reference).sum()))
     print(f"bfloat16 instructions: {has_bfloat16()}; voxels: {reference.size}")
-    print(table(rows, {"name": "case", "median_s": "median s", "min_s": "min", "max_s": "max",
-                       "times_ours": f"times `{ours}`", "peak_gib": "peak GiB", "lesion": "lesion voxels",
-                       "differ": "voxels unlike plain"}))
+    print(table(rows, {"name": "case", **TIMES, "times_ours": f"times `{ours}`", "peak_gib": "peak GiB",
+                       "lesion": "lesion voxels", "differ": "voxels unlike plain"}))
     write(options.json, {"benchmark": "inference", "settings": vars(options), "bfloat16": has_bfloat16(), "rows": rows})
 
 

@@ -1,37 +1,29 @@
-"""Dice + TV, value and gradient, on 4×2×128³ logits: ours against its plain way and MONAI's DiceLoss with sliced TV.
+"""Dice + TV, value and gradient, on 4×2×128³ logits: our kernels, the reference and MONAI's DiceLoss with sliced TV.
 
-  python benchmarks/losses.py --json losses.json
-  python benchmarks/losses.py --device cuda --repeats 50 --compiled
+  python benchmarks/losses.py --device cuda --repeats 50 --compiled --json losses.json
 
-Memory is the peak beyond the logits, the labels and the gradient that is asked for, in copies of the logits in
-float32; on the CPU that of a process of its own.
-
-On CUDA the table also has each time over the floor: the bytes that any such loss must move (logits and labels read
-forward and again backward, the gradient written) over the bandwidth of a large copy in the same run. Steps are timed in
-bursts, since a single one is over before Python has launched it.
+The kernels run on CUDA only; there each time is also given over the floor: the bytes that any such loss must move
+(logits and labels read forward and again backward, the gradient written) over the bandwidth of a large copy in the same
+run. Steps are timed in bursts, since a single one is over before Python has launched it. Memory is the peak beyond the
+logits, the labels and the gradient, in copies of the logits in float32.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 from monai.losses import DiceLoss as MonaiDice
-from processes import peak_bytes, size_bytes, start_peak
-from side_by_side import alternate, summary, table, write
+from side_by_side import TIMES, alternate, parser, summary, table, write
 from torch import Tensor
 
 from nnunet_tv.losses import DiceTVLoss, fused_gpu
 from nnunet_tv.losses.compound import WeightedSum
 
-#: Steps between two looks at the clock on CUDA, and bytes of the copy that tells the bandwidth.
+#: Steps in a burst on CUDA, and bytes of the copy that measures the bandwidth.
 BURST, COPY_BYTES = 20, 1 << 29
 
 
@@ -49,13 +41,9 @@ def monai_and_slices() -> Callable[[Tensor, Tensor], Tensor]:
     return loss
 
 
-def plain_way() -> Callable[[Tensor, Tensor], Tensor]:
-    """Our loss without the fused arithmetic."""
+def reference() -> Callable[[Tensor, Tensor], Tensor]:
+    """Our loss without the kernels."""
     return partial(WeightedSum.forward, DiceTVLoss())
-
-
-LOSSES: dict[str, Callable[[], Callable[[Tensor, Tensor], Tensor]]] = {
-    "ours": DiceTVLoss, "ours, the plain way": plain_way, "MONAI Dice + sliced TV": monai_and_slices}
 
 
 def batch(side: int, device: str) -> tuple[Tensor, Tensor]:
@@ -73,21 +61,8 @@ def step(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tenso
     return value, torch.autograd.grad(value, logits)[0]
 
 
-def peak_copies(name: str, side: int) -> float:
-    """Peak memory of one step beyond its inputs and its result, in copies of the logits; this process only once."""
-    logits, target = batch(side, "cpu")
-    loss = LOSSES[name]()
-    small_logits, small_target = batch(8, "cpu")
-    step(loss, small_logits, small_target)
-    start_peak()
-    before = size_bytes()
-    step(loss, logits, target)
-    own = logits.numel() * 4
-    return (peak_bytes() - before - own) / own
-
-
-def cuda_peak_copies(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor) -> float:
-    """The same on CUDA, after a step that compiles what there is to compile."""
+def peak_copies(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor) -> float:
+    """Peak memory on CUDA of one step beyond its inputs and its result, in copies of the logits."""
     own = logits.numel() * 4
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
@@ -97,14 +72,14 @@ def cuda_peak_copies(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, t
 
 
 def burst(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor) -> None:
-    """Steps one after the other, without waiting for any."""
+    """Launch steps without waiting for them."""
     for _ in range(BURST):
         step(loss, logits, target)
 
 
 def on_cuda(losses: dict[str, Callable[[Tensor, Tensor], Tensor]], logits: Tensor, target: Tensor,
             repeats: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Rows of the table, and the floor with what it is made of."""
+    """Rows of the table; bytes, bandwidth and seconds of the floor."""
     source = torch.empty(COPY_BYTES, dtype=torch.uint8, device="cuda").random_()
     copy = torch.empty_like(source)
     contestants = {name: partial(burst, loss, logits, target) for name, loss in losses.items()}
@@ -116,40 +91,20 @@ def on_cuda(losses: dict[str, Callable[[Tensor, Tensor], Tensor]], logits: Tenso
     rows = summary(seconds, ours="ours")
     for row in rows:
         row["times_floor"] = row["median_s"] / (moved / bandwidth)
-        row["peak_copies"] = cuda_peak_copies(losses[row["name"]], logits, target)
+        row["peak_copies"] = peak_copies(losses[row["name"]], logits, target)
     return rows, {"bytes": moved, "copy_bytes_per_s": bandwidth, "floor_s": moved / bandwidth}
-
-
-def on_cpu(losses: dict[str, Callable[[Tensor, Tensor], Tensor]], logits: Tensor, target: Tensor, side: int,
-           repeats: int) -> list[dict[str, Any]]:
-    """Rows of the table."""
-    rows = summary(alternate({name: partial(step, loss, logits, target) for name, loss in losses.items()},
-                             repeats=repeats), ours="ours")
-    for row in rows:
-        if row["name"] in LOSSES:
-            done = subprocess.run([sys.executable, __file__, "--peak", row["name"], "--side", str(side)],
-                                  check=True, capture_output=True, text=True)
-            row["peak_copies"] = json.loads(done.stdout)
-    return rows
 
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--side", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--compiled", action="store_true", help="the plain way under torch.compile as well")
-    parser.add_argument("--json")
-    parser.add_argument("--peak", choices=LOSSES, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.peak:
-        print(json.dumps(peak_copies(options.peak, options.side)))
-        return
+    arguments = parser(__doc__, repeats=7, device=True)
+    arguments.add_argument("--side", type=int, default=128)
+    arguments.add_argument("--compiled", action="store_true", help="also the reference under torch.compile")
+    options = arguments.parse_args()
     logits, target = batch(options.side, options.device)
-    losses = {name: make() for name, make in LOSSES.items()}
+    losses = {"ours": DiceTVLoss(), "ours without kernels": reference(), "MONAI Dice + sliced TV": monai_and_slices()}
     if options.compiled:
-        losses["ours, the plain way, compiled"] = torch.compile(plain_way())
+        losses["ours without kernels, compiled"] = torch.compile(reference())
     ours, gradient = step(losses["ours"], logits, target)
     for loss in losses.values():
         value, other = step(loss, logits, target)
@@ -162,9 +117,9 @@ def main() -> None:
     if options.device == "cuda":
         rows, floor = on_cuda(losses, logits, target, options.repeats)
     else:
-        rows = on_cpu(losses, logits, target, options.side, options.repeats)
-    print(table(rows, {"name": "loss", "median_s": "median s", "min_s": "min", "max_s": "max",
-                       "times_ours": "times ours", "times_floor": "times the floor",
+        rows = summary(alternate({name: partial(step, loss, logits, target) for name, loss in losses.items()},
+                                 repeats=options.repeats), ours="ours")
+    print(table(rows, {"name": "loss", **TIMES, "times_floor": "times the floor",
                        "peak_copies": "peak, copies of the logits"}))
     if floor:
         print(f"floor: {floor['bytes'] / 1e6:.0f} MB at {floor['copy_bytes_per_s'] / 1e9:.0f} GB/s are "

@@ -1,4 +1,4 @@
-"""Parameters, GFLOP and peak memory of every network that ``nnunet-tv-plan --network`` knows.
+"""Parameters, GFLOP and peak memory of every network of ``nnunet-tv-plan --network``.
 
   python benchmarks/networks.py --json networks.json
   python benchmarks/networks.py --device cuda --networks sg-net unetr
@@ -20,8 +20,8 @@ import subprocess
 import sys
 from typing import Any
 
-from processes import peak_bytes, size_bytes, start_peak
-from side_by_side import machine, table, write
+from processes import start_peak, status_bytes
+from side_by_side import machine, parser, table, write
 
 from nnunet_tv.architectures.registry import NETWORKS
 
@@ -87,7 +87,7 @@ def peak(name: str, options: argparse.Namespace) -> dict[str, float]:
     if not cuda:  # what the libraries' first use costs is not the network's
         torch.nn.Conv3d(1, 1, 3)(torch.zeros(1, 1, 8, 8, 8)).sum().backward()
         start_peak()
-        before = size_bytes()
+        before = status_bytes("VmRSS")
     network = build(name, options.patch).to(options.device).train()
     image = torch.randn(1, 2, *[options.patch] * 3, device=options.device)
     with torch.autocast(options.device, enabled=options.amp):
@@ -95,11 +95,11 @@ def peak(name: str, options: argparse.Namespace) -> dict[str, float]:
     loss.backward()
     if cuda:
         return {"gpu_gb": torch.cuda.max_memory_allocated() / 1e9}
-    return {"cpu_gb": (peak_bytes() - before) / 1e9}
+    return {"cpu_gb": (status_bytes("VmHWM") - before) / 1e9}
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """A row of the table; what could not be measured says why."""
+    """A row of the table; the reason for what could not be measured is printed."""
     network = NETWORKS[name]
     sides = f"{network.multiple}·n, at least {network.minimum}" if network.multiple else "as nnU-Net plans"
     if network.input_size:
@@ -123,15 +123,13 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", choices=tuple(NETWORKS), default=list(NETWORKS), metavar="NAME")
-    parser.add_argument("--patch", type=int, default=128, help="side of the patch (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--amp", action="store_true", help="mixed precision, as nnU-Net trains on a GPU")
-    parser.add_argument("--memory-gb", type=float, default=0, help="stop a network that needs more (CPU)")
-    parser.add_argument("--json", help="also write the numbers, with the machine")
-    parser.add_argument("--part", choices=("count", "peak"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    arguments = parser(__doc__, device=True)
+    arguments.add_argument("--networks", nargs="+", choices=tuple(NETWORKS), default=list(NETWORKS), metavar="NAME")
+    arguments.add_argument("--patch", type=int, default=128, help="side of the patch (default: %(default)s)")
+    arguments.add_argument("--amp", action="store_true", help="mixed precision, as nnU-Net trains on a GPU")
+    arguments.add_argument("--memory-gb", type=float, default=0, help="stop a network that needs more (CPU)")
+    arguments.add_argument("--part", choices=("count", "peak"), help=argparse.SUPPRESS)
+    options = arguments.parse_args()
     if options.part:
         name = options.networks[0]
         print(json.dumps(count(name, options.patch) if options.part == "count" else peak(name, options)))
@@ -141,9 +139,9 @@ def main() -> None:
         rows.append(measure(name, options))
         print(f"{name}: {rows[-1]}", file=sys.stderr, flush=True)
     print(table(rows, COLUMNS))
-    told = machine()
-    print(f"\npatch {options.patch}³; {told['processor']}, {told['cores']} cores; {told.get('gpu', 'no GPU')}; "
-          f"torch {told['versions']['torch']}, monai {told['versions']['monai']}")
+    record = machine()
+    print(f"\npatch {options.patch}³; {record['processor']}, {record['cores']} cores; {record.get('gpu', 'no GPU')}; "
+          f"torch {record['versions']['torch']}, monai {record['versions']['monai']}")
     write(options.json, {"patch": options.patch, "device": options.device, "amp": options.amp, "rows": rows})
 
 

@@ -1,8 +1,4 @@
-"""The same mathematics written the plain way: what the fast paths are measured against.
-
-Written here for comparison: attention as an einsum that keeps the N × P map, Dice and total variation as
-MONAI-style one-liners over one-hot targets and slices.
-"""
+"""Reference implementations: attention by einsum that keeps the N × P map, Dice and TV over one-hot targets."""
 
 from __future__ import annotations
 
@@ -43,7 +39,7 @@ class EinsumAttention(nn.Module):
 
 
 class NoAttention(nn.Module):
-    """Nothing in attention's place: the bound of what a faster attention could give."""
+    """Identity in place of attention: the bound of what a faster attention could gain."""
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, N, C) to the same."""

@@ -8,11 +8,9 @@ of the whole volume each, all SciPy, on the same arrays.
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 from scipy import ndimage
-from side_by_side import alternate, summary, table, write
+from side_by_side import TIMES, alternate, parser, summary, table, write
 
 from nnunet_tv.postprocessing import remove_small_clusters
 
@@ -71,12 +69,10 @@ def _shells(rng: np.random.Generator) -> np.ndarray:
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--masks", type=int, default=1000, help="random masks to compare")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json")
-    options = parser.parse_args()
+    arguments = parser(__doc__, repeats=5)
+    arguments.add_argument("--masks", type=int, default=1000, help="random masks to compare")
+    arguments.add_argument("--seed", type=int, default=0)
+    options = arguments.parse_args()
     rng = np.random.default_rng(options.seed)
     different = 0
     for _ in range(options.masks):
@@ -88,8 +84,7 @@ def main() -> None:
         raise SystemExit("the results differ on the large mask: no timing")
     rows = summary(alternate({"ours": lambda: remove_small_clusters(mask), "plain SciPy": lambda: plain(mask)},
                              repeats=options.repeats), ours="ours")
-    print(table(rows, {"name": "filter", "median_s": "median s", "min_s": "min", "max_s": "max",
-                       "times_ours": "times ours"}))
+    print(table(rows, {"name": "filter", **TIMES}))
     write(options.json, {"benchmark": "postprocessing", "settings": vars(options), "different": different,
                          "masks": options.masks, "rows": rows})
 

@@ -20,16 +20,16 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import pickle
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from preparation_phantoms import SCENARIOS, Case, make_case
+from processes import GIB, measured
 from scipy import ndimage
+from side_by_side import parser, table, write
 
 from nnunet_tv.brain.methods import dice
 from nnunet_tv.imaging.geometry import apply, voxel_points
@@ -38,7 +38,6 @@ from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.inference.native import mask_to_native
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.registration.template import template_grid
-from nnunet_tv.utils.files import atomic
 
 #: Bars of the table's columns: largest or, where it is a Dice, smallest value allowed.
 BARS = {
@@ -47,85 +46,45 @@ BARS = {
     "memory_gb": 1.5, "flags": 0,
 }
 _AT_LEAST = ("brain_dice", "native_dice")
-#: The command, which then tells its CPU seconds and its peak memory in kB (ru_maxrss would count the parent's).
-_COMMAND = f"""
-import resource, sys
-from nnunet_tv.cli.prepare import main
-sys.path.append({str(Path(__file__).parent)!r})
-from processes import peak_bytes
-status = main(sys.argv[1:])
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(used.ru_utime + used.ru_stime, peak_bytes() // 1024)
-sys.exit(status)
-"""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; exit status 1 if a bar is missed."""
-    options = _parser().parse_args(argv)
+    arguments = parser(__doc__)
+    arguments.add_argument("--seeds", type=int, nargs="+", default=[101])
+    arguments.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
+    arguments.add_argument("--registration", default="simpleitk", help="backend (default: %(default)s)")
+    arguments.add_argument("--brain", default="template", help="brain mask (default: %(default)s)")
+    arguments.add_argument("--keep", type=Path, help="keep scans and results below this folder")
+    options = arguments.parse_args(argv)
     rows = []
     for seed in options.seeds:
         for key in options.scenarios:
             row = {"scenario": SCENARIOS[key].name, "seed": seed, **measure(key, seed, options)}
             rows.append(row)
             print(f"{key} {seed}: {json.dumps(row)}", file=sys.stderr, flush=True)
-            if options.json:
-                options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    print(table(rows))
+            write(options.json, {"rows": rows})
+    print(markdown(rows))
     bad = [row for row in rows if misses(row)]
     print(f"\n{len(rows)} cases, {len(bad)} beyond a bar (in bold), {sum(bool(row['flags']) for row in rows)} flagged")
     return 1 if bad else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    result.add_argument("--seeds", type=int, nargs="+", default=[101])
-    result.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
-    result.add_argument("--registration", default="simpleitk", help="backend (default: %(default)s)")
-    result.add_argument("--brain", default="template", help="brain mask (default: %(default)s)")
-    result.add_argument("--json", type=Path, help="also write the rows here, after every case")
-    result.add_argument("--cases", type=Path, help="keep phantoms in this folder, and take them from there")
-    result.add_argument("--keep", type=Path, help="keep scans and results below this folder")
-    return result
-
-
 def measure(key: str, seed: int, options: argparse.Namespace) -> dict:
-    """Make a case, prepare it, compare."""
-    case = _case(key, seed, options.cases)
+    """Make a case, prepare it, compare with the truth."""
+    case = make_case(SCENARIOS[key], seed)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         for name, scan in (("T1w", case.t1), ("FLAIR", case.flair)):
             write_volume(scan, root / "in" / "sub-x" / f"sub-x_{name}.nii.gz")
-        cost = _prepare(root, options)
-        row = {**_compare(case, root / "out"), **cost}
+        cost = measured("nnunet_tv.cli.prepare", "-i", root / "in", "-o", root / "out", "-np", 1,
+                        "--registration", options.registration, "--brain", options.brain)
+        row = {**_compare(case, root / "out"), "seconds": cost["cpu_seconds"] / 2,
+               "memory_gb": cost["main_gib"] * GIB / 1e9}
         if options.keep:
             write_volume(case.roi, root / "roi.nii.gz")
             shutil.copytree(root, options.keep / f"{key}-{seed}", dirs_exist_ok=True)
     return row
-
-
-def _case(key: str, seed: int, folder: Path | None) -> Case:
-    """The phantom; kept in and taken from `folder`, as making one takes longer than preparing it."""
-    path = None if folder is None else folder / f"{key}-{seed}.pickle"
-    if path is not None and path.exists():
-        return pickle.loads(path.read_bytes())
-    case = make_case(SCENARIOS[key], seed)
-    if path is not None:
-        with atomic(path) as temporary:
-            temporary.write_bytes(pickle.dumps(case))
-    return case
-
-
-def _prepare(root: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Run the command; what it cost."""
-    done = subprocess.run(
-        [sys.executable, "-c", _COMMAND, "-i", root / "in", "-o", root / "out", "-np", "1",
-         "--registration", options.registration, "--brain", options.brain], stdout=subprocess.PIPE, text=True,
-        check=False)
-    if done.returncode:
-        raise SystemExit(f"nnunet-tv-prepare ended with exit status {done.returncode}")
-    cpu_seconds, peak_kb = done.stdout.split()[-2:]
-    return {"seconds": float(cpu_seconds) / 2, "memory_gb": float(peak_kb) * 1024 / 1e9}
 
 
 def _compare(case: Case, out: Path) -> dict:
@@ -192,25 +151,25 @@ def misses(row: dict) -> set[str]:
     return {name for name, bar in BARS.items() if (values[name] < bar if name in _AT_LEAST else values[name] > bar)}
 
 
-def table(rows: list[dict]) -> str:
-    """Markdown; what is beyond a bar is bold."""
-    lines = ["| case | seed | FLAIR to T1w, mm | T1w to MNI, mm | brain Dice | lesion Dice (loss) | lesion, mm "
-             "| native Dice | native, mm | s | GB | flags |",
-             "|---|---|---|---|---|---|---|---|---|---|---|---|"]
+def markdown(rows: list[dict]) -> str:
+    """The table; values beyond their bar are bold."""
+    cells = []
     for row in rows:
         bad = misses(row)
 
-        def cell(name, digits, row=row, bad=bad):
-            text = f"{row[name]:.{digits}f}"
-            return f"**{text}**" if name in bad else text
+        def cell(name: str, digits: int, row: dict = row, bad: set = bad) -> str:
+            return f"**{row[name]:.{digits}f}**" if name in bad else f"{row[name]:.{digits}f}"
 
-        lines.append("| " + " | ".join([
-            row["scenario"], str(row["seed"]), f"{cell('flair_mean_mm', 2)} / {cell('flair_max_mm', 2)}",
-            f"{cell('mni_mean_mm', 2)} / {cell('mni_max_mm', 2)}", cell("brain_dice", 4),
-            f"{row['lesion_dice']:.2f} ({cell('lesion_dice_loss', 2)})", cell("lesion_mm", 2),
-            cell("native_dice", 3), cell("native_mm", 2), cell("seconds", 0), cell("memory_gb", 2),
-            "; ".join(row["flags"]) or "none"]) + " |")
-    return "\n".join(lines)
+        cells.append({
+            "case": row["scenario"], "seed": row["seed"],
+            "FLAIR to T1w, mm": f"{cell('flair_mean_mm', 2)} / {cell('flair_max_mm', 2)}",
+            "T1w to MNI, mm": f"{cell('mni_mean_mm', 2)} / {cell('mni_max_mm', 2)}",
+            "brain Dice": cell("brain_dice", 4),
+            "lesion Dice (loss)": f"{row['lesion_dice']:.2f} ({cell('lesion_dice_loss', 2)})",
+            "lesion, mm": cell("lesion_mm", 2), "native Dice": cell("native_dice", 3),
+            "native, mm": cell("native_mm", 2), "s": cell("seconds", 0), "GB": cell("memory_gb", 2),
+            "flags": "; ".join(row["flags"]) or "none"})
+    return table(cells, {title: title for title in cells[0]})
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""Phantoms to measure the preparation with, and the truth about them.
+"""Phantoms with known transforms for the benchmarks of the preparation.
 
-Two kinds of heads. ``demo``: those that the package makes. ``own``: another head, made here. Its brain has other
-proportions, bends of 3 mm (root mean square, each axis) and shorter ones of 1 mm, wide ventricles, a skull that is
-thick in one place and thin in the next, eyes, sinuses, a nose, and a neck down to the shoulders; the background is
-noise, not 0. Both kinds start from the template's tissue maps, as there is nothing else that can be shipped, so
-expect less on patients.
+Two kinds of heads: ``demo``, that of the package, and ``own``, made here: other proportions, bends of 3 mm (root mean
+square, each axis) and shorter ones of 1 mm, wide ventricles, a skull of varying thickness, eyes, sinuses, a nose, and a
+neck down to the shoulders, in a noisy background. Both start from the template's tissue maps, since no others can be
+shipped: expect lower accuracy on patients.
 """
 
 from __future__ import annotations
@@ -33,26 +32,10 @@ _HEAD_CENTRE_MM = np.array([0.0, -18, 0])
 
 @dataclass(frozen=True)
 class Scenario:
-    """How one pair of scans is made.
+    """A pair of scans: head (``demo`` or ``own``), directions and sizes of the stored voxel axes, position of the head.
 
-    Attributes
-    ----------
-    name : str
-        For the table.
-    head : str
-        ``demo`` or ``own``.
-    t1_axes, flair_axes : str
-        Directions of the stored voxel axes.
-    t1_mm : float
-        Voxel size of the T1w.
-    flair_mm : tuple of float
-        Voxel size of the FLAIR, in the order of its axes.
-    rotation_deg, offset_mm : tuple of float
-        How the head lies; the offset is what a wrong table position leaves.
-    oblique_deg : float
-        Turn of each stack of slices about all three axes.
-    neck : bool
-        Whether the field of view goes down to the shoulders (``own`` only).
+    `oblique_deg` rotates each stack of slices about all three axes; with `neck` the field of view reaches down to the
+    shoulders (``own`` only).
     """
 
     name: str
@@ -67,7 +50,6 @@ class Scenario:
     neck: bool = False
 
 
-#: What is measured, by a short name.
 SCENARIOS = {
     "demo": Scenario("ordinary (demo's head)", head="demo", t1_axes="PSR", flair_axes="PSR"),
     "own": Scenario("ordinary"),
@@ -85,18 +67,10 @@ SCENARIOS = {
 
 @dataclass(frozen=True)
 class Case:
-    """Two scans, the lesion drawn on the second, and what is true of them.
+    """Scans, lesion mask on the FLAIR's grid, and the true transforms.
 
-    Attributes
-    ----------
-    t1, flair, roi : Volume
-        The scans, and the lesion on the FLAIR's grid.
-    to_template, to_scanner : callable
-        Points in mm of the T1w to points in MNI mm, and back.
-    flair_to_t1 : ndarray, shape (4, 4)
-        Scanner mm of the FLAIR to scanner mm of the T1w.
-    brain : Volume
-        uint8, in MNI mm.
+    `to_template` and `to_scanner` map points in mm of the T1w to MNI mm and back, `flair_to_t1`, shape (4, 4), scanner
+    mm of the FLAIR to those of the T1w; `brain` is in MNI mm.
     """
 
     t1: Volume
@@ -108,12 +82,12 @@ class Case:
     brain: Volume
 
     def brain_points(self) -> np.ndarray:
-        """T1w scanner mm of points all over the brain, shape (N, 3)."""
+        """Points throughout the brain in T1w scanner mm, shape (N, 3)."""
         inside = np.argwhere(self.brain.data[::6, ::6, ::6]) * 6.0
         return self.to_scanner(apply(self.brain.affine, inside))
 
     def best_affine(self) -> np.ndarray:
-        """T1w mm to MNI mm, least squares over the brain: what an affine registration can reach."""
+        """T1w mm to MNI mm, least squares over the brain: the best that an affine registration can reach."""
         here = self.brain_points()
         matrix = np.eye(4)
         matrix[:3] = np.linalg.lstsq(np.c_[here, np.ones(len(here))], self.to_template(here), rcond=None)[0].T
@@ -127,9 +101,9 @@ def make_case(scenario: Scenario, seed: int) -> Case:
 
 
 def _demo_case(scenario: Scenario, rng: np.random.Generator) -> Case:
-    """The demo's head: pose drawn by the demo, then moved to where the scenario wants it."""
+    """The demo's head, moved to the scenario's position."""
     options = PhantomOptions(resolution_mm=scenario.t1_mm, max_side=None, rotation_deg=0.0, translation_mm=0.0,
-                        motion_deg=3.0, motion_mm=3.0, oblique_deg=scenario.oblique_deg)
+                             motion_deg=3.0, motion_mm=3.0, oblique_deg=scenario.oblique_deg)
     protocol = Protocol("t1", "flair", scenario.t1_axes, scenario.flair_axes)
     one = make_phantom(rng, patient=True, options=options, protocol=protocol)
     assert one.roi is not None
@@ -183,7 +157,7 @@ def _own_case(scenario: Scenario, rng: np.random.Generator) -> Case:
 
 def _scan(name: str, anatomy: Anatomy, pose: Pose, rng: np.random.Generator, scenario: Scenario,
           extra: np.ndarray | None) -> tuple[Volume, scanner.Grid]:
-    """A magnitude image with a noisy background, in a field of view that ends where the scenario says."""
+    """A magnitude image with a noisy background, in the scenario's field of view."""
     low = _LOW_MM.copy()
     if not scenario.neck:
         low[2] = -112.0

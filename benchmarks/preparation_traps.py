@@ -1,10 +1,10 @@
-"""Put what goes wrong in practice through nnunet-tv-prepare: is it flagged, refused, or passed as good?
+"""Faulty input of nnunet-tv-prepare: is it flagged, refused, or accepted as good?
 
   python benchmarks/preparation_traps.py --seed 21
 
-Makes two persons' scans (see preparation_phantoms.py), spoils them in known ways, one folder per trap, prepares
-all of them with one command, and prints what preparation.tsv says of each and where qc.html shows it. Exit status 1
-if a trap is passed as good, or a good case is flagged.
+Makes two persons' scans (see preparation_phantoms.py), spoils them in known ways, one folder per trap, prepares all of
+them with one command, and prints their rows of preparation.tsv and their places in qc.html. Exit status 1 if a trap is
+accepted as good, or a good case is flagged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from scipy.spatial.transform import Rotation
 
 from nnunet_tv.imaging.volume import Volume, write_volume
 
-#: What has to become of a trap; the rest must be "flagged".
+#: Required status; that of all other traps is "flagged".
 EXPECTED = {"good": "prepared", "good_localiser": "prepared", "t1_alone": "failed", "two_t1": "failed",
             "equal_files": "failed"}
 
@@ -56,13 +56,13 @@ def main(argv: list[str] | None = None) -> int:
             shutil.copytree(root, options.keep, dirs_exist_ok=True)
     places = [match.strip() for match in re.findall(r"<h2>(\w+)", page) if match != "Numbers"]
     wrong = 0
-    print("| trap | status | expected | place in qc.html | what is said |\n|---|---|---|---|---|")
+    print("| trap | status | expected | place in qc.html | message |\n|---|---|---|---|---|")
     for row in rows:
         expected = EXPECTED.get(row["case"], "flagged")
         wrong += row["status"] != expected
-        said = row["notes"] if row["status"] == "failed" else row["flags"]
+        message = row["notes"] if row["status"] == "failed" else row["flags"]
         mark = "" if row["status"] == expected else "**"
-        cells = (row["case"], f"{mark}{row['status']}{mark}", expected, places.index(row["case"]) + 1, said)
+        cells = (row["case"], f"{mark}{row['status']}{mark}", expected, places.index(row["case"]) + 1, message)
         print(f"| {' | '.join(map(str, cells))} |")
     print(f"\n{len(rows)} cases, {wrong} not as expected")
     return 1 if wrong else 0

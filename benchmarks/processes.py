@@ -1,11 +1,17 @@
-"""Contestants in processes of their own, taking turns: how memory is handled, caches and peaks belong to a process."""
+"""Contestants in processes of their own that take turns, and commands measured in theirs (Linux).
+
+How memory is handled, caches and peaks belong to a process.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import json
 import multiprocessing
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,42 +24,66 @@ GIB = 2**30
 
 @dataclass
 class Turns:
-    """What a contestant did.
-
-    Attributes
-    ----------
-    seconds : list of float
-        Of each round.
-    peak_gib : float
-        Largest memory of the calls that count: allocated on the GPU, else the size of the process.
-    result : object
-        What its last call returned.
-    """
+    """Seconds of each round, peak memory (allocated on the GPU, else of the process), and the last call's result."""
 
     seconds: list[float]
     peak_gib: float
     result: Any
 
 
+def status_bytes(name: str) -> int:
+    """A size of this process: ``VmRSS``, or ``VmHWM``, the largest since :func:`start_peak`."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def start_peak() -> None:
+    """Reset this process's peak to its present size; see proc(5)."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def measured(module: str, *arguments: object) -> dict[str, float]:
+    """Run ``module.main(arguments)`` in a new process.
+
+    Returns
+    -------
+    dict
+        ``seconds``, ``cpu_seconds`` of the main process, ``main_gib`` and ``worker_gib`` (peaks of the main process
+        and of the largest process below it).
+    """
+    code = ("import json, resource, sys, time\nfrom importlib import import_module\n"
+            "from processes import status_bytes\nstart = time.perf_counter()\n"
+            "status = import_module(sys.argv[1]).main(sys.argv[2:])\n"
+            "used, below = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))\n"
+            "print(json.dumps([status, time.perf_counter() - start, used.ru_utime + used.ru_stime,\n"
+            "                  status_bytes('VmHWM') / 2**30, below.ru_maxrss / 2**20]), file=sys.stderr)")
+    done = subprocess.run([sys.executable, "-c", code, module, *map(str, arguments)], capture_output=True, text=True,
+                          check=True, cwd=Path(__file__).parent)
+    status, *values = json.loads(done.stderr.splitlines()[-1])
+    if status:
+        raise SystemExit(f"{module} ended with exit status {status}: {done.stderr[-500:]}")
+    return dict(zip(("seconds", "cpu_seconds", "main_gib", "worker_gib"), values, strict=True))
+
+
 def alternate_processes(
     makers: Mapping[str, Callable[[], Callable[[], Any]]], *, repeats: int, device: str = "cpu", calls: int = 1,
     warm: bool = False,
 ) -> dict[str, Turns]:
-    """Let contestants take turns, each in its process; one that fails is named and left out.
+    """Let contestants take turns, each in its process; one that fails is reported and left out.
 
     Parameters
     ----------
     makers : dict of str to callable
-        Each can be pickled and gives, in its process, what is timed.
+        Each can be pickled and returns, in its process, the function to time.
     repeats : int
         Rounds.
     device : str
-        ``cuda``: waited for before and after each call.
+        On ``cuda`` a call ends with a synchronisation.
     calls : int
-        Calls that count in each turn; a round's time is their mean.
+        Timed calls in each turn; a round's time is their mean.
     warm : bool
-        What is timed has been done once by its maker. Otherwise the first call of all and that of each turn are not
-        counted, and after a turn unused memory is given back, so that all fit.
+        The maker has warmed its function up. Otherwise the first call of all and that of each turn are not timed, and
+        unused memory is given back after a turn, so that all contestants fit.
     """
     context = multiprocessing.get_context("spawn")
     workers: dict[str, tuple[Any, Connection]] = {}
@@ -66,18 +96,18 @@ def alternate_processes(
             process.start()
             there.close()
             workers[name] = process, here
-            if _answer(name, here) is not None:
+            if _receive(name, here) is not None:
                 seconds[name] = []
         for _ in range(repeats):
             for name in list(seconds):
                 workers[name][1].send("turn")
-                if (taken := _answer(name, workers[name][1])) is None:
+                if (taken := _receive(name, workers[name][1])) is None:
                     del seconds[name]
                 else:
                     seconds[name].append(taken)
         for name, times in seconds.items():
             workers[name][1].send("end")
-            if (last := _answer(name, workers[name][1])) is not None:
+            if (last := _receive(name, workers[name][1])) is not None:
                 turns[name] = Turns(times, *last)
     finally:
         for process, connection in workers.values():
@@ -87,11 +117,11 @@ def alternate_processes(
     return turns
 
 
-def _answer(name: str, connection: Connection) -> Any:
-    """What a worker sent; None, after a line that says so, if it failed."""
+def _receive(name: str, connection: Connection) -> Any:
+    """Content of a worker's message; None, after a printed line, if the worker failed."""
     try:
         good, content = connection.recv()
-    except EOFError:  # killed, for memory say
+    except EOFError:  # killed, perhaps for memory
         good, content = False, "its process ended"
     if good:
         return content
@@ -101,87 +131,38 @@ def _answer(name: str, connection: Connection) -> Any:
 
 def _work(make: Callable[[], Callable[[], Any]], device: str, calls: int, warm: bool,
           connection: Connection) -> None:
-    """A contestant's process."""
+    """Body of a contestant's process."""
     try:
         call = make()
         if not warm:
             call()
-        memory = _Memory(device)
-        memory.start()
+        cuda = None
+        if device == "cuda":
+            from torch import cuda
+        wait = cuda.synchronize if cuda else lambda: None
+        wait()
+        (cuda.reset_peak_memory_stats if cuda else start_peak)()
         connection.send((True, "ready"))
         result = None
         while connection.recv() == "turn":
             if not warm:
                 call()
-                memory.wait()
+                wait()
             start = time.perf_counter()
             for _ in range(calls):
                 result = call()
-            memory.wait()
+            wait()
             taken = (time.perf_counter() - start) / calls
             if not warm:
-                memory.release()
+                gc.collect()
+                if cuda:
+                    cuda.empty_cache()
+                elif platform.libc_ver()[0] == "glibc":
+                    ctypes.CDLL(None).malloc_trim(0)
             connection.send((True, taken))
         if hasattr(result, "numpy"):  # a tensor would be shared with a process that ends
             result = result.cpu().numpy()
-        connection.send((True, (memory.peak() / GIB, result)))
+        peak = cuda.max_memory_allocated() if cuda else status_bytes("VmHWM")
+        connection.send((True, (peak / GIB, result)))
     except Exception as error:  # whatever it is, the others go on
         connection.send((False, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"))
-
-
-def start_peak() -> None:
-    """Have this process's peak, :func:`peak_bytes`, count from here: see proc(5)."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def peak_bytes() -> int:
-    """Largest size of this process so far (Linux)."""
-    return _status("VmHWM")
-
-
-def size_bytes() -> int:
-    """Size of this process now (Linux)."""
-    return _status("VmRSS")
-
-
-def _status(field: str) -> int:
-    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
-
-
-class _Memory:
-    """The device's memory, or the process's."""
-
-    def __init__(self, device: str):
-        self.cuda = None
-        if device == "cuda":
-            import torch
-
-            self.cuda = torch.cuda
-
-    def start(self) -> None:
-        """The peak counts from here."""
-        self.wait()
-        if self.cuda:
-            self.cuda.reset_peak_memory_stats()
-        else:
-            start_peak()
-
-    def peak(self) -> int:
-        """Bytes."""
-        if self.cuda:
-            return self.cuda.max_memory_allocated()
-        return peak_bytes()
-
-    def wait(self) -> None:
-        """Until the device has done what it was given."""
-        if self.cuda:
-            self.cuda.synchronize()
-
-    def release(self) -> None:
-        """Leave the memory to the others."""
-        gc.collect()
-        if self.cuda:
-            self.cuda.empty_cache()
-        elif platform.libc_ver()[0] == "glibc":
-            ctypes.CDLL(None).malloc_trim(0)

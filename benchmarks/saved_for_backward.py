@@ -1,20 +1,18 @@
-"""What a training step keeps for its backward pass, counted: the part of a GPU's memory that the network decides.
+"""Bytes that a training step keeps for its backward pass: the part of a GPU's memory that depends on the network.
 
   python benchmarks/saved_for_backward.py --patch 128 --batch 4 --json saved.json
 
 Forward pass of one patch on the CPU in bfloat16 autocast, where every array that autograd keeps is counted once,
 weights in half precision apart; a batch keeps its number of patches times the rest. Eager: torch.compile keeps less,
-of ours and of the plain way alike. Attention has no dropout here, since on the CPU (unlike on CUDA) its fused kernel
+of both. Attention has no dropout here, since on the CPU (unlike on CUDA) its fused kernel
 has none. Weights, gradients and AdamW's states (16 bytes a parameter) come on top, and what is short-lived.
 """
 
 from __future__ import annotations
 
-import argparse
-
 import torch
 from plain_peers import EinsumAttention
-from side_by_side import table, write
+from side_by_side import parser, table, write
 from torch import Tensor
 from training_step import Contestant
 
@@ -54,11 +52,10 @@ def kept_bytes(contestant: Contestant, patch: int) -> tuple[int, int, int]:
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--patch", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--json")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--patch", type=int, default=128)
+    arguments.add_argument("--batch", type=int, default=4)
+    options = arguments.parse_args()
     rows = []
     for name in ("ours", "plain", "no attention", "nnU-Net PlainConvUNet"):
         weights, rest, parameters = kept_bytes(Contestant(name), options.patch)

@@ -1,4 +1,4 @@
-"""Time the scoring of a study against a plain loop, and check that both give the same numbers.
+"""Scoring of a study against a plain loop with SciPy; both must give the same numbers.
 
   python benchmarks/score_volumes.py --json score.json      (14 cases, 10 runs, 3 groups, raw and filtered: 840 volumes)
   python benchmarks/score_volumes.py --cases 3 --runs 2 --groups 1
@@ -24,7 +24,7 @@ from statistics import fmean
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
-from side_by_side import write
+from side_by_side import parser, write
 
 from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.scoring.folders import score_folders
@@ -96,12 +96,11 @@ def counts(score) -> tuple:
 
 def main(argv: list[str] | None = None) -> int:
     """Make the study, time both, print and write the result; 1 if any number differs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("cases", 14), ("runs", 10), ("groups", 3), ("sample", 40), ("repeats", 3), ("seed", 0)):
-        parser.add_argument(f"--{name}", type=int, default=default, help="default: %(default)s")
-    parser.add_argument("-np", dest="processes", type=int, default=2, help="worker processes (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result, with machine and versions")
-    options = parser.parse_args(argv)
+    arguments = parser(__doc__, repeats=3)
+    for name, default in (("cases", 14), ("runs", 10), ("groups", 3), ("sample", 40), ("seed", 0)):
+        arguments.add_argument(f"--{name}", type=int, default=default, help="default: %(default)s")
+    arguments.add_argument("-np", dest="processes", type=int, default=2, help="worker processes (default: %(default)s)")
+    options = arguments.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         runs = make_study(root, cases=options.cases, runs=options.runs, groups=options.groups, seed=options.seed)

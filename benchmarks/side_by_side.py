@@ -1,7 +1,8 @@
-"""Ours and a peer on the same input in one run: alternated, medians, ratios, a JSON with machine and versions."""
+"""Contestants that alternate on the same input: medians, ratios, a table, a JSON with machine and versions."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -14,27 +15,40 @@ from typing import Any
 
 _PACKAGES = ("nnunet-tv", "nnunetv2", "torch", "triton", "monai", "numpy", "scipy", "edt", "connected-components-3d",
              "dynamic-network-architectures")
+#: Columns of :func:`summary` after ``name``, with their titles.
+TIMES = {"median_s": "median s", "min_s": "min", "max_s": "max", "rounds": "rounds", "times_ours": "times ours"}
+
+
+def parser(description: str | None, *, repeats: int | None = None, device: bool = False) -> argparse.ArgumentParser:
+    """Parser with ``--json`` and, if given, ``--repeats`` and ``--device``."""
+    result = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if repeats:
+        result.add_argument("--repeats", type=int, default=repeats)
+    if device:
+        result.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    result.add_argument("--json", help="write the results, machine and versions here")
+    return result
 
 
 def machine() -> dict[str, Any]:
-    """Processor, memory, GPU and versions, for the record."""
+    """Processor, GPU and versions."""
     versions = {}
     for name in _PACKAGES:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = None
-    told = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count(),
+    result = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count(),
             "processor": _processor(), "load": os.getloadavg()[0], "versions": versions}
     try:
         import torch
 
-        told["threads"] = torch.get_num_threads()
+        result["threads"] = torch.get_num_threads()
         if torch.cuda.is_available():
-            told["gpu"] = torch.cuda.get_device_name()
+            result["gpu"] = torch.cuda.get_device_name()
     except ImportError:
         pass
-    return told
+    return result
 
 
 def _processor() -> str:
@@ -49,16 +63,9 @@ def alternate(
     contestants: Mapping[str, Callable[[], Any]], *, repeats: int, warm_up: int = 1,
     synchronise: Callable[[], None] = lambda: None,
 ) -> dict[str, list[float]]:
-    """Seconds of each contestant, one after the other in every round.
+    """Seconds of each contestant in every round; `warm_up` rounds before them are not counted.
 
-    Parameters
-    ----------
-    contestants : dict of str to callable
-        Each is called without arguments.
-    repeats, warm_up : int
-        Rounds that count, and rounds before them that do not.
-    synchronise : callable
-        Waits for the device, before and after each call.
+    `synchronise` waits for the device, before and after each call.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(warm_up + repeats):
@@ -73,7 +80,7 @@ def alternate(
 
 
 def summary(seconds: Mapping[str, list[float]], *, ours: str) -> list[dict[str, Any]]:
-    """Median, spread and how many times slower than `ours`, per contestant."""
+    """Median, spread and ratio of medians to that of `ours`, per contestant."""
     base = statistics.median(seconds[ours])
     rows = []
     for name, times in seconds.items():
@@ -84,7 +91,7 @@ def summary(seconds: Mapping[str, list[float]], *, ours: str) -> list[dict[str, 
 
 
 def table(rows: list[dict[str, Any]], columns: Mapping[str, str]) -> str:
-    """Rows as Markdown; `columns` gives each key's title."""
+    """Markdown table; `columns` maps keys of the rows to titles."""
     lines = ["| " + " | ".join(columns.values()) + " |", "|" + "---|" * len(columns)]
     for row in rows:
         lines.append("| " + " | ".join(_cell(row.get(key)) for key in columns) + " |")
@@ -98,7 +105,7 @@ def _cell(value: Any) -> str:
 
 
 def write(path: str | Path | None, content: Mapping[str, Any]) -> None:
-    """Add the machine and write JSON; nothing without a path."""
+    """Write `content` and the machine as JSON, if there is a path."""
     if path is None:
         return
     path = Path(path)

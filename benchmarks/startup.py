@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import statistics
 import subprocess
@@ -14,7 +13,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from side_by_side import table, write
+from side_by_side import parser, table, write
 
 
 def commands() -> list[str]:
@@ -32,7 +31,7 @@ def seconds(command: list[str]) -> float:
 
 
 def startup_line_ms() -> float:
-    """What ``python -X importtime`` says of the module that the .pth line imports, with what it imports."""
+    """Cumulative import time of the start-up line's module, from ``python -X importtime``."""
     command = [sys.executable, "-X", "importtime", "-c", "pass"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found = [int(match[1]) for match in re.finditer(r"\|\s+(\d+) \|\s+nnunet_tv(?:\.startup)?\s*$", done.stderr, re.M)]
@@ -41,10 +40,8 @@ def startup_line_ms() -> float:
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json")
-    options = parser.parse_args()
+    arguments = parser(__doc__, repeats=5)
+    options = arguments.parse_args()
     rows = [{"name": Path(command).name + " --help",
              "median_s": statistics.median(seconds([command, "--help"]) for _ in range(options.repeats))}
             for command in commands()]

@@ -1,4 +1,4 @@
-"""One training step of MS-DSA-Net with Dice + TV: ours, the plain way, and nnU-Net's own network for scale.
+"""One training step of MS-DSA-Net with Dice + TV: ours, the plain network, and nnU-Net's own network for scale.
 
   python benchmarks/training_step.py --device cpu --patch 64 --batch 4
   python benchmarks/training_step.py --device cuda --patch 128 --batch 4 --amp --json step.json
@@ -7,13 +7,12 @@ All have the same weights at the start, the same batch, AdamW, and gradients cli
 is the same mathematics with the N × P attention map kept and MONAI-style losses; `no attention` is the bound of
 what attention could gain. Each runs in a process of its own, since memory belongs to a process: on the CPU `ours`
 keeps freed memory, as the trainers do (nnunet_tv/utils/host_memory.py), and the rows that end with
-"memory kept" or "given back" tell what that alone is worth. Rows say whether they are compiled, and whether they are
+"memory kept" or "given back" show the effect of that alone. Rows say whether they are compiled, and whether they are
 channels-last (a trial: the trainers do not use it). Peak memory is from the second step on.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from typing import Any
 import torch
 from plain_peers import EinsumAttention, NoAttention, PlainDiceTV, replace_attention
 from processes import alternate_processes
-from side_by_side import summary, table, write
+from side_by_side import TIMES, parser, summary, table, write
 from torch import nn
 
 from nnunet_tv.architectures import MSDSANet
@@ -120,17 +119,14 @@ def make_step(contestant: Contestant, *, device: str, patch: int, batch: int, am
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--patch", type=int, default=64)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--amp", action="store_true", help="float16 on CUDA, bfloat16 on the CPU")
-    parser.add_argument("--no-compile", action="store_true", help="eager rows only")
-    parser.add_argument("--networks", nargs="+", choices=("ours", "plain", "no attention", UNET),
+    arguments = parser(__doc__, repeats=5, device=True)
+    arguments.add_argument("--patch", type=int, default=64)
+    arguments.add_argument("--batch", type=int, default=4)
+    arguments.add_argument("--amp", action="store_true", help="float16 on CUDA, bfloat16 on the CPU")
+    arguments.add_argument("--no-compile", action="store_true", help="eager rows only")
+    arguments.add_argument("--networks", nargs="+", choices=("ours", "plain", "no attention", UNET),
                         help="these only (default: all)")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json")
-    options = parser.parse_args()
+    options = arguments.parse_args()
     device = options.device
     chosen = [one for one in contestants(device=device, compiled=not options.no_compile)
               if not options.networks or one.network in options.networks]
@@ -144,8 +140,8 @@ def main() -> None:
     for row in rows:
         turn = turns[row["name"]]
         row.update(peak_gib=turn.peak_gib, last_loss=float(turn.result))
-    print(table(rows, {"name": "step", "median_s": "median s", "min_s": "min", "max_s": "max",
-                       "times_ours": f"times `{ours}`", "peak_gib": "peak GiB", "last_loss": "last loss"}))
+    print(table(rows, {"name": "step", **TIMES, "times_ours": f"times `{ours}`", "peak_gib": "peak GiB",
+                       "last_loss": "last loss"}))
     write(options.json, {"benchmark": "training_step", "settings": vars(options), "rows": rows})
 
 
