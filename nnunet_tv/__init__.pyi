@@ -1,7 +1,6 @@
 # The public names of the package and the modules that define them. nnunet_tv/__init__.py loads a name from here on
 # first use; type checkers read this file in its place; ruff reports a name that is missing from __all__.
 from nnunet_tv.conversion.convert import convert_dataset as convert
-from nnunet_tv.conversion.plan import ConversionOptions
 from nnunet_tv.inference.predict import PredictOptions, predict
 from nnunet_tv.inference.restore import restore_folder as restore
 from nnunet_tv.losses import (
@@ -37,7 +36,6 @@ __version__: str
 
 __all__ = [
     "AdaptiveTotalVariation",
-    "ConversionOptions",
     "DiceAdaptiveTVLoss",
     "DiceBCELoss",
     "DiceFocalHausdorffDTLoss",
