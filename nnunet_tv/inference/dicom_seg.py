@@ -1,4 +1,4 @@
-"""A mask as DICOM SEG that refers to the series it was found in, for viewers and archives."""
+"""Clusters as a DICOM SEG that refers to the series in which they were found, for viewers and archives."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import atomic
 
 MANUFACTURER, SERIES_NUMBER = "nnunet-tv", 9000
-#: DICOM's axes point left, back and up; ours right, front and up.
+#: DICOM's axes point left, back and up; NIfTI's right, front and up.
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-#: Pixels of the series further than this from the mask's nearest voxel centre, in voxels, are on another grid.
+#: Largest distance of the series' pixels from the mask's voxel centres, in voxels.
 _TOLERANCE = 0.05
 
 
@@ -25,8 +25,7 @@ def write_dicom_seg(labels: Volume, source_files: Sequence[str | Path], path: st
                     model: str = "") -> None:
     """Write the clusters of one scan as DICOM SEG (binary, one segment per cluster), atomically.
 
-    The object takes over the patient's and the study's identity from the source series, as DICOM demands of an
-    object that belongs to a study: unlike our other files it names the patient if the source does.
+    As DICOM requires, the object takes over the identity of the patient and the study from the source series.
 
     Parameters
     ----------
@@ -40,7 +39,7 @@ def write_dicom_seg(labels: Volume, source_files: Sequence[str | Path], path: st
     case : str
         For messages.
     model : str
-        What found the clusters.
+        Name of the model, for the algorithm identification.
 
     Raises
     ------
@@ -115,7 +114,7 @@ def _segmentation(sources: list[Any], frames: np.ndarray, n: int, model: str) ->
     import highdicom as hd
     from pydicom.sr.coding import Code
 
-    logging.getLogger("highdicom").setLevel(logging.WARNING)  # it tells the source's UIDs
+    logging.getLogger("highdicom").setLevel(logging.WARNING)  # its messages contain the source's UIDs
     algorithm = hd.AlgorithmIdentificationSequence(
         name=f"nnunet-tv {model}"[:64].strip(), version=__version__,
         family=Code("123110", "DCM", "Artificial Intelligence"))

@@ -1,8 +1,8 @@
 """The authors' MS-DSA-Net weights as a model folder that stock nnU-Net runs.
 
-The published network saw arrays in (X, Y, Z) order, RAS, at 1 mm, and its token order makes it depend on
-the order of axes. nnU-Net's arrays are (z, y, x). The plan turns them (``transpose_forward``), the weights
-stay as they are; the reader brings every image to RAS first.
+The published network depends on the order of the axes: it was trained on arrays in (X, Y, Z) order, RAS, at 1 mm.
+nnU-Net's arrays are (z, y, x). The plan transposes them (``transpose_forward``) and the reader turns every image to
+RAS; the weights are unchanged.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from nnunet_tv.utils.files import TEMPORARY_PREFIX, write_json
 from nnunet_tv.utils.nnunet_paths import check_dataset_name
 
 CONFIGURATION = "3d_fullres"
-#: Not MSDSANetPlans: those z-score and keep nnU-Net's axes, so models of one are of no use in the other.
+#: Not MSDSANetPlans, which z-score and keep nnU-Net's axes: models of one are unusable with the other.
 PLANS_NAME = "MSDSANetPublishedPlans"
 TRAINER = "nnUNetTrainerDice"
-#: Channels in the order that the published network takes them.
+#: Channels in the order of the published network's input.
 CHANNELS = ("T1w", "FLAIR")
-#: Everything that the import writes; a folder that holds more is never replaced.
+#: Everything that the import writes; a folder with other files is never replaced.
 FILES = ("dataset.json", "plans.json", "fold_0/checkpoint_final.pth")
 
 
@@ -47,22 +47,16 @@ def read_weights(path: str | Path) -> dict[str, Any]:
         return unwrapped(torch.load(path, map_location="cpu", weights_only=True))
     except PublishedWeightsError as error:
         raise PublishedWeightsError(f"{path}: {error}") from error
-    except pickle.UnpicklingError as error:
-        raise NnunetTVError(
-            f"{path}: not a file of tensors only, or damaged ({_first_line(error)}): files that run code when "
-            "read are refused; save the network's state_dict() alone"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise NnunetTVError(f"{path}: not a readable PyTorch file ({_first_line(error)}): "
-                            "download it again") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        if isinstance(error, pickle.UnpicklingError):
+            raise NnunetTVError(f"{path}: not a file of tensors only, or damaged ({reason}): files that run code when "
+                                "read are refused; save the network's state_dict() alone") from error
+        raise NnunetTVError(f"{path}: not a readable PyTorch file ({reason}): download it again") from error
 
 
 def model_plans(input_size: Sequence[int], *, dataset_name: str) -> dict[str, Any]:
-    """nnU-Net plans under which the published network sees what it was trained on.
+    """nnU-Net plans that reproduce the published network's training input.
 
     Parameters
     ----------
@@ -74,7 +68,7 @@ def model_plans(input_size: Sequence[int], *, dataset_name: str) -> dict[str, An
     Returns
     -------
     dict
-        Complete plans: ``nnUNetv2_preprocess`` and training take them as well.
+        Complete plans, also for ``nnUNetv2_preprocess`` and training.
     """
     size = [int(side) for side in input_size]
     resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
@@ -100,7 +94,7 @@ def model_plans(input_size: Sequence[int], *, dataset_name: str) -> dict[str, An
         },
         "batch_dice": True,
     }
-    # demanded by nnU-Net, not used by RescaleTo01Normalization
+    # required by nnU-Net, not used by RescaleTo01Normalization
     unit = {"max": 1.0, "mean": 0.5, "median": 0.5, "min": 0.0, "percentile_00_5": 0.0,
             "percentile_99_5": 1.0, "std": 1.0}
     return {
@@ -139,12 +133,12 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
     weights : Path
         ``model.pth`` in the published layout (:mod:`nnunet_tv.architectures.published`).
     folder : Path
-        Model folder to make, whole or not at all.
+        Model folder, written as a whole.
     input_size : sequence of 3 int, optional
-        Patch size the weights were trained with; read from them if it is a cube.
+        Patch size of the weights' training; derived from them if it is a cube.
     dataset_name : str, optional
-        Data set that the plans name, which is where nnU-Net looks for its files when training with them.
-        Default: the name of the model folder's parent if it starts with ``Dataset``, else ``DatasetFCD``.
+        Data set in the plans, whose files nnU-Net uses when training with them. Default: the name of the model
+        folder's parent if it starts with ``Dataset``, else ``DatasetFCD``.
     overwrite : bool
         Replace a folder that an earlier import wrote.
 
@@ -156,14 +150,14 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
     Raises
     ------
     NnunetTVError
-        As :func:`read_weights`; weights that do not fit; a patch size that does not; a folder that exists;
-        a data set name that nnU-Net would not recognise.
+        As :func:`read_weights`; weights or a patch size that do not fit; an existing folder; a data set name that
+        nnU-Net would not recognise.
     """
     from nnunet_tv.architectures import MSDSANet, check_input_size
     from nnunet_tv.architectures.published import PublishedWeightsError, cube_side
 
     folder = Path(folder).resolve()
-    check_replaceable(folder, overwrite=overwrite)
+    _check_replaceable(folder, overwrite=overwrite)
     if dataset_name is None:
         dataset_name = folder.parent.name if folder.parent.name.startswith("Dataset") else "DatasetFCD"
     check_dataset_name(dataset_name)
@@ -180,18 +174,16 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
     return size
 
 
-def check_replaceable(folder: Path, *, overwrite: bool) -> None:
-    """Raise a :class:`NnunetTVError` unless `folder` is free, or an earlier import that may be replaced."""
+def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
+    """Accept no folder, an empty one, and with `overwrite` one that contains only :data:`FILES`."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not folder.is_dir():
         raise NnunetTVError(f"{folder}: expected a folder to write, found a file")
     if not overwrite:
-        raise NnunetTVError(f"{folder}: exists already; choose another folder, or replace it with "
-                            "--overwrite")
-    parts = {str(path.relative_to(folder)) for path in folder.rglob("*")
-             if not path.is_dir() or path.is_symlink()}
-    others = sorted(parts - set(FILES))
+        raise NnunetTVError(f"{folder}: exists already; choose another folder, or replace it with --overwrite")
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()}
+    others = sorted(found - set(FILES))
     if others:
         shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
         raise NnunetTVError(f"{folder}: holds more than an import writes ({shown}) and is not replaced: "
@@ -214,7 +206,7 @@ def _write_folder(folder: Path, state_dict: Mapping[str, Any], plans: dict, data
 
 
 def _checkpoint(state_dict: Mapping[str, Any], plans: dict, dataset: dict) -> dict[str, Any]:
-    """What nnU-Net's predictor and ``-pretrained_weights`` read; there is no training to continue."""
+    """A checkpoint for nnU-Net's predictor and ``-pretrained_weights``, without a training state."""
     return {
         "network_weights": dict(state_dict),
         "optimizer_state": None,

@@ -1,4 +1,4 @@
-"""Imported weights: nnU-Net's prediction equals the network on the (X, Y, Z) array in [0, 1]."""
+"""Imported weights: nnU-Net's prediction equals that of the network on the (X, Y, Z) array in [0, 1]."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODEL = f"Dataset901_Imported/{TRAINER}__{PLANS_NAME}__3d_fullres"
 @pytest.fixture(scope="module")
 def weights(_published_weights, tmp_path_factory):
     path = tmp_path_factory.mktemp("published") / "model.pth"
-    # the fill's output is nearly flat: a sharper head makes the comparison count
+    # the output for these weights is nearly flat: a sharper head makes the comparison meaningful
     content = {name: tensor * 4 if name == "out.conv.conv.weight" else tensor
                for name, tensor in _published_weights.items()}
     torch.save({"epoch": 7, "model_state_dict": {f"module.{name}": tensor for name, tensor in content.items()}}, path)
@@ -65,12 +65,11 @@ def foreground(network, image):
 def expected(weights, scan):
     network = MSDSANet.from_published(read_weights(weights), input_size=SIZE).eval()
     result = foreground(network, scan)
-    # what any wrong order of axes or channels, or a flip, would give is far from it
+    # any wrong order of axes or channels, or a flip, changes the result
     for axes in ((0, 3, 2, 1), (0, 2, 1, 3)):
         wrong = foreground(network, np.ascontiguousarray(scan.transpose(axes))).transpose([i - 1 for i in axes[1:]])
         assert np.abs(wrong - result).max() > 0.1
-    wrong = foreground(network, np.ascontiguousarray(np.flip(scan, 1)))
-    assert np.abs(np.flip(wrong, 0) - result).max() > 0.1
+    assert np.abs(foreground(network, scan[:, ::-1].copy())[::-1] - result).max() > 0.1
     assert np.abs(foreground(network, scan[::-1].copy()) - result).max() > 0.1
     return result
 
@@ -78,10 +77,8 @@ def expected(weights, scan):
 def write_case(folder: Path, scan: np.ndarray, codes: str) -> np.ndarray:
     """Write both channels with voxels stored in the orientation `codes`; return the affine."""
     folder.mkdir(parents=True)
-    affine = np.diag([1.0, 1.0, 1.0, 1.0])
-    affine[:3, 3] = [-30, -20, -10]
-    stored = nib.orientations.axcodes2ornt(codes)
-    turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), stored)
+    affine = nib.affines.from_matvec(np.eye(3), [-30, -20, -10])
+    turn = nib.orientations.ornt_transform(*map(nib.orientations.axcodes2ornt, ("RAS", codes)))
     for channel, data in enumerate(scan):
         image = nib.Nifti1Image(data, affine).as_reoriented(turn)
         nib.save(image, folder / f"case_000{channel}.nii.gz")
@@ -92,9 +89,8 @@ def check_prediction(folder: Path, expected: np.ndarray, affine: np.ndarray, mar
     """Compare everything, or what is `margin` voxels from the border."""
     image = nib.load(folder / "case.nii.gz")
     np.testing.assert_allclose(image.affine, affine, atol=1e-4)
-    found = np.asarray(nib.as_closest_canonical(image).dataobj)
     inside = (slice(margin, -margin or None),) * 3
-    found, expected = found[inside], expected[inside]
+    found, expected = np.asarray(nib.as_closest_canonical(image).dataobj)[inside], expected[inside]
     sure = np.abs(expected - 0.5) > 0.01  # nnU-Net keeps logits in half precision
     assert 0.05 < expected[sure].round().mean() < 0.95 and sure.mean() > 0.8
     assert np.array_equal(found[sure], expected.round()[sure])
@@ -117,7 +113,7 @@ def test_prediction_equals_the_network_called_directly(results, scan, expected, 
 
 
 @pytest.mark.slow
-def test_command_finds_the_model_by_its_names(results, scan, expected, tmp_path):
+def test_nnunets_command_finds_the_model_by_its_names(results, scan, expected, tmp_path):
     affine = write_case(tmp_path / "in", scan, "RAS")
     command = ["nnUNetv2_predict", "-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-d",
                "Dataset901_Imported", "-c", "3d_fullres", "-tr", TRAINER, "-p", PLANS_NAME, "-f", "0",
@@ -158,108 +154,97 @@ def test_preprocessing_by_the_plans_scales_to_0_1_in_x_y_z(scan, tmp_path):
     np.testing.assert_allclose(data, (scan - low) / (high - low), atol=1e-5)
 
 
-def test_folder_holds_what_is_said(results):
-    folder = results / MODEL
-    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == set(FILES)
-    dataset = json.loads((folder / "dataset.json").read_text())
-    plans = json.loads((folder / "plans.json").read_text())
-    assert dataset["name"] == plans["dataset_name"] == "Dataset901_Imported"
-    assert dataset["channel_names"] == {"0": "T1w", "1": "FLAIR"}
-    assert not list(folder.parent.glob(".*"))
-
-
-def test_another_parent_folder_gives_the_usual_data_set(weights, tmp_path):
-    import_published(weights, tmp_path / "model")
-    assert json.loads((tmp_path / "model" / "dataset.json").read_text())["name"] == "DatasetFCD"
-
-
-@pytest.mark.parametrize("name", ["FCD", "Dataset1/FCD"])
-def test_data_set_names_are_nnunets(weights, tmp_path, name):
-    with pytest.raises(NnunetTVError, match=f"data set name '{name}': expected one such as DatasetFCD"):
-        import_published(weights, tmp_path / "model", dataset_name=name)
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_an_import_is_replaced_only_when_asked(weights, tmp_path):
-    (tmp_path / "model").mkdir()  # empty: free
+def test_contents_of_the_model_folder(results):
+    folder = results / MODEL
+    assert set(contents(folder)) == set(FILES) and not list(folder.parent.glob(".*"))
+    dataset, plans = (json.loads((folder / name).read_text()) for name in ("dataset.json", "plans.json"))
+    assert dataset["name"] == plans["dataset_name"] == "Dataset901_Imported"
+    assert dataset["channel_names"] == {"0": "T1w", "1": "FLAIR"}
+
+
+@pytest.fixture
+def model(weights, tmp_path):
+    """An imported model beside nothing else, and its content."""
+    (tmp_path / "model").mkdir()  # an empty folder may be replaced
     import_published(weights, tmp_path / "model")
-    (tmp_path / "model" / "plans.json").write_text("{}")
+    assert json.loads((tmp_path / "model" / "dataset.json").read_text())["name"] == "DatasetFCD"
+    return tmp_path / "model"
+
+
+def test_model_is_replaced_only_on_request(weights, model):
+    (model / "plans.json").write_text("{}")
     with pytest.raises(NnunetTVError, match=r"model: exists already.*--overwrite"):
-        import_published(weights, tmp_path / "model")
-    assert (tmp_path / "model" / "plans.json").read_text() == "{}"
-    import_published(weights, tmp_path / "model", overwrite=True)
-    assert json.loads((tmp_path / "model" / "plans.json").read_text())["transpose_forward"] == [2, 1, 0]
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+        import_published(weights, model)
+    assert (model / "plans.json").read_text() == "{}"
+    import_published(weights, model, overwrite=True)
+    assert json.loads((model / "plans.json").read_text())["transpose_forward"] == [2, 1, 0]
+    assert [path.name for path in model.parent.iterdir()] == ["model"]
 
 
-def test_other_work_is_never_replaced(weights, tmp_path):
-    import_published(weights, tmp_path / "model")
-    (tmp_path / "model" / "fold_0" / "checkpoint_best.pth").write_bytes(b"trained for days")
+def test_other_work_is_never_replaced(weights, model, tmp_path):
+    (model / "fold_0" / "checkpoint_best.pth").write_bytes(b"trained for days")
     before = contents(tmp_path)
     with pytest.raises(NnunetTVError, match=r"more than an import writes \(fold_0/checkpoint_best.pth\)"):
-        import_published(weights, tmp_path / "model", overwrite=True)
+        import_published(weights, model, overwrite=True)
     assert contents(tmp_path) == before
-
-
-def test_a_file_is_in_the_way(weights, tmp_path):
-    (tmp_path / "model").write_text("notes")
+    (tmp_path / "file").write_text("notes")
     with pytest.raises(NnunetTVError, match="expected a folder to write, found a file"):
-        import_published(weights, tmp_path / "model", overwrite=True)
+        import_published(weights, tmp_path / "file", overwrite=True)
 
 
-def test_a_failing_write_leaves_the_old_model(weights, tmp_path, monkeypatch):
-    import_published(weights, tmp_path / "model")
-    before = contents(tmp_path)
-
+def test_failed_write_leaves_the_old_model(weights, model, tmp_path, monkeypatch):
     def full(content, path):
         Path(path).write_bytes(b"half")
         raise OSError("no space left on device")
 
+    before = contents(tmp_path)
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="no space left"):
-        import_published(weights, tmp_path / "model", overwrite=True)
+        import_published(weights, model, overwrite=True)
     assert contents(tmp_path) == before
 
 
-def test_patch_size_must_fit_the_weights(weights, tmp_path):
-    with pytest.raises(PublishedWeightsError, match=r"(?s)model\.pth: .*0.pos_embed: expected 1x6144x32, found 1x4096"):
-        import_published(weights, tmp_path / "model", input_size=(64, 64, 96))
-    with pytest.raises(NnunetTVError, match=r"model\.pth: .*axis 2 is 100"):
-        import_published(weights, tmp_path / "model", input_size=(64, 64, 100))
+@pytest.mark.parametrize(("options", "error", "message"), [
+    ({"dataset_name": "FCD"}, NnunetTVError, "data set name 'FCD': expected one such as DatasetFCD"),
+    ({"dataset_name": "Dataset1/FCD"}, NnunetTVError, "data set name 'Dataset1/FCD': expected one such as DatasetFCD"),
+    ({"input_size": (64, 64, 96)}, PublishedWeightsError,
+     r"(?s)model\.pth: .*0.pos_embed: expected 1x6144x32, found 1x4096"),
+    ({"input_size": (64, 64, 100)}, NnunetTVError, r"model\.pth: .*axis 2 is 100"),
+])
+def test_unusable_options(weights, tmp_path, options, error, message):
+    with pytest.raises(error, match=message):
+        import_published(weights, tmp_path / "model", **options)
     assert not any(tmp_path.iterdir())
 
 
-def test_unusable_files_are_named(tmp_path):
-    good = tmp_path / "good.pth"
-    torch.save({"fc.weight": torch.zeros(2)}, good)
-    (tmp_path / "text.pth").write_text("<html>not found</html>")
-    (tmp_path / "cut.pth").write_bytes(good.read_bytes()[:200])
-    (tmp_path / "empty.pth").touch()
-    torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pth")
-    torch.save([1, 2], tmp_path / "list.pth")
-    for name, words in {
-        "missing.pth": "no such file",
-        "text.pth": "not a file of tensors only, or damaged",
-        "cut.pth": "not a readable PyTorch file|or damaged",
-        "empty.pth": "not a readable PyTorch file",
-        "module.pth": r"not a file of tensors only.*save the network's state_dict\(\) alone",
-        "list.pth": "expected a state dict",
-        "good.pth": "no position embeddings",
-    }.items():
-        with pytest.raises(NnunetTVError, match=rf"{name}: .*({words})"):
-            import_published(tmp_path / name, tmp_path / "model")
-    assert not (tmp_path / "model").exists()
+class Harm:
+    def __reduce__(self):
+        return os.mkdir, ("harm",)
 
 
-def test_reading_runs_no_code(tmp_path):
-    class Harm:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "harm"),)
-
-    torch.save({"state_dict": Harm()}, tmp_path / "model.pth")
-    with pytest.raises(NnunetTVError, match="files that run code when read are refused"):
-        read_weights(tmp_path / "model.pth")
-    assert not (tmp_path / "harm").exists()
+@pytest.mark.parametrize(("content", "message"), [
+    (None, "no such file"),
+    (b"<html>not found</html>", "not a file of tensors only, or damaged"),
+    (b"", "not a readable PyTorch file"),
+    ("cut", "not a readable PyTorch file|or damaged"),
+    (torch.nn.Linear(2, 2), r"not a file of tensors only.*save the network's state_dict\(\) alone"),
+    ({"state_dict": Harm()}, "files that run code when read are refused"),
+    ([1, 2], "expected a state dict"),
+    ({"fc.weight": torch.zeros(2)}, "no position embeddings"),
+], ids=["missing", "text", "empty", "cut", "module", "code", "list", "other network"])
+def test_unusable_files(tmp_path, monkeypatch, content, message):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "weights.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save({"fc.weight": torch.zeros(2)} if content == "cut" else content, path)
+    if isinstance(content, str):
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(NnunetTVError, match=rf"weights.pth: .*({message})"):
+        import_published(path, tmp_path / "model")
+    assert not (tmp_path / "model").exists() and not (tmp_path / "harm").exists()
