@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import asdict
 
 import nibabel as nib
 import numpy as np
@@ -15,13 +16,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
-from nnunet_tv.postprocessing import (
-    check_settings,
-    describe,
-    filter_folder,
-    remove_small_clusters,
-    write_postprocessing,
-)
+from nnunet_tv.postprocessing import ClusterFilter, filter_folder, remove_small_clusters, write_postprocessing
 from nnunet_tv.utils.errors import NnunetTVError
 
 RAS_2MM = np.diag([2.0, 2.0, 2.0, 1.0])
@@ -191,35 +186,36 @@ def test_unusable_arrays_are_named(array, message):
     [
         ({"connectivity": 8}, "connectivity 6, 18 or 26, found 8"),
         ({"min_voxels": -1}, "min_voxels >= 0, found -1"),
+        ({"min_voxels": 2.5}, "whole number min_voxels >= 0, found 2.5"),
         ({"opening_iterations": 0}, "opening_iterations >= 1, found 0"),
-        ({"hole_structure": 4}, "odd hole_structure >= 3, found 4"),
+        ({"hole_structure": 4}, "odd hole_structure, found 4"),
         ({"min_mm3": -2, "voxel_mm3": 1}, "min_mm3 >= 0, found -2"),
-        ({"min_mm3": 50}, "min_mm3=50 needs voxel_mm3"),
         ({"min_mm3": 50, "voxel_mm3": 0}, "voxel_mm3 > 0, found 0"),
     ],
 )
-def test_unusable_settings_are_named(chosen, message, tmp_path):
+def test_unusable_settings_are_named(chosen, message):
     with pytest.raises(ValueError, match=message):
-        remove_small_clusters(np.zeros((4, 4, 4)), **chosen)
-    with pytest.raises(ValueError, match=message):
-        write_postprocessing(tmp_path, **chosen)
+        ClusterFilter(**chosen)
+
+
+def test_a_size_in_mm3_needs_the_voxel_volume(tmp_path):
+    unsized = ClusterFilter(min_mm3=50)
+    for use in (lambda: unsized(np.zeros((4, 4, 4))), lambda: write_postprocessing(tmp_path, unsized)):
+        with pytest.raises(ValueError, match="min_mm3=50 needs voxel_mm3"):
+            use()
     assert not any(tmp_path.iterdir())
-
-
-def test_unknown_settings_are_named():
-    with pytest.raises(ValueError, match="unknown settings min_voxel; known are min_voxels"):
-        check_settings(min_voxel=3)
 
 
 def test_a_single_slice_is_filtered_without_opening():
     assert remove_small_clusters(np.ones((1, 9, 9)), opening=False).sum() == 81
 
 
-def test_describe_names_every_step():
-    assert describe(min_voxels=30)[2] == "clusters smaller than 30 voxels removed (26-connectivity)"
-    assert describe(opening=False, min_mm3=20, voxel_mm3=1)[-1].startswith("clusters smaller than 20 mm³")
-    assert "2 iterations" in describe(opening_iterations=2)[0] and "7×7×7" in describe(hole_structure=7)[1]
-    assert len(describe(opening=False, fill_holes=False)) == 1
+def test_steps_are_described():
+    assert ClusterFilter(min_voxels=30).steps[2] == "clusters smaller than 30 voxels removed (26-connectivity)"
+    assert ClusterFilter(opening=False, min_mm3=20).steps[-1].startswith("clusters smaller than 20 mm³")
+    assert "2 iterations" in ClusterFilter(opening_iterations=2).steps[0]
+    assert "7×7×7" in ClusterFilter(hole_structure=7).steps[1]
+    assert len(ClusterFilter(**BARE).steps) == 1
 
 
 # --- files ---
@@ -258,8 +254,8 @@ def test_filter_folder_in_workers_equals_here_and_can_be_repeated(tmp_path):
     (tmp_path / "many").mkdir()
     (tmp_path / "many" / ".partial-99999999-sub-00001.nii.gz").write_bytes(b"left by a killed run")
     for _ in range(2):
-        many = filter_folder(source, tmp_path / "many", processes=2, min_mm3=400)
-    here = filter_folder(source, tmp_path / "here", min_mm3=400)
+        many = filter_folder(source, tmp_path / "many", processes=2, cluster_filter=ClusterFilter(min_mm3=400))
+    here = filter_folder(source, tmp_path / "here", cluster_filter=ClusterFilter(min_mm3=400))
     assert [path.name for path in (tmp_path / "many").iterdir() if path.name.startswith(".")] == []
     for first, second in zip(many, here, strict=True):
         np.testing.assert_array_equal(nib.load(first).get_fdata(), nib.load(second).get_fdata())
@@ -267,7 +263,8 @@ def test_filter_folder_in_workers_equals_here_and_can_be_repeated(tmp_path):
 
 def test_filter_folder_takes_the_voxel_size_from_the_file(tmp_path):
     source = small_folder(tmp_path / "raw")  # 8 specks of 8 mm³ in the second case
-    keep, drop = (filter_folder(source, tmp_path / f"{size}", min_mm3=size, **BARE) for size in (64, 65))
+    keep, drop = (filter_folder(source, tmp_path / f"{size}", cluster_filter=ClusterFilter(min_mm3=size, **BARE))
+                  for size in (64, 65))
     assert read_volume(keep[1], case="keep").data.sum() == 8
     assert read_volume(drop[1], case="drop").data.sum() == 0
 
@@ -298,30 +295,51 @@ def test_filter_folder_refuses_what_would_mislead(tmp_path):
     source = small_folder(tmp_path / "raw")
     small_folder(tmp_path / "out")
     (tmp_path / "out" / "sub-00001.nii.gz").rename(tmp_path / "out" / "sub-00009.nii.gz")
-    with pytest.raises(NnunetTVError, match=r"out: holds sub-00009.nii.gz, which .*raw does not"):
+    with pytest.raises(NnunetTVError, match=r"out: has sub-00009.nii.gz, which .*raw does not have"):
         filter_folder(source, tmp_path / "out")
     with pytest.raises(ValueError, match="at least one process, found 0"):
         filter_folder(source, tmp_path / "new", processes=0)
 
 
-def test_pickle_works_in_a_fresh_process_and_json_says_what_it_does(tmp_path):
-    path = write_postprocessing(tmp_path / "model", min_voxels=20, opening=False)
+FRESH_PROCESS = """
+import pickle, sys, numpy
+functions, keywords = pickle.load(open(sys.argv[1], "rb"))
+ones = numpy.zeros((9, 9, 9), "float32")
+ones[2:5, 2:5, 2:4] = 1
+print(functions[0](ones, **keywords[0]).sum(), functions[0](ones[:, :, :3], **keywords[0]).sum())
+"""
+
+
+@pytest.mark.parametrize(("chosen", "sums"), [
+    ({"min_voxels": 20, "opening": False}, ["0.0", "0.0"]),
+    ({"min_mm3": 18, "voxel_mm3": 1, **BARE}, ["18.0", "0.0"]),
+])
+def test_the_pickle_works_in_a_fresh_process_and_the_json_describes_it(tmp_path, chosen, sums):
+    path = write_postprocessing(tmp_path / "model", ClusterFilter(**chosen))
     assert sorted(p.name for p in path.parent.iterdir()) == ["postprocessing.json", "postprocessing.pkl"]
-    said = json.loads(path.with_suffix(".json").read_text())
-    assert said["postprocessing_fns"] == ["remove_small_clusters"]
-    assert said["postprocessing_kwargs"][0]["min_voxels"] == 20
-    assert said["steps"] == describe(min_voxels=20, opening=False)
-    functions, keywords = pickle.loads(path.read_bytes())
-    assert functions == [remove_small_clusters] and keywords == [check_settings(min_voxels=20, opening=False)]
-    code = (
-        "import pickle, sys, numpy; functions, keywords = pickle.load(open(sys.argv[1], 'rb')); "
-        "ones = numpy.zeros((9, 9, 9), 'float32'); ones[2:5, 2:5, 2:4] = 1; "
-        "print(functions[0](ones, **keywords[0]).sum(), functions[0](ones[:, :, :3], **keywords[0]).sum())"
-    )
-    command = [sys.executable, "-c", code]
-    assert subprocess.check_output([*command, str(path)], text=True).split() == ["0.0", "0.0"]
-    sized = write_postprocessing(tmp_path / "sized", min_mm3=18, voxel_mm3=1, **BARE)
-    assert subprocess.check_output([*command, str(sized)], text=True).split() == ["18.0", "0.0"]
+    described = json.loads(path.with_suffix(".json").read_text())
+    assert described["postprocessing_fns"] == ["remove_small_clusters"]
+    assert described["postprocessing_kwargs"] == [asdict(ClusterFilter(**chosen))]
+    assert described["steps"] == ClusterFilter(**chosen).steps
+    assert pickle.loads(path.read_bytes()) == ([remove_small_clusters], [asdict(ClusterFilter(**chosen))])
+    assert subprocess.check_output([sys.executable, "-c", FRESH_PROCESS, path], text=True).split() == sums
+
+
+# As written before ClusterFilter, with opening=False, fill_holes=False.
+EARLIER_PICKLE = (
+    b"\x80\x04\x95\xbd\x00\x00\x00\x00\x00\x00\x00]\x94\x8c\x18nnunet_tv.postprocessing\x94\x8c\x15remove_small_clusters"
+    b"\x94\x93\x94a]\x94}\x94(\x8c\nmin_voxels\x94K2\x8c\x07opening\x94\x89\x8c\nfill_holes\x94\x89\x8c\x0cconnectivity"
+    b"\x94K\x1a\x8c\x07min_mm3\x94N\x8c\tvoxel_mm3\x94N\x8c\x12opening_iterations\x94K\x01\x8c\x0ehole_structure\x94K\x05"
+    b"ua\x86\x94.")
+
+
+def test_pickles_of_earlier_runs_apply_and_are_still_written(tmp_path):
+    (function,), (keywords,) = pickle.loads(EARLIER_PICKLE)
+    fifty = blocks((20, 20, 20), ((5, 10), (5, 10), (5, 7)))
+    assert function(fifty, **keywords).sum() == 50
+    fifty[5, 5, 5] = 0
+    assert function(fifty, **keywords).sum() == 0
+    assert write_postprocessing(tmp_path, ClusterFilter(**BARE)).read_bytes() == EARLIER_PICKLE
 
 
 def test_stock_nnunet_applies_it(tmp_path, monkeypatch):

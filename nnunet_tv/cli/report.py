@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _score(options: argparse.Namespace, pairs: list[Group], controls: list[Group], command: list[str]) -> int:
+    from nnunet_tv.postprocessing import ClusterFilter
     from nnunet_tv.reporting.report import Options, make_report
     from nnunet_tv.scoring.model_folder import check_comparable, model_runs
     from nnunet_tv.scoring.runs import Run
@@ -59,7 +60,8 @@ def _score(options: argparse.Namespace, pairs: list[Group], controls: list[Group
     _check_names([*dict.fromkeys(pair[0] for pair in pairs), *(model.group for model in models)])
     if models:
         check_comparable(models)
-    size = {"min_voxels": options.min_voxels} if options.min_mm3 is None else {"min_mm3": options.min_mm3}
+    given = {name: getattr(options, name) for name in ("min_voxels", "min_mm3", "connectivity")}
+    cluster_filter = ClusterFilter(**{name: value for name, value in given.items() if value is not None})
     record = make_report(
         reference=models[0].reference if models else options.ref,
         runs=[*(Run(*pair) for pair in pairs), *(run for model in models for run in model.runs)],
@@ -69,7 +71,7 @@ def _score(options: argparse.Namespace, pairs: list[Group], controls: list[Group
         images=options.images,
         participants=options.participants,
         options=Options(
-            connectivity=options.connectivity, filter_settings={**size, "connectivity": options.connectivity},
+            connectivity=cluster_filter.connectivity, cluster_filter=cluster_filter,
             hits=tuple(options.hit or ("any",)), measures=options.measures, allow_missing=options.allow_missing,
             primary=options.primary or "DC", seed=options.seed or 0, paper=bool(options.paper),
             strata=tuple(options.strata or ()), remark=options.remark or "", processes=options.processes,
@@ -138,11 +140,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--primary", choices=tuple(ENDPOINTS), help="primary endpoint, chosen before looking (default: DC)")
     add("--measures", action="store_true", help="all measures, surface distances included (slower)")
     add("--paper", action="store_true", default=None, help="show the TV paper's Table 1 beside")
-    add("--connectivity", type=int, choices=(6, 18, 26), default=26,
+    add("--connectivity", type=int, choices=(6, 18, 26),
         help="neighbours that make one cluster, for the measures and the filter (default: 26)")
     size = result.add_mutually_exclusive_group()
-    size.add_argument("--min-voxels", type=whole_number(0), default=50, metavar="N",
-                      help="smallest cluster that the filter keeps (default: 50)")
+    size.add_argument("--min-voxels", type=whole_number(0), metavar="N",
+                      help="smallest cluster that the filter keeps (default: as in the TV paper)")
     size.add_argument("--min-mm3", type=_positive, metavar="V", help="the same in mm³")
     add("--allow-missing", action="store_true", help="score a missing prediction as an empty one, and say so")
     add("--seed", type=whole_number(0), metavar="N", help="of bootstrap and permutations (default: 0)")
@@ -154,11 +156,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check_redraw(arguments: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     for name in ("ref", "pred", "pred_pp", "probabilities", "controls", "model", "images", "hit", "measures",
-                 "allow_missing", "min_mm3"):
-        if getattr(options, name):
-            arguments.error(f"--{name.replace('_', '-')} needs scoring and does not go with --from")
-    for name, default in (("connectivity", 26), ("min_voxels", 50)):
-        if getattr(options, name) != default:
+                 "allow_missing", "min_mm3", "connectivity", "min_voxels"):
+        if (value := getattr(options, name)) not in (None, []) and value is not False:
             arguments.error(f"--{name.replace('_', '-')} needs scoring and does not go with --from")
 
 

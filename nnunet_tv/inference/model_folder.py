@@ -13,7 +13,7 @@ import numpy as np
 
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.trained_on import TrainedOn
-from nnunet_tv.postprocessing import describe, remove_small_clusters
+from nnunet_tv.postprocessing import STANDARD, ClusterFilter, remove_small_clusters
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json, sha256
 from nnunet_tv.utils.nnunet_paths import folder as nnunet_folder
@@ -124,7 +124,7 @@ def read_filter(folder: str | Path) -> Filter:
     """
     path = Path(folder) / POSTPROCESSING
     if not path.exists():
-        text = f"standard (the model folder has no {POSTPROCESSING}): {'; '.join(describe())}"
+        text = f"standard (the model folder has no {POSTPROCESSING}): {'; '.join(STANDARD.steps)}"
         return Filter(((remove_small_clusters, {}),), text, standard=True)
     try:
         functions, settings = pickle.loads(path.read_bytes())
@@ -135,5 +135,6 @@ def read_filter(folder: str | Path) -> Filter:
     except Exception as error:  # a pickle can raise anything
         raise NnunetTVError(f"{path}: not nnU-Net's postprocessing ({type(error).__name__}: {error}): write it again, "
                             "or remove it to use the standard filter") from error
-    text = "; ".join(describe(**settings[0])) if list(functions) == [remove_small_clusters] else names or "nothing"
+    ours = list(functions) == [remove_small_clusters]
+    text = "; ".join(ClusterFilter(**settings[0]).steps) if ours else names or "nothing"
     return Filter(steps, f"{POSTPROCESSING}: {text}", standard=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.postprocessing import describe
+from nnunet_tv.postprocessing import STANDARD, ClusterFilter
 from nnunet_tv.reporting.record import Record, make_meta, read_record
 from nnunet_tv.reporting.report_folder import check_out, draw_pictures, new_folder, write_problems, write_report
 from nnunet_tv.reporting.tables import tv_paper
@@ -31,8 +31,8 @@ class Options:
     ----------
     connectivity : {26, 18, 6}
         Which neighbours make one cluster.
-    filter_settings : dict
-        Of :func:`nnunet_tv.postprocessing.remove_small_clusters`, for runs without a filtered folder.
+    cluster_filter : ClusterFilter
+        For runs without a filtered folder.
     hits : tuple of str
         Hit rules; the first is the primary one.
     measures : bool
@@ -58,7 +58,7 @@ class Options:
     """
 
     connectivity: int = 26
-    filter_settings: dict[str, Any] | None = None
+    cluster_filter: ClusterFilter = STANDARD
     hits: tuple[str, ...] = ("any",)
     measures: bool = False
     allow_missing: bool = False
@@ -73,12 +73,14 @@ class Options:
 
     def settings(self) -> dict[str, Any]:
         """What the tables depend on, for the record."""
-        filtering = self.filter_settings or {}
-        told = {**filtering, "voxel_mm3": 1.0} if filtering.get("min_mm3") is not None else filtering
+        size = "min_voxels" if self.cluster_filter.min_mm3 is None else "min_mm3"
+        every, default = asdict(self.cluster_filter), asdict(STANDARD)
+        filtering = {name: value for name, value in every.items()
+                     if name in (size, "connectivity") or value != default[name]}
         return {"connectivity": self.connectivity, "hits": list(self.hits), "filter": filtering,
-                "filter_steps": describe(**told), "measures": self.measures, "allow_missing": self.allow_missing,
-                "primary": self.primary, "seed": self.seed, "paper": self.paper, "strata": list(self.strata),
-                "remark": self.remark, "over_tables": list(self.over_tables)}
+                "filter_steps": self.cluster_filter.steps, "measures": self.measures,
+                "allow_missing": self.allow_missing, "primary": self.primary, "seed": self.seed, "paper": self.paper,
+                "strata": list(self.strata), "remark": self.remark, "over_tables": list(self.over_tables)}
 
 
 def make_report(
@@ -190,7 +192,7 @@ def _score(
     reference: Path, runs: Sequence[Run], cases: Sequence[str] | None, controls: Sequence[Run], images: Path | None,
     known: Participants, options: Options, command: Sequence[str],
 ) -> Record:
-    how = {"connectivity": options.connectivity, "filter_settings": options.filter_settings, "hits": options.hits,
+    how = {"connectivity": options.connectivity, "cluster_filter": options.cluster_filter, "hits": options.hits,
            "processes": options.processes}
     scores = score_folders(reference, runs, **how, cases=cases, distances=options.measures,
                            allow_missing=options.allow_missing)

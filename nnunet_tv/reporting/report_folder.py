@@ -10,7 +10,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.postprocessing import ENDING
+from nnunet_tv.postprocessing import ENDING, ClusterFilter
 from nnunet_tv.reporting.figures.case_pictures import PictureJob, draw_files
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.record import TOOL, Record, to_content
@@ -79,7 +79,7 @@ def draw_pictures(
         captions = tuple(_caption(found, case, run) for run in shown)
         jobs.append(PictureJob(
             case, reference / f"{case}{ENDING}", tuple(run.of(case) for run in shown), captions, images,
-            folder / f"{case}.png", record.settings["filter"], record.settings["connectivity"]))
+            folder / f"{case}.png", ClusterFilter(**record.settings["filter"]), record.settings["connectivity"]))
     for outcome in each_case(draw_files, jobs, processes=processes, label="draw"):
         if isinstance(outcome, CaseError):
             raise outcome

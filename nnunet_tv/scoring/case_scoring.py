@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -15,7 +14,7 @@ from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.metrics.components import Components, as_mask, find_components
 from nnunet_tv.metrics.froc_candidates import FrocCandidates, find_candidates
 from nnunet_tv.metrics.scores import CaseScore
-from nnunet_tv.postprocessing import ENDING, filter_volume
+from nnunet_tv.postprocessing import ENDING, STANDARD, ClusterFilter
 from nnunet_tv.scoring.mask_file import read_mask_hashed
 from nnunet_tv.scoring.rows import FILTERED, MISMATCH, MISSING, RAW, STAGES, UNFILTERED, UNUSABLE, CaseRow, LostLesions
 from nnunet_tv.scoring.runs import Run
@@ -32,7 +31,7 @@ class Settings:
     distances: bool = False
     nsd_tolerance_mm: float = 2.0
     allow_missing: bool = False
-    filter_settings: dict[str, Any] = field(default_factory=dict)
+    cluster_filter: ClusterFilter = STANDARD
 
 
 @dataclass
@@ -158,7 +157,7 @@ class _Case:
 
     def filter(self, run: Run, raw: Volume) -> Volume | _Refused:
         try:
-            return filter_volume(raw, **self.settings.filter_settings)
+            return self.settings.cluster_filter.filter_volume(raw)
         except ValueError as error:
             return self.refuse(UNFILTERED, f"{self.case}: {run.file(RAW, self.case)}: the raw prediction is scored but "
                                f"cannot be filtered: {error}, or give filtered files")
@@ -216,8 +215,8 @@ class _Case:
             return LostLesions(len(gone), None, None)
         by_opening = 0
         if gone:  # seldom, so the first steps are done again only then
-            any_size = {**self.settings.filter_settings, "min_voxels": 0, "min_mm3": None}
-            opened = self.measured(filter_volume(raw, **any_size), None)
+            any_size = replace(self.settings.cluster_filter, min_voxels=0, min_mm3=None)
+            opened = self.measured(any_size.filter_volume(raw), None)
             by_opening = len(gone - {lesion.index for lesion in opened.lesions if self.found(lesion)})
         return LostLesions(len(gone), by_opening, len(gone) - by_opening)
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.metrics.hit_rules import HitRule, parse_rules
-from nnunet_tv.postprocessing import ENDING, segmentation_names
+from nnunet_tv.postprocessing import ENDING, STANDARD, ClusterFilter, segmentation_names
 from nnunet_tv.scoring.case_scoring import Settings, on_grid_of, score_one
 from nnunet_tv.scoring.rows import FILTERED, RAW, STAGES, CaseRow
 from nnunet_tv.scoring.runs import Run
@@ -57,7 +56,7 @@ def score_folders(
     hits: Sequence[str | HitRule] = ("any",),
     distances: bool = False,
     nsd_tolerance_mm: float = 2.0,
-    filter_settings: dict[str, Any] | None = None,
+    cluster_filter: ClusterFilter = STANDARD,
     allow_missing: bool = False,
     processes: int = 1,
 ) -> Scores:
@@ -79,8 +78,8 @@ def score_folders(
         Which neighbours make one cluster.
     hits, distances, nsd_tolerance_mm
         As :func:`nnunet_tv.metrics.case_metrics.score_case`.
-    filter_settings : dict, optional
-        Of :func:`nnunet_tv.postprocessing.remove_small_clusters`, for runs without a filtered folder.
+    cluster_filter : ClusterFilter
+        For runs without a filtered folder.
     allow_missing : bool
         Score a missing prediction as an empty one; its status stays ``missing prediction``, and a warning names it.
     processes : int
@@ -119,7 +118,7 @@ def score_folders(
     if absent := sorted(set(wanted) - set(found)):
         raise NnunetTVError(f"{reference}: no reference (CASE{ENDING}) for {', '.join(absent)}")
     settings = Settings(connectivity, tuple(str(rule) for rule in parse_rules(hits)), distances, nsd_tolerance_mm,
-                        allow_missing, filter_settings or {})
+                        allow_missing, cluster_filter)
     return _score(reference, wanted, tuple(runs), settings, processes, extra=cases is None)
 
 
@@ -128,7 +127,7 @@ def score_controls(
     *,
     connectivity: int = 26,
     hits: Sequence[str | HitRule] = ("any",),
-    filter_settings: dict[str, Any] | None = None,
+    cluster_filter: ClusterFilter = STANDARD,
     processes: int = 1,
 ) -> Scores:
     """Clusters in predictions of subjects without a lesion: the reference is empty, and no folder of it is needed.
@@ -137,7 +136,7 @@ def score_controls(
     ----------
     runs : sequence of Run
         The predictions; the cases are those of all folders together, and one that a run lacks is a problem.
-    connectivity, hits, filter_settings, processes
+    connectivity, hits, cluster_filter, processes
         As :func:`score_folders`.
 
     Returns
@@ -157,7 +156,7 @@ def score_controls(
     if not cases:
         raise NnunetTVError(f"{runs[0].raw}: expected predictions of controls (CASE{ENDING}), found none")
     settings = Settings(connectivity, tuple(str(rule) for rule in parse_rules(hits)),
-                        filter_settings=filter_settings or {})
+                        cluster_filter=cluster_filter)
     return _score(None, cases, tuple(runs), settings, processes, extra=False)
 
 

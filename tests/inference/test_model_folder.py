@@ -11,7 +11,7 @@ from predict_model import write_model
 
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.model_folder import find_model, read_filter
-from nnunet_tv.postprocessing import write_postprocessing
+from nnunet_tv.postprocessing import ClusterFilter, write_postprocessing
 from nnunet_tv.utils.errors import NnunetTVError
 
 
@@ -44,7 +44,7 @@ def test_filters(tmp_path):
     standard = read_filter(tmp_path)
     assert standard.standard and "the model folder has no postprocessing.pkl" in standard.text
     assert standard(blocks).data.sum() == pytest.approx(81, abs=44) and not standard(blocks).data[10:].any()
-    write_postprocessing(tmp_path, min_voxels=10, opening=False)
+    write_postprocessing(tmp_path, ClusterFilter(min_voxels=10, opening=False))
     assert np.array_equal(read_filter(tmp_path)(blocks).data, data) and not read_filter(tmp_path).standard
     (tmp_path / "postprocessing.pkl").write_bytes(pickle.dumps(([], [])))
     assert np.array_equal(read_filter(tmp_path)(blocks).data, data) and "nothing" in read_filter(tmp_path).text

@@ -16,7 +16,7 @@ from nnunet_tv.imaging.volume import read_mask, read_volume
 from nnunet_tv.inference.model_folder import find_model
 from nnunet_tv.inference.predict import prepared_patients
 from nnunet_tv.inference.predictor import Predictor
-from nnunet_tv.postprocessing import write_postprocessing
+from nnunet_tv.postprocessing import ClusterFilter, write_postprocessing
 from nnunet_tv.utils.errors import NnunetTVError
 
 MODEL = "nnUNetTrainerDice__TinyPlans__3d_fullres"
@@ -114,7 +114,7 @@ def test_what_is_up_to_date_stays_and_what_changed_is_made_again(root, model, ca
     (root / "out" / "sub-1" / "clusters.csv").unlink()
     assert command(root, model) == 0
     assert status(root)["cases"]["sub-2"]["clusters"] == 1 and len(rows(root, "sub-1")) == 2
-    write_postprocessing(model, min_voxels=100_000)
+    write_postprocessing(model, ClusterFilter(min_voxels=100_000))
     assert command(root, model) == 0
     assert status(root)["counts"]["empty"] == 2 and "100000 voxels" in status(root)["filter"]
 

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.metrics.case_metrics import score_case
+from nnunet_tv.postprocessing import ClusterFilter
 from nnunet_tv.scoring.folders import score_controls, score_folders
 from nnunet_tv.scoring.rows import LostLesions
 from nnunet_tv.scoring.runs import Run
@@ -19,7 +20,7 @@ from nnunet_tv.utils.files import sha256, write_json
 
 SHAPE = (16, 18, 20)
 AFFINE = np.array([[1.5, 0, 0, -20], [0, 2, 0, 5], [0, 0, 3, 7], [0, 0, 0, 1.0]])
-BARE = {"min_voxels": 0, "opening": False, "fill_holes": False}
+BARE = ClusterFilter(min_voxels=0, opening=False, fill_holes=False)
 
 
 def boxes(*sides, shape=SHAPE):
@@ -83,7 +84,7 @@ def save_all_nifti(study, ending=""):
 def test_probabilities_of_every_form(study, write):
     write(study)
     scores = score_folders(study / "ref", [Run("A", 0, study / "pred", probabilities=study / "prob")],
-                           filter_settings=BARE, hits=["any", "center"])
+                           cluster_filter=BARE, hits=["any", "center"])
     assert scores.problems == [] and len(scores.inputs) == 6
     row = rows_of(scores)["sub-1"]
     assert [(c.voxels, c.mean_probability) for c in row.score.clusters] == [(64, 0.75), (8, 0.75)]
@@ -184,7 +185,7 @@ def test_a_missing_filtered_prediction_that_is_allowed(study):
 
 def test_unusable_files_are_not_excused_by_allowing_missing_ones(study):
     (study / "pred" / "sub-2.nii.gz").write_bytes(b"?")
-    scores = score_folders(study / "ref", [Run("A", 0, study / "pred")], allow_missing=True, filter_settings=BARE)
+    scores = score_folders(study / "ref", [Run("A", 0, study / "pred")], allow_missing=True, cluster_filter=BARE)
     assert [row.status for row in scores.rows] == ["scored", "unusable file"] * 2 and len(scores.problems) == 1
     assert rows_of(scores)["sub-2"].score is None
 
@@ -193,7 +194,7 @@ def test_unusable_files_are_not_excused_by_allowing_missing_ones(study):
 
 def test_hit_rules_and_distances_reach_the_rows(study):
     scores = score_folders(study / "ref", [Run("A", 0, study / "pred")], hits=["overlap:0.9", "any"], distances=True,
-                           nsd_tolerance_mm=1.0, filter_settings=BARE)
+                           nsd_tolerance_mm=1.0, cluster_filter=BARE)
     row = rows_of(scores)["sub-1"]
     assert row.score == score_case(prediction(study, "sub-1"), cube(2, 3, 4), (1.5, 2, 3), affine=AFFINE,
                                    hits=["overlap:0.9", "any"], distances=True, nsd_tolerance_mm=1.0)
@@ -217,7 +218,8 @@ def test_lesions_lost_by_opening_and_by_size_apart(tmp_path):
     for settings, expected in (({}, LostLesions(2, 1, 1)), ({"opening": False}, LostLesions(0, 0, 0)),
                                ({"opening": False, "min_voxels": 100}, LostLesions(1, 0, 1)),
                                ({"min_mm3": 9 * 300}, LostLesions(3, 1, 2)), ({"min_voxels": 0}, LostLesions(1, 1, 0))):
-        raw, filtered = score_folders(tmp_path / "ref", [Run("A", 0, tmp_path / "pred")], filter_settings=settings).rows
+        raw, filtered = score_folders(tmp_path / "ref", [Run("A", 0, tmp_path / "pred")],
+                                      cluster_filter=ClusterFilter(**settings)).rows
         assert (raw.lost, filtered.lost) == (None, expected), settings
         assert filtered.score.n_lesions_hit == 3 - expected.by_filter
 
@@ -228,7 +230,7 @@ def test_lesions_lost_under_the_primary_rule(tmp_path):
     save(tmp_path / "pred", "sub-1", boxes(((0, 3), (0, 10), (0, 1)), ((6, 9), (0, 10), (0, 1))))
     for hits, lost in ((["overlap:0.6"], 1), (["overlap:0.61", "any"], 0)):
         rows = score_folders(tmp_path / "ref", [Run("A", 0, tmp_path / "pred")], hits=hits,
-                             filter_settings={"opening": False, "min_voxels": 31}).rows
+                             cluster_filter=ClusterFilter(opening=False, min_voxels=31)).rows
         assert rows[1].lost == LostLesions(lost, 0, lost)
 
 
@@ -281,7 +283,7 @@ def test_a_pooled_run_reads_each_case_where_it_lies(study):
     (study / "pred" / "sub-2.nii.gz").rename(study / "fold_1" / "sub-2.nii.gz")
     folds = [Run("A", 0, study / "pred"), Run("A", 1, study / "fold_1")]
     pooled = Run("A", 0, study, parts={"sub-1": folds[0], "sub-2": folds[1]})
-    scores = score_folders(study / "ref", [pooled], filter_settings=BARE)
+    scores = score_folders(study / "ref", [pooled], cluster_filter=BARE)
     assert scores.problems == [] and {row.status for row in scores.rows} == {"scored"}
     assert {(row.group, row.run) for row in scores.rows} == {("A", 0)}
     assert scores.inputs[str(study / "fold_1" / "sub-2.nii.gz")] == sha256(study / "fold_1" / "sub-2.nii.gz")

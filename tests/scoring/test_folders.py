@@ -10,13 +10,14 @@ import pytest
 
 from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.metrics.case_metrics import score_case
+from nnunet_tv.postprocessing import ClusterFilter
 from nnunet_tv.scoring.folders import on_grid_of, score_folders
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
 
 SHAPE = (10, 12, 14)
 AFFINE = np.array([[1.5, 0, 0, -20], [0, 2, 0, 5], [0, 0, 3, 7], [0, 0, 0, 1.0]])
-BARE = {"min_voxels": 0, "opening": False, "fill_holes": False}
+BARE = ClusterFilter(min_voxels=0, opening=False, fill_holes=False)
 
 
 def cube(*starts, shape=SHAPE, side=3):
@@ -39,7 +40,7 @@ def folders(tmp_path):
 
 
 def score(folders, *extra, **options):
-    options = {"filter_settings": BARE, **options}
+    options = {"cluster_filter": BARE, **options}
     return score_folders(folders / "ref", [Run("A", 0, folders / "pred"), *extra], **options)
 
 
@@ -71,11 +72,12 @@ def test_filter_in_memory(folders):
     speck = big.copy()
     speck[9, 9, 9] = 1
     save(folders / "pred", "sub-1", speck)
-    raw, filtered = (row.score for row in score(folders, filter_settings={"opening": False}).rows)
+    raw, filtered = (row.score for row in score(folders, cluster_filter=ClusterFilter(opening=False)).rows)
     assert (raw.n_false_clusters, raw.fp) == (1, 1) and (filtered.n_false_clusters, filtered.fp) == (0, 0)
     # 125 voxels of 9 mm³
     for size, left in ((1125, 125), (1126, 0)):
-        _, filtered = (row.score for row in score(folders, filter_settings={"opening": False, "min_mm3": size}).rows)
+        by_size = ClusterFilter(opening=False, min_mm3=size)
+        _, filtered = (row.score for row in score(folders, cluster_filter=by_size).rows)
         assert filtered.tp == left
 
 
@@ -209,7 +211,7 @@ def test_unusable_files_are_named_and_cost_only_themselves(folders, folder, data
 def test_volumes_that_cannot_be_opened_are_named(folders):
     for folder in ("ref", "pred"):
         save(folders / folder, "sub-1", cube((2, 2, 0), shape=(10, 12, 2)))
-    scores = score(folders, filter_settings={})
+    scores = score(folders, cluster_filter=ClusterFilter())
     assert statuses(scores) == {("sub-1", "raw"): "scored", ("sub-1", "filtered"): "cannot be filtered"}
     assert ("pred/sub-1.nii.gz: the raw prediction is scored but cannot be filtered: expected at least 3 voxels along "
             "each axis") in scores.problems[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +16,7 @@ from matplotlib.patches import Patch
 from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume
-from nnunet_tv.postprocessing import filter_volume
+from nnunet_tv.postprocessing import ClusterFilter
 from nnunet_tv.scoring.case_scoring import on_grid_of
 from nnunet_tv.scoring.contrast import IMAGE_ENDINGS, find_image
 from nnunet_tv.scoring.runs import Run
@@ -47,7 +46,7 @@ class PictureJob:
     captions: tuple[str, ...]
     images: Path | None
     output: Path
-    filter_settings: dict[str, Any]
+    cluster_filter: ClusterFilter
     connectivity: int = 26
 
 
@@ -58,7 +57,7 @@ def draw_files(job: PictureJob) -> str:
     layers = []
     for run, caption in zip(job.runs, job.captions, strict=True):
         raw = _prediction(run.raw, job, truth)
-        filtered = (filter_volume(raw, **job.filter_settings) if run.filtered is None
+        filtered = (job.cluster_filter.filter_volume(raw) if run.filtered is None
                     else _prediction(run.filtered, job, truth))
         layers.append(Layer(f"{run.group}, run {run.run}", raw.data, filtered.data, caption))
     draw_case(job.case, truth, layers, job.output, background=background, connectivity=job.connectivity)

@@ -8,6 +8,7 @@ import pytest
 
 from nnunet_tv.imaging.drawing import outline
 from nnunet_tv.imaging.volume import Volume, write_volume
+from nnunet_tv.postprocessing import ClusterFilter
 from nnunet_tv.reporting.figures.case_pictures import (
     BLUE,
     GREEN,
@@ -93,7 +94,7 @@ def job(tmp_path):
     (tmp_path / "images").mkdir()
     runs = (Run("A", 0, tmp_path / "pred"), Run("B", 0, tmp_path / "pred", tmp_path / "pred"))
     return PictureJob("sub-1", tmp_path / "ref" / "sub-1.nii.gz", runs, ("", ""), tmp_path / "images",
-                      tmp_path / "out.png", {"opening": False})
+                      tmp_path / "out.png", ClusterFilter(opening=False))
 
 
 def test_background_image(tmp_path, job):
