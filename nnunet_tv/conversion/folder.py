@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from nnunet_tv.utils.case_outcome import CaseOutcome
+from nnunet_tv.utils.case_store import CaseJob
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.shared_folder import SharedFolder
-
-if TYPE_CHECKING:
-    from nnunet_tv.conversion.convert_case import ConversionJob
 
 ENDING = ".nii.gz"
 IMAGE_FOLDERS, LABEL_FOLDERS = ("imagesTr", "imagesTs"), ("labelsTr", "labelsTs")
@@ -26,7 +24,6 @@ PLAN_TABLE, PLAN_SPLITS = "conversion.plan.tsv", "splits_final.plan.json"
 _IMAGES = r"(.+)_\d{4}\.nii\.gz|(.+)(?:\.prep\.json|_flair_to_t1\.tfm|_t1_to_template\.tfm)|(.+\.nii\.gz)"
 
 
-@dataclass(frozen=True)
 class RawFolder(SharedFolder):
     """Paths of a raw data set, such as ``nnUNet_raw/DatasetFCD``.
 
@@ -70,17 +67,24 @@ class RawFolder(SharedFolder):
             beside["picture"] = self.root / PICTURES / f"{case}{PICTURE}"
         return {**paths, "label": self.root / labels / f"{case}{ENDING}", **beside}
 
-    def recall(self, job: ConversionJob, made_from: Any) -> CaseOutcome | None:  # type: ignore[override]
+    def recall(self, job: CaseJob, made_from: Any) -> CaseOutcome | None:
         """As for every store; files that another split had put on the other side are moved first."""
         moved = False
         if self.record(job.case).get(self.MADE_FROM) == made_from:
-            for start, end in zip(job.placed(not job.training).values(), job.outputs.values(), strict=True):
-                if start != end and start.is_file() and not end.exists():
+            for end in job.outputs.values():
+                start = self._other_side(end)
+                if start.is_file() and not end.exists():
                     self.begin_change()
                     os.replace(start, end)
                     moved = True
         outcome = super().recall(job, made_from)
         return outcome and replace(outcome, changed=moved)
+
+    def _other_side(self, path: Path) -> Path:
+        """Path of a file whose case is in the test set instead of the training set, or the other way round."""
+        folder = path.parent.name
+        other = {"Tr": "Ts", "Ts": "Tr"}.get(folder[-2:])
+        return path.parents[1] / f"{folder[:-2]}{other}" / path.name if other else path
 
     def withdraw(self, case: str) -> None:
         """Nothing: :meth:`remove_others` removes failed cases, and returns their names."""

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv import __version__
-from nnunet_tv.conversion.convert_case import ConversionJob, convert_case
+from nnunet_tv.conversion.convert_case import ConversionJob
 from nnunet_tv.conversion.folder import DATASET_JSON, PAGE, PLAN_SPLITS, PLAN_TABLE, SPLITS, TABLE, RawFolder
 from nnunet_tv.conversion.plan import Plan, PlannedCase, missing_content
 from nnunet_tv.conversion.splits import SEED, Fold, without
 from nnunet_tv.preparation.qc_html import qc_page
 from nnunet_tv.utils.case_outcome import CaseOutcome
 from nnunet_tv.utils.files import read_json, write_if_changed, write_json
-from nnunet_tv.utils.parallel import each_case
 from nnunet_tv.utils.tables import write_tsv
 
 COLUMNS = ("case", "sources", "sha256", "split", "status", "notes")
@@ -101,8 +100,8 @@ def convert(plan: Plan, root: Path, *, processes: int = 1) -> ConversionReport:
         jobs = [_job(case, plan, folder) for case in plan.cases if not case.source.problem]
         outcomes = {case.source.case: CaseOutcome(case.source.case, problem=case.source.problem)
                     for case in plan.cases}
-        outcomes |= {outcome.case: outcome for outcome in each_case(convert_case, jobs, processes=processes,
-                     label="convert") if isinstance(outcome, CaseOutcome)}
+        outcomes |= {outcome.case: outcome
+                     for outcome in folder.process_all(jobs, processes=processes, label="convert")}
         converted = {case for case, outcome in outcomes.items() if not outcome.problem}
         keep = {path for job in jobs if job.case in converted for path in job.outputs.values()}
         removed = folder.remove_others(keep, converted)
@@ -112,8 +111,10 @@ def convert(plan: Plan, root: Path, *, processes: int = 1) -> ConversionReport:
 def _job(planned: PlannedCase, plan: Plan, folder: RawFolder) -> ConversionJob:
     source = planned.source
     channels = {name: source.channels[name] for name in plan.dataset.channels}
-    return ConversionJob(source.case, channels, source.label, plan.dataset.label_on, plan.options.space, folder,
-                         planned.training, plan.options.registration, plan.dataset.one_grid)
+    return ConversionJob(
+        case=source.case, folder=folder, channels=channels, label=source.label, label_on=plan.dataset.label_on,
+        one_grid=plan.dataset.one_grid, space=plan.options.space, registration=plan.options.registration,
+        training=planned.training)
 
 
 def _finish(

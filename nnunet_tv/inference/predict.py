@@ -20,13 +20,14 @@ from nnunet_tv.inference.native import grid_volume
 from nnunet_tv.inference.patient import describe_patient
 from nnunet_tv.inference.patient_html import ModelSummary
 from nnunet_tv.inference.predictor import Predictor, check_device
+from nnunet_tv.intake.find import FoundCase
 from nnunet_tv.intake.manual_pairs import ManualPair
 from nnunet_tv.postprocessing import ENDING
 from nnunet_tv.preparation.prepare_folder import prepare_folder
 from nnunet_tv.preparation.provenance import ENDING as RECORD_ENDING
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.case_outcome import FAILED, FLAGGED, CaseOutcome
-from nnunet_tv.utils.case_store import CaseFolders
+from nnunet_tv.utils.case_store import CaseFolders, CaseJob
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import sha256, write_json
 from nnunet_tv.utils.redaction import redact
@@ -60,28 +61,6 @@ class PredictOptions:
     precision: str = "auto"
 
 
-@dataclass(frozen=True)
-class Patient:
-    """A case to predict.
-
-    Attributes
-    ----------
-    case : str
-        Case identifier.
-    problem : str
-        Why it could not be prepared; empty if it was.
-    dicom : tuple of Path
-        Files of the T1w's DICOM series; empty for NIfTI.
-    secrets : frozenset of str
-        Texts that identify the patient.
-    """
-
-    case: str
-    problem: str = ""
-    dicom: tuple[Path, ...] = ()
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
-
-
 def predict(
     source: str | Path,
     out: str | Path,
@@ -107,14 +86,14 @@ def predict(
     Parameters
     ----------
     source : Path
-        Scans, as for :func:`nnunet_tv.preparation.prepare_folder.prepare_folder`; they are prepared into
+        Scans, as for :func:`~nnunet_tv.preparation.prepare_folder.prepare_folder`; they are prepared into
         ``out/prepared``.
     out : Path
         Folder to write; earlier results of other patients stay.
     model : Model or Path
         nnU-Net's model folder, ``RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION``.
     folds : sequence of str, optional
-        Folds to average over; all that are trained if left out. With a :class:`Model`, its own.
+        Folds to average over; all that are trained if left out. A :class:`Model` has its own.
     checkpoint : str
         Name of the checkpoint file.
     options : PredictOptions, optional
@@ -142,53 +121,41 @@ def predict(
     source, out, options = Path(source), Path(out), options or PredictOptions()
     if not isinstance(model, Model):
         model = find_model(model, folds=folds, checkpoint=checkpoint)
-    read_filter(model.folder)  # errors of the model and the device come before hours of preparation
     check_device(options.device)
+    run = _Run(source if prepared else out / PREPARED, FindingsFolder(out), model, options, read_filter(model.folder),
+               model.fingerprint())
     if prepared:
-        return predict_patients(prepared_patients(source), source, out, model, options)
-    space, registration = model.trained_on.settings(register=space, backend=backend, brain=brain)
-    done = prepare_folder(source, out / PREPARED, space=space, registration=registration, manual_pairs=manual_pairs,
-                          keep_ids=keep_ids, processes=processes)
-    for remark in done.remarks:
-        log.info("note: %s", remark)
-    patients = []
-    for found, outcome in zip(done.cases, done.outcomes, strict=True):
-        scan = found.pair.scans.get("T1w") if found.pair else None
-        files = tuple(scan.files) if scan is not None and scan.is_dicom else ()
-        patients.append(Patient(found.case, outcome.problem, files, found.secrets))
-    return predict_patients(patients, out / PREPARED, out, model, options)
+        jobs = [PatientJob(case=case, run=run) for case in _prepared_cases(source)]
+    else:
+        space, registration = model.trained_on.settings(register=space, backend=backend, brain=brain)
+        done = prepare_folder(source, run.prepared, space=space, registration=registration, manual_pairs=manual_pairs,
+                              keep_ids=keep_ids, processes=processes)
+        jobs = [PatientJob(case=found.case, secrets=found.secrets, run=run, problem=outcome.problem,
+                           dicom=_dicom_files(found)) for found, outcome in zip(done.cases, done.outcomes, strict=True)]
+        for remark in done.remarks:
+            log.info("note: %s", remark)
+    run.store.create()
+    outcomes: dict[str, CaseOutcome] = {}
+    for job in jobs:
+        outcomes[job.case] = outcome = run.store.process(job)
+        log.info("%s: %s%s", outcome.case, outcome.problem or outcome.text,
+                 "" if outcome.changed or outcome.problem else " (up to date)")
+        _write_status(run, outcomes, complete=len(outcomes) == len(jobs))
+    return list(outcomes.values())
 
 
-def prepared_patients(prepared: str | Path) -> list[Patient]:
-    """Every case of a folder that nnunet-tv-prepare wrote.
-
-    Raises
-    ------
-    NnunetTVError
-        No such folder, or no prepared case in it.
-    """
-    prepared = Path(prepared)
+def _prepared_cases(prepared: Path) -> list[str]:
     cases = sorted(path.name.removesuffix(RECORD_ENDING) for path in prepared.glob(f"*{RECORD_ENDING}"))
     if not cases:
         raise NnunetTVError(f"{prepared}: expected prepared cases (CASE{RECORD_ENDING}), found none: give the folder "
                             "that nnunet-tv-prepare wrote, or scans with -i")
-    return [Patient(case) for case in cases]
+    return cases
 
 
-def predict_patients(
-    patients: Sequence[Patient], prepared: Path, out: Path, model: Model, options: PredictOptions
-) -> list[CaseOutcome]:
-    """Predict `patients`, whose images and records are in the folder `prepared`, into ``out/CASE``."""
-    run = _Run(prepared, model, options, read_filter(model.folder), model.fingerprint())
-    store = FindingsFolder(out)
-    store.create()
-    outcomes: dict[str, CaseOutcome] = {}
-    for patient in patients:
-        outcomes[patient.case] = outcome = store.process(PatientJob(patient, run, store))
-        log.info("%s: %s%s", outcome.case, outcome.problem or outcome.text,
-                 "" if outcome.changed or outcome.problem else " (up to date)")
-        _write_status(out, run, outcomes, complete=len(outcomes) == len(patients))
-    return list(outcomes.values())
+def _dicom_files(found: FoundCase) -> tuple[Path, ...]:
+    """Files of the T1w's series; none for NIfTI."""
+    scan = found.pair.scans.get("T1w") if found.pair else None
+    return tuple(scan.files) if scan and scan.is_dicom else ()
 
 
 def status(outcome: CaseOutcome) -> str:
@@ -204,7 +171,6 @@ class FindingsFolder(CaseFolders):
     RECORDED: ClassVar[tuple[str, ...]] = ("text", "clusters", "flags", "notes")
 
     def to_record(self, outcome: CaseOutcome) -> dict[str, Any]:
-        """As in ``status.json``."""
         return {"status": status(outcome), **super().to_record(outcome)}
 
 
@@ -213,6 +179,7 @@ class _Run:
     """What all cases of a run share; the network is loaded when the first case needs it."""
 
     prepared: Path
+    store: FindingsFolder
     model: Model
     options: PredictOptions
     filter: Filter
@@ -225,79 +192,67 @@ class _Run:
                          step=self.options.step, progress=sys.stderr.isatty(), precision=self.options.precision)
 
 
-@dataclass(frozen=True)
-class PatientJob:
+@dataclass(frozen=True, kw_only=True)
+class PatientJob(CaseJob):
     """A patient to predict."""
 
-    patient: Patient
     run: _Run
-    store: FindingsFolder
-    outputs: Mapping[str, Path] = field(default_factory=dict)  # all that is made goes into the patient's folder
+    problem: str = ""  #: why the patient could not be prepared
+    dicom: tuple[Path, ...] = ()  #: files of the T1w's DICOM series
 
     @property
-    def case(self) -> str:
-        """Case identifier."""
-        return self.patient.case
-
-    @property
-    def secrets(self) -> frozenset[str]:
-        """Texts that identify the patient."""
-        return self.patient.secrets
-
-    @property
-    def _record_path(self) -> Path:
+    def _record(self) -> Path:
         return self.run.prepared / f"{self.case}{RECORD_ENDING}"
 
-    def _image(self, number: int) -> Path:
-        return self.run.prepared / f"{self.case}_{number:04d}{ENDING}"
+    @property
+    def _images(self) -> list[Path]:
+        return [self.run.prepared / f"{self.case}_{number:04d}{ENDING}" for number in range(len(CHANNELS))]
 
     def digests(self) -> Iterator[tuple[str, str]]:
-        """Of the prepared images and their record, which are checked."""
-        if self.patient.problem:
-            raise CaseError(self.case, self.patient.problem)
-        self.store.check_ours(self.case)
-        record = Provenance.read(self._record_path)
+        if self.problem:
+            raise CaseError(self.case, self.problem)
+        self.run.store.check_ours(self.case)
+        record = Provenance.read(self._record)
         if tuple(record.sources) != CHANNELS:
             raise CaseError(self.case, f"expected the channels {', '.join(CHANNELS)}, found "
                             f"{', '.join(record.sources)}: prepare the case again")
         self.run.model.trained_on.check(record)
         grid = grid_volume(record.grid)
-        for number, channel in enumerate(CHANNELS):  # an error of nnU-Net's reader would not name the case
-            path = self._image(number)
+        for channel, path in zip(CHANNELS, self._images, strict=True):
+            # checked here, since an error of nnU-Net's reader would not name the case
             if not same_grid(read_volume(path, case=self.case), grid):
                 raise CaseError(self.case, "the image is not on the grid of the case's record: prepare the case again",
                                 path)
             yield channel, sha256(path)
-        yield "record", sha256(self._record_path)
+        yield "record", sha256(self._record)
 
     def made_from(self, digests: Mapping[str, str]) -> str:
-        """Digest of everything that determines the files."""
         run, options = self.run, self.run.options
         content = {"images": [digests[channel] for channel in CHANNELS], "record": digests["record"],
                    "model": run.fingerprint, "folds": run.model.folds, "filter": run.filter.text,
                    "mirroring": options.mirroring, "step": options.step, "precision": options.precision,
-                   "dicom": len(self.patient.dicom), "version": f"{__version__}, {PREDICT_VERSION}"}
+                   "dicom": len(self.dicom), "version": f"{__version__}, {PREDICT_VERSION}"}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def make(self, staging: Path, digests: Mapping[str, str]) -> CaseOutcome:
-        """Predict the patient into `staging`."""
-        run, record = self.run, Provenance.read(self._record_path)
-        prediction = run.predictor.predict([self._image(number) for number in range(len(CHANNELS))])
+        run, record = self.run, Provenance.read(self._record)
+        prediction = run.predictor.predict(self._images)
         highest = float(prediction.probability.data.max())
         summary = ModelSummary(run.model.name, run.filter.text, record.registration, highest)
         clusters, text, notes = describe_patient(
             record, run.filter(prediction.segmentation).data, prediction.probability.data,
             None if prediction.deviation is None else prediction.deviation.data, staging, prepared=run.prepared,
-            summary=summary, dicom=self.patient.dicom, created=run.created)
+            summary=summary, dicom=self.dicom, created=run.created)
         if record.flags:
             text += " Look at the preparation first: " + "; ".join(record.flags) + "."
         return CaseOutcome(self.case, flags=tuple(record.flags), text=text, clusters=len(clusters),
                            notes=tuple(redact(note, self.secrets) for note in notes))
 
 
-def _write_status(out: Path, run: _Run, outcomes: Mapping[str, CaseOutcome], *, complete: bool) -> None:
+def _write_status(run: _Run, outcomes: Mapping[str, CaseOutcome], *, complete: bool) -> None:
     cases = {case: {"status": status(outcome), "text": outcome.problem or outcome.text, "clusters": outcome.clusters,
                     "flags": outcome.flags, "notes": outcome.notes} for case, outcome in outcomes.items()}
     counts = {name: sum(case["status"] == name for case in cases.values()) for name in (DONE, EMPTY, FLAGGED, FAILED)}
     write_json({"nnunet_tv": __version__, "created": run.created, "complete": complete, "model": str(run.model.folder),
-                "folds": run.model.folds, "filter": run.filter.text, "counts": counts, "cases": cases}, out / STATUS)
+                "folds": run.model.folds, "filter": run.filter.text, "counts": counts, "cases": cases},
+               run.store.root / STATUS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from nnunet_tv import __version__
 from nnunet_tv.imaging.geometry import write_itk_transform
 from nnunet_tv.imaging.volume import check_file, write_volume
 from nnunet_tv.intake.dcm2niix import convert_series
-from nnunet_tv.intake.find import FoundCase
 from nnunet_tv.intake.scan_pair import ScanPair
 from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.preparation.alignment import RegistrationOptions
@@ -22,6 +21,7 @@ from nnunet_tv.preparation.chain import CHAIN_VERSION, PreparedCase, prepare_cas
 from nnunet_tv.preparation.prepared_folder import PreparedFolder
 from nnunet_tv.preparation.qc_case import draw_prepared, numbers
 from nnunet_tv.utils.case_outcome import CaseOutcome
+from nnunet_tv.utils.case_store import CaseJob
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import sha256
 
@@ -31,51 +31,22 @@ WORKER_VERSION = 1
 TRANSFORMS = ("flair_to_t1", "t1_to_template")
 
 
-@dataclass(frozen=True)
-class PreparationJob:
-    """A case to prepare.
+@dataclass(frozen=True, kw_only=True)
+class PreparationJob(CaseJob):
+    """A case to prepare."""
 
-    Attributes
-    ----------
-    found : FoundCase
-        With its pair of scans.
-    folder : PreparedFolder
-        The output folder.
-    space : str
-        ``none``, ``t1`` or ``mni``.
-    registration : RegistrationOptions
-        Without effect where `space` is ``none``.
-    """
-
-    found: FoundCase
     folder: PreparedFolder
+    pair: ScanPair
+    study: str  #: hash of the StudyInstanceUID for DICOM, else empty
     space: str
-    registration: RegistrationOptions = field(default_factory=RegistrationOptions)
-
-    @property
-    def case(self) -> str:
-        """Case identifier."""
-        return self.found.case
-
-    @property
-    def secrets(self) -> frozenset[str]:
-        """Texts that identify the patient."""
-        return self.found.secrets
-
-    @property
-    def pair(self) -> ScanPair:
-        """The scans to prepare."""
-        assert self.found.pair is not None
-        return self.found.pair
+    registration: RegistrationOptions
 
     @property
     def outputs(self) -> dict[str, Path]:
-        """Final paths."""
         dicom = [name for name, scan in self.pair.scans.items() if scan.is_dicom]
         return self.folder.outputs(self.case, self.pair.scans, dicom, () if self.space == "none" else TRANSFORMS)
 
     def digests(self) -> Iterator[tuple[str, str]]:
-        """Of the scans; the digest of a DICOM series is that of its files' sorted digests."""
         for channel, scan in self.pair.scans.items():
             if not scan.is_dicom:
                 yield channel, sha256(check_file(scan.files[0], self.case))
@@ -88,13 +59,6 @@ class PreparationJob:
             yield channel, hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def made_from(self, digests: Mapping[str, str]) -> dict[str, Any]:
-        """Scans and options.
-
-        Raises
-        ------
-        CaseError
-            Both scans are the same.
-        """
         if len(set(digests.values())) < len(digests):
             raise CaseError(self.case, "the T1w and the FLAIR are the same scan (equal SHA-256): find the other one, "
                             "and name both with --pair")
@@ -105,7 +69,6 @@ class PreparationJob:
                 "options": options, "version": f"{__version__}, chain {CHAIN_VERSION}, worker {WORKER_VERSION}"}
 
     def make(self, staging: Path, digests: Mapping[str, str]) -> CaseOutcome:
-        """Prepare the case into `staging`."""
         staged = {key: staging / path.name for key, path in self.outputs.items()}
         channels = {}
         for channel, scan in self.pair.scans.items():
@@ -114,9 +77,8 @@ class PreparationJob:
                 convert_series(self.case, channel, scan, staged[channel], secrets=self.secrets)
         prepared = prepare_case(self.case, channels, registration=self.space, choices=self.registration)
         scans = {channel: self._origin(channel, scan, digests[channel]) for channel, scan in self.pair.scans.items()}
-        study = {"study": self.found.study} if self.found.study else {}
-        write_prepared(prepared, channels, staged, scans=scans, **study)
-        outcome = prepared_outcome(prepared)
+        study = {"study": self.study} if self.study else {}
+        outcome = write_prepared(prepared, channels, staged, scans=scans, **study)
         return replace(outcome, notes=(*self.pair.notes, *outcome.notes))
 
     def _origin(self, channel: str, scan: Series, digest: str) -> dict[str, str]:
@@ -127,14 +89,9 @@ class PreparationJob:
                 "header": scan.metadata.summary(), **({"series": scan.uid_hash} if scan.is_dicom else {})}
 
 
-def prepare_job(job: PreparationJob) -> CaseOutcome:
-    """Prepare a case unless its scans, the options, the program version and its files are unchanged."""
-    return job.folder.process(job)
-
-
 def write_prepared(
     prepared: PreparedCase, channels: Mapping[str, Path], staged: Mapping[str, Path], **details: Any
-) -> None:
+) -> CaseOutcome:
     """Write images and, as far as `staged` has their keys, record (with `details`), transforms and picture."""
     for index, volume in enumerate(prepared.images.values()):
         write_volume(volume, staged[f"{index:04d}"])
@@ -146,9 +103,5 @@ def write_prepared(
             write_itk_transform(np.asarray(getattr(record, name), float), staged[name])
     if "picture" in staged:
         draw_prepared(prepared, channels, staged["picture"])
-
-
-def prepared_outcome(prepared: PreparedCase) -> CaseOutcome:
-    """Outcome of a case that was prepared."""
-    return CaseOutcome(prepared.record.case, flags=prepared.flags, notes=prepared.notes,
-                       metrics=numbers(prepared.record.details.get("metrics", {})), orientation=prepared.orientation)
+    return CaseOutcome(record.case, flags=prepared.flags, notes=prepared.notes, orientation=prepared.orientation,
+                       metrics=numbers(record.details.get("metrics", {})))

@@ -11,13 +11,12 @@ from nnunet_tv.intake.find import FoundCase, find_cases
 from nnunet_tv.intake.manual_pairs import ManualPair
 from nnunet_tv.preparation.align import check_options
 from nnunet_tv.preparation.alignment import RegistrationOptions
-from nnunet_tv.preparation.prepare_case import PreparationJob, prepare_job
+from nnunet_tv.preparation.prepare_case import PreparationJob
 from nnunet_tv.preparation.prepared_folder import PAGE, TABLE, PreparedFolder
 from nnunet_tv.preparation.qc_html import qc_page
 from nnunet_tv.utils.case_outcome import CaseOutcome
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import write_if_changed
-from nnunet_tv.utils.parallel import each_case
 from nnunet_tv.utils.tables import write_tsv
 
 COLUMNS = ("case", "t1", "flair", "t1_sha256", "flair_sha256", "status", "flags", "notes")
@@ -102,9 +101,9 @@ def prepare_folder(
     with folder.opened(case.case for case in found.cases):
         if not keep_ids and found.studies:
             folder.write_study_names(found.studies)
-        jobs = [PreparationJob(case, folder, space, registration) for case in found.cases if case.pair]
-        done = {outcome.case: outcome for outcome in each_case(prepare_job, jobs, processes=processes, label="prepare")
-                if isinstance(outcome, CaseOutcome)}
+        jobs = [PreparationJob(case=case.case, secrets=case.secrets, folder=folder, pair=case.pair, study=case.study,
+                               space=space, registration=registration) for case in found.cases if case.pair]
+        done = {outcome.case: outcome for outcome in folder.process_all(jobs, processes=processes, label="prepare")}
         for case in found.cases:
             if not case.pair:
                 folder.withdraw(case.case)

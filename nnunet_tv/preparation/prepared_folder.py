@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +14,6 @@ IMAGE, TRANSFORM = ".nii.gz", ".tfm"
 TABLE, PAGE = "preparation.tsv", "qc.html"
 
 
-@dataclass(frozen=True)
 class PreparedFolder(SharedFolder):
     """Paths of a folder of prepared cases, such as ``imagesTs``.
 
@@ -44,8 +42,8 @@ class PreparedFolder(SharedFolder):
                 **{name: self.root / "transforms" / f"{case}_{name}{TRANSFORM}" for name in transforms},
                 "picture": self.root / "qc" / f"{case}.png", "record": self.root / f"{case}{RECORD}"}
 
-    def read_by_nnunet(self) -> Iterator[tuple[str, Path]]:
-        """Images."""
+    def exclusive_files(self) -> Iterator[tuple[str, Path]]:
+        """The images."""
         return ((case, path) for case, path in self.files() if path.parent == self.root and path.name.endswith(IMAGE))
 
     def withdraw(self, case: str) -> None:

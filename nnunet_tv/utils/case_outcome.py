@@ -17,43 +17,19 @@ FAILED, FLAGGED = "failed", "flagged"
 
 @dataclass(frozen=True)
 class CaseOutcome:
-    """What a command made of one case; a command fills in what applies to it.
-
-    Attributes
-    ----------
-    case : str
-        Case identifier.
-    problem : str
-        Why there is no result; empty if there is one.
-    flags, notes : tuple of str
-        What a person must check before the result is used; other remarks.
-    text : str
-        The result in one or two sentences.
-    clusters : int, optional
-        Number of clusters found.
-    metrics : dict of str to float
-        Measurements of the preparation, for the QC page.
-    orientation : str
-        Axis codes of the first scan as it was found, such as ``PSR``.
-    sha256 : dict of str to str
-        Digests of the inputs that could be read, by name.
-    files : dict of str to Path
-        Files that were written, by name.
-    changed : bool
-        Whether files were written or moved; False if everything was up to date.
-    """
+    """The result of a command for one case; a command fills in the fields that apply to it."""
 
     case: str
-    problem: str = ""
-    flags: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    text: str = ""
-    clusters: int | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    orientation: str = ""
-    sha256: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, Path] = field(default_factory=dict)
-    changed: bool = False
+    problem: str = ""  #: why there is no result; empty if there is one
+    flags: tuple[str, ...] = ()  #: what a person must check before the result is used
+    notes: tuple[str, ...] = ()  #: other remarks
+    text: str = ""  #: the result in one or two sentences
+    clusters: int | None = None  #: number of clusters found
+    metrics: Mapping[str, float] = field(default_factory=dict)  #: measurements of the preparation, for the QC page
+    orientation: str = ""  #: axis codes of the first scan as it was found, such as ``PSR``
+    sha256: Mapping[str, str] = field(default_factory=dict)  #: of the inputs that could be read, by name
+    files: Mapping[str, Path] = field(default_factory=dict)  #: files written, by name
+    changed: bool = False  #: whether files were written or moved; False if everything was up to date
 
     def status(self, success: str) -> str:
         """``failed``, ``flagged``, or the command's word for `success`."""
@@ -61,7 +37,7 @@ class CaseOutcome:
 
 
 def attempt(case: str, work: Callable[[], CaseOutcome], *, secrets: Collection[str] = ()) -> CaseOutcome:
-    """Outcome of `work`; an error of one case becomes the problem of that case.
+    """Outcome of `work`; an error that concerns this case alone becomes its problem.
 
     Parameters
     ----------
@@ -75,7 +51,7 @@ def attempt(case: str, work: Callable[[], CaseOutcome], *, secrets: Collection[s
     Raises
     ------
     NnunetTVError
-        Any but a :class:`CaseError`: it concerns all cases, such as a program that is not installed.
+        Any but a :class:`CaseError`, since it concerns all cases, such as a program that is not installed.
     """
     try:
         return work()

@@ -1,91 +1,70 @@
 """Folders of processed cases: a case is made only if it is not up to date, and moved into place whole.
 
-A command describes one case as a :class:`CaseJob` (inputs, settings, how to make the files) and gives it to
-:meth:`CaseStore.process`, which
+A command describes a case as a :class:`CaseJob` and gives it to :meth:`CaseStore.process`, which compares the digests
+of the inputs and the options with the record of an earlier run, checks the output files, and otherwise makes the case
+in a staging folder, moves it into place and writes its record. A killed run leaves nothing half-written.
 
-1. computes the digests of the inputs and compares them and the settings with the record of an earlier run,
-2. returns the recorded outcome if the output files are intact,
-3. otherwise makes the files in a staging folder, moves them into place and writes the record.
-
-A killed run leaves nothing half-written: staged files are removed by the next run. There are two layouts:
-:class:`~nnunet_tv.utils.shared_folder.SharedFolder`, with the files of all cases side by side as nnU-Net reads them,
-and :class:`CaseFolders`, with one folder per case.
+There are two layouts: :class:`CaseFolders`, with one folder per case, and
+:class:`~nnunet_tv.utils.shared_folder.SharedFolder`, with the files of all cases side by side as nnU-Net reads them.
 """
 
 from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from nnunet_tv.utils.case_outcome import CaseOutcome, attempt
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import TEMPORARY_PREFIX, read_json, sha256, write_json
+from nnunet_tv.utils.parallel import each_case
 
 
-class CaseJob(Protocol):
-    """One case to process; with several worker processes it must be picklable."""
+@dataclass(frozen=True, kw_only=True)
+class CaseJob(ABC):
+    """One case to process; with several worker processes it is pickled."""
 
-    @property
-    def case(self) -> str:
-        """Case identifier."""
-        ...
-
-    @property
-    def secrets(self) -> frozenset[str]:
-        """Texts that identify the patient and must not appear in the outcome."""
-        ...
+    case: str
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)  #: must not appear in the outcome
 
     @property
     def outputs(self) -> Mapping[str, Path]:
-        """Final path of each file by a key, with different file names; empty where the store has a folder per case."""
-        ...
+        """Final path of each file by a key; not used with a folder per case."""
+        return {}
 
-    def digests(self) -> Iterator[tuple[str, str]]:
+    @abstractmethod
+    def digests(self) -> Iterable[tuple[str, str]]:
         """Name and SHA-256 of each input, after the checks that need no computation."""
-        ...
 
+    @abstractmethod
     def made_from(self, digests: Mapping[str, str]) -> Any:
         """Everything that determines the files, as JSON content."""
-        ...
 
+    @abstractmethod
     def make(self, staging: Path, digests: Mapping[str, str]) -> CaseOutcome:
-        """Write all files under their names into the folder `staging`."""
-        ...
+        """Write all files into the folder `staging` under their final names."""
 
 
 @dataclass(frozen=True)
 class CaseStore(ABC):
-    """Base of the two layouts.
-
-    Attributes
-    ----------
-    root : Path
-        The output folder.
-    """
+    """Base of the two layouts; `root` is the output folder."""
 
     root: Path
 
-    #: The command that writes the folder, for messages.
+    #: The command that writes the folder, and what to do about a folder of another origin.
     COMMAND: ClassVar[str]
-    #: What the person can do about a folder that another program wrote.
     ELSEWHERE: ClassVar[str] = "choose another output folder (-o)"
-    #: Fields of the outcome that are recorded.
+    #: Fields of the outcome that are recorded, and keys of the record.
     RECORDED: ClassVar[tuple[str, ...]] = ("flags", "notes", "metrics")
-    #: Keys of a record: what the case was made from, and the digests of its files.
     MADE_FROM: ClassVar[str] = "made_from"
     OUTPUTS: ClassVar[str] = "outputs"
 
     def process(self, job: CaseJob) -> CaseOutcome:
-        """Bring one case up to date.
-
-        Raises
-        ------
-        NnunetTVError
-            As :func:`~nnunet_tv.utils.case_outcome.attempt`.
+        """Bring one case up to date; an error becomes its outcome as in
+        :func:`~nnunet_tv.utils.case_outcome.attempt`.
         """
         digests: dict[str, str] = {}
 
@@ -100,19 +79,25 @@ class CaseStore(ABC):
             self.withdraw(job.case)
         return replace(outcome, sha256=digests)
 
+    def process_all(self, jobs: Sequence[CaseJob], *, processes: int, label: str) -> list[CaseOutcome]:
+        """Bring all cases up to date, in `processes` workers, with a progress bar."""
+        done = each_case(self.process, jobs, processes=processes, label=label)
+        return [outcome for outcome in done if isinstance(outcome, CaseOutcome)]
+
     def recall(self, job: CaseJob, made_from: Any) -> CaseOutcome | None:
         """The recorded outcome if the case was made from the same and its files are intact."""
         record = self.record(job.case)
         try:
-            paths, digests = self._places(job, record[self.OUTPUTS]), record[self.OUTPUTS]
+            digests = record[self.OUTPUTS]
+            paths = self._places(job, digests)
             if record[self.MADE_FROM] != made_from or set(paths) != set(digests) or not all(
                     path.is_file() and sha256(path) == digests[key] for key, path in paths.items()):
                 return None
-            recorded = {name: record[name] for name in self.RECORDED}
+            values = {name: record[name] for name in self.RECORDED}
         except (KeyError, TypeError, AttributeError):  # a damaged record
             return None
         return CaseOutcome(job.case, **{name: tuple(value) if isinstance(value, list) else value
-                                        for name, value in recorded.items()})
+                                        for name, value in values.items()})
 
     def _make(self, job: CaseJob, made_from: Any, digests: Mapping[str, str]) -> CaseOutcome:
         staging = self.staging_of(job.case)
@@ -120,17 +105,17 @@ class CaseStore(ABC):
         staging.mkdir(parents=True)
         try:
             outcome = replace(job.make(staging, digests), changed=True)
-            made = {key: staging / path.name for key, path in job.outputs.items()} or {
-                path.name: path for path in sorted(staging.iterdir())}
-            record = {self.MADE_FROM: made_from, self.OUTPUTS: {key: sha256(path) for key, path in made.items()},
-                      **self.to_record(outcome)}
-            self._place(job, staging, record)
+            keys = {path.name: key for key, path in job.outputs.items()} or {
+                path.name: path.name for path in sorted(staging.iterdir())}
+            self._place(job, staging, {
+                self.MADE_FROM: made_from, self.OUTPUTS: {key: sha256(staging / name) for name, key in keys.items()},
+                **self.to_record(outcome)})
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         return outcome
 
     def to_record(self, outcome: CaseOutcome) -> dict[str, Any]:
-        """The recorded fields of an outcome."""
+        """Recorded fields of an outcome."""
         return {name: getattr(outcome, name) for name in self.RECORDED}
 
     def record(self, case: str) -> dict[str, Any]:
@@ -142,11 +127,15 @@ class CaseStore(ABC):
 
     @abstractmethod
     def record_path(self, case: str) -> Path:
-        """Where the record of a case is."""
+        """File of a case's record."""
 
     @abstractmethod
     def staging_of(self, case: str) -> Path:
         """Folder in which a case is made."""
+
+    @abstractmethod
+    def withdraw(self, case: str) -> None:
+        """Remove what earlier runs made of a case that has failed now."""
 
     @abstractmethod
     def _places(self, job: CaseJob, digests: Mapping[str, str]) -> Mapping[str, Path]:
@@ -156,12 +145,7 @@ class CaseStore(ABC):
     def _place(self, job: CaseJob, staging: Path, record: dict[str, Any]) -> None:
         """Move the staged files into place and write the record."""
 
-    @abstractmethod
-    def withdraw(self, case: str) -> None:
-        """Remove the results of a case that has failed now."""
 
-
-@dataclass(frozen=True)
 class CaseFolders(CaseStore):
     """One folder per case, replaced as a whole; its record is ``case.json`` in it."""
 
@@ -170,37 +154,34 @@ class CaseFolders(CaseStore):
     RECORD: ClassVar[str] = "case.json"
 
     def create(self) -> None:
-        """Make the folder, and remove what killed runs left in it."""
+        """Make the output folder, and remove what killed runs left in it."""
         self.root.mkdir(parents=True, exist_ok=True)
         for left in self.root.glob(f"{TEMPORARY_PREFIX}*"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
-    def folder(self, case: str) -> Path:
-        """Folder of a case."""
-        return self.root / case
+    def check_ours(self, case: str) -> None:
+        """Raise a :class:`CaseError` if the folder of a case is of another origin."""
+        folder = self.root / case
+        if folder.exists() and not self.record_path(case).is_file():
+            raise CaseError(case, f"this folder was not made by {self.COMMAND} and stays as it is: {self.ELSEWHERE}, "
+                            "or move it away", folder)
 
     def record_path(self, case: str) -> Path:
-        return self.folder(case) / self.RECORD
+        return self.root / case / self.RECORD
 
     def staging_of(self, case: str) -> Path:
         return self.root / f"{TEMPORARY_PREFIX}{case}"
 
-    def check_ours(self, case: str) -> None:
-        """Raise a :class:`CaseError` if the folder of a case holds something else."""
-        if self.folder(case).exists() and not self.record_path(case).is_file():
-            raise CaseError(case, f"this folder was not made by {self.COMMAND} and stays as it is: {self.ELSEWHERE}, "
-                            "or move it away", self.folder(case))
-
     def withdraw(self, case: str) -> None:
         if self.record_path(case).is_file():  # else the folder is not ours
-            replaced = self.root / f"{TEMPORARY_PREFIX}{case}-old"
-            self.folder(case).rename(replaced)
-            shutil.rmtree(replaced)
+            old = self.root / f"{TEMPORARY_PREFIX}{case}-old"
+            (self.root / case).rename(old)
+            shutil.rmtree(old)
 
     def _places(self, job: CaseJob, digests: Mapping[str, str]) -> Mapping[str, Path]:
-        return {name: self.folder(job.case) / name for name in digests}
+        return {name: self.root / job.case / name for name in digests}
 
     def _place(self, job: CaseJob, staging: Path, record: dict[str, Any]) -> None:
         write_json(record, staging / self.RECORD)
         self.withdraw(job.case)
-        staging.rename(self.folder(job.case))
+        staging.rename(self.root / job.case)

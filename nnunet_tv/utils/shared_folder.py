@@ -8,7 +8,6 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +16,6 @@ from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import remove_partial, write_json
 
 
-@dataclass(frozen=True)
 class SharedFolder(CaseStore):
     """The files of all cases side by side; staging, records and the lock are in the folder ``STATE``."""
 
@@ -37,12 +35,12 @@ class SharedFolder(CaseStore):
 
     @property
     def staging(self) -> Path:
-        """Where cases are made."""
+        """Folder in which cases are made."""
         return self.state / "staging"
 
     @property
     def records(self) -> Path:
-        """One JSON file per case."""
+        """Folder of one JSON file per case."""
         return self.state / "records"
 
     def record_path(self, case: str) -> Path:
@@ -55,8 +53,19 @@ class SharedFolder(CaseStore):
         """Cases that have a record."""
         return {path.stem for path in self.records.glob("*.json")}
 
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Case and path of every file of a case."""
+        for folder, pattern in self.FILES:
+            for path in sorted((self.root / folder).glob("*")):
+                if match := re.fullmatch(pattern, path.name):
+                    yield next(group for group in match.groups() if group), path
+
+    def exclusive_files(self) -> Iterator[tuple[str, Path]]:
+        """Those of :meth:`files` that no other program may have written."""
+        return self.files()
+
     def check_ours(self) -> None:
-        """Raise a :class:`NnunetTVError` if the folder holds something that this program did not make."""
+        """Raise a :class:`NnunetTVError` if the folder contains something that this program did not make."""
         if self.state.is_dir() or not self.root.exists():
             return
         if not self.root.is_dir():
@@ -67,13 +76,7 @@ class SharedFolder(CaseStore):
                                 f"{', '.join(foreign[:5])}) and stays as it is: {self.ELSEWHERE}, or move it away")
 
     def create(self, *folders: Path) -> None:
-        """Make `folders` within a folder that is ours, or new.
-
-        Raises
-        ------
-        NnunetTVError
-            As :meth:`check_ours`; a folder that cannot be made.
-        """
+        """Make `folders` if :meth:`check_ours` passes; a folder that cannot be made is a :class:`NnunetTVError`."""
         self.check_ours()
         for folder in folders:
             try:
@@ -92,56 +95,35 @@ class SharedFolder(CaseStore):
             As :meth:`create`; another run is writing; files of cases that are neither in `cases` nor ours.
         """
         self.create(self.records, *(self.root / name for name in self.FOLDERS))
-        with self._locked():
+        with open(self.state / "lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise NnunetTVError(f"{self.root}: another {self.COMMAND} is writing here: wait for it") from error
             shutil.rmtree(self.staging, ignore_errors=True)
             self.staging.mkdir()
             for folder in (self.root, self.records):
                 remove_partial(folder)
             ours = self.known().union(cases)
-            foreign = [path for case, path in self.read_by_nnunet() if case not in ours]
+            foreign = [path for case, path in self.exclusive_files() if case not in ours]
             if foreign:
                 raise NnunetTVError(f"{foreign[0]}: found {len(foreign)} files that {self.COMMAND} did not write and "
                                     "that nnU-Net would read: move them away")
             yield
             shutil.rmtree(self.staging, ignore_errors=True)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with open(self.state / "lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise NnunetTVError(f"{self.root}: another {self.COMMAND} is writing here: wait for it") from error
-            yield
-
-    def files(self) -> Iterator[tuple[str, Path]]:
-        """Case and path of every file of a case."""
-        for folder, pattern in self.FILES:
-            for path in sorted((self.root / folder).glob("*")):
-                match = re.fullmatch(pattern, path.name)
-                if match:
-                    yield next(group for group in match.groups() if group), path
-
-    def read_by_nnunet(self) -> Iterator[tuple[str, Path]]:
-        """Those of :meth:`files` among which no file of another origin is accepted."""
-        return self.files()
-
     def begin_change(self) -> None:
         """Remove the files that mark the content as complete."""
         for name in self.COMPLETE:
             (self.root / name).unlink(missing_ok=True)
-
-    def write_record(self, case: str, record: dict[str, Any]) -> None:
-        """Write the record of a case."""
-        write_json(record, self.record_path(case))
 
     def _places(self, job: CaseJob, digests: Mapping[str, str]) -> Mapping[str, Path]:
         return job.outputs
 
     def _place(self, job: CaseJob, staging: Path, record: dict[str, Any]) -> None:
         self.begin_change()
-        self.write_record(job.case, {})  # from here on the files of this case are ours
+        write_json({}, self.record_path(job.case))  # from here on the files of this case are ours
         for path in job.outputs.values():
             path.parent.mkdir(exist_ok=True)
             os.replace(staging / path.name, path)
-        self.write_record(job.case, record)
+        write_json(record, self.record_path(job.case))

@@ -14,7 +14,7 @@ from predict_model import write_model
 from nnunet_tv.cli.predict import main
 from nnunet_tv.imaging.volume import read_mask, read_volume
 from nnunet_tv.inference.model_folder import find_model
-from nnunet_tv.inference.predict import prepared_patients
+from nnunet_tv.inference.predict import PredictOptions, predict
 from nnunet_tv.inference.predictor import Predictor
 from nnunet_tv.postprocessing import ClusterFilter, write_postprocessing
 from nnunet_tv.utils.errors import NnunetTVError
@@ -224,9 +224,9 @@ def test_no_silent_fall_back_to_the_cpu(model, tmp_path, capsys):
         Predictor(find_model(model), device="cuda")
 
 
-def test_an_empty_prepared_folder_is_named(tmp_path):
+def test_an_empty_prepared_folder_is_named(tmp_path, model):
     with pytest.raises(NnunetTVError, match=r"expected prepared cases \(CASE.prep.json\), found none"):
-        prepared_patients(tmp_path)
+        predict(tmp_path, tmp_path / "out", model=model, prepared=True, options=PredictOptions("cpu"))
 
 
 @pytest.mark.parametrize("words", [["-step_size", "0"], ["-step_size", "x"], ["-i", "scans"], ["-d", "FCD"]])
