@@ -22,7 +22,7 @@ from nnunet_tv.losses import (
 from nnunet_tv.metrics.average_precision import average_precision
 from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.metrics.components import find_components
-from nnunet_tv.metrics.distances import surface_distances
+from nnunet_tv.metrics.distances import assd_mm, hd95_mm, masd_mm, nsd, surface_distances
 from nnunet_tv.metrics.froc_candidates import find_candidates
 from nnunet_tv.metrics.hit_rules import HitRule
 from nnunet_tv.postprocessing import remove_small_clusters
@@ -53,10 +53,14 @@ __all__ = [
     "TverskyHausdorffDTLoss",
     "TverskyLoss",
     "WeightedSum",
+    "assd_mm",
     "average_precision",
     "convert",
     "find_candidates",
     "find_components",
+    "hd95_mm",
+    "masd_mm",
+    "nsd",
     "predict",
     "prepare",
     "remove_small_clusters",
