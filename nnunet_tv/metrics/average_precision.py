@@ -13,15 +13,8 @@ def average_precision(probability: np.ndarray, reference: np.ndarray) -> float |
 
     Parameters
     ----------
-    probability : ndarray, shape (X, Y, Z), float
-        Lesion probability.
-    reference : ndarray, shape (X, Y, Z), bool
-        The lesion.
-
-    Returns
-    -------
-    float or None
-        None without a lesion.
+    probability, reference : ndarray, shape (X, Y, Z), float and bool
+        Lesion probability and the lesion; None is returned without a lesion.
     """
     inside = probability[reference]
     if not inside.size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,7 +122,7 @@ def score_case(
     nearest = matching.distances_mm if distances or any(rule.kind == DISTANCE for rule in rules) else None
     affine = np.diag([*spacing_mm, 1.0]) if affine is None else np.asarray(affine, float)
     return CaseScore(
-        status=_status(len(clusters), len(lesions)),
+        status=(SCORED if clusters else EMPTY_PREDICTION) if lesions else (EMPTY_REFERENCE if clusters else BOTH_EMPTY),
         tp=inputs.tp,
         fp=inputs.fp,
         fn=inputs.fn,
@@ -135,8 +135,8 @@ def score_case(
         hits=counts,
         **{key: measures.pop(key) for key in ("dice", "detected", "n_false_clusters")},
         measures=measures,
-        clusters=_cluster_scores(matching, rules, affine, voxel_mm3, probability, nearest and nearest[0].tolist()),
-        lesions=_lesion_scores(matching, rules, affine, voxel_mm3),
+        clusters=_cluster_scores(matching, rules, affine, probability, nearest and nearest[0].tolist()),
+        lesions=_lesion_scores(matching, rules, affine),
     )
 
 
@@ -149,12 +149,6 @@ def _check(spacing_mm: Sequence[float], affine: np.ndarray | None, nsd_tolerance
         raise ValueError(f"expected nsd_tolerance_mm from 0, found {nsd_tolerance_mm}")
 
 
-def _status(n_clusters: int, n_lesions: int) -> str:
-    if n_lesions:
-        return SCORED if n_clusters else EMPTY_PREDICTION
-    return EMPTY_REFERENCE if n_clusters else BOTH_EMPTY
-
-
 def _counts(matching: LesionMatching, rule: HitRule) -> HitCounts:
     true, found = int(matching.true_clusters(rule).sum()), int(matching.found_lesions(rule).sum())
     false = n_false_clusters(true, len(matching.clusters))
@@ -162,35 +156,38 @@ def _counts(matching: LesionMatching, rule: HitRule) -> HitCounts:
 
 
 def _cluster_scores(
-    matching: LesionMatching, rules: Sequence[HitRule], affine: np.ndarray, voxel_mm3: float,
-    probability: np.ndarray | None, distances: list[float] | None,
+    matching: LesionMatching, rules: Sequence[HitRule], affine: np.ndarray, probability: np.ndarray | None,
+    distances: list[float] | None,
 ) -> tuple[ClusterScore, ...]:
-    parts = matching.clusters
-    order, peaks, means = np.arange(len(parts)), [None] * len(parts), [None] * len(parts)
+    parts, unknown = matching.clusters, [None] * len(matching.clusters)
+    order, peaks, means = np.arange(len(parts)), unknown, unknown
     if probability is not None:
         values = probability[tuple(parts.voxels.T)].astype(float)
         peak, mean = parts.largest(values), parts.means(values)
         order, peaks, means = np.lexsort((order, -parts.sizes, -peak, -mean)), peak.tolist(), mean.tolist()
-    true = {str(rule): matching.true_clusters(rule) for rule in rules}
-    centres = _centres_mm(parts, affine)
-    return tuple(
-        ClusterScore(rank, int(parts.sizes[i]), int(parts.sizes[i]) * voxel_mm3, centres[i],
-                     int(matching.cluster_overlap[i]), distances[i] if distances else None, peaks[i], means[i],
-                     {rule: bool(values[i]) for rule, values in true.items()})
-        for rank, i in enumerate(order.tolist(), 1))
+    described = _described(parts, matching.cluster_overlap, matching.spacing_mm, affine)
+    true = _by_part(rules, matching.true_clusters)
+    return tuple(ClusterScore(rank, *described[i], (distances or unknown)[i], peaks[i], means[i], true[i])
+                 for rank, i in enumerate(order.tolist(), 1))
 
 
 def _lesion_scores(
-    matching: LesionMatching, rules: Sequence[HitRule], affine: np.ndarray, voxel_mm3: float
+    matching: LesionMatching, rules: Sequence[HitRule], affine: np.ndarray
 ) -> tuple[LesionScore, ...]:
-    parts = matching.lesions
-    found = {str(rule): matching.found_lesions(rule) for rule in rules}
-    centres = _centres_mm(parts, affine)
-    return tuple(
-        LesionScore(i + 1, int(parts.sizes[i]), int(parts.sizes[i]) * voxel_mm3, centres[i],
-                    int(matching.lesion_overlap[i]), {rule: bool(values[i]) for rule, values in found.items()})
-        for i in range(len(parts)))
+    described = _described(matching.lesions, matching.lesion_overlap, matching.spacing_mm, affine)
+    found = _by_part(rules, matching.found_lesions)
+    return tuple(LesionScore(i + 1, *described[i], found[i]) for i in range(len(described)))
 
 
-def _centres_mm(parts: Components, affine: np.ndarray) -> list[tuple[float, float, float]]:
-    return [(x, y, z) for x, y, z in (parts.centres() @ affine[:3, :3].T + affine[:3, 3]).tolist()]
+def _described(parts: Components, overlap: np.ndarray, spacing_mm: Sequence[float], affine: np.ndarray) -> list[tuple]:
+    """Voxels, volume in mm³, centroid in mm and overlap of each component."""
+    voxel_mm3 = float(math.prod(spacing_mm))
+    centres = (parts.centres() @ affine[:3, :3].T + affine[:3, 3]).tolist()
+    return [(size, size * voxel_mm3, tuple(centre), shared)
+            for size, centre, shared in zip(parts.sizes.tolist(), centres, overlap.tolist(), strict=True)]
+
+
+def _by_part(rules: Sequence[HitRule], hit: Callable[[HitRule], np.ndarray]) -> list[dict[str, bool]]:
+    """For each component, whether each rule is met."""
+    values = {str(rule): hit(rule).tolist() for rule in rules}
+    return [dict(zip(values, each, strict=True)) for each in zip(*values.values(), strict=True)]

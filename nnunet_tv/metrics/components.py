@@ -11,7 +11,7 @@ from nnunet_tv.imaging.clusters import label_clusters
 
 @dataclass(frozen=True)
 class Components:
-    """The components of one mask.
+    """The components of one mask, the largest first; of equal ones, the one that starts first.
 
     Attributes
     ----------
@@ -20,7 +20,7 @@ class Components:
     voxels : ndarray, shape (n, 3), int64
         Indices of the mask's voxels, in the array's order.
     numbers : ndarray, shape (n,), int64
-        Component of each voxel, from 0; the largest is 0, and of equal ones the one that starts first.
+        Component of each voxel, from 0.
     sizes : ndarray, shape (components,), int64
         Voxels of each.
     """
@@ -34,16 +34,12 @@ class Components:
         return len(self.sizes)
 
     def index(self) -> np.ndarray:
-        """Place of each voxel in the flattened volume, rising, shape (n,)."""
+        """Position of each voxel in the flattened volume, rising, shape (n,)."""
         return np.ravel_multi_index(tuple(self.voxels.T), self.mask.shape)
-
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sum of a value per voxel over each component, shape (components,), float64."""
-        return np.bincount(self.numbers, values, minlength=len(self))
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """Mean of a value per voxel over each component, shape (components,), float64."""
-        return self.sums(values) / self.sizes
+        return np.bincount(self.numbers, values, minlength=len(self)) / self.sizes
 
     def largest(self, values: np.ndarray) -> np.ndarray:
         """Largest of a value per voxel over each component, shape (components,)."""
@@ -57,7 +53,7 @@ class Components:
 
 
 def as_mask(array: np.ndarray, name: str) -> np.ndarray:
-    """`array` as a mask, shape (X, Y, Z), bool; ValueError unless it is 3D and holds 0 and 1 only."""
+    """`array` as a mask, shape (X, Y, Z), bool; ValueError unless it is 3D and contains 0 and 1 only."""
     array = np.asarray(array)
     if array.ndim != 3:
         raise ValueError(f"expected a 3D {name}, found shape {array.shape}")
@@ -74,29 +70,21 @@ def as_mask(array: np.ndarray, name: str) -> np.ndarray:
 
 
 def find_components(mask: np.ndarray, *, connectivity: int = 26) -> Components:
-    """Components of a mask, shape (X, Y, Z), bool.
-
-    Raises
-    ------
-    ValueError
-        Another connectivity than 6, 18 or 26.
-    """
-    # In the order of memory, which is NIfTI's X fastest more often than not: several times faster.
-    turned = mask.flags.f_contiguous and not mask.flags.c_contiguous
-    memory = mask.T if turned else mask
+    """Components of a mask, shape (X, Y, Z), bool; ValueError for another connectivity than 6, 18 or 26."""
+    # In the order of memory, which for NIfTI is mostly X fastest: several times faster.
+    transposed = mask.flags.f_contiguous and not mask.flags.c_contiguous
+    memory = mask.T if transposed else mask
     where = np.unravel_index(np.flatnonzero(memory), memory.shape)
-    voxels = np.stack(where[::-1] if turned else where, axis=1)
+    voxels = np.stack(where[::-1] if transposed else where, axis=1)
     low, high = (voxels.min(axis=0), voxels.max(axis=0) + 1) if len(voxels) else (np.zeros(3, int), np.zeros(3, int))
     box = tuple(slice(*side) for side in zip(low.tolist(), high.tolist(), strict=True))
     labels, n = label_clusters(mask[box], connectivity=connectivity)
-    if turned:
+    if transposed:
         voxels = voxels[np.argsort(np.ravel_multi_index(tuple(voxels.T), mask.shape))]
     numbers = labels[tuple((voxels - low).T)].astype(np.int64) - 1
     sizes = np.bincount(numbers, minlength=n)
-    # Labels do not come in an order that is promised: size and first voxel decide.
+    # The order of labels is not specified: size and first voxel decide.
     first = np.full(n, len(numbers))
     np.minimum.at(first, numbers, np.arange(len(numbers)))
     order = np.lexsort((first, -sizes))
-    place = np.empty(n, np.int64)
-    place[order] = np.arange(n)
-    return Components(mask, voxels, place[numbers], sizes[order])
+    return Components(mask, voxels, np.argsort(order)[numbers], sizes[order])

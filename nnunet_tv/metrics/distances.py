@@ -8,7 +8,7 @@ sub-voxel contour.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,27 +20,13 @@ from nnunet_tv.metrics.hit_rules import ROUNDING
 
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """Distance of each surface voxel to the other mask's surface, in mm.
+    """Distance in mm of each surface voxel of the prediction to the reference's surface, and of the reference's.
 
-    Attributes
-    ----------
-    to_reference_mm, to_prediction_mm : ndarray, shapes (n,) and (m,)
-        Of the prediction's and of the reference's surface voxels. Where one mask is empty, the distances of the other
-        are infinite.
+    Where one of the masks is empty, the distances of the other are infinite.
     """
 
     to_reference_mm: np.ndarray
     to_prediction_mm: np.ndarray
-
-    @property
-    def undefined(self) -> bool:
-        """Whether one of the masks is empty."""
-        return bool(len(self.to_reference_mm)) != bool(len(self.to_prediction_mm))
-
-    @property
-    def both(self) -> np.ndarray:
-        """Distances of both surfaces together, shape (n + m,)."""
-        return np.concatenate([self.to_reference_mm, self.to_prediction_mm])
 
 
 def surface_distances(prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float]) -> SurfaceDistances:
@@ -66,23 +52,30 @@ def between_points(predicted: np.ndarray, reference: np.ndarray) -> SurfaceDista
 
 def hd95_mm(distances: SurfaceDistances) -> float | None:
     """Larger of the two directed 95th percentiles (linear interpolation); 0 for two empty masks, None for one."""
-    return _summarised(distances, lambda there, back: max(np.percentile(there, 95), np.percentile(back, 95)))
+    return _summary(distances, lambda there, back: max(np.percentile(there, 95), np.percentile(back, 95)))
 
 
 def masd_mm(distances: SurfaceDistances) -> float | None:
     """Mean of the two directed mean distances; 0 for two empty masks, None for one."""
-    return _summarised(distances, lambda there, back: (there.mean() + back.mean()) / 2)
+    return _summary(distances, lambda there, back: (there.mean() + back.mean()) / 2)
 
 
 def assd_mm(distances: SurfaceDistances) -> float | None:
     """Mean distance over both surfaces together; 0 for two empty masks, None for one."""
-    return _summarised(distances, lambda there, back: np.concatenate([there, back]).mean())
+    return _summary(distances, lambda there, back: np.concatenate([there, back]).mean())
 
 
 def nsd(distances: SurfaceDistances, tolerance_mm: float = 2.0) -> float:
     """Share of both surfaces within `tolerance_mm` of the other; 1 for two empty masks, 0 for one."""
-    both = distances.both
+    both = np.concatenate([distances.to_reference_mm, distances.to_prediction_mm])
     return float((both <= tolerance_mm * (1 + ROUNDING)).mean()) if len(both) else 1.0
+
+
+def _summary(distances: SurfaceDistances, statistic: Callable[[np.ndarray, np.ndarray], float]) -> float | None:
+    there, back = distances.to_reference_mm, distances.to_prediction_mm
+    if len(there) and len(back):
+        return float(statistic(there, back))
+    return None if len(there) or len(back) else 0.0
 
 
 def on_surface(mask: np.ndarray, voxels: np.ndarray) -> np.ndarray:
@@ -101,10 +94,3 @@ def on_surface(mask: np.ndarray, voxels: np.ndarray) -> np.ndarray:
 def nearest_mm(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Distance of each point to the nearest of the others; shapes (n, 3), (m, 3) -> (n,); infinite without others."""
     return KDTree(others).query(points)[0] if len(others) else np.full(len(points), np.inf)
-
-
-def _summarised(distances: SurfaceDistances, statistic) -> float | None:
-    if distances.undefined:
-        return None
-    there, back = distances.to_reference_mm, distances.to_prediction_mm
-    return float(statistic(there, back)) if len(there) else 0.0

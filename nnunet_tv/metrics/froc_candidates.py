@@ -26,17 +26,15 @@ class FrocCandidates:
     Attributes
     ----------
     case, group, run : str, str, int
-        Origin of the map; `run` as in :class:`nnunet_tv.scoring.rows.CaseRow`.
+        Origin of the map.
     threshold : float
         Least probability of a candidate's voxels.
     n_lesions : int
         Lesions of the reference; 0 for a subject without.
     confidence : tuple of float
         Peak probability of each candidate, falling.
-    true : dict of str to tuple of bool
-        By hit rule, for each candidate.
-    lesions : dict of str to tuple of tuple of int
-        By hit rule, for each candidate, the lesions (from 1) that it finds on its own.
+    true, lesions : dict of str to tuple
+        By hit rule, for each candidate: whether it is true, and the lesions (from 1) that it finds on its own.
     lesion_histogram, background_histogram : tuple of int
         Voxels inside and outside of the reference by probability, in equal bins from 0 to 1.
     """
@@ -55,12 +53,10 @@ class FrocCandidates:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> FrocCandidates:
         """Inverse of ``dataclasses.asdict``, also after JSON."""
-        content = dict(content)
-        content["true"] = {rule: tuple(values) for rule, values in content["true"].items()}
-        content["lesions"] = {rule: tuple(tuple(ids) for ids in values) for rule, values in content["lesions"].items()}
-        for name in ("confidence", "lesion_histogram", "background_histogram"):
-            content[name] = tuple(content[name])
-        return cls(**content)
+        tuples = {name: tuple(content[name]) for name in ("confidence", "lesion_histogram", "background_histogram")}
+        true = {rule: tuple(values) for rule, values in content["true"].items()}
+        lesions = {rule: tuple(tuple(ids) for ids in values) for rule, values in content["lesions"].items()}
+        return cls(**{**content, **tuples, "true": true, "lesions": lesions})
 
 
 def find_candidates(
@@ -86,51 +82,36 @@ def find_candidates(
     ----------
     probability : ndarray, shape (X, Y, Z), float
         Lesion probability, 0 to 1.
-    reference : ndarray, shape (X, Y, Z), bool or integer, or Components
-        Mask of 0 and 1 on the same grid.
-    spacing_mm : sequence of 3 floats
-        Voxel size in mm, for ``distance:D``.
+    reference, spacing_mm, connectivity, hits
+        As :func:`nnunet_tv.metrics.case_metrics.score_case`. A candidate finds a lesion on its own, see
+        :meth:`LesionMatching.finders`.
     case, group, run : str, str, int
         Origin of the map.
     threshold : float
         Above 0, up to 1.
-    connectivity : {26, 18, 6}
-        Which neighbours make one candidate.
-    hits : sequence of str or HitRule
-        Hit rules. A candidate finds a lesion on its own; see :meth:`LesionMatching.finders`.
-
-    Returns
-    -------
-    FrocCandidates
 
     Raises
     ------
     ValueError
-        A threshold out of range; probabilities outside of 0..1 or of another shape; another connectivity or hit
-        rule.
+        A threshold out of range; as ``score_case``.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"expected a threshold above 0 and up to 1, found {threshold}")
-    rules = parse_rules(hits)
-    lesions = reference
-    if not isinstance(lesions, Components):
-        lesions = find_components(as_mask(reference, "reference"), connectivity=connectivity)
+    lesions = reference if isinstance(reference, Components) else find_components(
+        as_mask(reference, "reference"), connectivity=connectivity)
     probability = check_probability(probability, lesions.mask.shape)
     parts = find_components(probability >= threshold, connectivity=connectivity)
     matching = LesionMatching(parts, lesions, spacing_mm)
     peaks = parts.largest(probability[tuple(parts.voxels.T)])
-    order = np.lexsort((np.arange(len(parts)), -peaks))
+    order = np.argsort(-peaks, kind="stable").tolist()
     true, found = {}, {}
-    for rule in rules:
+    for rule in parse_rules(hits):
         values, pairs = matching.true_clusters(rule), matching.finders(rule)
-        by_part: dict[int, list[int]] = {}
-        for part, lesion in pairs.tolist():
-            by_part.setdefault(part, []).append(lesion + 1)
         true[str(rule)] = tuple(bool(values[i]) for i in order)
-        found[str(rule)] = tuple(tuple(by_part.get(i, ())) for i in order.tolist())
+        found[str(rule)] = tuple(tuple((pairs[pairs[:, 0] == i, 1] + 1).tolist()) for i in order)
     inside, everywhere = _histogram(probability[lesions.mask]), _histogram(probability)
     return FrocCandidates(case, group, run, threshold, len(lesions), tuple(peaks[order].tolist()), true, found,
-                      tuple(inside.tolist()), tuple((everywhere - inside).tolist()))
+                          tuple(inside.tolist()), tuple((everywhere - inside).tolist()))
 
 
 def _histogram(probability: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Hit rules: when a cluster counts as true, when a lesion is found, when a subject is detected."""
+"""Hit rules: when a cluster is true, a lesion found and a subject detected."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-#: Kinds of rules, and whether each takes a value.
-ANY, OVERLAP, CENTER, DISTANCE = "any", "overlap", "center", "distance"
-_VALUED = {ANY: False, OVERLAP: True, CENTER: False, DISTANCE: True}
-#: Share by which a distance may pass a limit: voxel sizes are often stored as float32.
+#: Kinds of rules; the second and the fourth take a value.
+ANY, OVERLAP, CENTER, DISTANCE = KINDS = ("any", "overlap", "center", "distance")
+#: Share by which a distance may exceed a limit: voxel sizes are often stored as float32.
 ROUNDING = 1e-6
 _FORMS = "any, overlap:0.1 (a share above 0, up to 1), center or distance:20 (mm)"
 
 
 @dataclass(frozen=True)
 class HitRule:
-    """One rule; ``str(rule)`` is the text it was parsed from, in one spelling.
+    """One rule; ``str(rule)`` is its text, in one spelling.
 
     A subject with a lesion is detected when at least one of its lesions is found.
 
@@ -27,15 +26,15 @@ class HitRule:
     ``any``          it shares a voxel with the reference              it shares a voxel with the prediction
     ``overlap:F``    at least the share F of its voxels are reference  at least the share F of its voxels are
                                                                        predicted, by all clusters together
-    ``center``       its centre of mass lies in the reference          it contains the centre of mass of a
+    ``center``       its centre of mass is in the reference            it contains the centre of mass of a
                                                                        cluster
     ``distance:D``   a voxel of the reference is at most D mm away     a voxel of the prediction is at most
                                                                        D mm away
     ================ ================================================= =======================================
 
-    The centre of mass is taken to the nearest voxel; halfway between voxels, one of the nearest ones in the
-    reference is enough, so that the answer does not depend on the direction of the axes. Distances are between
-    voxel centres, so 0 is a shared voxel.
+    The centre of mass is rounded to the nearest voxel; halfway between voxels, one of the nearest ones in the
+    reference is enough, so that the result does not depend on the direction of the axes. Distances are between voxel
+    centres, so 0 is a shared voxel.
 
     Attributes
     ----------
@@ -53,7 +52,7 @@ class HitRule:
     value: float | None = None
 
     def __post_init__(self):
-        if self.kind not in _VALUED or _VALUED[self.kind] != (self.value is not None):
+        if self.kind not in KINDS or (self.kind in (OVERLAP, DISTANCE)) != (self.value is not None):
             raise ValueError(f"expected a hit rule {_FORMS}, found {self}")
         value = self.value or 0.0
         if self.kind == OVERLAP and not 0 < value <= 1:
@@ -66,16 +65,15 @@ class HitRule:
 
     @classmethod
     def parse(cls, text: str | HitRule) -> HitRule:
-        """Rule of a text such as ``overlap:0.1``; ValueError names the forms there are."""
+        """Rule of a text such as ``overlap:0.1``; ValueError lists the forms."""
         if isinstance(text, HitRule):
             return text
-        kind, colon, value = text.strip().partition(":")
+        kind, colon, number = text.strip().partition(":")
         try:
-            return cls(kind, float(value) if colon else None)
+            value = float(number) if colon else None
         except ValueError as error:
-            if str(error).startswith("expected a "):
-                raise
             raise ValueError(f"expected a hit rule {_FORMS}, found {text!r}") from error
+        return cls(kind, value)
 
     def enough(self, overlap: int, voxels: int) -> bool:
         """Whether `overlap` of `voxels` voxels meets ``overlap:F``, in exact arithmetic."""
@@ -87,18 +85,11 @@ class HitRule:
         return (self.value or 0.0) * (1 + ROUNDING)
 
 
-def parse_rules(rules: Sequence[str | HitRule]) -> tuple[HitRule, ...]:
-    """Rules in the order given, the first being the primary one.
-
-    Raises
-    ------
-    ValueError
-        None at all, one twice, or a text that is no rule.
-    """
+def parse_rules(rules: str | HitRule | Sequence[str | HitRule]) -> tuple[HitRule, ...]:
+    """Rules in the order given, the first being the primary one; ValueError for none, or one given twice."""
     parsed = tuple(HitRule.parse(rule) for rule in ([rules] if isinstance(rules, (str, HitRule)) else rules))
     if not parsed:
         raise ValueError(f"expected at least one hit rule: {_FORMS}")
-    twice = sorted({str(rule) for rule in parsed if parsed.count(rule) > 1})
-    if twice:
+    if twice := sorted({str(rule) for rule in parsed if parsed.count(rule) > 1}):
         raise ValueError(f"hit rule {twice[0]} is given twice")
     return parsed

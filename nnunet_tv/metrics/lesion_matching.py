@@ -17,15 +17,7 @@ from nnunet_tv.metrics.hit_rules import ANY, CENTER, OVERLAP, HitRule
 
 @dataclass(frozen=True)
 class LesionMatching:
-    """Clusters and lesions on one grid.
-
-    Attributes
-    ----------
-    clusters, lesions : Components
-        Of the prediction and of the reference.
-    spacing_mm : sequence of 3 floats
-        Voxel size in mm, in the order of the axes.
-    """
+    """Clusters of a prediction and lesions of a reference on one grid; `spacing_mm` is in the order of the axes."""
 
     clusters: Components
     lesions: Components
@@ -34,23 +26,24 @@ class LesionMatching:
     @cached_property
     def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Pairs (cluster, lesion) that share voxels, shape (k, 2), and how many, shape (k,)."""
-        predicted, reference = self.clusters.index(), self.lesions.index()
-        _, at_cluster, at_lesion = np.intersect1d(predicted, reference, assume_unique=True, return_indices=True)
-        codes = self.clusters.numbers[at_cluster] * max(len(self.lesions), 1) + self.lesions.numbers[at_lesion]
-        pairs, counts = np.unique(codes, return_counts=True)
-        return np.stack(np.divmod(pairs, max(len(self.lesions), 1)), axis=1), counts
+        _, at_cluster, at_lesion = np.intersect1d(
+            self.clusters.index(), self.lesions.index(), assume_unique=True, return_indices=True)
+        pairs = np.stack([self.clusters.numbers[at_cluster], self.lesions.numbers[at_lesion]], axis=1)
+        return np.unique(pairs, axis=0, return_counts=True)
 
     @cached_property
     def cluster_overlap(self) -> np.ndarray:
         """Voxels of each cluster in the reference, shape (clusters,), int64."""
-        pairs, counts = self.overlaps
-        return np.bincount(pairs[:, 0], counts, minlength=len(self.clusters)).astype(np.int64)
+        return self._overlap(0, len(self.clusters))
 
     @cached_property
     def lesion_overlap(self) -> np.ndarray:
         """Voxels of each lesion in the prediction, shape (lesions,), int64."""
+        return self._overlap(1, len(self.lesions))
+
+    def _overlap(self, side: int, number: int) -> np.ndarray:
         pairs, counts = self.overlaps
-        return np.bincount(pairs[:, 1], counts, minlength=len(self.lesions)).astype(np.int64)
+        return np.bincount(pairs[:, side], counts, minlength=number).astype(np.int64)
 
     @cached_property
     def _surfaces(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
@@ -66,19 +59,18 @@ class LesionMatching:
         return self._surfaces[0][0], self._surfaces[1][0]
 
     @cached_property
-    def distances_mm(self) -> tuple[np.ndarray, np.ndarray] | None:
+    def distances_mm(self) -> tuple[np.ndarray, ...] | None:
         """Smallest distance of each cluster to the reference and of each lesion to the prediction; None if empty.
 
-        The nearest voxels of two separate masks are on their surfaces; 0 where a voxel is shared.
+        The nearest voxels of two separate masks are on their surfaces; the distance is 0 where a voxel is shared.
         """
         if not (len(self.clusters) and len(self.lesions)):
             return None
-        (predicted, clusters), (reference, lesions) = self._surfaces
         result = []
-        for points, numbers, others, overlap in ((predicted, clusters, reference, self.cluster_overlap),
-                                                 (reference, lesions, predicted, self.lesion_overlap)):
+        for side, overlap in enumerate((self.cluster_overlap, self.lesion_overlap)):
+            points, numbers = self._surfaces[side]
             least = np.full(len(overlap), np.inf)
-            np.minimum.at(least, numbers, nearest_mm(points, others))
+            np.minimum.at(least, numbers, nearest_mm(points, self._surfaces[1 - side][0]))
             least[overlap > 0] = 0.0
             result.append(least)
         return tuple(result)
@@ -89,40 +81,35 @@ class LesionMatching:
         sizes = self.clusters.sizes[:, None]
         sums = np.stack([np.bincount(self.clusters.numbers, self.clusters.voxels[:, axis], minlength=len(sizes))
                          for axis in range(3)], axis=1).astype(np.int64)
-        # Nearest whole numbers to sums / sizes, in whole numbers: two where it is halfway.
-        below, above = -((sizes - 2 * sums) // (2 * sizes)), (2 * sums + sizes) // (2 * sizes)
-        reference = self.lesions.index()
-        found = set()
-        for choice in product((below, above), repeat=3):
-            voxels = [side[:, axis] for axis, side in enumerate(choice)]
-            codes = np.ravel_multi_index(voxels, self.clusters.mask.shape)
-            at = np.searchsorted(reference, codes)
-            inside = np.flatnonzero(at < len(reference))
-            inside = inside[reference[at[inside]] == codes[inside]]
-            found.update(zip(inside.tolist(), self.lesions.numbers[at[inside]].tolist(), strict=True))
-        return np.array(sorted(found), np.int64).reshape(-1, 2)
+        # The integers nearest to sums / sizes in integer arithmetic: two where it is halfway.
+        nearest = -((sizes - 2 * sums) // (2 * sizes)), (2 * sums + sizes) // (2 * sizes)
+        lesion_of = np.full(self.clusters.mask.shape, -1, np.int32)
+        lesion_of[tuple(self.lesions.voxels.T)] = self.lesions.numbers
+        pairs = [np.empty((0, 2), np.int64)]
+        for sides in product(nearest, repeat=3):
+            lesions = lesion_of[tuple(side[:, axis] for axis, side in enumerate(sides))]
+            pairs.append(np.stack([np.flatnonzero(lesions >= 0), lesions[lesions >= 0]], axis=1))
+        return np.unique(np.concatenate(pairs), axis=0)
 
     def near_pairs(self, rule: HitRule) -> np.ndarray:
         """Pairs (cluster, lesion) that are near enough for a rule ``distance:D``, shape (k, 2)."""
         (points, clusters), (reference, lesions) = self._surfaces
-        found = [self.overlaps[0]]
-        for lesion in range(len(self.lesions)):
-            if not len(points):
-                break
+        pairs = [self.overlaps[0]]
+        for lesion in range(len(self.lesions) if len(points) else 0):
             tree = KDTree(reference[lesions == lesion])
             near = np.unique(clusters[tree.query(points)[0] <= rule.limit_mm])
-            found.append(np.stack([near, np.full(len(near), lesion)], axis=1))
-        return np.unique(np.concatenate(found), axis=0)
+            pairs.append(np.stack([near, np.full(len(near), lesion)], axis=1))
+        return np.unique(np.concatenate(pairs), axis=0)
 
     def true_clusters(self, rule: HitRule) -> np.ndarray:
         """Which clusters are true, shape (clusters,), bool."""
-        return self._met(rule, self.clusters, self.cluster_overlap, 0)
+        return self._hit(rule, self.clusters, self.cluster_overlap, 0)
 
     def found_lesions(self, rule: HitRule) -> np.ndarray:
         """Which lesions are found, shape (lesions,), bool."""
-        return self._met(rule, self.lesions, self.lesion_overlap, 1)
+        return self._hit(rule, self.lesions, self.lesion_overlap, 1)
 
-    def _met(self, rule: HitRule, parts: Components, overlap: np.ndarray, side: int) -> np.ndarray:
+    def _hit(self, rule: HitRule, parts: Components, overlap: np.ndarray, side: int) -> np.ndarray:
         if rule.kind == ANY:
             return overlap > 0
         if rule.kind == OVERLAP:

@@ -27,23 +27,9 @@ class HitCounts:
 class ClusterScore:
     """One cluster of a prediction.
 
-    Attributes
-    ----------
-    rank : int
-        From 1: by mean probability, then peak, then volume; by volume where there are no probabilities.
-    voxels, volume_mm3 : int, float
-        Size.
-    centroid_mm : tuple of 3 floats
-        Centre of mass, scanner mm, RAS+.
-    overlap_voxels : int
-        Voxels shared with the reference.
-    distance_mm : float or None
-        Smallest distance to the reference between voxel centres, 0 where they share one; None without a lesion, or
-        where distances are not measured.
-    peak_probability, mean_probability : float or None
-        Over its voxels.
-    true : dict of str to bool
-        Whether it is a true cluster, by hit rule.
+    `rank` counts from 1: by mean probability, then peak, then volume; by volume where there are no probabilities.
+    `centroid_mm` is the centre of mass, scanner mm, RAS+. `distance_mm` is the smallest distance to the reference
+    between voxel centres, None without a lesion or where distances are not measured. `true` is by hit rule.
     """
 
     rank: int
@@ -59,11 +45,7 @@ class ClusterScore:
 
 @dataclass(frozen=True)
 class LesionScore:
-    """One component of a reference; `index` counts from 1, the largest.
-
-    `overlap_voxels` are shared with the prediction, `found` is by hit rule, and the other attributes are those of
-    :class:`ClusterScore`.
-    """
+    """One component of a reference; `index` counts from 1, the largest, and `found` is by hit rule."""
 
     index: int
     voxels: int
