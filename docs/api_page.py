@@ -41,7 +41,7 @@ def entry(name: str, thing: object) -> str:
     text = f"### {name}\n\n```python\n{_wrapped(name, _signature(thing))}\n```\n\n{description}\n\n"
     if inspect.isclass(thing):
         for method, function in vars(thing).items():
-            if not method.startswith("_") and inspect.isfunction(function):
+            if (method == "__call__" or method[0] != "_") and inspect.isfunction(function):
                 text += f"- `{method}{_signature(function)}`: {summary(function.__doc__)}\n"
         text += "\n"
     return text

@@ -25,7 +25,7 @@ from nnunet_tv.metrics.components import find_components
 from nnunet_tv.metrics.distances import assd_mm, hd95_mm, masd_mm, nsd, surface_distances
 from nnunet_tv.metrics.froc_candidates import find_candidates
 from nnunet_tv.metrics.hit_rules import HitRule
-from nnunet_tv.postprocessing import remove_small_clusters
+from nnunet_tv.postprocessing import ClusterFilter, remove_small_clusters
 from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.preparation.prepare_folder import prepare_folder as prepare
 from nnunet_tv.reporting.report import make_report as report
@@ -36,6 +36,7 @@ __version__: str
 
 __all__ = [
     "AdaptiveTotalVariation",
+    "ClusterFilter",
     "DiceAdaptiveTVLoss",
     "DiceBCELoss",
     "DiceFocalHausdorffDTLoss",

@@ -30,7 +30,7 @@ def test_a_public_name_exists_and_is_documented(name):
 
 
 def test_the_promised_names_are_public():
-    assert {"DiceLoss", "DiceBCELoss", "DiceTVLoss", "remove_small_clusters", "score_case", "score", "report",
+    assert {"DiceLoss", "DiceBCELoss", "DiceTVLoss", "ClusterFilter", "score_case", "score", "report",
             "convert", "prepare", "predict", "restore"} <= set(nnunet_tv.__all__)
 
 
