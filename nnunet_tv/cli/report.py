@@ -52,31 +52,25 @@ def main(argv: list[str] | None = None) -> int:
 
 def _score(options: argparse.Namespace, pairs: list[Group], controls: list[Group], command: list[str]) -> int:
     from nnunet_tv.postprocessing import ClusterFilter
-    from nnunet_tv.reporting.report import Options, make_report
-    from nnunet_tv.scoring.model_folder import check_comparable, model_runs
+    from nnunet_tv.reporting.report import ReportOptions, make_report
+    from nnunet_tv.scoring.model_folder import model_runs
     from nnunet_tv.scoring.runs import Run
 
-    models = [model_runs(folder, group=name, reference=options.ref) for name, folder in options.model]
-    _check_names([*dict.fromkeys(pair[0] for pair in pairs), *(model.group for model in models)])
-    if models:
-        check_comparable(models)
     given = {name: getattr(options, name) for name in ("min_voxels", "min_mm3", "connectivity")}
     cluster_filter = ClusterFilter(**{name: value for name, value in given.items() if value is not None})
     record = make_report(
-        reference=models[0].reference if models else options.ref,
-        runs=[*(Run(*pair) for pair in pairs), *(run for model in models for run in model.runs)],
-        cases=models[0].cases if models else None,
+        options.out,
+        reference=options.ref,
+        runs=[Run(*pair) for pair in pairs],
+        models=[model_runs(folder, group=name, reference=options.ref) for name, folder in options.model],
         controls=[Run(*pair) for pair in controls],
-        out=options.out,
         images=options.images,
         participants=options.participants,
-        options=Options(
+        options=ReportOptions(
             connectivity=cluster_filter.connectivity, cluster_filter=cluster_filter,
             hits=tuple(options.hit or ("any",)), measures=options.measures, allow_missing=options.allow_missing,
             primary=options.primary or "DC", seed=options.seed or 0, paper=bool(options.paper),
             strata=tuple(options.strata or ()), remark=options.remark or "", processes=options.processes,
-            over_tables=tuple(dict.fromkeys(model.note for model in models)),
-            warnings=tuple(text for model in models for text in model.warnings),
         ),
         command=command,
     )
@@ -90,13 +84,6 @@ def _score(options: argparse.Namespace, pairs: list[Group], controls: list[Group
               f"{options.out / 'cases.csv'}", file=sys.stderr)
         return 1
     return _show(options.out)
-
-
-def _check_names(names: list[str]) -> None:
-    from nnunet_tv.utils.errors import NnunetTVError
-
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise NnunetTVError(f"two groups are named {twice[0]}: name a model with --model NAME=FOLDER")
 
 
 def _redraw(options: argparse.Namespace) -> int:

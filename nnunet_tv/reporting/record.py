@@ -1,4 +1,4 @@
-"""``report.json``: everything that scoring found, from which every table can be made again without images."""
+"""``report.json``: the results of scoring, from which all tables can be made again without images."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
 
 TOOL = "nnunet-tv-report"
-#: Of the file's structure; raised when it changes.
+#: Version of the file's structure.
 FORMAT = 2
 _PACKAGES = ("nnunetv2", "numpy", "scipy", "connected-components-3d", "nibabel", "matplotlib", "Jinja2")
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a report is made of.
+    """Everything that a report shows.
 
     Attributes
     ----------
     rows, controls : list of CaseRow
-        Scored cases; scored controls, apart.
+        Scored cases, and scored controls.
     candidates : list of FrocCandidates
-        Of probability maps.
+        Candidate clusters of the probability maps.
     problems, warnings : list of str
-        What could not be scored; what a reader must know.
+        What could not be scored; remarks for the reader.
     participants : dict
         Columns of the participants table by case, controls included.
     contrast : dict of str to float, or None
-        Lesion contrast by case, where it was measured.
+        Lesion contrast by case, if it was measured.
     settings : dict
-        How it was scored and which tables were asked for.
+        :meth:`nnunet_tv.reporting.report.ReportOptions.settings`, and the remarks over the tables.
     meta : dict
         Tool, date, command, versions, folders, SHA-256 of the inputs.
     """
@@ -56,11 +56,15 @@ class Record:
     settings: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
 
+    def cases(self) -> list[str]:
+        """Return the names of all cases and controls."""
+        return list(dict.fromkeys(row.case for row in (*self.rows, *self.controls)))
+
 
 def make_meta(
     *, reference: Path, runs: Sequence[Run], controls: Sequence[Run], command: Sequence[str], inputs: dict[str, str]
 ) -> dict[str, Any]:
-    """Where everything came from, now."""
+    """Return the provenance of a report that is made now."""
     return {
         "tool": TOOL,
         "format": FORMAT,
@@ -76,7 +80,7 @@ def make_meta(
 
 
 def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
-    """The content of ``report.json``; `tables` is for readers and is made again from the rest."""
+    """Return the content of ``report.json``; `tables` are for readers and are not read again."""
     return {
         **tables,
         "problems": record.problems,
@@ -91,12 +95,12 @@ def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_record(path: str | Path) -> Record:
-    """The record of an earlier report.
+    """Read the record of an earlier report.
 
     Raises
     ------
     NnunetTVError
-        Not a readable ``report.json`` of this version's structure.
+        Not a readable ``report.json`` with the structure of this version.
     """
     path = Path(path)
     path = path / "report.json" if path.is_dir() else path
@@ -125,7 +129,7 @@ def read_record(path: str | Path) -> Record:
 
 
 def _run(run: Run) -> dict[str, Any]:
-    """Folders of a run; of a pooled cross-validation those of each fold, with its cases."""
+    """Folders of a run, and of the folds of a pooled cross-validation."""
     content: dict[str, Any] = {"group": run.group, "run": run.run, **_folders(run)}
     if run.parts:
         folds = {id(part): part for part in run.parts.values()}

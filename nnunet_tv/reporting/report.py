@@ -1,4 +1,4 @@
-"""The report as a folder: score, make tables, draw, and put it in place in one move."""
+"""Make a report: score folders of predictions, or redraw the tables of an earlier report."""
 
 from __future__ import annotations
 
@@ -11,50 +11,47 @@ from typing import Any
 
 from nnunet_tv.postprocessing import STANDARD, ClusterFilter
 from nnunet_tv.reporting.record import Record, make_meta, read_record
-from nnunet_tv.reporting.report_folder import check_out, draw_pictures, new_folder, write_problems, write_report
+from nnunet_tv.reporting.report_folder import check_folder, draw_pictures, new_folder, write_problems, write_report
 from nnunet_tv.reporting.tables import tv_paper
 from nnunet_tv.reporting.tables.comparison import check_primary
 from nnunet_tv.reporting.tables.strata import CONTRAST, check_strata
 from nnunet_tv.scoring.contrast import contrast_of_case
-from nnunet_tv.scoring.folders import Run, score_controls, score_folders
+from nnunet_tv.scoring.folders import score_controls, score_folders
+from nnunet_tv.scoring.model_folder import ModelRuns, check_comparable
 from nnunet_tv.scoring.participants import Participants, of_cases, read_participants
-from nnunet_tv.scoring.rows import CaseRow
+from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.parallel import each_case
 
 
 @dataclass(frozen=True)
-class Options:
+class ReportOptions:
     """How to score and what to show.
 
     Attributes
     ----------
     connectivity : {26, 18, 6}
-        Which neighbours make one cluster.
+        Neighbours that form one cluster.
     cluster_filter : ClusterFilter
-        For runs without a filtered folder.
+        Filter for runs without a filtered folder.
     hits : tuple of str
         Hit rules; the first is the primary one.
     measures : bool
-        Whether distances are measured and all measures shown.
+        Whether to compute distances and show all measures.
     allow_missing : bool
-        Whether a missing prediction is scored as an empty one.
+        Whether to score a missing prediction as an empty one.
     primary : {"DC", "sSens", "nFPC"}
-        Endpoint chosen before results were seen.
+        Endpoint chosen before the results were seen.
     seed : int
-        Of bootstrap and permutations.
+        Seed of bootstrap and permutations.
     paper : bool
-        Whether the TV paper's Table 1 is shown too.
+        Whether to show Table 1 of the TV paper as well.
     strata : tuple of str
-        As :func:`nnunet_tv.reporting.tables.strata.make_strata` names them.
+        Names for :func:`nnunet_tv.reporting.tables.strata.make_strata`.
     remark : str
-        Added to the table's note, such as how the predictions were made.
-    over_tables : tuple of str
-        Said over Table 1, such as that a selection set is no test set.
-    warnings : tuple of str
-        What was left out before scoring.
+        How the predictions were made, for the notes.
     processes : int
-        Worker processes.
+        Number of worker processes.
     """
 
     connectivity: int = 26
@@ -67,52 +64,54 @@ class Options:
     paper: bool = False
     strata: tuple[str, ...] = ()
     remark: str = ""
-    over_tables: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
     processes: int = 1
 
     def settings(self) -> dict[str, Any]:
-        """What the tables depend on, for the record."""
+        """Return the options that determine the tables, as recorded in ``report.json``."""
         size = "min_voxels" if self.cluster_filter.min_mm3 is None else "min_mm3"
-        every, default = asdict(self.cluster_filter), asdict(STANDARD)
-        filtering = {name: value for name, value in every.items()
+        default = asdict(STANDARD)
+        filtering = {name: value for name, value in asdict(self.cluster_filter).items()
                      if name in (size, "connectivity") or value != default[name]}
         return {"connectivity": self.connectivity, "hits": list(self.hits), "filter": filtering,
                 "filter_steps": self.cluster_filter.steps, "measures": self.measures,
                 "allow_missing": self.allow_missing, "primary": self.primary, "seed": self.seed, "paper": self.paper,
-                "strata": list(self.strata), "remark": self.remark, "over_tables": list(self.over_tables)}
+                "strata": list(self.strata), "remark": self.remark}
 
 
 def make_report(
-    *,
-    reference: str | Path,
-    runs: Sequence[Run],
     out: str | Path,
-    cases: Sequence[str] | None = None,
+    *,
+    reference: str | Path | None = None,
+    runs: Sequence[Run] = (),
+    models: Sequence[ModelRuns] = (),
     controls: Sequence[Run] = (),
     images: str | Path | None = None,
     participants: str | Path | None = None,
-    options: Options | None = None,
+    options: ReportOptions | None = None,
     command: Sequence[str] = (),
 ) -> Record:
-    """Score, and write the report folder.
+    """Score predictions and write the report folder.
 
-    With any problem (missing prediction, other geometry, unusable file) there are no tables: only
-    ``cases.csv`` and ``report.json``, with every case's status, are written.
+    If there is any problem (missing prediction, other geometry, unusable file), no tables are written, only
+    ``cases.csv`` and ``report.json`` with the status of every case.
 
     Parameters
     ----------
-    reference, runs, cases
-        As :func:`nnunet_tv.scoring.folders.score_folders`.
     out : Path
-        Report folder; an earlier report there is replaced in one move.
+        Report folder; an earlier report there is replaced in one step.
+    reference : Path, optional
+        Folder of references; that of the models if there are any.
+    runs : sequence of Run
+        Predictions to score.
+    models : sequence of ModelRuns
+        Validated folds of nnU-Net's model folders, from :func:`nnunet_tv.scoring.model_folder.model_runs`.
     controls : sequence of Run
-        Predictions of subjects without a lesion, shown apart.
+        Predictions of subjects without a lesion, which are reported separately.
     images : Path, optional
-        Folder of scans (``CASE_0000.nii.gz``) to draw on, and to measure lesion contrast.
+        Folder of scans (``CASE_0000.nii.gz``), as background of the pictures and to measure lesion contrast.
     participants : Path, optional
         Table of the subjects (BIDS ``participants.tsv``).
-    options : Options, optional
+    options : ReportOptions, optional
         How to score and what to show.
     command : sequence of str
         The command line, for the record.
@@ -120,47 +119,58 @@ def make_report(
     Returns
     -------
     Record
-        ``problems`` is empty when the report is complete.
+        Its `problems` are empty if the report is complete.
 
     Raises
     ------
     NnunetTVError
-        `out` holds something that is not a report; an unknown stratum or endpoint; as :func:`score_folders`.
+        `out` contains something other than a report; two groups have one name; models that cannot be compared; an
+        unknown stratum or endpoint; as :func:`nnunet_tv.scoring.folders.score_folders`.
     """
-    out, reference, options = Path(out).resolve(), Path(reference), options or Options()
-    images = None if images is None else Path(images)
-    check_out(out)
-    known = {} if participants is None else read_participants(participants)
+    out, images, options = Path(out).resolve(), None if images is None else Path(images), options or ReportOptions()
+    groups = [*dict.fromkeys(run.group for run in runs), *(model.group for model in models)]
+    if twice := sorted({name for name in groups if groups.count(name) > 1}):
+        raise NnunetTVError(f"two groups are named {twice[0]}: name a model with --model NAME=FOLDER")
+    if models:
+        check_comparable(models)
+        reference = models[0].reference
+    if reference is None:
+        raise NnunetTVError("no references to score against: give a folder of references")
+    check_folder(out)
+    columns = {} if participants is None else read_participants(participants)
     check_primary(options.primary)
     if images is not None and not images.is_dir():
         raise NnunetTVError(f"{images}: no such folder of images")
-    check_strata(options.strata, known, has_images=images is not None)
+    check_strata(options.strata, columns, has_images=images is not None)
     if options.paper:
-        tv_paper.check_names(run.group for run in runs)
-    record = _score(reference, runs, cases, controls, images, known, options, command)
+        tv_paper.check_names(groups)
+    runs = [*runs, *(run for model in models for run in model.runs)]
+    record = _score(Path(reference), runs, models, controls, images, columns, options, command)
     with new_folder(out) as work:
         if record.problems:
             write_problems(record, work)
         else:
-            draw_pictures(record, reference, runs, images, work / "pictures", processes=options.processes)
+            warnings = draw_pictures(record, Path(reference), runs, images, work / "pictures",
+                                     processes=options.processes)
+            record = replace(record, warnings=[*record.warnings, *warnings])
             write_report(record, work)
     return record
 
 
 def redraw_report(source: str | Path, out: str | Path, *, participants: str | Path | None = None,
                   **changes: Any) -> Record:
-    """Make the tables of an earlier report again, without scoring; equal bytes for equal wishes.
+    """Write the tables of an earlier report again, without scoring; the same options give identical files.
 
     Parameters
     ----------
     source : Path
-        ``report.json`` or its folder; pictures are taken from beside it.
+        ``report.json`` or its folder; the pictures next to it are copied.
     out : Path
         Report folder.
     participants : Path, optional
         Another table of the subjects.
     **changes
-        Of ``primary``, ``seed``, ``paper``, ``strata``, ``remark``; None keeps what was.
+        New values of ``primary``, ``seed``, ``paper``, ``strata``, ``remark``; None keeps the earlier value.
 
     Raises
     ------
@@ -168,62 +178,51 @@ def redraw_report(source: str | Path, out: str | Path, *, participants: str | Pa
         No usable report, or one with problems; as :func:`make_report`.
     """
     out, source = Path(out).resolve(), Path(source)
-    check_out(out)
+    check_folder(out)
     record = read_record(source)
     if record.problems:
         raise NnunetTVError(f"{source}: a report with {len(record.problems)} problems and no tables, the first: "
                             f"{record.problems[0]}")
-    given = {name: value for name, value in changes.items() if value is not None}
-    settings = {**record.settings, **given}
-    check_primary(settings["primary"])
-    record = replace(record, settings=settings)
+    changed = {name: value for name, value in changes.items() if value is not None}
+    record = replace(record, settings={**record.settings, **changed})
+    check_primary(record.settings["primary"])
     if participants is not None:
-        cases = [row.case for row in (*record.rows, *record.controls)]
-        record = replace(record, participants=of_cases(read_participants(participants), dict.fromkeys(cases))[0])
-    beside = (source if source.is_dir() else source.parent) / "pictures"
+        record = replace(record, participants=of_cases(read_participants(participants), record.cases())[0])
+    pictures = (source if source.is_dir() else source.parent) / "pictures"
     with new_folder(out) as work:
-        if beside.is_dir():
-            shutil.copytree(beside, work / "pictures")
+        if pictures.is_dir():
+            shutil.copytree(pictures, work / "pictures")
         write_report(record, work)
     return record
 
 
 def _score(
-    reference: Path, runs: Sequence[Run], cases: Sequence[str] | None, controls: Sequence[Run], images: Path | None,
-    known: Participants, options: Options, command: Sequence[str],
+    reference: Path, runs: Sequence[Run], models: Sequence[ModelRuns], controls: Sequence[Run], images: Path | None,
+    columns: Participants, options: ReportOptions, command: Sequence[str],
 ) -> Record:
-    how = {"connectivity": options.connectivity, "cluster_filter": options.cluster_filter, "hits": options.hits,
-           "processes": options.processes}
-    scores = score_folders(reference, runs, **how, cases=cases, distances=options.measures,
-                           allow_missing=options.allow_missing)
-    healthy = score_controls(controls, **how) if controls else None
-    rows, problems = list(scores.rows), list(scores.problems)
-    warnings = [*options.warnings, *scores.warnings]
-    control_rows: list[CaseRow] = []
-    inputs = dict(scores.inputs)
-    if healthy is not None:
-        control_rows = list(healthy.rows)
-        problems += healthy.problems
-        warnings += healthy.warnings
-        inputs.update(healthy.inputs)
-    subjects = list(dict.fromkeys(row.case for row in (*rows, *control_rows)))
-    found, absent = of_cases(known, subjects)
-    if known and absent:
-        warnings.append(f"{len(absent)} of {len(subjects)} cases are not in the participants table: "
+    how: dict[str, Any] = {"connectivity": options.connectivity, "cluster_filter": options.cluster_filter,
+                           "hits": options.hits, "processes": options.processes}
+    parts = [score_folders(reference, runs, **how, cases=models[0].cases if models else None,
+                           distances=options.measures, allow_missing=options.allow_missing)]
+    if controls:
+        parts.append(score_controls(controls, **how))
+    record = Record(
+        rows=parts[0].rows, controls=[row for part in parts[1:] for row in part.rows], candidates=parts[0].candidates,
+        problems=[problem for part in parts for problem in part.problems],
+        settings={**options.settings(), "over_tables": list(dict.fromkeys(model.note for model in models))},
+        meta=make_meta(reference=reference, runs=runs, controls=controls, command=command,
+                       inputs={path: digest for part in parts for path, digest in part.inputs.items()}),
+    )
+    warnings = [text for part in (*models, *parts) for text in part.warnings]
+    found, absent = of_cases(columns, record.cases())
+    if columns and absent:
+        warnings.append(f"{len(absent)} of {len(found) + len(absent)} cases are not in the participants table: "
                         f"{', '.join(absent[:6])}{', …' if len(absent) > 6 else ''}")
     contrast = None
-    if CONTRAST in options.strata:
-        contrast, said = _contrast(reference, images, list(dict.fromkeys(row.case for row in rows)), options.processes)
-        warnings += said
-    meta = make_meta(reference=reference, runs=runs, controls=controls, command=command, inputs=inputs)
-    return Record(rows, control_rows, list(scores.candidates), problems, warnings, found, contrast, options.settings(),
-                  meta)
-
-
-def _contrast(
-    reference: Path, images: Path, cases: Sequence[str], processes: int
-) -> tuple[dict[str, float], list[str]]:
-    measure = partial(contrast_of_case, reference=reference, images=images)
-    done = each_case(measure, cases, processes=processes, label="contrast")
-    found = {case: value for case, value in zip(cases, done, strict=True) if isinstance(value, float)}
-    return found, [str(value) for value in done if isinstance(value, CaseError)]
+    if CONTRAST in options.strata and images is not None:
+        cases = list(dict.fromkeys(row.case for row in record.rows))
+        values = each_case(partial(contrast_of_case, reference=reference, images=images), cases,
+                           processes=options.processes, label="contrast")
+        contrast = {case: value for case, value in zip(cases, values, strict=True) if isinstance(value, float)}
+        warnings += [str(value) for value in values if isinstance(value, CaseError)]
+    return replace(record, warnings=warnings, participants=found, contrast=contrast)

@@ -205,7 +205,7 @@ def test_an_earlier_report_is_replaced_and_nothing_else(study, capsys):
     assert (study / "out" / "report.json").stat().st_ino != created
     (study / "out" / "my-notes.txt").write_text("keep me")
     assert call() == 1
-    assert "out: holds my-notes.txt, which is not part of a report" in capsys.readouterr().err
+    assert "out: contains my-notes.txt, which is not part of a report" in capsys.readouterr().err
     assert (study / "out" / "my-notes.txt").read_text() == "keep me" and (study / "out" / "table1.md").exists()
 
 
@@ -237,7 +237,7 @@ def test_folders_and_files_of_others_are_not_overwritten(study, capsys):
     assert call() == 1
     assert "out: not an earlier report" in capsys.readouterr().err
     assert main(["--ref", "ref", "--pred", "A=a0", "-np", "1", "-o", "ref"]) == 1
-    assert "ref: holds sub-1.nii.gz, sub-2.nii.gz, which is not part of a report" in capsys.readouterr().err
+    assert "ref: contains sub-1.nii.gz, sub-2.nii.gz, which is not part of a report" in capsys.readouterr().err
     (study / "file").write_text("x")
     assert main(["--ref", "ref", "--pred", "A=a0", "-np", "1", "-o", "file"]) == 1
     assert "file: expected a folder for the report, found a file" in capsys.readouterr().err
@@ -260,7 +260,7 @@ def test_an_interrupted_report_leaves_the_earlier_one(study, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nnunet_tv.reporting.report_folder.to_html", interrupt)
+    monkeypatch.setattr("nnunet_tv.reporting.report_folder.render", interrupt)
     assert call() == 130
     assert (study / "out" / "report.json").read_text() == before
     assert [path.name for path in study.iterdir() if path.name.startswith(".")] == []

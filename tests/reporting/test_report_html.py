@@ -126,7 +126,7 @@ def test_a_report_with_problems_is_not_redrawn(study, tmp_path, capsys):
     assert main(["--from", str(tmp_path / "out"), "-o", str(tmp_path / "again")]) == 1
     assert "a report with 1 problems and no tables, the first: sub-2: missing" in capsys.readouterr().err
     assert main([*arguments, "--allow-missing", "-o", str(tmp_path / "out")]) == 0
-    note = "1 missing predictions are scored as empty ones, as was allowed: sub-2."
+    note = "Missing predictions, scored as empty because of --allow-missing: 1 (sub-2)."
     for name in ("table1.md", "table1.tex", "report.html"):
         assert note in (tmp_path / "out" / name).read_text(), name
     assert "sub-2,TV,0,raw,missing prediction,0,0," in (tmp_path / "out" / "cases.csv").read_text()
