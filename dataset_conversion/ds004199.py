@@ -1,9 +1,9 @@
 """OpenNeuro ds004199: 85 people with focal cortical dysplasia type II and 85 controls (Schuch et al. 2023).
 
-Layout: ``participants.tsv`` (byte-order mark, CRLF; columns ``participant_id``, ``group`` fcd or hc, ``split``
-train or test) and, for each subject, ``sub-*/anat`` with one T1w, one FLAIR and, for patients, one lesion mask
-``*_roi`` drawn on the FLAIR. Acquisition names vary, and one mask (sub-00048, version 1.0.6) carries another
-acquisition's name than its FLAIR: files are therefore paired by subject.
+Layout: ``participants.tsv`` (byte-order mark, CRLF; columns ``participant_id``, ``group`` fcd or hc, ``split`` train
+or test) and, for each subject, ``sub-*/anat`` with one T1w, one FLAIR and, for patients, one lesion mask ``*_roi``
+drawn on the FLAIR. Acquisition names vary, and one mask (sub-00048, version 1.0.6) carries another acquisition's name
+than its FLAIR: files are therefore paired by subject.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from nnunet_tv.conversion.dataset_spec import CV5, DatasetSpec
-from nnunet_tv.conversion.lists import image_stem, not_one_of_each
+from nnunet_tv.conversion.lists import image_stem, wrong_counts
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SourceCase, SourceDataset
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.tables import read_tsv
@@ -27,24 +27,15 @@ SPEC = DatasetSpec(
 CHANNELS = ("T1w", "FLAIR")
 GROUPS = {"fcd": PATIENT, "hc": CONTROL}
 COLUMNS = ("participant_id", "group")
-#: What a file is, by the end of its name.
+#: Kinds of files by the end of the name, and their names in messages.
 KINDS = {"T1w": "_T1w", "FLAIR": "_FLAIR", "label": "_roi"}
 KIND_NAMES = {"T1w": "T1w", "FLAIR": "FLAIR", "label": "lesion mask"}
-_SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
 
 
 def read(folder: str | Path) -> SourceDataset:
-    """Pair the files of every subject; nothing but ``participants.tsv`` is opened.
+    """Pair the files of every subject; only ``participants.tsv`` is opened.
 
-    Parameters
-    ----------
-    folder : Path
-        The data set's root, with ``participants.tsv``.
-
-    Returns
-    -------
-    SourceDataset
-        A subject whose files or row are not as expected has a ``problem``; the others are usable.
+    A subject whose files or row are not as expected has a ``problem``; the others are usable.
 
     Raises
     ------
@@ -52,14 +43,15 @@ def read(folder: str | Path) -> SourceDataset:
         The folder is not this data set.
     """
     folder = Path(folder)
-    participants = _participants(folder)
-    folders = {path.name: path for path in sorted(folder.glob("sub-*")) if path.is_dir()}
+    rows: dict[str, list[dict[str, str]]] = {}
+    for row in _participants(folder):
+        rows.setdefault(row["participant_id"], []).append(row)
+    folders = {path.name: path for path in folder.glob("sub-*") if path.is_dir()}
     if not folders:
         raise NnunetTVError(f"{folder}: expected subject folders (sub-00001 …), found none: give the folder "
                             "of ds004199 into which the data were downloaded")
-    cases = []
-    for subject in sorted({*participants, *folders}):
-        cases.append(_case(subject, participants.get(subject), folders.get(subject)))
+    cases = [_case(subject, rows.get(subject, []), folders.get(subject), folder)
+             for subject in sorted({*rows, *folders})]
     return SourceDataset(
         folder=folder, channels=CHANNELS, labels={"background": 0, "FCD": 1}, label_on="FLAIR", cases=tuple(cases),
         name="OpenNeuro ds004199: focal cortical dysplasia type II, T1w and FLAIR", licence="CC0",
@@ -67,8 +59,7 @@ def read(folder: str | Path) -> SourceDataset:
     )
 
 
-def _participants(folder: Path) -> dict[str, list[dict[str, str]]]:
-    """Rows of participants.tsv by subject (one each, unless the list repeats a subject)."""
+def _participants(folder: Path) -> list[dict[str, str]]:
     path = folder / "participants.tsv"
     if not folder.is_dir():
         raise NnunetTVError(f"{folder}: no such folder: give the folder into which ds004199 was downloaded (-i)")
@@ -79,60 +70,44 @@ def _participants(folder: Path) -> dict[str, list[dict[str, str]]]:
     if not set(COLUMNS) <= set(found):
         raise NnunetTVError(f"{path}: expected columns {', '.join(COLUMNS)}, found {', '.join(found) or 'nothing'}: "
                             "this is not the list of ds004199")
-    participants: dict[str, list[dict[str, str]]] = {}
-    for row in rows.values():
-        if row["participant_id"]:
-            participants.setdefault(row["participant_id"], []).append(row)
-    return participants
+    return [row for row in rows.values() if row["participant_id"]]
 
 
-def _case(subject: str, rows: list[dict[str, str]] | None, folder: Path | None) -> SourceCase:
-    rows = rows or []
+def _case(subject: str, rows: list[dict[str, str]], folder: Path | None, root: Path) -> SourceCase:
     row = rows[0] if rows else {}
     group, assigned = GROUPS.get(row.get("group", ""), ""), row.get("split", "")
-    problem = _row_problem(subject, rows, group, folder)
+    problem = _row_problem(subject, rows, group, root / subject)
     if problem or folder is None:
         return SourceCase(subject, group, assigned=assigned, problem=problem)
-    seen, found = _anat(subject, folder)
-    kinds = "one T1w, one FLAIR" + (" and one lesion mask (_roi)" if group == PATIENT else " and no lesion mask")
-    wanted = {"T1w": 1, "FLAIR": 1, "label": 1 if group == PATIENT else 0}
-    wrong = not_one_of_each(found, wanted, KIND_NAMES)
+    names = [path.name for path in sorted(folder.glob("anat/*")) if image_stem(path.name)]
+    found = {kind: [folder / "anat" / name for name in names
+                    if name.startswith(f"{subject}_") and image_stem(name).endswith(ending)]
+             for kind, ending in KINDS.items()}
+    wrong = wrong_counts(found, KIND_NAMES, absent=() if group == PATIENT else ("label",))
     if wrong:
-        # a control with a mask may be a patient: without a group it is told whatever --controls says
-        known = group if not (group == CONTROL and found["label"]) else ""
+        kinds = "one T1w, one FLAIR" + (" and one lesion mask (_roi)" if group == PATIENT else " and no lesion mask")
+        # a control with a mask may be a patient: without a group it is reported whatever --controls is
+        known = "" if group == CONTROL and found["label"] else group
         return SourceCase(subject, known, assigned=assigned,
-                          problem=f"{folder / 'anat'}: expected {kinds}, found {wrong} ("
-                                  f"{', '.join(seen) or 'no NIfTI file'}): complete the download, or leave one of each")
-    channels = {name: found[name][0] for name in CHANNELS}
-    label = found["label"][0] if group == PATIENT else None
+                          problem=f"{folder / 'anat'}: expected {kinds}, found {wrong} "
+                                  f"({', '.join(names) or 'no NIfTI file'}): complete the download, or leave one of "
+                                  "each")
+    channels, label = {name: found[name][0] for name in CHANNELS}, next(iter(found["label"]), None)
     return SourceCase(subject, group, channels, label, assigned, notes=_notes(channels["FLAIR"], label))
 
 
-def _row_problem(subject: str, rows: list[dict[str, str]], group: str, folder: Path | None) -> str:
+def _row_problem(subject: str, rows: list[dict[str, str]], group: str, folder: Path) -> str:
     if not rows:
         return f"{folder}: the folder's subject is not in participants.tsv, so its group is unknown: add its row"
     if len(rows) > 1:
         return f"participants.tsv has {len(rows)} rows for it: leave the right one"
-    if not _SUBJECT.fullmatch(subject):
+    if not re.fullmatch(r"sub-[A-Za-z0-9]+", subject):
         return "participants.tsv: expected an identifier such as sub-00001: repair the row"
     if not group:
         return f"participants.tsv: expected group fcd or hc, found {rows[0]['group']!r}: repair the row"
-    if folder is None:
+    if not folder.is_dir():
         return "it is in participants.tsv, but there is no folder for it: download it"
     return ""
-
-
-def _anat(subject: str, folder: Path) -> tuple[list[str], dict[str, list[Path]]]:
-    """Names of all NIfTI files in ``anat``, and the subject's files by kind (links without content too)."""
-    anat = folder / "anat"
-    names = sorted(path.name for path in anat.iterdir()) if anat.is_dir() else []
-    seen = [name for name in names if image_stem(name)]
-    found: dict[str, list[Path]] = {kind: [] for kind in KINDS}
-    for name in seen:
-        for kind, ending in KINDS.items():
-            if name.startswith(f"{subject}_") and image_stem(name).endswith(ending):
-                found[kind].append(anat / name)
-    return seen, found
 
 
 def _notes(flair: Path, label: Path | None) -> tuple[str, ...]:

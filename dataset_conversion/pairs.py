@@ -1,14 +1,16 @@
-"""Anyone's scans: a small table says which files are a case's channels, which is its lesion mask, and who is tested.
+"""Your own scans: a table of the files of each case, its lesion mask, and its side of the split.
 
 Layout: a tab-separated table with the columns ``case``, ``label`` and one column per channel, named for it and in the
-network's order; ``split`` (train, selection or test) and ``patient`` (whose scans, where somebody has several cases)
-may be there. Files are relative to the table's folder. ``none`` as label is a case without a lesion.
+network's order; ``split`` (train, selection or test) and ``patient`` (for patients with several cases) are optional.
+Files are relative to the table's folder. ``none`` as label is a case without a lesion.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nnunet_tv.conversion.dataset_spec import CV5, DatasetSpec, Option
@@ -28,27 +30,14 @@ SPEC = DatasetSpec(
     options=(Option("--label-name", "name of the lesion in dataset.json", "lesion"),
              Option("--label-on", "channel on which the masks were drawn (default: the first)")),
 )
-CASE, LABEL, SPLIT, PATIENT_COLUMN = "case", "label", "split", "patient"
+CASE, LABEL, SPLIT, PERSON = "case", "label", "split", "patient"
 NO_LESION = "none"
-_RESERVED = (CASE, LABEL, SPLIT, PATIENT_COLUMN)
 
 
 def read(folder: str | Path, *, label_name: str = "lesion", label_on: str | None = None) -> SourceDataset:
-    """Read the table; none of the files it names is opened.
+    """Read the table `folder`; the files are not opened.
 
-    Parameters
-    ----------
-    folder : Path
-        The table.
-    label_name : str
-        Name of the lesion class.
-    label_on : str, optional
-        The channel on which masks were drawn; the first if left out.
-
-    Returns
-    -------
-    SourceDataset
-        A case whose row is not as expected has a ``problem``; the others are usable.
+    A case whose row is not as expected has a ``problem``; the others are usable.
 
     Raises
     ------
@@ -62,20 +51,21 @@ def read(folder: str | Path, *, label_name: str = "lesion", label_on: str | None
     if not usable_name(label_name) or label_name in ("background", "ignore"):
         raise NnunetTVError(f"--label-name {label_name!r}: expected letters, digits, - and _, and neither background "
                             "nor ignore")
-    columns, numbered = read_tsv(table)
-    rows = list(numbered.values())
-    channels = _channels(table, columns, rows)
+    columns, rows = read_tsv(table)
+    channels = _channels(table, columns, list(rows.values()))
     label_on = label_on or channels[0]
     if label_on not in channels:
         raise NnunetTVError(f"--label-on {label_on}: the table's channels are {', '.join(channels)}")
-    counts = Counter(row[CASE].lower() for row in rows)
-    used = Counter(_place(table, file) for row in rows for file in _files(row, channels))
+    names = Counter(row[CASE].lower() for row in rows.values())
+    places = Counter(_place(table, file) for row in rows.values() for file in _files(row, channels))
     cases = []
-    for number, row in numbered.items():
-        times = {file: used[_place(table, file)] for file in _files(row, channels)}
-        problem = _row_problem(row, channels, rows_of_it=counts[row[CASE].lower()], times=times)
-        own = usable_name(row[CASE]) and counts[row[CASE].lower()] == 1
-        cases.append(_case(row, row[CASE] if own else f"{row[CASE]} (row {number})", table.parent, channels, problem))
+    for number, row in rows.items():
+        repeats = names[row[CASE].lower()]
+        problem = _problem(row, channels, repeats) or next(
+            (f"{file} is named {places[_place(table, file)]} times in the table, expected once: one of the cells is "
+             "wrong" for file in _files(row, channels) if places[_place(table, file)] > 1), "")
+        name = row[CASE] if usable_name(row[CASE]) and repeats == 1 else f"{row[CASE]} (row {number})"
+        cases.append(_case(row, name, table.parent, channels, problem))
     return SourceDataset(
         folder=table.parent, channels=channels, labels={"background": 0, label_name: 1}, label_on=label_on,
         cases=tuple(cases), name=f"{table.name}: {', '.join(channels)}", licence="not stated", reference="not stated",
@@ -83,11 +73,10 @@ def read(folder: str | Path, *, label_name: str = "lesion", label_on: str | None
     )
 
 
-def _channels(table: Path, columns: list[str], rows: list[dict[str, str]]) -> tuple[str, ...]:
-    """Names of the columns that hold scans, in their order."""
-    channels = tuple(name for name in columns if name not in _RESERVED)
-    repeated = [name for name, count in Counter(columns).items() if count > 1]
-    if CASE not in columns or LABEL not in columns or not channels or not all(columns) or repeated:
+def _channels(table: Path, columns: Sequence[str], rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
+    """Names of the columns of scans, in their order."""
+    channels = tuple(name for name in columns if name not in (CASE, LABEL, SPLIT, PERSON))
+    if not {CASE, LABEL} <= set(columns) or not channels or not all(columns) or len(set(columns)) < len(columns):
         raise NnunetTVError(f"{table}: expected the columns case, one named for each channel, label and, if wanted, "
                             f"split and patient, each once; found {', '.join(map(repr, columns)) or 'nothing'}")
     if not rows:
@@ -99,31 +88,21 @@ def _channels(table: Path, columns: list[str], rows: list[dict[str, str]]) -> tu
     return channels
 
 
-def _files(row: dict[str, str], channels: tuple[str, ...]) -> list[str]:
+def _files(row: dict[str, str], channels: Sequence[str]) -> list[str]:
     return [row[name] for name in channels] + ([] if row[LABEL] == NO_LESION else [row[LABEL]])
 
 
 def _place(table: Path, file: str) -> str:
-    """Where a file is, so that one file is known however a cell writes its path."""
+    """Absolute path, the same for all ways to write it."""
     return os.path.abspath(table.parent / file)
 
 
-def _case(row: dict[str, str], case: str, folder: Path, channels: tuple[str, ...], problem: str) -> SourceCase:
-    label = row[LABEL]
-    group = CONTROL if label == NO_LESION else PATIENT
-    assigned, person = row.get(SPLIT, ""), row.get(PATIENT_COLUMN, "")
-    if problem:
-        return SourceCase(case, group, assigned=assigned, problem=problem, person=person)
-    return SourceCase(case, group, {name: folder / row[name] for name in channels},
-                      None if group == CONTROL else folder / label, assigned, person=person)
-
-
-def _row_problem(row: dict[str, str], channels: tuple[str, ...], *, rows_of_it: int, times: dict[str, int]) -> str:
+def _problem(row: dict[str, str], channels: Sequence[str], repeats: int) -> str:
     case, label, split = row[CASE], row[LABEL], row.get(SPLIT, "")
     if not usable_name(case):
         return "expected a case of letters, digits, - and _, since nnU-Net makes file names of it: rename it"
-    if rows_of_it > 1:
-        return f"{rows_of_it} rows have the case {case}: give each its own name"
+    if repeats > 1:
+        return f"{repeats} rows have the case {case}: give each its own name"
     if split not in ("", TRAIN, SELECTION, TEST):
         return f"expected split {TRAIN}, {SELECTION}, {TEST} or nothing, found {split!r}: repair the row"
     for name in channels:
@@ -132,7 +111,13 @@ def _row_problem(row: dict[str, str], channels: tuple[str, ...], *, rows_of_it: 
     if label != NO_LESION and not image_stem(Path(label).name):
         return (f"expected a file ({', '.join(ENDINGS)}) as label, or {NO_LESION} for a case without a lesion, found "
                 f"{label!r}: complete the row")
-    for file, count in times.items():
-        if count > 1:
-            return f"{file} is named {count} times in the table, expected once: one of the cells is wrong"
     return ""
+
+
+def _case(row: dict[str, str], name: str, folder: Path, channels: Sequence[str], problem: str) -> SourceCase:
+    group = CONTROL if row[LABEL] == NO_LESION else PATIENT
+    case = SourceCase(name, group, assigned=row.get(SPLIT, ""), problem=problem, person=row.get(PERSON, ""))
+    if problem:
+        return case
+    return replace(case, channels={name: folder / row[name] for name in channels},
+                   label=None if group == CONTROL else folder / row[LABEL])

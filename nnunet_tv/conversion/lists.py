@@ -1,4 +1,4 @@
-"""What layouts have in common: tables that people wrote, names of image files, one file of each kind."""
+"""Checks that the layouts share: names of image files and of cases, one file of each kind."""
 
 from __future__ import annotations
 
@@ -17,11 +17,8 @@ def image_stem(name: str) -> str:
     >>> image_stem("a_FLAIR.nii.gz"), image_stem("a-ADC_ss.mha"), image_stem("a.txt"), image_stem("._a.nii")
     ('a_FLAIR', 'a-ADC_ss', '', '')
     """
-    if not name.startswith("."):
-        for ending in ENDINGS:
-            if name.endswith(ending):
-                return name.removesuffix(ending)
-    return ""
+    endings = () if name.startswith(".") else ENDINGS
+    return next((name.removesuffix(ending) for ending in endings if name.endswith(ending)), "")
 
 
 def usable_name(case: str) -> bool:
@@ -33,17 +30,10 @@ def usable_name(case: str) -> bool:
     return bool(_CASE.fullmatch(case))
 
 
-def not_one_of_each(found: Mapping[str, Sequence[Path]], wanted: Mapping[str, int], names: Mapping[str, str]) -> str:
-    """What differs from the wanted numbers of files, such as ``2 × T1w, 0 × lesion mask``; empty if nothing.
+def wrong_counts(found: Mapping[str, Sequence[Path]], names: Mapping[str, str], *, absent: Sequence[str] = ()) -> str:
+    """Kinds of which there is not one file (no file for those in `absent`), such as ``2 × T1w, 0 × lesion mask``.
 
-    Parameters
-    ----------
-    found : dict of str to list of Path
-        Files by kind.
-    wanted : dict of str to int
-        How many there should be.
-    names : dict of str to str
-        What a reader calls each kind.
+    `names` are the names of the kinds in messages.
     """
-    return ", ".join(f"{len(found[kind])} × {names[kind]}" for kind, count in wanted.items()
-                     if len(found[kind]) != count)
+    return ", ".join(f"{len(found[kind])} × {name}" for kind, name in names.items()
+                     if len(found[kind]) != (kind not in absent))

@@ -1,15 +1,16 @@
-"""What is to be converted: every case with its role, before a voxel is read.
+"""The role of every case (training, selection, test), before a voxel is read.
 
-The draw is made over all patients the data set lists, those with a problem too: a case that fails today
-and is repaired tomorrow moves nobody else between training and test.
+The draw is over all patients of the data set, including those with a problem: a case that fails today and is repaired
+tomorrow moves no other case between training and test.
 
-Controls have no lesion. With ``test`` they go to imagesTs with an empty label (false positives of healthy
-people); with ``train`` to imagesTr with an empty label, and are trained on in every fold, whatever the
-split, but never scored or used for selection: Sens and DC say nothing about them.
+Controls have no lesion. With ``test`` they go to imagesTs with an empty label (false positives of healthy people); with
+``train`` they go to imagesTr with an empty label and are trained on in every fold, but are never scored or used for
+selection, since sensitivity and Dice are not defined for them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SELECTION, TEST, TRAIN, SourceCase, SourceDataset
@@ -27,67 +28,42 @@ from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 CONTROLS = ("none", "test", "train")
-#: Splits and how they come about. ``paper`` and ``seeded`` are one draw: it is the paper's only where its data are.
+#: Splits and their kinds. ``paper`` and ``seeded`` are the same draw, named for the paper on the paper's data only.
 DRAWN, ASSIGNED, FOLDED = "drawn", "assigned", "folded"
 SPLITS = {"paper": DRAWN, "seeded": DRAWN, "official": ASSIGNED, "table": ASSIGNED, "cv5": FOLDED}
-#: What can be registered: channels, and how.
+#: Channels that can be registered, and the spaces for them.
 REGISTRABLE = {("T1w", "FLAIR"): ("t1", "mni"), ("T1c", "FLAIR"): ("t1",)}
 
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """What a person chooses.
+    """Options of a conversion."""
 
-    Attributes
-    ----------
-    split : str
-        A key of :data:`SPLITS`.
-    repeats : int, optional
-        Number of runs on one split; 10 if left out. ``cv5`` takes none.
-    controls : str
-        ``none``, ``test`` or ``train``.
-    space : str
-        A key of :data:`nnunet_tv.preparation.chain.REGISTRATIONS`.
-    registration : RegistrationOptions
-        Registration backend and brain mask method.
-    """
-
-    split: str = "paper"
-    repeats: int | None = None
-    controls: str = "none"
-    space: str = "none"
+    split: str = "paper"  #: a key of :data:`SPLITS`
+    repeats: int | None = None  #: number of runs on one split, 10 if None; must be None for ``cv5``
+    controls: str = "none"  #: one of :data:`CONTROLS`
+    space: str = "none"  #: a key of :data:`nnunet_tv.preparation.chain.REGISTRATIONS`
     registration: RegistrationOptions = field(default_factory=RegistrationOptions)
 
 
 @dataclass(frozen=True)
 class PlannedCase:
-    """A case with its role.
-
-    Attributes
-    ----------
-    source : SourceCase
-        Its files; ``source.problem`` is set when it cannot be converted.
-    split : str
-        For the table: ``train``, ``selection``, ``test``, ``fold 0`` … ``fold 4`` (the fold that scores it),
-        or empty when unknown.
-    training : bool
-        Whether it goes to imagesTr (else imagesTs).
-    """
+    """A case with its role."""
 
     source: SourceCase
-    split: str
-    training: bool
+    split: str  #: ``train``, ``selection``, ``test``, ``fold 0`` … (the fold that scores it), or empty where unknown
+    training: bool  #: whether it goes to imagesTr (else imagesTs)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All cases, the folds, and the choices that led to them."""
+    """All cases, the folds, and the options that led to them."""
 
     dataset: SourceDataset
     options: ConversionOptions
     cases: tuple[PlannedCase, ...]
     folds: tuple[Fold, ...]
-    left_out: int
+    left_out: int  #: number of controls
 
 
 def make_plan(dataset: SourceDataset, options: ConversionOptions) -> Plan:
@@ -96,39 +72,31 @@ def make_plan(dataset: SourceDataset, options: ConversionOptions) -> Plan:
     Raises
     ------
     ValueError
-        A setting that does not exist.
+        An option that does not exist.
     NnunetTVError
-        No patients; a split that the data set must assign and does not; too few patients for ``cv5``;
-        `repeats` with ``cv5``; a registration for which the channels are not made.
+        No patients; a split that the data set does not assign; too few patients for ``cv5``; `repeats` with ``cv5``;
+        a space for which the channels cannot be registered.
     """
     if options.controls not in CONTROLS:
         raise ValueError(f"controls is one of {', '.join(CONTROLS)}, not {options.controls!r}")
     if options.split not in SPLITS:
         raise ValueError(f"split is one of {', '.join(SPLITS)}, not {options.split!r}")
     _check_space(dataset, options.space)
-    cases = dataset.cases
-    if SPLITS[options.split] == ASSIGNED:
-        cases = tuple(_with_assignment(case, options.split) for case in cases)
-        cases = _on_one_side(cases)
+    cases = _checked(dataset.cases, options.split)
     patients = [case for case in cases if case.group == PATIENT]
+    controls = [case for case in cases if case.group == CONTROL]
     if not patients:
         raise NnunetTVError(f"{dataset.folder}: expected patients, found none among {len(cases)} cases")
-    split = _split(patients, options)
-    roles = _roles(split, options)
-    controls = _strangers([case for case in cases if case.group == CONTROL], patients)
-    folds = split.folds
-    if options.controls == "train":
-        folds = tuple({**fold, "train": sorted([*fold["train"], *(case.case for case in controls)])} for fold in folds)
-    planned = []
+    split = _draw(patients, options)
+    roles, folds = _roles(split, options), split.folds
+    planned = [PlannedCase(case, roles.get(case.case, ""), roles.get(case.case) != TEST)
+               for case in cases if case.group != CONTROL]
     if options.controls != "none":
         planned += [PlannedCase(case, options.controls, options.controls == TRAIN) for case in controls]
-    for case in cases:
-        if case.group != CONTROL:
-            role = roles.get(case.case, "")
-            planned.append(PlannedCase(case, role, role != TEST))
+    if options.controls == "train":
+        folds = tuple({**fold, "train": sorted([*fold["train"], *(case.case for case in controls)])} for fold in folds)
     planned.sort(key=lambda planned: planned.source.case)
-    left_out = len(controls) if options.controls == "none" else 0
-    return Plan(dataset, options, tuple(planned), folds, left_out)
+    return Plan(dataset, options, tuple(planned), folds, len(controls) if options.controls == "none" else 0)
 
 
 def _check_space(dataset: SourceDataset, space: str) -> None:
@@ -140,81 +108,64 @@ def _check_space(dataset: SourceDataset, space: str) -> None:
                             f"is {known}, in this order): use --register none")
 
 
-def _with_assignment(case: SourceCase, split: str) -> SourceCase:
-    if case.group != PATIENT or case.problem or case.assigned in (TRAIN, SELECTION, TEST):
-        return case
-    return replace(case, problem=f"--split {split} needs train or test for it in the data set's list, found "
-                                 f"{case.assigned!r}: repair the list, or use another --split")
-
-
-def _person(case: SourceCase) -> str:
-    return case.person or case.case
-
-
-def _on_one_side(cases: tuple[SourceCase, ...]) -> tuple[SourceCase, ...]:
-    """Cases with a problem where one person's are assigned to different sides: the test would not be one."""
+def _checked(cases: Sequence[SourceCase], split: str) -> list[SourceCase]:
+    """`cases`, with a problem for those whose role would be unknown or would put one person on two sides."""
     sides: dict[str, set[str]] = {}
     for case in cases:
-        if case.group == PATIENT and case.assigned:
-            sides.setdefault(_person(case), set()).add(case.assigned)
-    result = []
-    for case in cases:
-        found = sorted(sides.get(_person(case), ()))
-        if case.group == PATIENT and not case.problem and len(found) > 1:
-            case = replace(case, problem=f"the cases of {_person(case)} are assigned to {' and '.join(found)}: one "
-                                         "person's cases belong to one side; leave those of one side")
-        result.append(case)
-    return tuple(result)
+        if case.group == PATIENT:
+            sides.setdefault(case.subject, set()).update([case.assigned] if case.assigned else [])
+    return [replace(case, problem=case.problem or _problem(case, split, sides)) for case in cases]
 
 
-def _strangers(controls: list[SourceCase], patients: list[SourceCase]) -> list[SourceCase]:
-    """Controls with a problem where they are scans of a patient: they would be on another side than the patient's."""
-    ill = {_person(case) for case in patients}
-    return [replace(case, problem=f"it has no lesion, but {_person(case)} has other cases with one: a control is "
-                                  "another person; take it out of the list")
-            if not case.problem and _person(case) in ill else case for case in controls]
+def _problem(case: SourceCase, split: str, sides: Mapping[str, set[str]]) -> str:
+    if case.group == CONTROL and case.subject in sides:
+        return (f"it has no lesion, but {case.subject} has other cases with one: a control is another person; take it "
+                "out of the list")
+    if case.group == PATIENT and SPLITS[split] == ASSIGNED:
+        if case.assigned not in (TRAIN, SELECTION, TEST):
+            return (f"--split {split} needs train or test for it in the data set's list, found {case.assigned!r}: "
+                    "repair the list, or use another --split")
+        if len(sides[case.subject]) > 1:
+            return (f"the cases of {case.subject} are assigned to {' and '.join(sorted(sides[case.subject]))}: one "
+                    "person's cases belong to one side; leave those of one side")
+    return ""
 
 
-def _split(patients: list[SourceCase], options: ConversionOptions) -> Split:
-    """The draw, over persons: whoever has several cases has them on one side."""
+def _draw(patients: Sequence[SourceCase], options: ConversionOptions) -> Split:
+    """The draw, over persons: all cases of a person are on one side."""
+    kind = SPLITS[options.split]
     persons: dict[str, list[str]] = {}
     for case in patients:
-        persons.setdefault(_person(case), []).append(case.case)
-    return expanded(_draw(persons, patients, options), persons)
-
-
-def _draw(persons: dict[str, list[str]], patients: list[SourceCase], options: ConversionOptions) -> Split:
-    way = SPLITS[options.split]
-    if way == FOLDED:
-        if options.repeats is not None:
-            raise NnunetTVError(f"repeats are not for --split {options.split}, which has five folds: leave them out")
-        return split_cv5(persons)
+        persons.setdefault(case.subject, []).append(case.case)
     repeats = DEFAULT_REPEATS if options.repeats is None else options.repeats
+    if kind == FOLDED and options.repeats is not None:
+        raise NnunetTVError(f"repeats are not for --split {options.split}, which has five folds: leave them out")
     if repeats < 1:
         raise NnunetTVError(f"expected at least one repeat, found {repeats}")
-    if way == DRAWN:
-        return split_paper(persons, repeats=repeats)
+    if kind == FOLDED:
+        return expanded(split_cv5(persons), persons)
+    if kind == DRAWN:
+        return expanded(split_paper(persons, repeats=repeats), persons)
     sides: dict[str, set[str]] = {}
     for case in patients:
         if case.assigned in (TRAIN, SELECTION, TEST):
-            sides.setdefault(_person(case), set()).add(case.assigned)
+            sides.setdefault(case.subject, set()).add(case.assigned)
     if not sides:
         raise NnunetTVError(f"--split {options.split}: the data set assigns no patient to train or test; use another "
                             "--split")
-    return split_official({person: next(iter(roles)) for person, roles in sides.items() if len(roles) == 1},
-                          repeats=repeats)
+    assigned = {person: next(iter(roles)) for person, roles in sides.items() if len(roles) == 1}
+    return expanded(split_official(assigned, repeats=repeats), persons)
 
 
 def _roles(split: Split, options: ConversionOptions) -> dict[str, str]:
-    roles = {case: TEST for case in split.test}
     if SPLITS[options.split] == FOLDED:
-        return roles | {case: f"fold {number}" for number, fold in enumerate(split.folds) for case in fold["val"]}
-    return roles | {case: TRAIN for case in split.folds[0]["train"]} | {
-        case: SELECTION for case in split.folds[0]["selection"]}
+        return {case: f"fold {number}" for number, fold in enumerate(split.folds) for case in fold["val"]}
+    roles = {TRAIN: split.folds[0]["train"], SELECTION: split.folds[0]["selection"], TEST: split.test}
+    return {case: role for role, cases in roles.items() for case in cases}
 
 
 def missing_content(source: SourceCase) -> list[str]:
-    """What a conversion would miss now: one line per file without content (link, pointer, empty, absent)."""
+    """One line per file that has no content (link, pointer, empty, absent)."""
     lines = []
     for name, path in source.files.items():
         try:

@@ -1,12 +1,11 @@
-"""Who trains, who selects, who is tested: seeded draws that depend on the set of patients and nothing else.
+"""Splits into training, selection and test: seeded draws that depend on the set of patients only.
 
-The published method names sizes (59 training, 12 validation, 14 test of 85), not persons. The draws here
-are therefore our own, fixed by :data:`SEED`; they do not reproduce the paper's unpublished ones.
+The published method gives sizes (59 training, 12 validation, 14 test of 85), not patients. The draws here are therefore
+our own, fixed by :data:`SEED`; they do not reproduce the paper's unpublished ones.
 
 An entry of ``splits_final.json`` is ``{"train", "val", "selection"}``. nnU-Net reads ``train`` and ``val``;
-``selection`` is for early stopping and for the choice of weights. With ``paper`` and ``official`` the
-selection cases are ``val``; with ``cv5`` a fold is ``val``, and 15 % of the others are ``selection``, left
-out of ``train``.
+``selection`` is for early stopping and for the choice of weights. With ``paper`` and ``official`` the selection cases
+are ``val``; with ``cv5`` a fold is ``val``, and 15 % of the others are ``selection`` and not in ``train``.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ import numpy as np
 from nnunet_tv.conversion.source import SELECTION, TEST
 from nnunet_tv.utils.errors import NnunetTVError
 
-#: Every draw comes from it. Changing it changes who is tested.
+#: Of every draw. Changing it changes the test patients.
 SEED = 4199
 #: The paper's sizes: training, validation (our selection), test.
 PAPER = (59, 12, 14)
-#: Of the training patients of the official split, this share selects (10 of 57).
+#: Share of the official split's training patients that are for selection.
 OFFICIAL_SELECTION = 10 / 57
 FOLDS, INNER_SELECTION = 5, 0.15
 DEFAULT_REPEATS = 10
@@ -33,18 +32,10 @@ Fold = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Split:
-    """Folds over the training patients, and the test patients.
+    """Folds over the training patients, and the test patients."""
 
-    Attributes
-    ----------
-    folds : tuple of dict
-        Entries of ``splits_final.json``; identifiers sorted.
-    test : tuple of str
-        Patients kept out of all folds.
-    """
-
-    folds: tuple[Fold, ...]
-    test: tuple[str, ...]
+    folds: tuple[Fold, ...]  #: entries of ``splits_final.json``; identifiers sorted
+    test: tuple[str, ...]  #: in no fold
 
 
 def _shuffled(cases: Iterable[str], *stream: int) -> list[str]:
@@ -64,44 +55,33 @@ def _fold(train: Iterable[str], val: Iterable[str], selection: Iterable[str]) ->
 
 
 def split_paper(patients: Iterable[str], *, repeats: int = DEFAULT_REPEATS) -> Split:
-    """59 / 12 / 14 of 85 patients; the same shares of any other number.
+    """Draw 59 / 12 / 14 of 85 patients, and the same shares of any other number.
 
-    Parameters
-    ----------
-    patients : iterable of str
-        Identifiers, in any order. Of one there is only training, of two no test.
-    repeats : int
-        Number of equal folds: run k is fold k.
+    One patient is for training, and of two none is for the test. There are `repeats` equal folds: run k is fold k.
     """
     order = _shuffled(patients, 0)
     total = sum(PAPER)
     n_selection = _size(len(order), PAPER[1] / total, max(0, len(order) - 1))
     n_test = _size(len(order), PAPER[2] / total, max(0, len(order) - 1 - n_selection))
-    test, selection, train = np.split(np.array(order, object), [n_test, n_test + n_selection])
-    fold = _fold(train, selection, selection)
-    return Split(tuple(fold for _ in range(repeats)), tuple(sorted(test)))
+    test, selection, train = order[:n_test], order[n_test:n_test + n_selection], order[n_test + n_selection:]
+    return Split((_fold(train, selection, selection),) * repeats, tuple(sorted(test)))
 
 
 def split_official(assigned: Mapping[str, str], *, repeats: int = DEFAULT_REPEATS) -> Split:
-    """The authors' training and test patients; 10 of 57 training patients (or that share) select.
+    """Take the authors' training and test patients, and draw the selection from the training (10 of 57).
 
-    Parameters
-    ----------
-    assigned : dict of str to str
-        ``train``, ``selection`` or ``test`` for each patient. Where any is ``selection``, none is drawn.
-    repeats : int
-        Number of equal folds: run k is fold k.
+    `assigned` is ``train``, ``selection`` or ``test`` by patient; where any is ``selection``, none is drawn. There are
+    `repeats` equal folds.
     """
     order = _shuffled((case for case, role in assigned.items() if role != TEST), 1)
     chosen = [case for case in order if assigned[case] == SELECTION]
     selection = chosen or order[:_size(len(order), OFFICIAL_SELECTION, max(0, len(order) - 1))]
     fold = _fold(set(order) - set(selection), selection, selection)
-    return Split(tuple(fold for _ in range(repeats)),
-                 tuple(sorted(case for case, role in assigned.items() if role == TEST)))
+    return Split((fold,) * repeats, tuple(sorted(case for case, role in assigned.items() if role == TEST)))
 
 
 def split_cv5(patients: Iterable[str]) -> Split:
-    """Five folds over all patients; within each, 15 % of the other four folds select.
+    """Draw five folds over all patients, and of the other four folds of each 15 % for selection.
 
     Raises
     ------
@@ -113,15 +93,15 @@ def split_cv5(patients: Iterable[str]) -> Split:
         raise NnunetTVError(f"--split cv5 needs at least {FOLDS} patients, found {len(order)}: use another --split")
     folds = []
     for number in range(FOLDS):
-        val = set(order[number::FOLDS])
-        others = _shuffled(set(order) - val, 3, number)
+        val = order[number::FOLDS]
+        others = _shuffled(set(order) - set(val), 3, number)
         n_selection = _size(len(others), INNER_SELECTION, len(others) - 1)
         folds.append(_fold(others[n_selection:], val, others[:n_selection]))
     return Split(tuple(folds), ())
 
 
 def expanded(split: Split, cases: Mapping[str, Iterable[str]]) -> Split:
-    """A draw of persons as a draw of their `cases`: those of one person stay together."""
+    """A split of persons as a split of their `cases`; those of one person stay together."""
     def of(persons: Iterable[str]) -> list[str]:
         return sorted(case for person in persons for case in cases[person])
 
@@ -130,5 +110,5 @@ def expanded(split: Split, cases: Mapping[str, Iterable[str]]) -> Split:
 
 
 def without(folds: Iterable[Fold], missing: set[str]) -> list[Fold]:
-    """Folds without the cases that are not there; nobody else moves."""
+    """`folds` without the cases that are missing; all others keep their roles."""
     return [{role: [case for case in cases if case not in missing] for role, cases in fold.items()} for fold in folds]
