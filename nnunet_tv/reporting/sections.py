@@ -23,7 +23,7 @@ from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.statistics import Interval
 from nnunet_tv.reporting.tables import tv_paper
 from nnunet_tv.reporting.tables.comparison import comparison_table
-from nnunet_tv.reporting.tables.controls import controls_table, setup_warnings
+from nnunet_tv.reporting.tables.controls import controls_tables
 from nnunet_tv.reporting.tables.strata import make_strata, strata_tables
 from nnunet_tv.reporting.tables.summaries import lost_table, measures_table, rules_table, uncertainty_table
 from nnunet_tv.reporting.tables.table import FEW, Table
@@ -118,10 +118,9 @@ def make_sections(record: Record, folder: Path) -> Sections:
                              participants=record.participants, contrast=record.contrast)
         sections.append(Section("strata", "Strata", tables=tuple(strata_tables(groups, strata, seed=seed))))
     if record.controls:
-        controls = gather(record.controls)
-        warnings, setup = setup_warnings(record.participants, groups[0].scores, controls[0].scores)
-        table = controls_table(controls, warnings=warnings, seed=seed)
-        sections.append(Section("controls-block", "Controls", tables=(table, *([setup] if setup else []))))
+        tables = controls_tables(gather(record.controls), patients=groups[0].scores, participants=record.participants,
+                                 seed=seed)
+        sections.append(Section("controls-block", "Controls", tables=tables))
     if settings["measures"]:
         table = measures_table(groups, distances=True, seed=seed)
         sections.append(Section("all-measures", "All measures", tables=(table,)))

@@ -1,46 +1,15 @@
-"""Participants, strata and controls."""
+"""Strata."""
 
 from __future__ import annotations
-
-import re
 
 import pytest
 from report_rows import make_row, make_score
 
 from nnunet_tv.metrics.scores import LesionScore
 from nnunet_tv.reporting.groups import gather
-from nnunet_tv.reporting.statistics import clopper_pearson, poisson_rate
-from nnunet_tv.reporting.tables.controls import UNKNOWN_SETUP, controls_table, setup_warnings
+from nnunet_tv.reporting.statistics import clopper_pearson
 from nnunet_tv.reporting.tables.strata import make_strata, strata_tables, thirds
-from nnunet_tv.scoring.participants import of_cases, read_participants
 from nnunet_tv.utils.errors import NnunetTVError
-
-
-def test_participants_with_byte_order_mark(tmp_path):
-    path = tmp_path / "participants.tsv"
-    path.write_text("\ufeffparticipant_id\tlobe\tage\nsub-1\tFL\t7\nsub-2\tn/a\t\n", encoding="utf-8")
-    found = read_participants(path)
-    assert found == {"sub-1": {"lobe": "FL", "age": "7"}, "sub-2": {"lobe": "not given", "age": "not given"}}
-    assert of_cases(found, ["1", "sub-2", "sub-3"]) == ({"1": found["sub-1"], "sub-2": found["sub-2"]}, ["sub-3"])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("subject\tlobe\na\tb\n", "expected a tab-separated table with a column participant_id and at least one row"),
-        ("participant_id\tlobe\n", "and at least one row"),
-        ("participant_id\tlobe\na\tb\na\tc\n", "a has two rows; keep one"),
-        (b"\xff\xfe\x00", "not a readable table of participants"),
-        (None, "not a readable table of participants"),
-    ],
-)
-def test_unusable_participants(tmp_path, text, message):
-    path = tmp_path / "p.tsv"
-    if text is not None:
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(NnunetTVError, match=message) as caught:
-        read_participants(path)
-    assert str(path) in str(caught.value)
 
 
 def test_thirds():
@@ -99,23 +68,3 @@ def test_strata_table_counts_and_calls_small_cells_descriptive():
     assert frontal[:4] == ("FL", "A", "raw", 12) and frontal[4] == clopper_pearson(9, 12) and frontal[-1] == ""
     assert temporal[:4] == ("TL", "A", "raw", 3) and temporal[4] == clopper_pearson(0, 3)
     assert temporal[-1] == "descriptive" and "† Fewer than 10 subjects: descriptive only." in table.all_notes()
-
-
-def test_controls():
-    rows = [make_row(f"c{i}", fp=3 if i < 2 else 0, false=i < 2) for i in range(20)]
-    table = controls_table(gather(rows), warnings=["W"])
-    line = table.rows[0]
-    assert line[3:6] == (20, clopper_pearson(2, 20), clopper_pearson(18, 20)) and line[7] == poisson_rate(2, 20)
-    assert line[6].value == pytest.approx(0.1) and table.warnings == ("W",)
-    assert controls_table(gather([make_row("c")])).rows[0][6].high == pytest.approx(3.689, abs=1e-3)
-
-
-def test_a_confound_is_said_with_its_numbers():
-    table = {"p1": {"scanner": "A"}, "p2": {"scanner": "B"}, "c1": {"scanner": "A"}, "c2": {"scanner": "A"}}
-    warnings, counts = setup_warnings(table, ["p1", "p2"], ["c1", "c2"])
-    assert re.match(r"Confounded: scanner A: 1 of 2 patients, 2 of 2 controls; B: 1 of 2 patients, 0 of 2", warnings[0])
-    assert counts.rows == (("scanner", "A", 1, 2), ("scanner", "B", 1, 0))
-    alike, counts = setup_warnings({**table, "c2": {"scanner": "B"}}, ["p1", "p2"], ["c1", "c2"])
-    assert alike == [] and len(counts.rows) == 2
-    assert setup_warnings(None, ["p1"], ["c1"]) == ([UNKNOWN_SETUP], None)
-    assert "all 85 controls were scanned with one of two" in UNKNOWN_SETUP
