@@ -31,13 +31,13 @@ from processes import GIB, measured
 from scipy import ndimage
 from side_by_side import parser, table, write
 
-from nnunet_tv.brain.methods import dice
-from nnunet_tv.imaging.geometry import apply, voxel_points
+from nnunet_tv.brain.brain_mask import dice
+from nnunet_tv.imaging.affine import Affine, transform
 from nnunet_tv.imaging.resample import resample_mask
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.inference.native import mask_to_native
 from nnunet_tv.preparation.provenance import Provenance
-from nnunet_tv.registration.template import template_grid
+from nnunet_tv.registration.template import TEMPLATE_GRID
 
 #: Bars of the table's columns: largest or, where it is a Dice, smallest value allowed.
 BARS = {
@@ -89,21 +89,21 @@ def measure(key: str, seed: int, options: argparse.Namespace) -> dict:
 
 def _compare(case: Case, out: Path) -> dict:
     record = Provenance.read(out / "sub-x.prep.json")
-    points, best, grid = case.brain_points(), case.best_affine(), template_grid()
+    points, best = case.brain_points(), case.best_affine()
     to_flair = np.linalg.inv(case.flair_to_t1)
-    flair = _gaps(np.array(record.flair_to_t1), case.flair_to_t1, apply(to_flair, points))
-    mni = _gaps(np.array(record.t1_to_template), best, points)
+    flair = _gaps(record.flair_to_t1.matrix, case.flair_to_t1, transform(to_flair, points))
+    mni = _gaps(record.t1_to_template.matrix, best, points)
     images = [read_volume(out / f"sub-x_{index:04d}.nii.gz", case="x").data for index in (0, 1)]
     found_brain = ndimage.binary_fill_holes((images[0] != 0) | (images[1] != 0))
-    found = resample_mask(case.roi, grid, world=np.linalg.inv(record.to_grid("FLAIR")))
-    by_best = resample_mask(case.roi, grid, world=np.linalg.inv(best @ case.flair_to_t1))
+    found = resample_mask(case.roi, TEMPLATE_GRID, world=record.to_grid("FLAIR").inverse())
+    by_best = resample_mask(case.roi, TEMPLATE_GRID, world=Affine(best @ case.flair_to_t1, "flair", "mni").inverse())
     true = _true_lesion(case, by_best)
     native = mask_to_native(found, record, "FLAIR")
     with (out / "preparation.tsv").open(encoding="utf-8") as file:
         row = next(csv.DictReader(file, delimiter="\t"))
     return {
         "flair_mean_mm": flair.mean(), "flair_max_mm": flair.max(), "mni_mean_mm": mni.mean(), "mni_max_mm": mni.max(),
-        "brain_dice": dice(found_brain, _true_brain(case, np.array(record.t1_to_template))),
+        "brain_dice": dice(found_brain, _true_brain(case, record.t1_to_template.matrix)),
         "lesion_dice": dice(found.data, true), "lesion_dice_loss": dice(by_best.data, true) - dice(found.data, true),
         "lesion_mm": _centroid_gap(found, by_best), "native_dice": dice(native.data, case.roi.data),
         "native_mm": _centroid_gap(native, case.roi), "status": row["status"], "flags": record.flags,
@@ -112,22 +112,23 @@ def _compare(case: Case, out: Path) -> dict:
 
 
 def _gaps(found: np.ndarray, true: np.ndarray, points_mm: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(apply(found, points_mm) - apply(true, points_mm), axis=-1)
+    return np.linalg.norm(transform(found, points_mm) - transform(true, points_mm), axis=-1)
 
 
 def _centroid_gap(first: Volume, second: Volume) -> float:
-    return float(np.linalg.norm(voxel_points(first).mean(axis=0) - voxel_points(second).mean(axis=0)))
+    centres = [one.grid.to_mm(np.argwhere(one.data)).mean(axis=0) for one in (first, second)]
+    return float(np.linalg.norm(centres[0] - centres[1]))
 
 
 def _true_brain(case: Case, t1_to_mni: np.ndarray) -> np.ndarray:
     """The head's brain on the template's grid, as the registration that was found brings it there."""
-    grid = template_grid()
+    grid = TEMPLATE_GRID
     matrix = np.linalg.inv(t1_to_mni) @ grid.affine
     result = np.zeros(grid.shape, bool)
     for z in range(grid.shape[2]):
         indices = np.stack(np.meshgrid(*map(np.arange, grid.shape[:2]), [z], indexing="ij"), -1).astype(np.float32)
-        there = case.to_template(apply(matrix, indices).astype(np.float32))
-        voxels = apply(np.linalg.inv(case.brain.affine), there)
+        there = case.to_template(transform(matrix, indices).astype(np.float32))
+        voxels = case.brain.grid.to_indices(there)
         result[:, :, z : z + 1] = ndimage.map_coordinates(
             case.brain.data, np.moveaxis(voxels, -1, 0), order=1, output=np.float32) > 0.5
     return result
@@ -137,8 +138,8 @@ def _true_lesion(case: Case, near: Volume) -> np.ndarray:
     """The lesion on the template's grid as the true transform, bends included, brings it there."""
     where = ndimage.binary_dilation(near.data, iterations=12)
     indices = np.argwhere(where)
-    there = apply(np.linalg.inv(case.flair_to_t1), case.to_scanner(apply(near.affine, indices.astype(float))))
-    voxels = apply(np.linalg.inv(case.roi.affine), there)
+    there = transform(np.linalg.inv(case.flair_to_t1), case.to_scanner(near.grid.to_mm(indices.astype(float))))
+    voxels = case.roi.grid.to_indices(there)
     result = np.zeros(near.shape, np.uint8)
     result[tuple(indices.T)] = ndimage.map_coordinates(
         case.roi.data, voxels.T, order=1, output=np.float32) >= 0.5

@@ -20,7 +20,7 @@ from nnunet_tv.demo.anatomy import TISSUES, Anatomy, load_anatomy
 from nnunet_tv.demo.lesion import add_lesion, draw_lesion
 from nnunet_tv.demo.phantom import PhantomOptions, Protocol, draw_roi, make_phantom
 from nnunet_tv.demo.pose import Pose, rigid
-from nnunet_tv.imaging.geometry import apply
+from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.resample import resample_image
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.registration.template import load_template
@@ -84,7 +84,7 @@ class Case:
     def brain_points(self) -> np.ndarray:
         """Points throughout the brain in T1w scanner mm, shape (N, 3)."""
         inside = np.argwhere(self.brain.data[::6, ::6, ::6]) * 6.0
-        return self.to_scanner(apply(self.brain.affine, inside))
+        return self.to_scanner(self.brain.grid.to_mm(inside))
 
     def best_affine(self) -> np.ndarray:
         """T1w mm to MNI mm, least squares over the brain: the best that an affine registration can reach."""
@@ -156,7 +156,7 @@ def _own_case(scenario: Scenario, rng: np.random.Generator) -> Case:
 
 
 def _scan(name: str, anatomy: Anatomy, pose: Pose, rng: np.random.Generator, scenario: Scenario,
-          extra: np.ndarray | None) -> tuple[Volume, scanner.Grid]:
+          extra: np.ndarray | None) -> tuple[Volume, Grid]:
     """A magnitude image with a noisy background, in the scenario's field of view."""
     low = _LOW_MM.copy()
     if not scenario.neck:
@@ -193,7 +193,7 @@ def own_anatomy() -> Anatomy:
     """Tissue fractions of the head ``own`` at 1 mm, in template mm."""
     affine = np.eye(4)
     affine[:3, 3] = _LOW_MM
-    grid = Volume(np.zeros((_HIGH_MM - _LOW_MM).astype(int) + 1, np.uint8), affine)
+    grid = Grid(tuple(((_HIGH_MM - _LOW_MM).astype(int) + 1).tolist()), affine)
     template = load_template()
     brain, grey, white = (np.asarray(resample_image(one, grid).data) for one in
                           (template.brain, template.grey, template.white))

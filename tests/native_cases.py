@@ -8,15 +8,17 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
+from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.resample import resample_image, resample_mask
 from nnunet_tv.imaging.volume import Volume, write_volume
-from nnunet_tv.preparation.provenance import Grid, Provenance
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.files import sha256
 
 #: Centres in template mm, RAS+: a lesion in the patient's left frontal lobe, another on the right, behind.
 LEFT_LESION, RIGHT_LESION = (-32.0, 28.0, 20.0), (30.0, -30.0, 26.0)
-COARSE = Grid((61, 73, 61), [[3, 0, 0, -90], [0, 3, 0, -126], [0, 0, 3, -72], [0, 0, 0, 1]])
-FINE = Grid((121, 145, 121), [[1.5, 0, 0, -90], [0, 1.5, 0, -126], [0, 0, 1.5, -72], [0, 0, 0, 1]])
+COARSE = Grid((61, 73, 61), np.array([[3.0, 0, 0, -90], [0, 3, 0, -126], [0, 0, 3, -72], [0, 0, 0, 1]]))
+FINE = Grid((121, 145, 121), np.array([[1.5, 0, 0, -90], [0, 1.5, 0, -126], [0, 0, 1.5, -72], [0, 0, 0, 1]]))
 
 
 def turned(degrees, shift_mm=(0, 0, 0), scale=1.0):
@@ -44,14 +46,13 @@ def scan_grid(codes="RAS", spacing_mm=(3.0, 3.0, 3.0), size_mm=180.0, oblique_de
     affine = np.eye(4)
     affine[:3, :3] = turned(oblique_deg)[:3, :3] @ axes @ np.diag(spacing)
     affine[:3, 3] = np.asarray(centre_mm) - affine[:3, :3] @ ((shape - 1) / 2)
-    return Grid(tuple(int(side) for side in shape), affine.tolist())
+    return Grid(tuple(int(side) for side in shape), affine)
 
 
 def points(grid, to_template):
     """Template coordinates of all voxel centres of a scan's grid, shape (X, Y, Z, 3)."""
     indices = np.moveaxis(np.indices(grid.shape), 0, -1)
-    matrix = to_template @ grid.matrix()
-    return indices @ matrix[:3, :3].T + matrix[:3, 3]
+    return to_template.apply(grid.to_mm(indices))
 
 
 def ball(grid, to_template, centre, radius):
@@ -69,12 +70,11 @@ class Patient:
 
     def prepared(self, volume, channel):
         """An image of `channel` on the prepared grid."""
-        return resample_image(volume, like(self.record.grid), world=np.linalg.inv(self.record.to_grid(channel)))
+        return resample_image(volume, self.record.grid, world=self.record.to_grid(channel).inverse())
 
     def prepared_mask(self, channel="T1w"):
         """The lesion on the prepared grid."""
-        return resample_mask(self.masks[channel], like(self.record.grid),
-                             world=np.linalg.inv(self.record.to_grid(channel)))
+        return resample_mask(self.masks[channel], self.record.grid, world=self.record.to_grid(channel).inverse())
 
     def write(self, folder: Path) -> None:
         """Write the scans, and what nnunet-tv-prepare leaves behind."""
@@ -88,7 +88,7 @@ class Patient:
 
 
 def like(grid):
-    return Volume(np.zeros(grid.shape, np.uint8), grid.matrix())
+    return Volume(np.zeros(grid.shape, np.uint8), grid.affine)
 
 
 def patient(case="sub-1", *, registration="mni", t1=None, flair=None, lesions=(LEFT_LESION,), radius=12.0,
@@ -102,8 +102,8 @@ def patient(case="sub-1", *, registration="mni", t1=None, flair=None, lesions=(L
     if registration == "mni":
         t1_to_template = turned((6, -4, 9), (-3, 5, 4), scale=1.04)
     grid = {"mni": template, "t1": canonical(t1), "none": t1}[registration]
-    record = Provenance(case, registration, grid, {"T1w": t1, "FLAIR": flair}, flair_to_t1.tolist(),
-                        t1_to_template.tolist(), flags=list(flags))
+    record = Provenance(case, registration, grid, {"T1w": t1, "FLAIR": flair}, Affine(flair_to_t1, FLAIR, T1),
+                        Affine(t1_to_template, T1, MNI), flags=list(flags))
     scans, masks = {}, {}
     for channel, source in record.sources.items():
         world = record.to_grid(channel)
@@ -115,20 +115,20 @@ def patient(case="sub-1", *, registration="mni", t1=None, flair=None, lesions=(L
         data = brain * (100 + 3 * rng.standard_normal(source.shape))
         if channel == "FLAIR":
             data = data + 80 * (lesion & brain)
-        scans[channel] = Volume(data.astype(np.float32), source.matrix())
-        masks[channel] = Volume(lesion.astype(np.uint8), source.matrix())
+        scans[channel] = Volume(data.astype(np.float32), source.affine)
+        masks[channel] = Volume(lesion.astype(np.uint8), source.affine)
     return Patient(record, scans, masks)
 
 
 def canonical(grid):
     """The grid with its axes turned to the nearest of RAS."""
-    image = nib.as_closest_canonical(nib.Nifti1Image(np.zeros(grid.shape, np.uint8), grid.matrix()))
-    return Grid(image.shape, image.affine.tolist())
+    image = nib.as_closest_canonical(nib.Nifti1Image(np.zeros(grid.shape, np.uint8), grid.affine))
+    return Grid(image.shape, image.affine)
 
 
 def centre_mm(mask, threshold=0.5):
     """Centre of a mask in scanner mm."""
-    return mask.affine[:3, :3] @ np.argwhere(mask.data > threshold).mean(axis=0) + mask.affine[:3, 3]
+    return mask.grid.to_mm(np.argwhere(mask.data > threshold).mean(axis=0))
 
 
 def dice(first, second):

@@ -1,1 +1,1 @@
-"""Brain masks: one file per method, listed in a registry."""
+"""Brain masks: one file per method, listed in the registry."""

@@ -7,8 +7,7 @@ from pathlib import Path
 from nnunet_tv.conversion.dataset_spec import data_sets
 from nnunet_tv.conversion.plan import ConversionOptions, make_plan
 from nnunet_tv.conversion.writer import ConversionReport, convert, dry_run
-from nnunet_tv.preparation.align import check_options
-from nnunet_tv.preparation.alignment import RegistrationOptions
+from nnunet_tv.preparation.alignment import RegistrationOptions, check_options
 from nnunet_tv.utils.errors import NnunetTVError
 
 

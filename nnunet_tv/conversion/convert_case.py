@@ -47,8 +47,8 @@ class ConversionJob(CaseJob):
 
     def make(self, staging: Path, digests: Mapping[str, str]) -> CaseOutcome:
         prepared = prepare_case(self.case, self.channels, self.label, label_on=self.label_on,
-                                registration=self.space, choices=self.registration, one_grid=self.one_grid)
+                                space=self.space, registration=self.registration, one_grid=self.one_grid)
         staged = {key: staging / path.name for key, path in self.outputs.items()}
         scans = {name: {"file": path.name} for name, path in self.channels.items()}
         write_volume(prepared.label, staged["label"])
-        return write_prepared(prepared, self.channels, staged, scans=scans)
+        return write_prepared(prepared, staged, scans=scans)

@@ -42,7 +42,7 @@ class ConversionOptions:
     split: str = "paper"  #: a key of :data:`SPLITS`
     repeats: int | None = None  #: number of runs on one split, 10 if None; must be None for ``cv5``
     controls: str = "none"  #: one of :data:`CONTROLS`
-    space: str = "none"  #: a key of :data:`nnunet_tv.preparation.chain.REGISTRATIONS`
+    space: str = "none"  #: a key of :data:`nnunet_tv.preparation.alignment.SPACES`
     registration: RegistrationOptions = field(default_factory=RegistrationOptions)
 
 

@@ -10,6 +10,7 @@ from nnunet_tv.demo import scanner
 from nnunet_tv.demo.anatomy import Anatomy, load_anatomy
 from nnunet_tv.demo.lesion import FLAIR_GAIN, Lesion, add_lesion, draw_lesion
 from nnunet_tv.demo.pose import Pose, Warp, rigid
+from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.volume import Volume
 
 #: Centre of the marker of the right side in template mm: inside the scalp over the right temple.
@@ -133,7 +134,7 @@ def make_phantom(rng: np.random.Generator, *, patient: bool, options: PhantomOpt
     return Phantom(t1, flair, roi, lesion, protocol, pose, flair_pose)
 
 
-def draw_roi(strength: np.ndarray, anatomy: Anatomy, pose: Pose, grid: scanner.Grid) -> Volume:
+def draw_roi(strength: np.ndarray, anatomy: Anatomy, pose: Pose, grid: Grid) -> Volume:
     """Mask on `grid`: voxels where `strength` (on the anatomy's grid) is at least one half."""
     seen = scanner.sample([strength], anatomy, pose, grid)[0]
     return Volume((seen >= 0.5).astype(np.uint8), grid.affine)
@@ -151,7 +152,7 @@ def draw_pose(rng: np.random.Generator, options: PhantomOptions) -> Pose:
 
 def scan(contrast: dict[str, float], anatomy: Anatomy, pose: Pose, rng: np.random.Generator, options: PhantomOptions,
          *, orientation: str, spacing_mm: tuple[float, float, float],
-         extra: np.ndarray | None = None) -> tuple[Volume, scanner.Grid]:
+         extra: np.ndarray | None = None) -> tuple[Volume, Grid]:
     """Simulate a scan of tissues of brightness `contrast`, plus `extra`; return it and its grid."""
     oblique = tuple(options.oblique_deg * rng.uniform(-1, 1, 3))
     grid = scanner.make_grid(pose, head_box(anatomy), orientation=orientation, spacing_mm=spacing_mm,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_tv.imaging.geometry import about, apply
+from nnunet_tv.imaging.affine import rotation_about, transform
 
 
 def rigid(rotation_deg: np.ndarray, translation_mm: np.ndarray, centre_mm: np.ndarray) -> np.ndarray:
@@ -18,7 +18,7 @@ def rigid(rotation_deg: np.ndarray, translation_mm: np.ndarray, centre_mm: np.nd
     about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
     about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
     about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    return about(about_z @ about_y @ about_x, centre_mm, np.asarray(centre_mm, float) + translation_mm)
+    return rotation_about(about_z @ about_y @ about_x, centre_mm, np.asarray(centre_mm, float) + translation_mm)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Pose:
     def to_template(self, points_mm: np.ndarray) -> np.ndarray:
         """Template points (MNI mm) of scanner points of shape (..., 3)."""
         matrix = self.template_from_head @ np.linalg.inv(self.scanner_from_head)
-        linear = apply(matrix.astype(points_mm.dtype), points_mm)
+        linear = transform(matrix.astype(points_mm.dtype), points_mm)
         return linear + self.warp.displacement(linear)
 
     def to_scanner(self, points_mm: np.ndarray, *, iterations: int = 50) -> np.ndarray:
@@ -92,7 +92,7 @@ class Pose:
         linear = points_mm
         for _ in range(iterations):
             linear = points_mm - self.warp.displacement(linear)
-        return apply(self.scanner_from_head @ np.linalg.inv(self.template_from_head), linear)
+        return transform(self.scanner_from_head @ np.linalg.inv(self.template_from_head), linear)
 
     def moved(self, motion: np.ndarray) -> Pose:
         """Pose of the same head after the rigid `motion` (4 x 4, scanner mm)."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
 from nnunet_tv.demo.anatomy import TISSUES, Anatomy
 from nnunet_tv.demo.pose import Pose, rigid
+from nnunet_tv.imaging.grid import Grid
 
 #: Brightness of :data:`~nnunet_tv.demo.anatomy.TISSUES`; white matter in T1w is about 0.9.
 CONTRASTS = {
@@ -18,35 +17,6 @@ CONTRASTS = {
 }
 #: Voxel value of brightness 1.
 SCALE = 800.0
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Voxel grid of a scan.
-
-    Attributes
-    ----------
-    shape : tuple of 3 ints
-    affine : ndarray, shape (4, 4)
-        Voxel indices to scanner mm, RAS+.
-    """
-
-    shape: tuple[int, int, int]
-    affine: np.ndarray
-
-    @property
-    def spacing_mm(self) -> np.ndarray:
-        """Voxel size in mm, shape (3,)."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
-
-    def points(self, offset: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> np.ndarray:
-        """Scanner mm of voxel centres plus `offset` voxels, shape (X, Y, Z, 3), float32."""
-        total = self.affine[:3, 3] + self.affine[:3, :3] @ np.asarray(offset, float)
-        points = np.broadcast_to(total.astype(np.float32), (*self.shape, 3)).copy()
-        for axis, size in enumerate(self.shape):
-            steps = np.arange(size, dtype=np.float32)[:, None] * self.affine[:3, axis].astype(np.float32)
-            points += steps.reshape([size if a == axis else 1 for a in range(3)] + [3])
-        return points
 
 
 def make_grid(pose: Pose, box_mm: np.ndarray, *, orientation: str, spacing_mm: tuple[float, float, float],
@@ -96,7 +66,7 @@ def sample(fields: list[np.ndarray], anatomy: Anatomy, pose: Pose, grid: Grid) -
 
     A thick slice is the average over its thickness.
     """
-    finest = grid.spacing_mm.min()
+    finest = min(grid.spacing_mm)
     counts = [max(1, round(size / max(finest, 1.5))) for size in grid.spacing_mm]
     offsets = [(np.arange(n) + 0.5) / n - 0.5 for n in counts]
     blur = 0.35 * finest / anatomy.affine[0, 0]

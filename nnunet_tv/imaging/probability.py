@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import read_json
@@ -21,7 +22,7 @@ _ROUNDING = 1e-3
 _LEAST_MEDIAN = 0.4
 
 
-def read_npz(path: str | Path, grid: Volume, *, case: str, name: str, advice: str) -> Volume:
+def read_npz(path: str | Path, grid: Grid, *, case: str, name: str, advice: str) -> Volume:
     """Lesion probability from nnU-Net's ``.npz``.
 
     Its axes are (class, z, y, x) of the image as nnU-Net's reader turned it; ``plans.json`` beside it says which
@@ -31,8 +32,8 @@ def read_npz(path: str | Path, grid: Volume, *, case: str, name: str, advice: st
     ----------
     path : Path
         File with the array ``probabilities``, shape (2, Z, Y, X).
-    grid : Volume
-        What was predicted from, or its segmentation: shape and affine count.
+    grid : Grid
+        Grid of the image that was predicted from.
     case : str
         Case identifier for messages.
     name, advice : str
@@ -88,6 +89,6 @@ def _reader(folder: Path) -> str:
         return ""
 
 
-def _from_canonical(data: np.ndarray, grid: Volume) -> np.ndarray:
+def _from_canonical(data: np.ndarray, grid: Grid) -> np.ndarray:
     stored = nib.io_orientation(grid.affine)
     return nib.apply_orientation(data, nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), stored))

@@ -1,7 +1,4 @@
-"""A scan on its grid: read with every check, write so that nnU-Net reads the same geometry.
-
-Arrays are (X, Y, Z) as NIfTI stores them; affines map voxel indices to scanner millimetres, RAS+.
-"""
+"""Images on their grids: checked reading, and writing that nnU-Net reads with the same geometry."""
 
 from __future__ import annotations
 
@@ -17,22 +14,21 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError
 
+from nnunet_tv.imaging.grid import GRID_TOLERANCE, Grid
 from nnunet_tv.imaging.metaimage import ENDING as METAIMAGE
 from nnunet_tv.imaging.metaimage import read_metaimage
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import atomic
 
-#: Largest distance between two grids' corners, as a share of a voxel, at which they are the same grid.
-GRID_TOLERANCE = 1e-3
-#: Largest deviation of |cos| between grid axes from 0: ITK, with which nnU-Net reads, holds no shear.
+#: Largest deviation of |cos| between grid axes from 0: ITK, with which nnU-Net reads, supports no shear.
 SHEAR_TOLERANCE = 1e-3
-logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # its complaints name no file; ours do
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # its messages name no file
 _ANNEX = b"/annex/objects/"
 
 
 @dataclass(frozen=True)
 class Volume:
-    """One 3D image.
+    """One 3D image on a grid.
 
     Attributes
     ----------
@@ -46,6 +42,11 @@ class Volume:
     affine: np.ndarray
 
     @property
+    def grid(self) -> Grid:
+        """Shape and affine."""
+        return Grid(self.data.shape, self.affine)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Number of voxels along X, Y, Z."""
         return self.data.shape
@@ -53,22 +54,28 @@ class Volume:
     @property
     def spacing_mm(self) -> tuple[float, ...]:
         """Voxel size along X, Y, Z in mm."""
-        return tuple(float(size) for size in np.linalg.norm(self.affine[:3, :3], axis=0))
+        return self.grid.spacing_mm
 
     @property
     def orientation(self) -> str:
-        """Nearest axis codes, such as ``RAS`` (letters name where the axes point to)."""
-        return "".join(nib.aff2axcodes(self.affine))
+        """Nearest axis codes, such as ``RAS``: the directions in which the axes point."""
+        return self.grid.orientation
 
 
-def same_grid(first: Volume, second: Volume, tolerance: float = GRID_TOLERANCE) -> bool:
-    """Whether two volumes have equal shapes and corners within `tolerance` voxels."""
-    if first.shape != second.shape:
-        return False
-    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], float)
-    corners[:, :3] *= np.array(first.shape) - 1
-    gap_mm = np.abs(corners @ (first.affine - second.affine).T).max()
-    return bool(gap_mm <= tolerance * min(first.spacing_mm))
+def same_grid(first: Volume | Grid, second: Volume | Grid, tolerance: float = GRID_TOLERANCE) -> bool:
+    """:meth:`Grid.matches` for volumes or grids."""
+    first, second = (one.grid if isinstance(one, Volume) else one for one in (first, second))
+    return first.matches(second, tolerance)
+
+
+def canonical(volume: Volume) -> Volume:
+    """The same voxels with the axes permuted and reversed to point as nearly as possible right, front and up.
+
+    No value changes, and left stays left. The result shares its memory with `volume`.
+    """
+    image = nib.as_closest_canonical(nib.Nifti1Image(volume.data, volume.affine))
+    # a view: two scans of 28 million voxels held twice were 0.25 of a case's 1.53 GB
+    return Volume(np.asarray(image.dataobj), np.asarray(image.affine, float))
 
 
 def check_file(path: str | Path, case: str) -> Path:

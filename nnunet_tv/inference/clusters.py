@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.imaging.resample import index_map
 from nnunet_tv.imaging.volume import Volume
@@ -118,8 +119,8 @@ def _numbers(voxels: np.ndarray, mask: Volume, record: Provenance, prepared: Vol
     labels, _ = label_clusters(prepared.data)
     there = np.argwhere(labels)
     world = prepared.affine[:3, :3]  # distances in mm, wherever the origin
-    matrix = index_map(prepared, mask, world=record.to_grid("T1w"))
-    points = voxels @ matrix[:3, :3].T + matrix[:3, 3]
+    matrix = index_map(prepared.grid, mask.grid, world=record.to_grid("T1w"))
+    points = transform(matrix, voxels)
     _, nearest = cKDTree(there @ world.T).query(points @ world.T)
     return labels[tuple(there[nearest].T)]
 
@@ -145,8 +146,7 @@ def _measured(voxels: np.ndarray, mask: Volume, record: Provenance, probability:
     centre = points.mean(axis=0)
     mni, side, region, lobe = [None] * 3, UNKNOWN, UNKNOWN, UNKNOWN
     if record.registration == "mni":
-        world = record.to_grid("T1w")
-        there = points @ world[:3, :3].T + world[:3, 3]
+        there = record.to_grid("T1w").apply(points)
         mni = [round(float(value), 2) for value in there.mean(axis=0)]
         side = side_of(there)
         region, lobe = region_of(there)

@@ -10,10 +10,12 @@ import itertools
 
 import numpy as np
 
+from nnunet_tv.imaging.affine import Affine, transform
 from nnunet_tv.imaging.clusters import bounding_box, label_clusters
+from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.resample import index_map, resample_image
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.preparation.provenance import Grid, Provenance
+from nnunet_tv.preparation.provenance import Provenance
 
 #: Samples along each axis of a voxel.
 SAMPLES = 3
@@ -23,11 +25,6 @@ STEP = 1e-3
 _SLAB = 1 << 22
 #: Largest deviation of an index map from whole numbers at which no voxel is divided.
 _WHOLE = 1e-4
-
-
-def grid_volume(grid: Grid) -> Volume:
-    """A volume on `grid` whose values are all 0 and take no memory."""
-    return Volume(np.broadcast_to(np.uint8(0), tuple(grid.shape)), grid.matrix())
 
 
 def to_native(volume: Volume, record: Provenance, channel: str) -> Volume:
@@ -48,7 +45,7 @@ def to_native(volume: Volume, record: Provenance, channel: str) -> Volume:
         float32, on the scan's grid; 0 where the prepared grid does not reach. Where the two grids have the
         same voxels (perhaps in another order), the values are carried over unchanged.
     """
-    target = grid_volume(record.sources[channel])
+    target = record.sources[channel]
     world = record.to_grid(channel)
     result = np.zeros(target.shape, np.float32)
     support = bounding_box(volume.data > 0)
@@ -57,8 +54,9 @@ def to_native(volume: Volume, record: Provenance, channel: str) -> Volume:
     cropped = Volume(np.ascontiguousarray(volume.data[support], np.float32), _shifted(volume.affine, support))
     if not cropped.data.any():
         return Volume(result, target.affine)
-    for slab in _slabs(_reach(cropped, target, world)):
-        result[slab] = _averaged(cropped, Volume(target.data[slab], _shifted(target.affine, slab)), world)
+    for slab in _slabs(_reach(cropped.grid, target, world)):
+        part = Grid(result[slab].shape, _shifted(target.affine, slab))
+        result[slab] = _averaged(cropped, part, world)
     return Volume(result, target.affine)
 
 
@@ -84,14 +82,14 @@ def lost_clusters(mask: Volume, native: Volume, record: Provenance, channel: str
         Scanner coordinates of the scan in mm, RAS+.
     """
     labels, n = label_clusters(mask.data)
-    matrix = index_map(mask, native, world=record.to_grid(channel))
+    matrix = index_map(mask.grid, native.grid, world=record.to_grid(channel))
     seen = set()
     voxels = np.argwhere(native.data)
     for offset in _offsets(SAMPLES):
-        points = np.rint((voxels + offset) @ matrix[:3, :3].T + matrix[:3, 3]).astype(int)
+        points = np.rint(transform(matrix, voxels + offset)).astype(int)
         inside = ((points >= 0) & (points < mask.shape)).all(axis=1)
         seen |= set(np.unique(labels[tuple(points[inside].T)]).tolist())
-    back = np.linalg.inv(record.to_grid(channel)) @ mask.affine
+    back = record.to_grid(channel).inverse().matrix @ mask.affine
     centres = [np.argwhere(labels == number).mean(axis=0) for number in range(1, n + 1) if number not in seen]
     return [back[:3, :3] @ centre + back[:3, 3] for centre in centres]
 
@@ -108,11 +106,11 @@ def _offsets(samples: int) -> list[np.ndarray]:
     return [np.array(offset) for offset in itertools.product(steps, repeat=3)]
 
 
-def _reach(source: Volume, target: Volume, world: np.ndarray) -> tuple[slice, ...]:
+def _reach(source: Grid, target: Grid, world: Affine) -> tuple[slice, ...]:
     """Box of the target's voxels that the source can touch."""
     back = np.linalg.inv(index_map(source, target, world=world))
     corners = np.array(list(itertools.product(*((-1.0, float(side)) for side in source.shape))))
-    indices = corners @ back[:3, :3].T + back[:3, 3]
+    indices = transform(back, corners)
     low = np.clip(np.floor(indices.min(axis=0)).astype(int) - 1, 0, target.shape)
     high = np.clip(np.ceil(indices.max(axis=0)).astype(int) + 2, 0, target.shape)
     return tuple(slice(int(first), int(max(first, last))) for first, last in zip(low, high, strict=True))
@@ -128,13 +126,13 @@ def _slabs(box: tuple[slice, ...]) -> list[tuple[slice, ...]]:
             for start in range(box[2].start, box[2].stop, thick)]
 
 
-def _averaged(source: Volume, target: Volume, world: np.ndarray) -> np.ndarray:
-    matrix = index_map(source, target, world=world)
+def _averaged(source: Volume, target: Grid, world: Affine) -> np.ndarray:
+    matrix = index_map(source.grid, target, world=world)
     whole = np.abs(matrix - np.rint(matrix)).max() < _WHOLE and abs(abs(np.linalg.det(matrix)) - 1) < _WHOLE
     offsets = _offsets(1 if whole else SAMPLES)
     total = np.zeros(target.shape, np.float32)
     for offset in offsets:
         move = np.eye(4)
         move[:3, 3] = offset
-        total += resample_image(source, Volume(target.data, target.affine @ move), world=world).data
+        total += resample_image(source, Grid(target.shape, target.affine @ move), world=world).data
     return total / len(offsets)

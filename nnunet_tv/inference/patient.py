@@ -10,7 +10,6 @@ import numpy as np
 from nnunet_tv.imaging.resample import resample_image
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid
 from nnunet_tv.inference.clusters import Cluster, describe_clusters, write_clusters
-from nnunet_tv.inference.native import grid_volume
 from nnunet_tv.inference.patient_html import ModelSummary, status_line, write_page
 from nnunet_tv.inference.patient_picture import Scan, draw_patient
 from nnunet_tv.inference.restore import DEVIATION, PROBABILITY, write_native
@@ -53,7 +52,7 @@ def describe_patient(
     notes : list of str
         What a reader should know besides.
     """
-    case, affine = record.case, record.grid.matrix()
+    case, affine = record.case, record.grid.affine
     maps = {PROBABILITY: Volume(probability, affine)}
     if deviation is not None:
         maps[DEVIATION] = Volume(deviation, affine)
@@ -69,7 +68,7 @@ def describe_patient(
     for number, channel in enumerate(record.sources):
         image, note = native_scan(record, channel, prepared, number)
         notes += [note] if note else []
-        from_t1 = np.linalg.inv(record.to_grid(channel)) @ record.to_grid("T1w")
+        from_t1 = record.to_grid(channel).inverse() @ record.to_grid("T1w")
         scans.append(Scan(channel, image, read_mask(restored.files[channel], case=case), from_t1))
     draw_patient(case, scans, clusters, Volume(labels, t1.affine), out / f"{case}.png")
     if dicom and clusters:
@@ -100,7 +99,7 @@ def _dicom_seg(case: str, labels: Volume, files: Sequence[Path], out: Path, summ
 def native_scan(record: Provenance, channel: str, prepared: Path, number: int) -> tuple[Volume, str]:
     """The scan as it came; where it is gone or changed, the prepared image brought back, and a note that says so."""
     told = record.details.get("scans", {}).get(channel, {})
-    grid = grid_volume(record.sources[channel])
+    grid = record.sources[channel]
     if told.get("file"):
         for path in (Path(told["file"]), prepared / told["file"]):
             if path.is_file() and (prepared in path.parents or sha256(path) == told.get("sha256")):

@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from nnunet_tv.imaging.affine import Affine
 from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.clusters import Cluster, focus_mm
@@ -30,14 +31,14 @@ class Scan:
         Such as ``T1w``.
     image, mask : Volume
         On one grid, the scan's own.
-    from_t1 : ndarray, shape (4, 4)
+    from_t1 : Affine
         Scanner coordinates of the T1w to those of this scan, mm.
     """
 
     name: str
     image: Volume
     mask: Volume
-    from_t1: np.ndarray
+    from_t1: Affine
 
 
 def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], labels: Volume,
@@ -108,7 +109,7 @@ class _View:
 
     def at(self, t1_mm: np.ndarray) -> tuple[int, ...]:
         """Voxel at a point of the T1w's scanner coordinates, at the border if it is outside."""
-        index = np.linalg.inv(self.affine) @ self.from_t1 @ [*t1_mm, 1.0]
+        index = np.linalg.inv(self.affine) @ self.from_t1.matrix @ [*t1_mm, 1.0]
         return tuple(int(value) for value in np.rint(index[:3]).clip(0, np.array(self.image.shape) - 1))
 
     def middle(self) -> tuple[int, ...]:

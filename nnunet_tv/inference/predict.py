@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 from nnunet_tv import __version__
 from nnunet_tv.imaging.volume import read_volume, same_grid
 from nnunet_tv.inference.model_folder import CHANNELS, Filter, Model, find_model, read_filter
-from nnunet_tv.inference.native import grid_volume
 from nnunet_tv.inference.patient import describe_patient
 from nnunet_tv.inference.patient_html import ModelSummary
 from nnunet_tv.inference.predictor import Predictor, check_device
@@ -217,7 +216,7 @@ class PatientJob(CaseJob):
             raise CaseError(self.case, f"expected the channels {', '.join(CHANNELS)}, found "
                             f"{', '.join(record.sources)}: prepare the case again")
         self.run.model.trained_on.check(record)
-        grid = grid_volume(record.grid)
+        grid = record.grid
         for channel, path in zip(CHANNELS, self._images, strict=True):
             # checked here, since an error of nnU-Net's reader would not name the case
             if not same_grid(read_volume(path, case=self.case), grid):

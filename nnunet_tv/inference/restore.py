@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_tv.imaging.probability import check_probability, read_npz
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid, write_volume
-from nnunet_tv.inference.native import grid_volume, lost_clusters, mask_to_native, probability_to_native
+from nnunet_tv.inference.native import lost_clusters, mask_to_native, probability_to_native
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.preparation.provenance import ENDING as RECORD_ENDING
 from nnunet_tv.preparation.provenance import T1_NAMES, Provenance
@@ -165,7 +165,7 @@ def read_probability(folder: str | Path, mask: Volume, record: Provenance) -> Vo
         volume = read_volume(path, case=case)
         _check_grid(volume, record, path)
     elif (path := folder / f"{case}.npz").exists():
-        volume = read_npz(path, grid_volume(record.grid), case=case, name="prepared grid", advice="the folder -p is "
+        volume = read_npz(path, record.grid, case=case, name="prepared grid", advice="the folder -p is "
                           "not what this was predicted from; give the right one, or predict again")
     else:
         return None
@@ -174,7 +174,7 @@ def read_probability(folder: str | Path, mask: Volume, record: Provenance) -> Vo
 
 
 def _check_grid(volume: Volume, record: Provenance, path: Path) -> None:
-    grid = grid_volume(record.grid)
+    grid = record.grid
     if not same_grid(volume, grid):
         raise CaseError(record.case, f"expected the prepared grid ({grid.shape} voxels, {grid.orientation}, first at "
                         f"{np.round(grid.affine[:3, 3], 2).tolist()} mm), found {volume.shape}, {volume.orientation}, "

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_tv.preparation.align import check_options
-from nnunet_tv.preparation.alignment import RegistrationOptions
+from nnunet_tv.preparation.alignment import RegistrationOptions, check_options
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 

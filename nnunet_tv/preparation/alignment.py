@@ -1,63 +1,154 @@
-"""What a registration hands to the chain, and what a person can choose about it."""
+"""Alignment of a case's scans: the grid to work on, the map from it to each scan, and the brain mask.
+
+Every image is interpolated once: the maps are composed, and the chain resamples from the scan.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-import numpy as np
+from nnunet_tv.brain.brain_mask import find_brain, resolve_method
+from nnunet_tv.imaging.affine import Affine
+from nnunet_tv.imaging.grid import Grid
+from nnunet_tv.imaging.resample import grids_overlap, resample_mask
+from nnunet_tv.imaging.volume import Volume, canonical
+from nnunet_tv.preparation.provenance import T1_NAMES
+from nnunet_tv.registration.pipeline import flair_to_t1, t1_to_template
+from nnunet_tv.registration.registry import get_backend
+from nnunet_tv.registration.template import NAME, TEMPLATE_GRID
+from nnunet_tv.utils.errors import CaseError
 
-from nnunet_tv.imaging.volume import Volume
+FLAIR_NAME = "FLAIR"
 
 
 @dataclass(frozen=True)
 class RegistrationOptions:
-    """How scans are aligned and brains found; without meaning for the registration ``none``.
+    """How scans are registered and brains found; ignored for the space ``none``.
 
     Attributes
     ----------
     backend : str
-        A key of :data:`nnunet_tv.registration.backends.BACKENDS`.
+        A key of :data:`nnunet_tv.registration.registry.BACKENDS`.
     brain : str
-        One of :data:`nnunet_tv.brain.methods.METHODS`.
+        One of :data:`nnunet_tv.brain.registry.BRAIN_CHOICES`.
     """
 
     backend: str = "simpleitk"
     brain: str = "auto"
 
 
+def check_options(options: RegistrationOptions) -> RegistrationOptions:
+    """`options` with ``auto`` resolved, after a check that everything is installed.
+
+    Raises
+    ------
+    ValueError
+        Unknown names.
+    NnunetTVError
+        Something is not installed; the message says how to install it.
+    """
+    get_backend(options.backend)
+    return replace(options, brain=resolve_method(options.brain))
+
+
 @dataclass(frozen=True)
 class Alignment:
-    """Where a case is worked on.
+    """The grid of a case and the maps from it to the scans.
 
     Attributes
     ----------
-    grid : Volume
-        The grid that every output has (its values are not used).
-    to_scan : dict of str to ndarray, shape (4, 4)
-        For a scan's name: scanner coordinates of `grid` to those of the scan, in mm. A scan that is
-        not named is where its own header puts it.
+    grid : Grid
+        Grid of every output.
+    to_scan : dict of str to Affine
+        By scan name: scanner space of `grid` to that of the scan. A scan that is not listed is placed by its
+        own header.
     notes : tuple of str
-        What a reader of the conversion table should know.
+        Remarks for the conversion table.
     brain : Volume, optional
         uint8 mask on `grid`; images are 0 outside of it.
     clip : bool
         Whether intensities are limited to percentiles (of the brain; of all voxels without `brain`).
     flags : tuple of str
-        What speaks against the alignment.
-    flair_to_t1, t1_to_template : ndarray, shape (4, 4), optional
-        What was registered: scanner or template mm of the first to those of the second.
+        Signs that the alignment is wrong.
+    flair_to_t1, t1_to_template : Affine, optional
+        The registrations.
     details : dict
-        For the case's prep record: metrics, parameters, versions.
+        Metrics, parameters and versions for the case's provenance.
     """
 
-    grid: Volume
-    to_scan: Mapping[str, np.ndarray]
+    grid: Grid
+    to_scan: Mapping[str, Affine] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     brain: Volume | None = None
     clip: bool = False
     flags: tuple[str, ...] = ()
-    flair_to_t1: np.ndarray | None = None
-    t1_to_template: np.ndarray | None = None
+    flair_to_t1: Affine | None = None
+    t1_to_template: Affine | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def keep_headers(case: str, scans: Mapping[str, Volume], options: RegistrationOptions) -> Alignment:
+    """Grid of the first scan; every scan is placed by its own header and keeps its values."""
+    return Alignment(next(iter(scans.values())).grid)
+
+
+def register_scans(case: str, scans: Mapping[str, Volume], options: RegistrationOptions, *, to_mni: bool) -> Alignment:
+    """FLAIR registered to the T1w and the T1w to the template.
+
+    With `to_mni` the grid is MNI152 at 1 mm, 182 x 218 x 182; otherwise that of the T1w with RAS axes, and the
+    template serves only to find the brain.
+
+    Raises
+    ------
+    CaseError
+        Not one T1w (or T1c) and one FLAIR; a constant scan; a T1w that was not found on the template.
+    """
+    t1_name = next((name for name in scans if name in T1_NAMES), "T1w")
+    if set(scans) != {t1_name, FLAIR_NAME}:
+        raise CaseError(case, f"registration needs one {t1_name} and one {FLAIR_NAME}, found {', '.join(scans)}")
+    for name, scan in scans.items():
+        if scan.data.min() == scan.data.max():
+            raise CaseError(case, f"every voxel of the {name} is {scan.data.flat[0]:g}: nothing can be registered; "
+                            "export the scan again")
+    backend = get_backend(options.backend)
+    t1, flair = canonical(scans[t1_name]), canonical(scans[FLAIR_NAME])
+    to_template = t1_to_template(t1, backend=backend)
+    t1_to_mni = to_template.affine
+    if not grids_overlap(TEMPLATE_GRID, t1.grid, world=t1_to_mni):
+        raise CaseError(case, f"the {t1_name} was not found on the template: look at the scan and its header")
+    to_t1 = flair_to_t1(flair, t1, t1_to_mni=t1_to_mni, backend=backend)
+    brain = find_brain(t1, t1_to_mni, method=options.brain)
+    mask = None if brain is None else brain.mask
+    t1_to_flair = to_t1.affine.inverse()
+    if to_mni:
+        mni_to_t1 = t1_to_mni.inverse()
+        grid, to_scan = TEMPLATE_GRID, {t1_name: mni_to_t1, FLAIR_NAME: t1_to_flair @ mni_to_t1}
+    else:
+        grid, to_scan = t1.grid, {FLAIR_NAME: t1_to_flair}
+        mask = None if mask is None else resample_mask(mask, grid, world=t1_to_mni)
+    details = {
+        "metrics": {
+            "flair_to_t1": to_t1.metrics, "t1_to_template": to_template.metrics,
+            "brain": {} if brain is None else brain.metrics,
+        },
+        "parameters": {
+            "flair_to_t1": to_t1.parameters, "t1_to_template": to_template.parameters,
+            "brain": {"asked": options.brain, "method": brain.method if brain else "none",
+                      "version": brain.version if brain else ""},
+            "template": NAME,
+        },
+    }
+    flags = (*to_template.flags, *to_t1.flags, *(brain.flags if brain else ()))
+    return Alignment(grid, to_scan, brain=mask, clip=True, flags=flags, flair_to_t1=to_t1.affine,
+                     t1_to_template=t1_to_mni, details=details)
+
+
+#: Values of ``--space``: functions from a case's name, its scans and the options to an alignment.
+SPACES: dict[str, Callable[[str, Mapping[str, Volume], RegistrationOptions], Alignment]] = {
+    "none": keep_headers,
+    "t1": partial(register_scans, to_mni=False),
+    "mni": partial(register_scans, to_mni=True),
+}

@@ -8,10 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nnunet_tv import __version__
-from nnunet_tv.imaging.geometry import write_itk_transform
 from nnunet_tv.imaging.volume import check_file, write_volume
 from nnunet_tv.intake.dcm2niix import convert_series
 from nnunet_tv.intake.scan_pair import ScanPair
@@ -19,7 +16,8 @@ from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.preparation.chain import CHAIN_VERSION, PreparedCase, prepare_case
 from nnunet_tv.preparation.prepared_folder import PreparedFolder
-from nnunet_tv.preparation.qc_case import draw_prepared, numbers
+from nnunet_tv.preparation.provenance import MAPS
+from nnunet_tv.preparation.qc import draw_prepared
 from nnunet_tv.utils.case_outcome import CaseOutcome
 from nnunet_tv.utils.case_store import CaseJob
 from nnunet_tv.utils.errors import CaseError
@@ -27,8 +25,6 @@ from nnunet_tv.utils.files import sha256
 
 #: Part of what decides whether a case is up to date: raise it when pictures or records would differ.
 WORKER_VERSION = 1
-#: Matrices of the record that are also written as ITK transforms.
-TRANSFORMS = ("flair_to_t1", "t1_to_template")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +40,7 @@ class PreparationJob(CaseJob):
     @property
     def outputs(self) -> dict[str, Path]:
         dicom = [name for name, scan in self.pair.scans.items() if scan.is_dicom]
-        return self.folder.outputs(self.case, self.pair.scans, dicom, () if self.space == "none" else TRANSFORMS)
+        return self.folder.outputs(self.case, self.pair.scans, dicom, () if self.space == "none" else MAPS)
 
     def digests(self) -> Iterator[tuple[str, str]]:
         for channel, scan in self.pair.scans.items():
@@ -75,10 +71,10 @@ class PreparationJob(CaseJob):
             channels[channel] = staged[channel] if scan.is_dicom else scan.files[0]
             if scan.is_dicom:
                 convert_series(self.case, channel, scan, staged[channel], secrets=self.secrets)
-        prepared = prepare_case(self.case, channels, registration=self.space, choices=self.registration)
+        prepared = prepare_case(self.case, channels, space=self.space, registration=self.registration)
         scans = {channel: self._origin(channel, scan, digests[channel]) for channel, scan in self.pair.scans.items()}
         study = {"study": self.study} if self.study else {}
-        outcome = write_prepared(prepared, channels, staged, scans=scans, **study)
+        outcome = write_prepared(prepared, staged, scans=scans, **study)
         return replace(outcome, notes=(*self.pair.notes, *outcome.notes))
 
     def _origin(self, channel: str, scan: Series, digest: str) -> dict[str, str]:
@@ -90,7 +86,7 @@ class PreparationJob(CaseJob):
 
 
 def write_prepared(
-    prepared: PreparedCase, channels: Mapping[str, Path], staged: Mapping[str, Path], **details: Any
+    prepared: PreparedCase, staged: Mapping[str, Path], **details: Any
 ) -> CaseOutcome:
     """Write images and, as far as `staged` has their keys, record (with `details`), transforms and picture."""
     for index, volume in enumerate(prepared.images.values()):
@@ -98,10 +94,10 @@ def write_prepared(
     record = replace(prepared.record, details={**prepared.record.details, **details})
     if "record" in staged:
         record.write(staged["record"])
-    for name in TRANSFORMS:
+    for name in MAPS:
         if name in staged:
-            write_itk_transform(np.asarray(getattr(record, name), float), staged[name])
+            getattr(record, name).write_itk(staged[name])
     if "picture" in staged:
-        draw_prepared(prepared, channels, staged["picture"])
+        draw_prepared(prepared, staged["picture"])
     return CaseOutcome(record.case, flags=prepared.flags, notes=prepared.notes, orientation=prepared.orientation,
                        metrics=numbers(record.details.get("metrics", {})))

@@ -9,8 +9,7 @@ from pathlib import Path
 from nnunet_tv.intake.dcm2niix import find_dcm2niix
 from nnunet_tv.intake.find import FoundCase, find_cases
 from nnunet_tv.intake.manual_pairs import ManualPair
-from nnunet_tv.preparation.align import check_options
-from nnunet_tv.preparation.alignment import RegistrationOptions
+from nnunet_tv.preparation.alignment import RegistrationOptions, check_options
 from nnunet_tv.preparation.prepare_case import PreparationJob
 from nnunet_tv.preparation.prepared_folder import PAGE, TABLE, PreparedFolder
 from nnunet_tv.preparation.qc_html import qc_page

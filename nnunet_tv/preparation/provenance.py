@@ -1,45 +1,28 @@
-"""What was done to a case, beside the case: ``CASE.prep.json``. Restoring needs nothing else.
+"""The provenance of a prepared case, ``CASE.prep.json``: all that is needed to restore its results.
 
-Written by the preparation, read by ``nnunet-tv-restore`` and the report on a patient. Coordinates are
-scanner millimetres, RAS+.
+Written by the preparation, read by ``nnunet-tv-restore`` and by the report on a patient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nnunet_tv import __version__
+from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
+from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import read_json, write_json
 
 ENDING = ".prep.json"
 #: Scans that are registered to the template themselves; any other goes through them.
 T1_NAMES = ("T1w", "T1c")
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A voxel grid.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Voxels along X, Y, Z.
-    affine : list of list of float, shape (4, 4)
-        Voxel indices to scanner coordinates in mm, RAS+.
-    """
-
-    shape: tuple[int, ...]
-    affine: list[list[float]]
-
-    def matrix(self) -> np.ndarray:
-        """The affine as float64, shape (4, 4)."""
-        return np.asarray(self.affine, float)
+#: Registrations of a case, with the spaces that they connect.
+MAPS = {"flair_to_t1": (FLAIR, T1), "t1_to_template": (T1, MNI)}
 
 
 @dataclass(frozen=True)
@@ -51,16 +34,16 @@ class Provenance:
     case : str
         Case identifier.
     registration : str
-        ``none``, ``t1`` or ``mni``: which grid the case is on.
+        Space of `grid`: ``none``, ``t1`` or ``mni``.
     grid : Grid
         The grid of the prepared images.
     sources : dict of str to Grid
-        Grids of the scans as they came, by channel name (``T1w``, ``FLAIR``).
-    flair_to_t1, t1_to_template : list of list of float, shape (4, 4)
-        Map points of the first to points of the second; the identity where nothing was registered.
-        :meth:`to_grid` says which of them lead to `grid`.
+        Original grids of the scans, by channel name (``T1w``, ``FLAIR``).
+    flair_to_t1, t1_to_template : Affine
+        The registrations; the identity where nothing was registered. :meth:`to_grid` composes those that lead to
+        `grid`.
     flags : list of str
-        What a person must look at before trusting the case.
+        Reasons to review the case before trusting it.
     details : dict
         Files, hashes, orientations, metrics, parameters, backends and their versions.
     version : str
@@ -71,45 +54,55 @@ class Provenance:
     registration: str
     grid: Grid
     sources: dict[str, Grid]
-    flair_to_t1: list[list[float]] = field(default_factory=lambda: np.eye(4).tolist())
-    t1_to_template: list[list[float]] = field(default_factory=lambda: np.eye(4).tolist())
+    flair_to_t1: Affine = field(default_factory=lambda: Affine.identity(*MAPS["flair_to_t1"]))
+    t1_to_template: Affine = field(default_factory=lambda: Affine.identity(*MAPS["t1_to_template"]))
     flags: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
 
     @property
     def brain_method(self) -> str | None:
-        """How the brain was found, ``none`` if the skull was left; None where the record does not say."""
+        """Method of the brain mask, ``none`` with the skull; None where it is not recorded."""
         return self.details.get("parameters", {}).get("brain", {}).get("method")
 
-    def to_grid(self, channel: str) -> np.ndarray:
-        """Matrix from scanner coordinates of a source scan to those of `grid`, shape (4, 4).
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Every number of the nested ``details["metrics"]``, by its path such as ``brain volume_ml``."""
+        return _numbers(self.details.get("metrics", {}))
 
-        On the template (``mni``) the T1w is at ``t1_to_template``; otherwise `grid` is in the T1w's own
+    def to_grid(self, channel: str) -> Affine:
+        """Scanner space of a source scan to that of `grid`.
+
+        In the space ``mni`` the T1w is mapped by `t1_to_template`; otherwise `grid` is in the T1w's own
         coordinates, and the template was only used to find the brain. Any other channel goes through the T1w.
         """
-        matrix = np.asarray(self.t1_to_template, float) if self.registration == "mni" else np.eye(4)
-        return matrix if channel in T1_NAMES else matrix @ np.asarray(self.flair_to_t1, float)
+        from_t1 = self.t1_to_template if self.registration == "mni" else Affine.identity(T1)
+        return from_t1 if channel in T1_NAMES else from_t1 @ self.flair_to_t1
 
     def write(self, path: str | Path) -> None:
         """Write as JSON, atomically."""
-        write_json(asdict(self), path)
+        content = {**vars(self), "grid": _grid_content(self.grid),
+                   "sources": {name: _grid_content(grid) for name, grid in self.sources.items()},
+                   **{name: getattr(self, name).matrix.tolist() for name in MAPS}}
+        write_json(content, path)
 
     @classmethod
     def read(cls, path: str | Path) -> Provenance:
-        """Record of a file that :meth:`write` made.
+        """Read a file written by :meth:`write`.
 
         Raises
         ------
         CaseError
-            No such file, not JSON, or fields missing; the file is named.
+            No such file, not JSON, or fields missing; the message names the file.
         """
         path = Path(path)
         case = path.name.removesuffix(ENDING)
         try:
             content = read_json(path)
             grids = {name: _grid(grid) for name, grid in content["sources"].items()}
-            return cls(**{**content, "grid": _grid(content["grid"]), "sources": grids})
+            maps = {name: Affine(np.asarray(content[name], float), *spaces) for name, spaces in MAPS.items()
+                    if name in content}
+            return cls(**{**content, "grid": _grid(content["grid"]), "sources": grids, **maps})
         except FileNotFoundError as error:
             raise CaseError(case, "no preparation record: give the folder that nnunet-tv-prepare wrote (-p)",
                             path) from error
@@ -119,4 +112,19 @@ class Provenance:
 
 
 def _grid(content: Mapping[str, Any]) -> Grid:
-    return Grid(tuple(content["shape"]), content["affine"])
+    return Grid(tuple(content["shape"]), np.asarray(content["affine"], float))
+
+
+def _grid_content(grid: Grid) -> dict[str, Any]:
+    return {"shape": list(grid.shape), "affine": grid.affine.tolist()}
+
+
+def _numbers(details: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    found: dict[str, float] = {}
+    for key, value in details.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found |= _numbers(value, f"{name} ")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            found[name] = float(value)
+    return found

@@ -1,4 +1,4 @@
-"""One picture a case to see at a glance whether it was prepared well: alignment, brain mask, sides."""
+"""One picture per case to check its preparation at a glance: alignment, brain mask, sides."""
 
 from __future__ import annotations
 
@@ -8,12 +8,28 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
+from nnunet_tv.imaging.resample import resample_image
 from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.preparation.chain import PreparedCase
+from nnunet_tv.registration.template import load_template
 from nnunet_tv.utils.files import atomic
 
 MASK, T1_EDGES, TEMPLATE_EDGES = (1.0, 0.85, 0.1), (1.0, 0.35, 0.3), (0.3, 0.9, 1.0)
 #: Side of a checkerboard's field.
 FIELD_MM = 24.0
+
+
+def draw_prepared(prepared: PreparedCase, output: str | Path) -> None:
+    """Draw :func:`draw_qc`'s picture of a prepared case with a T1w and a FLAIR."""
+    record = prepared.record
+    t1, flair = prepared.images.values() if prepared.brain is None else (
+        resample_image(scan, record.grid, world=record.to_grid(name).inverse())
+        for name, scan in prepared.scans.items())
+    axes = ", ".join(f"{name} {grid.orientation}" for name, grid in record.sources.items())
+    draw_qc(record.case, t1, flair, output, brain=prepared.brain,
+            template=load_template().t1 if record.registration == "mni" else None,
+            lines=[f"axes of the scans as they came: {axes}; registration: {record.registration}",
+                   *(f"! {flag}" for flag in record.flags)])
 
 
 def draw_qc(
@@ -22,7 +38,7 @@ def draw_qc(
     flair: Volume,
     output: str | Path,
     *,
-    mask: np.ndarray | None = None,
+    brain: Volume | None = None,
     template: Volume | None = None,
     lines: Sequence[str] = (),
 ) -> None:
@@ -33,16 +49,15 @@ def draw_qc(
     case : str
         Title.
     t1, flair : Volume
-        On one grid, whole heads where there are (a mask is judged by what it leaves out); the affine decides which
-        side is left.
+        On one grid, with the skull, so that it shows what the mask leaves out. The affine determines the sides.
     output : Path
         Written atomically.
-    mask : ndarray, shape of the T1w, optional
-        Brain mask; its border is drawn where there is one.
+    brain : Volume, optional
+        Brain mask on the same grid; its border is drawn.
     template : Volume, optional
         On the same grid; its edges are drawn on the T1w.
     lines : sequence of str
-        Under the title: flags and orientations.
+        Flags and orientations, drawn below the title.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -51,7 +66,7 @@ def draw_qc(
     for name, volume in (("t1", t1), ("flair", flair), *((("template", template),) if template else ())):
         array, sizes_mm = turned(volume)
         images[name] = _scaled(array)
-    inside = None if mask is None else turned(Volume(mask.astype(np.uint8), t1.affine))[0].astype(bool)
+    inside = None if brain is None else turned(brain)[0].astype(bool)
     centre = _centre(images["t1"] > 0.05 if inside is None else inside)
 
     rows = ["T1w" if inside is None else "T1w and the border of the brain mask", "T1w and FLAIR, alternating",

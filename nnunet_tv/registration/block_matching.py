@@ -1,11 +1,9 @@
-"""Where parts of the brain would rather lie: shifts of blocks, each found alone.
+"""Block matching (Ourselin et al., MICCAI 2000): the shift of each block of the brain, found independently.
 
-Two uses. Of one person's scans every block is in place, of two persons' none is: that tells them apart
-(:mod:`~nnunet_tv.preparation.plausibility`). And an affine map fitted to the blocks lies in the middle of what
-parts of a brain want, each with the same say, while mutual information follows its strongest edges.
-
-Block matching: Ourselin et al., MICCAI 2000. They trim what does not fit; here nothing is trimmed, as a person's
-brain really differs from the template by more than an affine map.
+Two uses: with scans of one person every block is in place, with scans of two persons none is
+(:mod:`~nnunet_tv.registration.plausibility`); and an affine map fitted to the blocks with equal weight per block is
+better centred than one by mutual information, which follows the strongest edges. Ourselin et al. trim blocks that do
+not fit; here none are trimmed, since a brain differs from the template by more than an affine map.
 """
 
 from __future__ import annotations
@@ -14,22 +12,22 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from nnunet_tv.imaging.geometry import apply, random_points
+from nnunet_tv.imaging.affine import transform
+from nnunet_tv.imaging.sampling import at_resolution, random_points, sample
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.registration.mutual_information import at_resolution, sample
 
 _RESOLUTION_MM = 2.0
-#: Side of the blocks, which touch each other. With 24 or 32 mm the errors on phantoms were a third larger.
+#: Side of the adjacent blocks. With 24 or 32 mm the errors on phantoms were a third larger.
 _BLOCK_MM = 18.0
-#: Points of the brain from which blocks are made (some 300 a block), and the least that a block needs.
+#: Points in the brain (some 300 per block), and the least number that a block needs.
 _POINTS, _FEWEST_POINTS = 90_000, 100
 _STEPS_MM = (2.0, 1.0, 0.5)
-#: Fewer blocks than this say too little for 12 parameters.
+#: Fewer blocks than this do not determine 12 parameters.
 _FEWEST_BLOCKS = 40
 
 
-def climb(fit: Callable[[np.ndarray], float], steps_mm: Sequence[float] = _STEPS_MM) -> np.ndarray:
-    """Shift (mm, shape (3,)) with the best `fit` near zero: steps along the axes, each size up to four times."""
+def best_shift(fit: Callable[[np.ndarray], float], steps_mm: Sequence[float] = _STEPS_MM) -> np.ndarray:
+    """Shift (mm, shape (3,)) with the best `fit` near zero, by up to four steps along the axes of each size."""
     shift, best = np.zeros(3), fit(np.zeros(3))
     for step in steps_mm:
         for _ in range(4):
@@ -41,22 +39,22 @@ def climb(fit: Callable[[np.ndarray], float], steps_mm: Sequence[float] = _STEPS
     return shift
 
 
-def balanced_affine(pose: np.ndarray, fixed: Volume, moving: Volume, region: Volume) -> np.ndarray:
-    """`pose` after every block of `region` had the same say.
+def refine_affine(pose: np.ndarray, fixed: Volume, moving: Volume, region: Volume) -> np.ndarray:
+    """Refine an affine pose by block matching, with equal weight per block.
 
     Parameters
     ----------
     pose : ndarray, shape (4, 4)
         Points of `fixed` to points of `moving`, right to a few mm.
     fixed, moving : Volume
-        Of one contrast: blocks are compared by correlation, which a slow change of brightness leaves alone.
+        Of one contrast: blocks are compared by correlation, which is insensitive to slow changes of brightness.
     region : Volume
         Mask of the brain, in mm of `fixed`.
 
     Returns
     -------
     ndarray, shape (4, 4)
-        Affine, by least squares; `pose` itself where the blocks are too few or do not fit better by it.
+        Affine, by least squares; `pose` itself where the blocks are too few or the mean fit does not improve.
     """
     points = random_points(region, _POINTS)
     if not len(points):
@@ -66,18 +64,18 @@ def balanced_affine(pose: np.ndarray, fixed: Volume, moving: Volume, region: Vol
     blocks = _blocks(points)
     if len(blocks) < _FEWEST_BLOCKS:
         return pose
-    centres, wanted = [], []
+    centres, moved = [], []
     for block in blocks:
         def fit(shift, here=values[block], where=points[block]):
-            return _correlation(here, sample(target, apply(pose, where + shift)))
+            return _correlation(here, sample(target, transform(pose, where + shift)))
 
         centres.append(points[block].mean(axis=0))
-        wanted.append(centres[-1] + climb(fit))
+        moved.append(centres[-1] + best_shift(fit))
     step = np.eye(4)
-    step[:3] = np.linalg.lstsq(np.c_[centres, np.ones(len(centres))], np.array(wanted), rcond=None)[0].T
+    step[:3] = np.linalg.lstsq(np.c_[centres, np.ones(len(centres))], np.array(moved), rcond=None)[0].T
 
     def mean_fit(matrix):
-        found = sample(target, apply(matrix, points))
+        found = sample(target, transform(matrix, points))
         return np.mean([_correlation(values[block], found[block]) for block in blocks])
 
     return pose @ step if mean_fit(pose @ step) > mean_fit(pose) else pose
@@ -92,7 +90,7 @@ def _blocks(points: np.ndarray) -> list[np.ndarray]:
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson's; 0 where one is constant."""
+    """Pearson's correlation; 0 if either is constant."""
     first, second = first - first.mean(), second - second.mean()
     size = float(np.sqrt((first @ first) * (second @ second)))
     return float(first @ second) / size if size > 0 else 0.0

@@ -12,31 +12,24 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from nnunet_tv.imaging.sampling import at_resolution, itk_image
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.registration.mutual_information import at_resolution, itk_image
 from nnunet_tv.utils.errors import NnunetTVError
 
-#: greedy's matrices are RAS mm of images whose headers are ITK's LPS.
+#: greedy's matrices are in RAS mm, and the headers of its images in ITK's LPS.
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
 class GreedyBackend:
-    """Backend ``greedy``; see :class:`~nnunet_tv.registration.backends.Backend`.
-
-    Raises
-    ------
-    NnunetTVError
-        picsl_greedy is not installed.
-    """
+    """Backend ``greedy``; see :class:`~nnunet_tv.registration.registry.Backend`."""
 
     name: str = "greedy"
-    threads: int = 1
 
     def __post_init__(self) -> None:
         if importlib.util.find_spec("picsl_greedy") is None:
-            raise NnunetTVError("--registration greedy: the package picsl_greedy is not installed: pip install "
-                                "picsl_greedy, or use --registration simpleitk")
+            raise NnunetTVError("--registration-backend greedy: the package picsl_greedy is not installed: pip install "
+                                "picsl_greedy, or use --registration-backend simpleitk")
 
     def version(self) -> str:
         """Version of picsl_greedy, or ``unknown``."""
@@ -45,14 +38,9 @@ class GreedyBackend:
         except PackageNotFoundError:
             return "unknown"
 
-    def command(self, degrees_of_freedom: int, start: Path) -> str:
-        """Greedy's command line; ``fixed``, ``moving``, ``mask`` and ``result`` stand for objects in memory."""
-        return (f"-d 3 -a -dof {degrees_of_freedom} -m NMI -i fixed moving -gm mask -ia {start} -o result "
-                f"-n 100x60x20 -threads {self.threads} -V 0")
-
     def align(self, fixed: Volume, moving: Volume, *, degrees_of_freedom: int, fixed_mask: Volume,
               starts: Sequence[np.ndarray]) -> np.ndarray:
-        """Points of `fixed` to points of `moving` (4 x 4) from the most promising of `starts`."""
+        """Refine the first of `starts`."""
         from picsl_greedy import Greedy3D
 
         mask = at_resolution(Volume(fixed_mask.data.astype(np.float32), fixed_mask.affine), 1.0)
@@ -60,8 +48,10 @@ class GreedyBackend:
         with tempfile.TemporaryDirectory(prefix="nnunet-tv-greedy-") as folder:  # -ia takes no array from memory
             start = Path(folder, "start.mat")
             np.savetxt(start, starts[0], fmt="%.10f")
-            greedy.execute(self.command(degrees_of_freedom, start), fixed=_lps(at_resolution(fixed, 1.0)),
-                           moving=_lps(at_resolution(moving, 1.0)),
+            # fixed, moving, mask and result stand for objects in memory
+            greedy.execute(f"-d 3 -a -dof {degrees_of_freedom} -m NMI -i fixed moving -gm mask -ia {start} -o result "
+                           "-n 100x60x20 -threads 1 -V 0",
+                           fixed=_lps(at_resolution(fixed, 1.0)), moving=_lps(at_resolution(moving, 1.0)),
                            mask=_lps(Volume((mask.data > 0.5).astype(np.float32), mask.affine)), result=None)
         return np.asarray(greedy["result"], float)
 

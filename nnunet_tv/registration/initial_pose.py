@@ -1,8 +1,8 @@
-"""Where to start: rotations and shifts tried coarsely, so that a tilted or shifted head is found.
+"""Rigid starting poses: a coarse search over rotations and shifts, so that tilted and shifted heads are found.
 
-The optimiser of a registration finds the nearest optimum; this finds the right valley. 125 rotations within
-40 degrees about each axis and 27 shifts around the head's centre are scored by mutual information at a few
-thousand points; the best are refined by halving steps. Handedness is never changed: only rotations are tried.
+A registration's optimiser finds the nearest optimum; this finds its basin. 125 rotations within 40 degrees about each
+axis and 27 shifts around the head's centre are scored by mutual information at a few thousand points; the best are
+refined by halving steps. Handedness is never changed: only rotations are tried.
 """
 
 from __future__ import annotations
@@ -13,42 +13,36 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from nnunet_tv.imaging.geometry import about, apply, displacement_mm, random_points
+from nnunet_tv.imaging.affine import displacement_mm, rotation_about, transform
+from nnunet_tv.imaging.sampling import at_resolution, itk_image, random_points, sample
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.registration.mutual_information import (
-    at_resolution,
-    binned,
-    itk_image,
-    limits,
-    mutual_information,
-    sample,
-)
+from nnunet_tv.registration.mutual_information import binned, limits, mutual_information
 
 #: Resolution at which poses are tried.
 RESOLUTION_MM = 6.0
-#: Height of a head from the vertex down: what is below is neck.
+#: Height of a head from the vertex down; below is the neck.
 HEAD_MM = 170.0
 _BINS = 24
 _ANGLES_DEG = (-40.0, -20.0, 0.0, 20.0, 40.0)
 _SHIFTS_MM = (-20.0, 0.0, 20.0)
 _POINTS = 3000
-#: Poses nearer to each other than this (mean over the points) are one.
+#: Poses closer to each other than this (mean over the points) count as one.
 _DISTINCT_MM = 12.0
 
 
 def head_centre_mm(volume: Volume) -> np.ndarray:
-    """Centre of the head (Otsu's threshold) in scanner mm, from the upper 170 mm of it; shape (3,)."""
+    """Centre of the head (Otsu's threshold) in scanner mm, of its upper 170 mm; shape (3,)."""
     coarse = at_resolution(volume, 4.0)
     mask = sitk.GetArrayFromImage(sitk.OtsuThreshold(itk_image(coarse), 0, 1)).T
     if not mask.any():
         mask = np.ones(coarse.shape, np.uint8)
-    points = apply(coarse.affine, np.argwhere(mask).astype(float))
+    points = coarse.grid.to_mm(np.argwhere(mask).astype(float))
     top = np.percentile(points[:, 2], 99.5)
     return points[points[:, 2] > top - HEAD_MM].mean(axis=0)
 
 
 class PoseScore:
-    """Mutual information of two scans for a pose (4 x 4 matrix: points of `fixed` to points of `moving`)."""
+    """Mutual information of two scans as a function of the pose (4 x 4, points of `fixed` to points of `moving`)."""
 
     def __init__(self, fixed: Volume, moving: Volume, fixed_mask: Volume, *, points: int = _POINTS):
         small = at_resolution(fixed, RESOLUTION_MM)
@@ -59,8 +53,7 @@ class PoseScore:
         self._limits = limits(self._moving)
 
     def __call__(self, pose: np.ndarray) -> float:
-        """Mutual information in nats."""
-        values = sample(self._moving, apply(pose, self.points))
+        values = sample(self._moving, transform(pose, self.points))
         return mutual_information(self._fixed, binned(values, self._limits, _BINS), _BINS)
 
 
@@ -74,11 +67,11 @@ def candidate_poses(
     fixed, moving : Volume
         The two scans.
     fixed_mask : Volume
-        Where on `fixed` they are compared; its centre is taken for the centre of the head.
+        Region of `fixed` in which they are compared; its centre is taken as the centre of the head.
     header_pose : bool
-        Also try the pose that the headers say (identity), and keep it among the results.
+        Also try the pose given by the headers (identity).
     keep : int
-        How many.
+        Largest number of poses.
 
     Returns
     -------
@@ -90,7 +83,7 @@ def candidate_poses(
     poses = []
     for angles in product(_ANGLES_DEG, repeat=3):
         turn = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
-        poses += [about(turn, centre, target + shift) for shift in product(_SHIFTS_MM, repeat=3)]
+        poses += [rotation_about(turn, centre, target + shift) for shift in product(_SHIFTS_MM, repeat=3)]
     values = np.array([score(pose) for pose in poses])
     starts = [poses[index] for index in np.argsort(-values, kind="stable")[: 3 * keep]]
     if header_pose:
@@ -104,7 +97,7 @@ def candidate_poses(
 
 
 def _refine(score: PoseScore, pose: np.ndarray, centre: np.ndarray) -> tuple[float, np.ndarray]:
-    """Best of the neighbours in each of the six directions, with steps that are halved; (score, pose)."""
+    """Best neighbour along the six degrees of freedom, with halving steps: (score, pose)."""
     best = score(pose)
     for degrees, mm in ((10.0, 10.0), (5.0, 5.0), (2.5, 2.5)):
         for _ in range(6):
@@ -118,7 +111,7 @@ def _refine(score: PoseScore, pose: np.ndarray, centre: np.ndarray) -> tuple[flo
 
 
 def _step(axis: int, degrees: float, mm: float, centre: np.ndarray) -> np.ndarray:
-    """A small turn about `centre` (axes 0 to 2) or a small shift (3 to 5), before the pose."""
+    """A small rotation about `centre` (axes 0 to 2) or a small shift (3 to 5), applied before the pose."""
     if axis < 3:
-        return about(Rotation.from_rotvec(np.deg2rad(degrees) * np.eye(3)[axis]).as_matrix(), centre, centre)
-    return about(np.eye(3), np.zeros(3), mm * np.eye(3)[axis - 3])
+        return rotation_about(Rotation.from_rotvec(np.deg2rad(degrees) * np.eye(3)[axis]).as_matrix(), centre, centre)
+    return rotation_about(np.eye(3), np.zeros(3), mm * np.eye(3)[axis - 3])

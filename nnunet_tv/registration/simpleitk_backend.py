@@ -1,9 +1,8 @@
 """Registration with SimpleITK, the default: nothing to install beyond the dependencies.
 
-Mattes mutual information from fixed-seed random samples, coarse to fine: 4 mm by conjugate gradients, 2 mm
-and 1 mm by regular steps. Images are resampled to cubes first, so that thick slices weigh as much as thin
-ones. A level whose result fits clearly worse than its start, by a measure that does not depend on ITK's
-sampling, is dropped.
+Mattes mutual information from random samples with a fixed seed, coarse to fine: 4 mm by conjugate gradients, 2 mm and
+1 mm by regular steps. Images are first resampled to cubes, so that thick slices have the same weight as thin ones. The
+result of a level is dropped where it fits clearly worse than its start, by a measure independent of ITK's sampling.
 """
 
 from __future__ import annotations
@@ -14,28 +13,21 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_tv.imaging.geometry import apply, nearest_rotation, random_points
+from nnunet_tv.imaging.affine import itk_matrix, nearest_rotation, transform
+from nnunet_tv.imaging.sampling import at_resolution, crop_around, itk_image, random_points, sample
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.registration.mutual_information import (
-    at_resolution,
-    binned,
-    cropped,
-    itk_image,
-    limits,
-    mutual_information,
-    sample,
-)
+from nnunet_tv.registration.mutual_information import binned, limits, mutual_information
 
 _BINS = 32
 _SEED = 20221
 _SAMPLES = 120_000
-#: Starts that fit worse than this share of the best are left out.
+#: Starts with a fit below this share of the best are left out.
 _PROMISING = 0.7
-#: A level's result must fit at least this well, as a share of its start's fit.
+#: Least fit of a level's result, as a share of its start's fit.
 _NO_WORSE = 0.97
-#: Levels finer than this share of the scans' voxels add nothing.
+#: Levels finer than this share of the scans' voxels are skipped.
 _FINER = 0.6
-#: What is kept around the mask of the fixed image.
+#: Margin kept around the mask of the fixed image.
 _MARGIN_MM = 16.0
 _COARSEST = 4.0
 _ITERATIONS = {4.0: 40, 2.0: 60, 1.0: 40}
@@ -43,16 +35,12 @@ _ITERATIONS = {4.0: 40, 2.0: 60, 1.0: 40}
 
 @dataclass(frozen=True)
 class SimpleITKBackend:
-    """Backend ``simpleitk``; see :class:`~nnunet_tv.registration.backends.Backend`.
+    """Backend ``simpleitk``; see :class:`~nnunet_tv.registration.registry.Backend`.
 
-    Attributes
-    ----------
-    threads : int
-        Threads of ITK's metric. With 1 (measured: SimpleITK 2.5.7, three runs) equal inputs give equal bits;
-        with 2, matrices differed by 8e-14. Cases in parallel use the cores better than threads do.
+    ITK's metric runs in one thread, with which equal inputs give equal bits (SimpleITK 2.5.7, three runs); with two,
+    matrices differed by 8e-14. Cases in parallel use the cores better than threads do.
     """
 
-    threads: int = 1
     name: str = "simpleitk"
 
     def version(self) -> str:
@@ -61,7 +49,7 @@ class SimpleITKBackend:
 
     def align(self, fixed: Volume, moving: Volume, *, degrees_of_freedom: int, fixed_mask: Volume,
               starts: Sequence[np.ndarray]) -> np.ndarray:
-        """Points of `fixed` to points of `moving` (4 x 4), rigid (6) or affine (12), from the best of `starts`."""
+        """Refine the best of `starts`, coarse to fine."""
         fit = _Fit(fixed, moving, fixed_mask)
         promising = [start for start in starts if fit(start) > _PROMISING * fit(starts[0])]
         best = max((self._level(fit, start, _COARSEST, 6) for start in promising), key=fit)
@@ -77,12 +65,12 @@ class SimpleITKBackend:
     def _level(self, fit: _Fit, start: np.ndarray, resolution_mm: float, degrees_of_freedom: int) -> np.ndarray:
         fixed, moving, mask = fit.level(resolution_mm, start)
         method = sitk.ImageRegistrationMethod()
-        method.SetNumberOfThreads(self.threads)
-        method.SetNumberOfWorkUnits(self.threads)  # the metric is cut into these, whatever the threads
+        method.SetNumberOfThreads(1)
+        method.SetNumberOfWorkUnits(1)  # the metric is divided into these, independent of the threads
         method.SetMetricAsMattesMutualInformation(_BINS)
         method.SetMetricFixedMask(mask)
         inside = int(np.count_nonzero(sitk.GetArrayViewFromImage(mask)))
-        share = min(1.0, _SAMPLES / max(inside, 1))  # ITK draws from the whole box, then asks the mask
+        share = min(1.0, _SAMPLES / max(inside, 1))  # ITK draws from the whole box, then applies the mask
         method.SetMetricSamplingStrategy(method.REGULAR if share == 1 else method.RANDOM)
         method.SetMetricSamplingPercentage(share, _SEED)
         method.SetInterpolator(sitk.sitkLinear)
@@ -92,22 +80,22 @@ class SimpleITKBackend:
             method.SetOptimizerAsRegularStepGradientDescent(resolution_mm / 4, 0.01, _ITERATIONS[resolution_mm],
                                                             relaxationFactor=0.6, gradientMagnitudeTolerance=1e-6)
         method.SetOptimizerScalesFromPhysicalShift()
-        transform = _transform(start, fit.centre, degrees_of_freedom)
-        method.SetInitialTransform(transform, inPlace=True)
+        itk = _itk_transform(start, fit.centre, degrees_of_freedom)
+        method.SetInitialTransform(itk, inPlace=True)
         try:
             method.Execute(fixed, moving)
-        except RuntimeError:  # too few samples overlap: this start leads nowhere
+        except RuntimeError:  # too few samples overlap
             return start
-        return _matrix(transform)
+        return itk_matrix(itk)
 
 
 class _Fit:
-    """The two images at every level, and a measure of fit that all levels share."""
+    """The two images at every level, and a measure of fit shared by all levels."""
 
     def __init__(self, fixed: Volume, moving: Volume, mask: Volume):
         self.points = random_points(mask, 60_000)
         self.centre = self.points.mean(axis=0)
-        fixed, mask = (cropped(volume, self.points, _MARGIN_MM) for volume in (fixed, mask))
+        fixed, mask = (crop_around(volume, self.points, _MARGIN_MM) for volume in (fixed, mask))
         self._volumes, self._levels = (fixed, moving, mask), {}
         small = [at_resolution(volume, 2.0) for volume in (fixed, moving)]
         self._fixed = binned(sample(small[0], self.points), limits(small[0]))
@@ -116,36 +104,29 @@ class _Fit:
     def level(self, resolution_mm: float, pose: np.ndarray) -> tuple[sitk.Image, sitk.Image, sitk.Image]:
         """Fixed image, moving image and fixed mask in cubes of `resolution_mm`.
 
-        At the finer levels only what `pose` brings near the mask is kept of the moving image: ITK computes
-        gradients of all it is given (24 bytes a voxel).
+        At the finer levels the moving image is cropped to the mask under `pose`: ITK computes gradients of the whole
+        image (24 bytes a voxel).
         """
         if resolution_mm in self._levels:
             return self._levels[resolution_mm]
         fixed, moving, mask = self._volumes
         if resolution_mm < _COARSEST:
-            moving = cropped(moving, apply(pose, self.points), _MARGIN_MM)
+            moving = crop_around(moving, transform(pose, self.points), _MARGIN_MM)
         where = itk_image(at_resolution(Volume(mask.data.astype(np.float32), mask.affine), resolution_mm)) > 0.5
         images = (itk_image(at_resolution(fixed, resolution_mm)), itk_image(at_resolution(moving, resolution_mm)),
                   sitk.Cast(where, sitk.sitkUInt8))
-        if resolution_mm == _COARSEST:  # every start needs it
+        if resolution_mm == _COARSEST:  # used by every start
             self._levels[resolution_mm] = images
         return images
 
     def __call__(self, pose: np.ndarray) -> float:
-        return mutual_information(self._fixed, binned(sample(self._moving, apply(pose, self.points)), self._limits))
+        return mutual_information(self._fixed, binned(sample(self._moving, transform(pose, self.points)), self._limits))
 
 
-def _transform(matrix: np.ndarray, centre: np.ndarray, degrees_of_freedom: int) -> sitk.Transform:
+def _itk_transform(matrix: np.ndarray, centre: np.ndarray, degrees_of_freedom: int) -> sitk.Transform:
     linear = nearest_rotation(matrix[:3, :3]) if degrees_of_freedom == 6 else matrix[:3, :3]
-    transform = sitk.VersorRigid3DTransform() if degrees_of_freedom == 6 else sitk.AffineTransform(3)
-    transform.SetCenter(centre.tolist())
-    transform.SetMatrix(linear.ravel().tolist(), *((1e-6,) if degrees_of_freedom == 6 else ()))
-    transform.SetTranslation((apply(matrix, centre) - centre).tolist())
-    return transform
-
-
-def _matrix(transform: sitk.Transform) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.array(transform.GetMatrix()).reshape(3, 3)
-    matrix[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
-    return matrix
+    itk = sitk.VersorRigid3DTransform() if degrees_of_freedom == 6 else sitk.AffineTransform(3)
+    itk.SetCenter(centre.tolist())
+    itk.SetMatrix(linear.ravel().tolist(), *((1e-6,) if degrees_of_freedom == 6 else ()))
+    itk.SetTranslation((transform(matrix, centre) - centre).tolist())
+    return itk

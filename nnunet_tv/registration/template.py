@@ -1,8 +1,7 @@
 """The MNI152 template on the grid of the results: 1 mm, 182 x 218 x 182.
 
 nilearn ships the ICBM 2009a template (symmetric, skull-stripped) with its tissue and brain maps on
-197 x 233 x 189 voxels of 1 mm; nothing is downloaded. The grid is FSL's MNI152 1 mm: the same millimetres,
-stored here with RAS axes.
+197 x 233 x 189 voxels of 1 mm; nothing is downloaded. The grid is that of FSL's MNI152 1 mm, stored with RAS axes.
 """
 
 from __future__ import annotations
@@ -13,24 +12,24 @@ from functools import lru_cache
 
 import numpy as np
 
+from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.resample import resample_image, resample_mask
 from nnunet_tv.imaging.volume import Volume
 
-GRID_SHAPE = (182, 218, 182)
-GRID_ORIGIN_MM = (-90.0, -126.0, -72.0)
+TEMPLATE_GRID = Grid((182, 218, 182), np.array([[1.0, 0, 0, -90], [0, 1, 0, -126], [0, 0, 1, -72], [0, 0, 0, 1]]))
 NAME = "ICBM 2009a nonlinear symmetric (MNI152), as nilearn ships it"
 
 
 @dataclass(frozen=True)
 class Template:
-    """The target of the registration; all on one grid, in MNI mm.
+    """The target of the registration, on :data:`TEMPLATE_GRID`.
 
     Attributes
     ----------
     t1 : Volume
         float32, 0 to 1; 0 outside of the brain.
     brain : Volume
-        uint8 mask; sulci and ventricles belong to it.
+        uint8 mask that includes sulci and ventricles.
     grey, white : Volume
         float32, share of the tissue, 0 to 1.
     """
@@ -39,13 +38,6 @@ class Template:
     brain: Volume
     grey: Volume
     white: Volume
-
-
-def template_grid() -> Volume:
-    """Empty volume (uint8) on the template's grid."""
-    affine = np.eye(4)
-    affine[:3, 3] = GRID_ORIGIN_MM
-    return Volume(np.zeros(GRID_SHAPE, np.uint8), affine)
 
 
 @lru_cache(maxsize=1)
@@ -57,7 +49,6 @@ def load_template() -> Template:
 
         images = [getattr(datasets, f"load_mni152_{name}")(resolution=1)
                   for name in ("template", "gm_template", "wm_template", "brain_mask")]
-    grid = template_grid()
     *maps, mask = (Volume(np.asarray(image.dataobj, np.float32), np.asarray(image.affine, float)) for image in images)
-    t1, grey, white = (resample_image(one, grid) for one in maps)
-    return Template(t1, resample_mask(mask, grid), grey, white)
+    t1, grey, white = (resample_image(one, TEMPLATE_GRID) for one in maps)
+    return Template(t1, resample_mask(mask, TEMPLATE_GRID), grey, white)

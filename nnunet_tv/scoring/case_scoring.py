@@ -239,7 +239,7 @@ def probability_file(folder: Path, case: str, *, beside: Path) -> Path:
 def read_probability(path: Path, stored: Volume, *, case: str) -> Volume:
     """Probability of a case; an ``.npz`` has no geometry and takes that of the `stored` segmentation."""
     if path.suffix == ".npz":
-        return read_npz(path, stored, case=case, name="segmentation", advice="it is not the probability of "
+        return read_npz(path, stored.grid, case=case, name="segmentation", advice="it is not the probability of "
                         f"{case}{ENDING}; predict the case again with --save_probabilities")
     volume = read_volume(path, case=case)
     values = np.unique(volume.data)

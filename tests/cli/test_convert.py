@@ -68,15 +68,15 @@ def test_an_unknown_data_set(capsys):
 
 def test_every_data_set_has_a_reader():
     from nnunet_tv.conversion.plan import SPLITS
-    from nnunet_tv.preparation.chain import REGISTRATIONS
+    from nnunet_tv.preparation.alignment import SPACES
 
     assert set(data_sets()) == {"ds004199", "bonbid-hie", "brain-mets-lung", "pairs"}
     for module in data_sets().values():
         spec = module.SPEC
         assert callable(module.read) and spec.title
-        assert set(spec.splits) <= set(SPLITS) and set(spec.spaces) <= set(REGISTRATIONS)
+        assert set(spec.splits) <= set(SPLITS) and set(spec.spaces) <= set(SPACES)
         assert spec.controls or spec.no_controls
-        assert spec.no_other_space or set(spec.spaces) == set(REGISTRATIONS)
+        assert spec.no_other_space or set(spec.spaces) == set(SPACES)
 
 
 def test_help_imports_nothing_heavy():

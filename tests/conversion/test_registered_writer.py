@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from PIL import Image
 from nnunet_tv.conversion.plan import ConversionOptions, make_plan
 from nnunet_tv.conversion.source import SourceCase, SourceDataset
 from nnunet_tv.conversion.writer import convert
-from nnunet_tv.imaging.geometry import read_itk_transform
+from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
+from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
-from nnunet_tv.preparation import chain, prepare_case, qc_case
-from nnunet_tv.preparation.alignment import Alignment, RegistrationOptions
+from nnunet_tv.preparation import prepare_case, qc
+from nnunet_tv.preparation.alignment import SPACES, Alignment, RegistrationOptions
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
@@ -28,17 +30,17 @@ SCALE = np.diag([1.25, 1.25, 1.25, 1.0])
 @pytest.fixture
 def source(tmp_path, monkeypatch) -> SourceDataset:
     """Six tiny patients; the registration shifts the FLAIR by a voxel and scales to a made-up template."""
-    def fake(case, scans, choices):
-        back = np.linalg.inv(SCALE)
-        grid = Volume(np.zeros((15, 15, 15), np.uint8), np.eye(4))
+    def fake(case, scans, options):
+        scale, shift = Affine(SCALE, T1, MNI), Affine(SHIFT, FLAIR, T1)
+        grid = Grid((15, 15, 15), np.eye(4))
         brain = np.zeros(grid.shape, np.uint8)
         brain[:8 if case == "case0" else 15] = 1
-        return Alignment(grid, {"T1w": back, "FLAIR": np.linalg.inv(SHIFT) @ back}, brain=Volume(brain, np.eye(4)),
-                         clip=True, flags=("odd",) if case == "case1" else (), flair_to_t1=SHIFT,
-                         t1_to_template=SCALE, details={"metrics": {}, "backend": choices.backend})
+        return Alignment(grid, {"T1w": scale.inverse(), "FLAIR": (scale @ shift).inverse()},
+                         brain=Volume(brain, np.eye(4)), clip=True, flags=("odd",) if case == "case1" else (),
+                         flair_to_t1=shift, t1_to_template=scale, details={"metrics": {}, "backend": options.backend})
 
-    monkeypatch.setitem(chain.REGISTRATIONS, "mni", fake)
-    monkeypatch.setattr(prepare_case, "draw_prepared", lambda _, channels, output: Path(output).write_bytes(b"drawn"))
+    monkeypatch.setitem(SPACES, "mni", fake)
+    monkeypatch.setattr(prepare_case, "draw_prepared", lambda _, output: Path(output).write_bytes(b"drawn"))
     folder, cases = tmp_path / "source", []
     for number in range(6):
         name, generator = f"case{number}", np.random.default_rng(number)
@@ -79,7 +81,8 @@ def test_record_and_transforms_lie_beside_the_images(source, tmp_path):
     assert content["flags"] == [] and content["registration"] == "mni" and record.grid.shape == (15, 15, 15)
     assert content["details"]["scans"]["T1w"] == {"file": "case2_T1w.nii.gz"}
     for name, matrix in (("flair_to_t1", SHIFT), ("t1_to_template", SCALE)):
-        assert np.allclose(read_itk_transform(path.with_name(f"case2_{name}.tfm")), matrix)
+        found = Affine.read_itk(path.with_name(f"case2_{name}.tfm"), "moving", "fixed")
+        assert np.allclose(found.matrix, matrix)
     assert read_json(root / "dataset.json")["conversion"]["backend"] == "simpleitk"
 
 
@@ -132,20 +135,22 @@ def test_they_move_and_go_with_their_case(source, tmp_path):
 
 
 def test_a_program_that_fails_on_one_scan_costs_only_its_case(source, tmp_path, monkeypatch):
-    working = chain.REGISTRATIONS["mni"]
+    working = SPACES["mni"]
 
-    def failing(case, scans, choices):
+    def failing(case, scans, options):
         if case == "case3":
             raise NnunetTVError("bet ended with status 1")
-        return working(case, scans, choices)
+        return working(case, scans, options)
 
-    monkeypatch.setitem(chain.REGISTRATIONS, "mni", failing)
+    monkeypatch.setitem(SPACES, "mni", failing)
     report = run(source, tmp_path / "raw")
     assert report.failed == {"case3": "bet ended with status 1"} and report.counts["changed"] == 5
 
 
 def test_the_picture_is_the_preparations(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare_case, "draw_prepared", qc_case.draw_prepared)
+    monkeypatch.setattr(prepare_case, "draw_prepared", qc.draw_prepared)
+    template = SimpleNamespace(t1=Volume(np.ones((15, 15, 15), np.float32), np.eye(4)))
+    monkeypatch.setattr(qc, "load_template", lambda: template)
     alone = SourceDataset(**{**vars(source), "cases": source.cases[:3]})
     convert(make_plan(alone, ConversionOptions("paper", 1, space="mni")), tmp_path / "raw")
     with Image.open(tmp_path / "raw" / "qc" / "case1.png") as picture:

@@ -135,7 +135,7 @@ def test_another_version_or_setting_converts_everything_again(source, root, monk
     convert(plan_of(source), root)
     monkeypatch.setattr(worker, "CHAIN_VERSION", worker.CHAIN_VERSION + 1)
     assert convert(plan_of(source), root).counts["changed"] == 6
-    monkeypatch.setitem(chain.REGISTRATIONS, "other", chain.no_registration)
+    monkeypatch.setitem(chain.SPACES, "other", chain.SPACES["none"])
     assert convert(plan_of(source, space="other"), root).counts["changed"] == 6
     moved = replace(source, label_on="T1w")
     assert convert(plan_of(moved, space="other"), root).counts["changed"] == 6

@@ -11,7 +11,7 @@ from nnunet_tv.demo import dataset
 from nnunet_tv.demo.dataset import make_dataset, plan_members
 from nnunet_tv.demo.phantom import PhantomOptions
 from nnunet_tv.demo.pose import Pose
-from nnunet_tv.imaging.geometry import apply
+from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.volume import Volume, same_grid
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
@@ -78,7 +78,7 @@ def test_files_agree_with_the_record(made):
     for mask in made.glob("sub-*/anat/*_roi.nii.gz"):
         case = mask.name[:9]
         truth, image = read_json(made / f"derivatives/phantom/{case}.json"), nib.load(mask)
-        points = apply(image.affine, np.argwhere(np.asarray(image.dataobj)).astype(float))
+        points = transform(image.affine, np.argwhere(np.asarray(image.dataobj)).astype(float))
         side = Pose.from_json(truth["flair_pose"]).to_template(points).mean(0)[0]
         assert ("L" if side < 0 else "R") == truth["lesion"]["hemisphere"]
         flair = nib.load(next(mask.parent.glob("*_FLAIR.nii.gz")))
@@ -182,7 +182,7 @@ def test_the_converter_accepts_all_of_it(made, tmp_path):
         assert mask.any() == (truth["lesion"] is not None)
         if truth["lesion"]:
             found = Pose.from_json(truth["t1_pose"]).to_template(
-                apply(image.affine, np.argwhere(mask).astype(float))).mean(0)
+                transform(image.affine, np.argwhere(mask).astype(float))).mean(0)
             assert np.linalg.norm(found - truth["lesion"]["centre_mm"]) < truth["lesion"]["radius_mm"]
     odd = next(made.glob("sub-*/anat/*32ch10*")).name[:9]
     assert "32ch10" in table.loc[odd].to_string()

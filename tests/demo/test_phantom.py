@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from nnunet_tv.demo.phantom import MARKER_MM, PROTOCOLS, Phantom, PhantomOptions, make_phantom
-from nnunet_tv.imaging.geometry import apply
+from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.volume import Volume, same_grid
 
 ALL = list(PROTOCOLS)
@@ -17,12 +17,12 @@ def phantom(request) -> Phantom:
 
 
 def values_at(image: Volume, points: np.ndarray) -> np.ndarray:
-    indices = apply(np.linalg.inv(image.affine), points)
+    indices = transform(np.linalg.inv(image.affine), points)
     return ndimage.map_coordinates(image.data.astype(float), indices.T, order=1)
 
 
 def mask_points(mask: Volume) -> np.ndarray:
-    return apply(mask.affine, np.argwhere(mask.data).astype(float))
+    return transform(mask.affine, np.argwhere(mask.data).astype(float))
 
 
 def test_at_most_eight_tiles(phantom):

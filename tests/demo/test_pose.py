@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnunet_tv.demo.pose import Pose, Warp, rigid
-from nnunet_tv.imaging.geometry import apply
+from nnunet_tv.imaging.affine import transform
 
 
 def random_pose(seed: int, warp_mm: float = 3.0) -> Pose:
@@ -23,13 +23,13 @@ def random_pose(seed: int, warp_mm: float = 3.0) -> Pose:
 ])
 def test_right_handed_rotations(rotation, point, expected):
     matrix = rigid(np.array(rotation), np.zeros(3), np.zeros(3))
-    assert apply(matrix, np.array(point, float)) == pytest.approx(np.array(expected), abs=1e-12)
+    assert transform(matrix, np.array(point, float)) == pytest.approx(np.array(expected), abs=1e-12)
 
 
 def test_rigid_leaves_the_centre_and_lengths_alone():
     centre = np.array([5.0, -18.0, 3.0])
     matrix = rigid(np.array([10.0, -20, 30]), np.zeros(3), centre)
-    assert apply(matrix, centre) == pytest.approx(centre)
+    assert transform(matrix, centre) == pytest.approx(centre)
     assert matrix[:3, :3] @ matrix[:3, :3].T == pytest.approx(np.eye(3))
     assert np.linalg.det(matrix[:3, :3]) == pytest.approx(1)
 
@@ -63,13 +63,13 @@ def test_no_warp_is_the_affine():
     pose = random_pose(3, warp_mm=0.0)
     matrix = pose.template_from_head @ np.linalg.inv(pose.scanner_from_head)
     points = np.random.default_rng(9).uniform(-80, 80, (50, 3))
-    assert pose.to_template(points) == pytest.approx(apply(matrix, points))
+    assert pose.to_template(points) == pytest.approx(transform(matrix, points))
 
 
 def test_moved_head_is_seen_moved():
     pose, motion = random_pose(4), rigid(np.array([2.0, 0, 1]), np.array([1.0, 2, 3]), np.zeros(3))
     point = np.array([[10.0, 20, 30]])
-    assert pose.moved(motion).to_scanner(point) == pytest.approx(apply(motion, pose.to_scanner(point)))
+    assert pose.moved(motion).to_scanner(point) == pytest.approx(transform(motion, pose.to_scanner(point)))
 
 
 def test_json_keeps_a_pose():

@@ -5,7 +5,8 @@ import pytest
 
 from nnunet_tv.demo.anatomy import load_anatomy
 from nnunet_tv.demo.pose import Pose, Warp, rigid
-from nnunet_tv.demo.scanner import SCALE, Grid, acquire, bias_field, brightness, make_grid, sample
+from nnunet_tv.demo.scanner import SCALE, acquire, bias_field, brightness, make_grid, sample
+from nnunet_tv.imaging.grid import Grid
 
 STILL = Warp(np.zeros((1, 3)), np.zeros((1, 3)), np.zeros(1))
 STRAIGHT = Pose(np.eye(4), np.eye(4), STILL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.probability import check_probability, read_npz
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.utils.errors import CaseError
@@ -29,7 +30,7 @@ def read(path, grid):
 def test_axes_are_reversed_and_the_last_class_is_the_lesion(tmp_path):
     data = lesion()
     path = save(tmp_path / "a.npz", np.stack([1 - data, data]).transpose(0, 3, 2, 1))
-    found = read(path, Volume(np.zeros(data.shape, np.uint8), TURNED))
+    found = read(path, Grid(data.shape, TURNED))
     np.testing.assert_array_equal(found.data, data)
     assert found.data.dtype == np.float32 and found.affine is TURNED
 
@@ -40,7 +41,7 @@ def test_the_reorienting_reader_leaves_them_in_ras(tmp_path):
     ras = data[::-1].transpose(0, 2, 1)
     path = save(tmp_path / "a.npz", np.stack([1 - ras, ras]).transpose(0, 3, 2, 1))
     write_json({"image_reader_writer": "NibabelIOWithReorient"}, tmp_path / "plans.json")
-    np.testing.assert_array_equal(read(path, Volume(np.zeros(data.shape, np.uint8), TURNED)).data, data)
+    np.testing.assert_array_equal(read(path, Grid(data.shape, TURNED)).data, data)
 
 
 @pytest.mark.parametrize(("array", "message"), [
@@ -50,7 +51,7 @@ def test_the_reorienting_reader_leaves_them_in_ras(tmp_path):
 ])
 def test_unusable_arrays_are_named(tmp_path, array, message):
     with pytest.raises(CaseError, match=f"^sub-1: .*a.npz: .*{message}"):
-        read(save(tmp_path / "a.npz", array), Volume(np.zeros((3, 4, 5)), np.eye(4)))
+        read(save(tmp_path / "a.npz", array), Grid((3, 4, 5), np.eye(4)))
 
 
 def test_damaged_files_are_named(tmp_path):
@@ -63,7 +64,7 @@ def test_damaged_files_are_named(tmp_path):
     (tmp_path / "garbled.npz").write_bytes(garbled)
     for name in ("other", "cut", "empty", "garbled", "missing"):
         with pytest.raises(CaseError, match=rf"^sub-1: .*{name}.npz: not nnU-Net's probabilities \(.*--save_prob"):
-            read(tmp_path / f"{name}.npz", Volume(np.zeros((3, 4, 5)), np.eye(4)))
+            read(tmp_path / f"{name}.npz", Grid((3, 4, 5), np.eye(4)))
 
 
 def test_a_probability_must_belong_to_its_mask():

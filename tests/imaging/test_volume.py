@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_tv.imaging.volume import Volume, check_file, read_mask, read_volume, same_grid, write_volume
+from nnunet_tv.imaging.volume import Volume, canonical, check_file, read_mask, read_volume, write_volume
 from nnunet_tv.utils.errors import CaseError
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
@@ -151,13 +151,17 @@ def test_masks_of_other_values(tmp_path, values):
         read_mask(tmp_path / "a.nii.gz", case="sub-1")
 
 
-def test_grids_are_compared_by_their_corners():
-    volume = Volume(ramp(100, 4, 5), AFFINE)
-    turned = AFFINE.copy()
-    turned[1, 0] = 1e-4  # 0.01 mm at the far end: more than a thousandth of a voxel
-    assert same_grid(volume, Volume(ramp(100, 4, 5), AFFINE + 1e-9))
-    assert not same_grid(volume, Volume(ramp(100, 4, 5), turned))
-    assert not same_grid(volume, Volume(ramp(99, 4, 5), AFFINE))
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "PSR", "LAS", "RSP", "AIL"])
+def test_canonical_axes_keep_every_voxel_where_it_is(axes):
+    code = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"),
+                                           nib.orientations.axcodes2ornt(tuple(axes)))
+    image = nib.Nifti1Image(ramp(2, 3, 4), AFFINE)
+    stored = image.as_reoriented(code)
+    volume = Volume(np.asarray(stored.dataobj), stored.affine)
+    assert volume.orientation == axes
+    result = canonical(volume)
+    assert result.orientation == "RAS"
+    assert np.array_equal(result.data, image.dataobj) and np.allclose(result.affine, image.affine)
 
 
 @pytest.mark.parametrize("axes", [(1, 1, 1), (-1, 1, 1), (-1, -1, 1)])

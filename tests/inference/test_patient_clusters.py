@@ -15,7 +15,7 @@ def test_sides_and_places_do_not_depend_on_the_storage(codes):
     t1 = scan_grid(codes, oblique_deg=(4, 12, -8) if codes == "LPS" else (0, 0, 0))
     someone = patient(t1=t1, lesions=(LEFT_LESION, RIGHT_LESION))
     mask = someone.masks["T1w"]
-    middle = np.linalg.inv(someone.record.to_grid("T1w")) @ [0, 0, 0, 1]
+    middle = someone.record.to_grid("T1w").inverse().apply(np.zeros(3))
     # the right one is surer
     where = np.argwhere(mask.data)
     x = (where @ mask.affine[:3, :3].T + mask.affine[:3, 3])[:, 0]
@@ -26,7 +26,7 @@ def test_sides_and_places_do_not_depend_on_the_storage(codes):
     for cluster, truth, p in zip(clusters, (RIGHT_LESION, LEFT_LESION), (0.9, 0.7), strict=True):
         assert (cluster.mni_x_mm, cluster.mni_y_mm, cluster.mni_z_mm) == pytest.approx(truth, abs=0.6)
         assert cluster.mean_probability == cluster.peak_probability == pytest.approx(p)
-        back = np.linalg.inv(someone.record.to_grid("T1w")) @ [*truth, 1]
+        back = someone.record.to_grid("T1w").inverse().apply(np.array(truth))
         assert cluster.native_mm == pytest.approx(back[:3], abs=0.6)
         assert cluster.voxels == (labels == cluster.rank).sum()
         assert cluster.volume_mm3 == pytest.approx(cluster.voxels * 27)
@@ -42,7 +42,7 @@ def test_order_is_mean_then_peak_then_volume():
     for x, size, low, high in ((2, 3, 0.6, 0.6), (12, 2, 0.5, 0.7), (22, 2, 0.6, 0.6), (32, 2, 0.8, 0.8)):
         data[x:x + size, :2, :2] = 1
         probability[x:x + size, :2, :2] = np.linspace(low, high, size)[:, None, None]
-    volume = Volume(data, someone.record.grid.matrix())
+    volume = Volume(data, someone.record.grid.affine)
     deviation = Volume(probability / 10, volume.affine)
     clusters, labels = describe_clusters(volume, someone.record, probability=Volume(probability, volume.affine),
                                          deviation=deviation)
@@ -66,7 +66,7 @@ def test_a_cluster_that_falls_apart_on_the_scan_stays_one():
     prepared, native = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.uint8)
     prepared[10:30, 20, 20], prepared[40:43, 20, 20] = 1, 1
     native[10:16, 20:22, 20], native[24:30, 20, 20], native[41, 20, 20] = 1, 1, 1  # the middle of the first is lost
-    mask, before = Volume(native, grid.matrix()), Volume(prepared, grid.matrix())
+    mask, before = Volume(native, grid.affine), Volume(prepared, grid.affine)
     assert [cluster.voxels for cluster in describe_clusters(mask, someone.record)[0]] == [12, 6, 1]
     clusters, labels = describe_clusters(mask, someone.record, prepared=before)
     assert [cluster.voxels for cluster in clusters] == [18, 1] and (labels > 0).sum() == 19

@@ -16,7 +16,7 @@ def outline_columns(someone, path):
     """Draw a patient; return the columns of the outlines' pixels as shares of the width."""
     clusters, labels = describe_clusters(someone.masks["T1w"], someone.record)
     scans = [Scan(channel, image, someone.masks[channel],
-                  np.linalg.inv(someone.record.to_grid(channel)) @ someone.record.to_grid("T1w"))
+                  someone.record.to_grid(channel).inverse() @ someone.record.to_grid("T1w"))
              for channel, image in someone.scans.items()]
     draw_patient(someone.record.case, scans, clusters, Volume(labels, someone.masks["T1w"].affine), path)
     picture = matplotlib.image.imread(path)

@@ -21,6 +21,7 @@ from native_cases import (
 )
 
 from nnunet_tv.cli.restore import main
+from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, write_volume
 from nnunet_tv.inference.native import (
     lost_clusters,
@@ -29,7 +30,7 @@ from nnunet_tv.inference.native import (
     to_native,
 )
 from nnunet_tv.inference.restore import prediction_cases, restore_folder
-from nnunet_tv.preparation.provenance import Grid, Provenance
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import NnunetTVError
 
 ORIENTATIONS = {
@@ -50,24 +51,24 @@ def test_round_trip_from_every_orientation(registration, name):
         assert dice(native.data, truth.data) >= 0.95
         assert np.linalg.norm(centre_mm(native) - centre_mm(truth)) <= 0.25
         # left of the middle of the brain, in scanner coordinates: 32 mm in the template
-        middle = (np.linalg.inv(someone.record.to_grid(channel)) @ [0, *LEFT_LESION[1:], 1])[:3]
+        middle = someone.record.to_grid(channel).inverse().apply(np.array([0, *LEFT_LESION[1:]]))
         assert (centre_mm(native) - middle)[0] < -25 * np.cos(np.deg2rad(25))
 
 
 def test_a_scan_on_the_prepared_grid_is_carried_over_unchanged():
     someone = patient(registration="t1", t1=scan_grid("PSR"))
     rng = np.random.default_rng(1)
-    values = Volume(rng.random(someone.record.grid.shape).astype(np.float32), someone.record.grid.matrix())
+    values = Volume(rng.random(someone.record.grid.shape).astype(np.float32), someone.record.grid.affine)
     back = to_native(values, someone.record, "T1w")
     turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt("PSR"))
     np.testing.assert_array_equal(back.data, nib.apply_orientation(values.data, turn))
 
 
 def test_a_thick_slice_sees_all_that_lies_in_it():
-    fine, thick = Grid((8, 8, 12), np.eye(4).tolist()), Grid((8, 8, 3), np.diag([1.0, 1, 4, 1]).tolist())
+    fine, thick = Grid((8, 8, 12), np.eye(4)), Grid((8, 8, 3), np.diag([1.0, 1, 4, 1]))
     shifted = np.array(thick.affine)
     shifted[2, 3] = 1.5  # slice 1 spans z = 3.5..7.5 of the fine grid: its voxels 4, 5, 6, 7
-    record = Provenance("a", "t1", fine, {"T1w": fine, "FLAIR": Grid(thick.shape, shifted.tolist())})
+    record = Provenance("a", "t1", fine, {"T1w": fine, "FLAIR": Grid(thick.shape, shifted)})
     mask = np.zeros(fine.shape, np.uint8)
     mask[2:6, 2:6, 5:8] = 1  # three quarters of the slice
     mean = to_native(Volume(mask, np.eye(4)), record, "FLAIR")
@@ -91,7 +92,7 @@ def test_the_box_around_the_support_changes_nothing(monkeypatch):
 
 def test_probabilities_are_means_rounded_to_a_thousandth():
     someone = patient()
-    flat = Volume(np.full(someone.record.grid.shape, 0.30004, np.float32), someone.record.grid.matrix())
+    flat = Volume(np.full(someone.record.grid.shape, 0.30004, np.float32), someone.record.grid.affine)
     back = probability_to_native(flat, someone.record, "T1w").data
     middle = tuple(side // 2 for side in back.shape)
     assert back[middle] == pytest.approx(0.3, abs=1e-6)
@@ -211,7 +212,7 @@ BAD = {
     "no record": (lambda root: (root / "imagesTs" / "sub-2.prep.json").unlink(), "no preparation record"),
     "grid": (other_grid, r"sub-2.nii.gz: expected the prepared grid \(\(61, 73, 61\) voxels, RAS.* \(5, 6, 7\)"),
     "prob grid": (other_probability_grid, r"sub-2_prob.nii.gz: expected the prepared grid"),
-    "labels": (lambda root: write_volume(Volume(np.full(COARSE.shape, 3, np.uint8), COARSE.matrix()),
+    "labels": (lambda root: write_volume(Volume(np.full(COARSE.shape, 3, np.uint8), COARSE.affine),
                                          root / "pred" / "sub-2.nii.gz"), "expected the labels 0"),
     "not npz": (lambda root: (root / "pred" / "sub-2.npz").write_bytes(b"no"), "sub-2.npz: not nnU-Net's probabilit"),
     "no key": (bad_npz({"softmax": np.zeros(3)}), "not nnU-Net's probabilities .*probabilities"),

@@ -30,7 +30,7 @@ def marked(codes: str = "LPS", oblique_deg=(0, 0, 0)) -> Volume:
     data = np.full(grid.shape, 40, np.uint16)
     for centre, value in MARKS.items():
         data[np.linalg.norm(points(grid, np.eye(4)) - centre, axis=-1) < 5] = value
-    return Volume(data, grid.matrix())
+    return Volume(data, grid.affine)
 
 
 def write_with_gdcm(volume: Volume, folder: Path, *, number: int, tags: dict) -> None:

@@ -28,7 +28,7 @@ def test_the_right_is_on_the_left_whatever_the_axes(tmp_path):
     for flip in (False, True):
         volume = head(flip)
         path = tmp_path / f"{flip}.png"
-        draw_qc("x", volume, volume, path, mask=volume.data > 50, template=volume)
+        draw_qc("x", volume, volume, path, brain=Volume(volume.data > 50, volume.affine), template=volume)
         pictures.append(matplotlib.image.imread(path))
     assert pictures[0].shape == pictures[1].shape and np.abs(pictures[0] - pictures[1]).max() < 0.02
     first_plane = pictures[0][60:300, 60:260, :3].mean(axis=-1)  # axial: R is at the image's left
@@ -37,7 +37,7 @@ def test_the_right_is_on_the_left_whatever_the_axes(tmp_path):
 
 def test_flat_and_empty_images_are_drawn(tmp_path):
     flat = Volume(np.zeros((8, 9, 10), np.float32), np.eye(4))
-    draw_qc("x", flat, flat, tmp_path / "a.png", mask=np.zeros((8, 9, 10), bool), lines=["! a flag $x$" * 30])
+    draw_qc("x", flat, flat, tmp_path / "a.png", brain=Volume(flat.data > 0, np.eye(4)), lines=["! a flag $x$" * 30])
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from nnunet_tv.cli.prepare import main as prepare
 from nnunet_tv.cli.restore import main as restore
-from nnunet_tv.imaging.geometry import about, apply
+from nnunet_tv.imaging.affine import rotation_about
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 
 #: A bright ball in the white matter of the left frontal lobe (x is negative on the left), in MNI mm.
@@ -26,8 +26,7 @@ def scans_with_a_ball() -> dict[str, Volume]:
     """A T1w and a FLAIR, stored RAS; the ball is on the FLAIR."""
     one = phantom(4, protocol=0, resolution_mm=2.6)
     flair = as_stored(Volume(one.flair.data, one.flair.affine), "RAS")
-    indices = np.stack(np.meshgrid(*map(np.arange, flair.shape), indexing="ij"), -1)
-    far = np.linalg.norm(one.flair_pose.to_template(apply(flair.affine, indices)) - BALL_MM, axis=-1)
+    far = np.linalg.norm(one.flair_pose.to_template(flair.grid.points().astype(float)) - BALL_MM, axis=-1)
     flair.data[far < RADIUS_MM] = 1.2 * flair.data.max()
     return {"T1w": as_stored(Volume(one.t1.data, one.t1.affine), "RAS"), "FLAIR": flair}
 
@@ -37,7 +36,7 @@ def as_stored(scan: Volume, codes: str) -> Volume:
     if codes == "oblique":
         angle = np.deg2rad(17)
         turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
-        return Volume(scan.data, about(turn, np.zeros(3), np.zeros(3)) @ scan.affine)
+        return Volume(scan.data, rotation_about(turn, np.zeros(3), np.zeros(3)) @ scan.affine)
     now = nib.io_orientation(scan.affine)
     change = nib.orientations.ornt_transform(now, nib.orientations.axcodes2ornt(codes))
     return Volume(np.ascontiguousarray(nib.apply_orientation(scan.data, change)),
@@ -75,10 +74,9 @@ def check_sides(tmp_path: Path, orientations: tuple[str, ...]) -> None:
         case, prediction = codes, tmp_path / "pred" / f"{codes}.nii.gz"
         image = read_volume(tmp_path / "out" / f"{case}_0001.nii.gz", case=case)
         smooth = ndimage.gaussian_filter(image.data, 4.0)
-        peak = apply(image.affine, np.array(np.unravel_index(smooth.argmax(), smooth.shape), float))
+        peak = image.grid.to_mm(np.array(np.unravel_index(smooth.argmax(), smooth.shape), float))
         assert peak[0] < -10 and np.linalg.norm(peak - BALL_MM) < 10, codes
-        indices = np.stack(np.meshgrid(*map(np.arange, image.shape), indexing="ij"), -1)
-        mask = np.linalg.norm(apply(image.affine, indices) - peak, axis=-1) < 7
+        mask = np.linalg.norm(image.grid.points() - peak, axis=-1) < 7
         write_volume(Volume(mask.astype(np.uint8), image.affine), prediction)
     assert restore(["-i", str(tmp_path / "pred"), "-p", str(tmp_path / "out"), "-o", str(tmp_path / "native")]) == 0
     for codes in orientations:

@@ -1,32 +1,33 @@
-"""Is a registration plausible? The same looks at every result, whatever backend made it.
+"""Checks of a registration, the same for every backend: metrics, and flags where they are implausible.
 
-What cannot be seen here: a header that exchanges left and right. Heads and the template are so symmetric
-that it scores like success; handedness is therefore never changed, and the orientation found is recorded.
-Nor does a good round trip say anything: it is as good on a registration that is 40 mm off.
+A header that exchanges left and right cannot be detected here: heads and the template are so symmetric that it scores
+like success; handedness is therefore never changed, and the orientation found is recorded. Nor is a good round trip
+evidence: it is as good on a registration that is 40 mm off.
 
-The limits were set on phantoms: mutual information (nats, in the brain) was 0.73 to 0.96 where a T1w met the
-template or its own FLAIR, 0.27 to 0.41 with another person's FLAIR and 0.08 with noise; blocks of the brain
-wanted to move by 0.5 mm or less (median) with the person's own FLAIR, by 3 mm or more with another's.
+The limits were set on phantoms: mutual information (nats, in the brain) was 0.73 to 0.96 where a T1w met the template
+or its own FLAIR, 0.27 to 0.41 with another person's FLAIR and 0.08 with noise; the best shifts of blocks of the brain
+had a median of 0.5 mm or less with the person's own FLAIR, of 3 mm or more with another's.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from nnunet_tv.imaging.geometry import apply, nearest_rotation, random_points
+from nnunet_tv.imaging.affine import nearest_rotation, transform
+from nnunet_tv.imaging.sampling import at_resolution, random_points, sample
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.registration.block_matching import climb
-from nnunet_tv.registration.mutual_information import at_resolution, binned, limits, mutual_information, sample
+from nnunet_tv.registration.block_matching import best_shift
+from nnunet_tv.registration.mutual_information import binned, limits, mutual_information
 from nnunet_tv.registration.template import load_template
 
 #: Below this a T1w does not fit the template, or a FLAIR its T1w.
 MIN_TEMPLATE_NATS, MIN_FLAIR_NATS = 0.4, 0.2
-#: Median over blocks of the brain of how far each would rather move; more speaks for another person.
+#: Median of the best shifts of blocks of the brain; larger values suggest another person.
 MAX_BLOCK_MM = 1.75
 #: Correlation within the brain above which two scans are one and the same contrast.
 MAX_CORRELATION = 0.9
-#: A larger turn against the header is no posture: heads tilted by 40 degrees about each axis stay below the
-#: first, and two scans of one session below the second. The search may well find such a pose all the same.
+#: Larger rotations against the header are not a posture: heads tilted by 40 degrees about each axis stay below the
+#: first limit, and two scans of one session below the second. The search may still find such a pose.
 MAX_TURN_DEG, MAX_FLAIR_TURN_DEG = 70.0, 45.0
 #: Lengths of the axes of an affine map between an adult or child and MNI152.
 SCALES = (0.75, 1.5)
@@ -36,7 +37,7 @@ _BLOCK_MM, _BLOCK_POINTS, _BLOCK_BINS = 45.0, 1500, 16
 
 
 def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Look at a map from the template to a T1w.
+    """Check a map from the template to a T1w.
 
     Parameters
     ----------
@@ -51,12 +52,12 @@ def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tup
         ``mutual_information_nats``, ``scale_min``, ``scale_max`` (of the T1w, to fit the template),
         ``white_to_grey`` (ratio of brightness), ``turn_deg`` (between the header's axes and the template's).
     flags : tuple of str
-        What speaks against it.
+        Signs that it is wrong.
     """
     template = load_template()
-    points = _points(template.brain)
+    points = random_points(template.brain, _POINTS)
     small = at_resolution(t1, _RESOLUTION_MM)
-    values = sample(small, apply(to_t1, points))
+    values = sample(small, transform(to_t1, points))
     reference = at_resolution(template.t1, _RESOLUTION_MM)
     fit = mutual_information(binned(sample(reference, points), limits(reference)), binned(values, limits(small)))
     scales = np.linalg.svd(np.linalg.inv(to_t1)[:3, :3], compute_uv=False)
@@ -81,7 +82,7 @@ def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tup
 def check_flair(
     to_flair: np.ndarray, flair: Volume, t1: Volume, region: Volume
 ) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Look at a rigid map from a T1w to a FLAIR.
+    """Check a rigid map from a T1w to a FLAIR.
 
     Parameters
     ----------
@@ -98,15 +99,15 @@ def check_flair(
         ``mutual_information_nats``, ``block_shift_mm``, ``correlation``, ``covered`` (share of the brain
         within the FLAIR's field of view), ``turn_deg`` (between the two headers).
     flags : tuple of str
-        What speaks against it.
+        Signs that it is wrong.
     """
-    points = _points(region)
+    points = random_points(region, _POINTS)
     first, second = at_resolution(t1, _RESOLUTION_MM), at_resolution(flair, _RESOLUTION_MM)
-    values = sample(first, points), sample(second, apply(to_flair, points))
+    values = sample(first, points), sample(second, transform(to_flair, points))
     fit = mutual_information(binned(values[0], limits(first)), binned(values[1], limits(second)))
     shift_mm = block_shift_mm(points, first, second, to_flair)
     correlation = _correlation(*values)
-    inside = apply(np.linalg.inv(flair.affine) @ to_flair, points)
+    inside = transform(np.linalg.inv(flair.affine) @ to_flair, points)
     covered = float(((inside >= -0.5) & (inside <= np.array(flair.shape) - 0.5)).all(axis=-1).mean())
     flags = []
     if fit < MIN_FLAIR_NATS:
@@ -135,9 +136,9 @@ def turn_deg(matrix: np.ndarray) -> float:
 
 
 def block_shift_mm(points: np.ndarray, fixed: Volume, moving: Volume, pose: np.ndarray) -> float:
-    """Median over blocks of 45 mm of how far each, alone, moves to fit best.
+    """Median over blocks of 45 mm of the distance that each alone moves to fit best.
 
-    Of one person's scans every block is in place; of two persons' no rigid map brings all blocks to fit.
+    With scans of one person every block is in place; with scans of two persons no rigid map fits all blocks.
 
     Parameters
     ----------
@@ -157,19 +158,15 @@ def block_shift_mm(points: np.ndarray, fixed: Volume, moving: Volume, pose: np.n
         chosen = numbers.ravel() == number
 
         def fit(shift, where=points[chosen], here=bins[chosen]):
-            values = sample(moving, apply(pose, where + shift))
+            values = sample(moving, transform(pose, where + shift))
             return mutual_information(here, binned(values, low_high, _BLOCK_BINS), _BLOCK_BINS)
 
-        found.append(np.linalg.norm(climb(fit)))
+        found.append(np.linalg.norm(best_shift(fit)))
     return float(np.median(found)) if found else 0.0
 
 
-def _points(mask: Volume) -> np.ndarray:
-    return random_points(mask, _POINTS)
-
-
 def _white_to_grey(points: np.ndarray, values: np.ndarray) -> float:
-    """Median brightness where the template is surely white over that where it is surely grey; 0 if undefined."""
+    """Median brightness in the template's white matter over that in its grey matter; 0 if undefined."""
     template = load_template()
     white, grey = (values[sample(one, points) > 0.8] for one in (template.white, template.grey))
     if not white.size or not grey.size or np.median(grey) <= 0:

@@ -1,0 +1,91 @@
+"""Brain masks by external programs, which run on the CPU and read a file of the T1w alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_tv.brain.registry import BrainMethod
+from nnunet_tv.imaging.affine import Affine
+from nnunet_tv.imaging.resample import resample_mask
+from nnunet_tv.imaging.volume import Volume, read_volume, same_grid, write_volume
+from nnunet_tv.registration.template import TEMPLATE_GRID
+from nnunet_tv.utils.errors import CaseError, NnunetTVError
+from nnunet_tv.utils.external import error_text, find_program
+
+HEAD = "head.nii.gz"
+
+
+@dataclass(frozen=True)
+class BrainProgram(BrainMethod):
+    """A program that finds the brain in a T1w.
+
+    Attributes
+    ----------
+    key : str
+        Value of ``--brain``.
+    program : str
+        Its executable.
+    arguments : tuple of str
+        Arguments of the executable; files are relative to a working folder that contains :data:`HEAD`.
+    masks : tuple of str
+        File names of the mask in its versions.
+    install : str
+        How to install it.
+    home : str
+        Environment variable whose ``bin`` is searched before ``PATH``; empty if there is none.
+    """
+
+    key: str
+    program: str
+    arguments: tuple[str, ...]
+    masks: tuple[str, ...]
+    install: str
+    home: str = ""
+
+    def path(self) -> str:
+        """Path of the executable; raises an :class:`NnunetTVError` where it is not installed."""
+        found = find_program(self.program, self.home)
+        if found is None:
+            raise NnunetTVError(f"--brain {self.key}: the program {self.program} was not found: {self.install}, or "
+                                "use --brain template")
+        return found
+
+    def check(self) -> None:
+        self.path()
+
+    def find(self, t1: Volume, t1_to_mni: Affine) -> Volume:
+        return resample_mask(self.run(t1), TEMPLATE_GRID, world=t1_to_mni.inverse())
+
+    def run(self, t1: Volume) -> Volume:
+        """Brain mask of a T1w with axes near RAS, uint8, on its own grid.
+
+        Raises
+        ------
+        NnunetTVError
+            The program is not installed, failed (with its message), or wrote no mask on the T1w's grid.
+        """
+        program = self.path()
+        with tempfile.TemporaryDirectory(prefix="nnunet-tv-brain-") as name:
+            folder = Path(name)
+            write_volume(Volume(np.asarray(t1.data, np.float32), t1.affine), folder / HEAD)
+            done = subprocess.run([program, *self.arguments], cwd=folder, capture_output=True, text=True, check=False,
+                                  env={**os.environ, "FSLOUTPUTTYPE": "NIFTI_GZ"})
+            found = [folder / mask for mask in self.masks if (folder / mask).is_file()]
+            if done.returncode or not found:
+                raise NnunetTVError(f"{self.program} failed ({error_text(done)}): expected it to write "
+                                    f"{' or '.join(self.masks)}; try it by hand on this scan, or use --brain template")
+            try:
+                mask = read_volume(found[0], case=self.key)
+            except CaseError as error:
+                raise NnunetTVError(f"{self.program}: its mask cannot be used: {error.problem}") from error
+        if not same_grid(mask, t1):
+            raise NnunetTVError(f"{self.program}: its mask ({mask.shape}, {mask.orientation}) is not on the grid of "
+                                f"the T1w ({t1.shape}, {t1.orientation}): this version cannot be used; use --brain "
+                                "template")
+        return Volume((mask.data > 0).astype(np.uint8), t1.affine)

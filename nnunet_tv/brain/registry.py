@@ -1,0 +1,71 @@
+"""The methods for brain masks, one row each; importing this module loads none of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nnunet_tv.imaging.affine import Affine
+    from nnunet_tv.imaging.volume import Volume
+
+
+class BrainMethod:
+    """A way to find the brain in a T1w; subclasses define :meth:`find`."""
+
+    def check(self) -> None:
+        """Raise a :class:`~nnunet_tv.utils.errors.NnunetTVError` with advice where it is not installed."""
+
+    def version(self) -> str:
+        """Version of the program behind it; may be empty."""
+        return ""
+
+    def find(self, t1: Volume, t1_to_mni: Affine) -> Volume | None:
+        """Brain mask of a T1w with axes near RAS: uint8 on the template's grid; None to keep the whole head."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class BrainRow:
+    """A method in the registry.
+
+    Attributes
+    ----------
+    key : str
+        Value of ``--brain``.
+    module : str
+        Module whose ``METHOD`` is a :class:`BrainMethod`.
+    help : str
+        One line, with what must be installed.
+    """
+
+    key: str
+    module: str
+    help: str
+
+
+BRAIN_METHODS = {row.key: row for row in (
+    BrainRow("deepbet", "nnunet_tv.brain.deepbet", "a network; needs the package deepbet"),
+    BrainRow("template", "nnunet_tv.brain.template", "the template's mask, refined by intensity; always installed"),
+    BrainRow("fsl", "nnunet_tv.brain.fsl", "BET; needs FSL"),
+    BrainRow("hd-bet", "nnunet_tv.brain.hd_bet", "needs the package hd-bet"),
+    BrainRow("synthstrip", "nnunet_tv.brain.synthstrip", "needs FreeSurfer 7.3 or later"),
+    BrainRow("none", "nnunet_tv.brain.none", "keeps the skull"),
+)}
+#: ``deepbet`` if it is installed, else ``template``.
+AUTO = "auto"
+BRAIN_CHOICES = (AUTO, *BRAIN_METHODS)
+
+
+def get_method(key: str) -> BrainMethod:
+    """Method by its key.
+
+    Raises
+    ------
+    ValueError
+        Not a key of :data:`BRAIN_METHODS`.
+    """
+    if key not in BRAIN_METHODS:
+        raise ValueError(f"brain is one of {', '.join(BRAIN_CHOICES)}, not {key!r}")
+    return import_module(BRAIN_METHODS[key].module).METHOD

@@ -1,0 +1,108 @@
+"""Registration of FLAIR to T1w (rigid) and of T1w to the MNI152 template (affine), with any backend.
+
+Within this package a pose is a 4 x 4 array that maps points of the fixed image to points of the moving one, RAS+ mm;
+results are :class:`~nnunet_tv.imaging.affine.Affine` maps from the scan to its target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
+from nnunet_tv.imaging.resample import resample_mask
+from nnunet_tv.imaging.sampling import itk_image
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.registration.block_matching import refine_affine
+from nnunet_tv.registration.initial_pose import candidate_poses
+from nnunet_tv.registration.plausibility import check_flair, check_template
+from nnunet_tv.registration.registry import Backend
+from nnunet_tv.registration.template import load_template
+
+#: A T1w and the template are compared this far around the brain (beyond it the template is empty), T1w and
+#: FLAIR as far as the scalp: with 12 mm the errors on phantoms were half of those with 3 mm.
+TEMPLATE_MARGIN_MM, FLAIR_MARGIN_MM = 3, 12
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A registration and its checks.
+
+    Attributes
+    ----------
+    affine : Affine
+        The map.
+    metrics : dict of str to float
+        Measures of fit, named with their units.
+    flags : tuple of str
+        Signs that the result is wrong; empty if there are none.
+    parameters : dict
+        Backend, version, degrees of freedom.
+    """
+
+    affine: Affine
+    metrics: dict[str, float]
+    flags: tuple[str, ...] = ()
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+def t1_to_template(t1: Volume, *, backend: Backend) -> Registration:
+    """Affine map (12 degrees of freedom) from the T1w to MNI152.
+
+    The backend's result is refined by block matching: on phantoms whose brains differ from the template by bends of
+    2.5 to 2.8 mm, mean errors against the best affine map fell from 1.0 to 0.4 mm.
+
+    Parameters
+    ----------
+    t1 : Volume
+        Whole head, axes near RAS (:func:`~nnunet_tv.imaging.volume.canonical`).
+    backend : Backend
+        Of :func:`~nnunet_tv.registration.registry.get_backend`.
+    """
+    template, region = load_template(), template_region()
+    starts = candidate_poses(template.t1, t1, region, header_pose=False)
+    pose = backend.align(template.t1, t1, degrees_of_freedom=12, fixed_mask=region, starts=starts)
+    pose = refine_affine(pose, template.t1, t1, template.brain)
+    metrics, flags = check_template(pose, t1)
+    return Registration(Affine(pose, MNI, T1).inverse(), metrics, flags, _parameters(backend, 12))
+
+
+def flair_to_t1(flair: Volume, t1: Volume, *, t1_to_mni: Affine, backend: Backend) -> Registration:
+    """Rigid map (6 degrees of freedom) from the FLAIR to the T1w of the same person.
+
+    Parameters
+    ----------
+    flair, t1 : Volume
+        Axes near RAS.
+    t1_to_mni : Affine
+        From :func:`t1_to_template`; restricts the comparison to the brain, since neck and jaw move independently.
+    backend : Backend
+        Of :func:`~nnunet_tv.registration.registry.get_backend`.
+
+    Raises
+    ------
+    ValueError
+        No part of the template's brain is on `t1`.
+    """
+    region = resample_mask(template_region(FLAIR_MARGIN_MM), t1.grid, world=t1_to_mni)
+    brain = resample_mask(load_template().brain, t1.grid, world=t1_to_mni)
+    if not brain.data.any():
+        raise ValueError("no part of the template's brain lies on the T1w")
+    starts = candidate_poses(t1, flair, region, header_pose=True)
+    pose = backend.align(t1, flair, degrees_of_freedom=6, fixed_mask=region, starts=starts)
+    metrics, flags = check_flair(pose, flair, t1, brain)
+    return Registration(Affine(pose, T1, FLAIR).inverse(), metrics, flags, _parameters(backend, 6))
+
+
+def template_region(margin_mm: int = TEMPLATE_MARGIN_MM) -> Volume:
+    """The template's brain dilated by `margin_mm`, uint8, on the template's grid."""
+    brain = load_template().brain
+    grown = sitk.BinaryDilate(sitk.Cast(itk_image(brain), sitk.sitkUInt8), [margin_mm] * 3, sitk.sitkBall)
+    return Volume(np.ascontiguousarray(sitk.GetArrayFromImage(grown).T), brain.affine)
+
+
+def _parameters(backend: Backend, degrees_of_freedom: int) -> dict[str, Any]:
+    return {"backend": backend.name, "version": backend.version(), "degrees_of_freedom": degrees_of_freedom}

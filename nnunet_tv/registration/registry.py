@@ -1,0 +1,94 @@
+"""The registration backends, one row each; importing this module loads none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nnunet_tv.imaging.volume import Volume
+
+
+class Backend(Protocol):
+    """An engine that aligns two scans."""
+
+    name: str
+
+    def version(self) -> str:
+        """Version of the program behind it."""
+        ...
+
+    def align(self, fixed: Volume, moving: Volume, *, degrees_of_freedom: int, fixed_mask: Volume,
+              starts: Sequence[np.ndarray]) -> np.ndarray:
+        """Refine a pose.
+
+        Parameters
+        ----------
+        fixed, moving : Volume
+            Axes near RAS.
+        degrees_of_freedom : int
+            6 (rigid) or 12 (affine).
+        fixed_mask : Volume
+            Region of `fixed` in which the two are compared.
+        starts : sequence of ndarray, shape (4, 4)
+            Rigid poses to start from, most promising first.
+
+        Returns
+        -------
+        ndarray, shape (4, 4)
+            Points of `fixed` to points of `moving`, RAS+ mm.
+
+        Raises
+        ------
+        NnunetTVError
+            The program behind it failed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class BackendRow:
+    """A backend in the registry.
+
+    Attributes
+    ----------
+    key : str
+        Value of ``--registration-backend``.
+    module, factory : str
+        Module, and the class in it that is called without arguments. It raises an
+        :class:`~nnunet_tv.utils.errors.NnunetTVError` with advice where the program is not installed.
+    help : str
+        One line, with what must be installed.
+    """
+
+    key: str
+    module: str
+    factory: str
+    help: str
+
+
+BACKENDS = {row.key: row for row in (
+    BackendRow("simpleitk", "nnunet_tv.registration.simpleitk_backend", "SimpleITKBackend", "always installed"),
+    BackendRow("fsl", "nnunet_tv.registration.fsl_backend", "FSLBackend", "FLIRT, as in the paper; needs FSL"),
+    BackendRow("greedy", "nnunet_tv.registration.greedy_backend", "GreedyBackend", "needs the package picsl_greedy"),
+)}
+
+
+def get_backend(key: str) -> Backend:
+    """Backend by its key.
+
+    Raises
+    ------
+    ValueError
+        Not a key of :data:`BACKENDS`.
+    NnunetTVError
+        The program behind it is not installed; the message says what to install.
+    """
+    if key not in BACKENDS:
+        raise ValueError(f"registration backend is one of {', '.join(BACKENDS)}, not {key!r}")
+    row = BACKENDS[key]
+    return getattr(import_module(row.module), row.factory)()

@@ -1,0 +1,19 @@
+"""External programs: where they are installed, and their error messages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from subprocess import CompletedProcess
+
+
+def find_program(program: str, home: str = "") -> str | None:
+    """Path of an executable: in the ``bin`` of the folder named by the variable `home`, else on ``PATH``."""
+    folder = os.environ.get(home) if home else None
+    return (shutil.which(program, path=str(Path(folder) / "bin")) if folder else None) or shutil.which(program)
+
+
+def error_text(done: CompletedProcess[str]) -> str:
+    """Last 300 characters of a failed program's output on one line, or its exit status."""
+    return " ".join((done.stderr or done.stdout).split())[-300:] or f"exit status {done.returncode}"
