@@ -100,4 +100,4 @@ def write_prepared(
     if "picture" in staged:
         draw_prepared(prepared, staged["picture"])
     return CaseOutcome(record.case, flags=prepared.flags, notes=prepared.notes, orientation=prepared.orientation,
-                       metrics=numbers(record.details.get("metrics", {})))
+                       metrics=record.metrics)

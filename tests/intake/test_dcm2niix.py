@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_series import FLAIR, PIXELS, T1, dataset, file_dataset, lps_geometry, write_series
-from native_cases import points, scan_grid
+from native_cases import scan_grid
 from pydicom.uid import generate_uid
 
 from nnunet_tv.imaging.volume import Volume
@@ -29,7 +29,7 @@ def marked(codes: str = "LPS", oblique_deg=(0, 0, 0)) -> Volume:
     grid = scan_grid(codes, (1.5, 2.0, 2.5), 60.0, oblique_deg)
     data = np.full(grid.shape, 40, np.uint16)
     for centre, value in MARKS.items():
-        data[np.linalg.norm(points(grid, np.eye(4)) - centre, axis=-1) < 5] = value
+        data[np.linalg.norm(grid.points() - centre, axis=-1) < 5] = value
     return Volume(data, grid.affine)
 
 
