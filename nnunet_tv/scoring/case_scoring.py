@@ -1,8 +1,8 @@
-"""One case of all runs: the reference is read once, each prediction when it is its turn."""
+"""Scores of one case in all runs: the reference is read once, and one prediction at a time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -12,19 +12,46 @@ from nnunet_tv.imaging.probability import check_probability, read_npz
 from nnunet_tv.imaging.volume import Volume, read_volume, same_grid
 from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.metrics.components import Components, as_mask, find_components
-from nnunet_tv.metrics.froc_candidates import FrocCandidates, find_candidates
+from nnunet_tv.metrics.froc_candidates import find_candidates
 from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.postprocessing import ENDING, STANDARD, ClusterFilter
 from nnunet_tv.scoring.mask_file import read_mask_hashed
-from nnunet_tv.scoring.rows import FILTERED, MISMATCH, MISSING, RAW, STAGES, UNFILTERED, UNUSABLE, CaseRow, LostLesions
+from nnunet_tv.scoring.rows import (
+    FILTERED,
+    MISMATCH,
+    MISSING,
+    RAW,
+    STAGES,
+    UNFILTERED,
+    UNUSABLE,
+    CaseRow,
+    LostLesions,
+    Scores,
+)
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import sha256
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How cases are scored; see :func:`nnunet_tv.scoring.folders.score_folders`."""
+class ScoringOptions:
+    """How predictions are scored.
+
+    Attributes
+    ----------
+    connectivity : {26, 18, 6}
+        Which neighbours make one cluster.
+    hits : tuple of str
+        Hit rules; the first is the primary one.
+    distances : bool
+        Whether surface distances are measured.
+    nsd_tolerance_mm : float
+        Distance up to which surfaces agree.
+    allow_missing : bool
+        Score a missing prediction as an empty one; its status stays ``missing prediction``, and a warning names it.
+    cluster_filter : ClusterFilter
+        For runs without a filtered folder.
+    """
 
     connectivity: int = 26
     hits: tuple[str, ...] = ("any",)
@@ -34,194 +61,171 @@ class Settings:
     cluster_filter: ClusterFilter = STANDARD
 
 
-@dataclass
-class CaseResult:
-    """What one case gives, plain data."""
-
-    rows: list[CaseRow] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    inputs: dict[str, str] = field(default_factory=dict)
-    candidates: list[FrocCandidates] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
-class _Truth:
-    volume: Volume
-    lesions: Components
+class _Prediction:
+    """A prediction on the reference's grid; without a volume, the status and the problem are the reason.
+
+    An allowed missing one has both: an empty volume and the status of a missing one.
+    """
+
+    volume: Volume | None
+    status: str = ""
+    problem: str = ""
+    stored: Volume | None = None  #: as it is in the file
 
 
-class _Refused(Exception):
-    """A prediction that cannot be scored: its status and why."""
-
-    def __init__(self, status: str, text: str):
-        self.status, self.text = status, text
-        super().__init__(text)
-
-
-def score_one(case: str, *, reference: Path | None, runs: tuple[Run, ...], settings: Settings) -> CaseResult:
+def score_one(case: str, *, reference: Path | None, runs: tuple[Run, ...], options: ScoringOptions) -> Scores:
     """All runs of one case; without a `reference` folder the case is a control, whose reference is empty."""
-    return _Case(case, settings).score(reference, runs)
+    scorer = _CaseScorer(case, options)
+    if reference is not None:
+        try:
+            scorer.set_reference(scorer.read(reference / f"{case}{ENDING}"))
+        except CaseError as error:
+            rows = [CaseRow(case, run.group, run.run, stage, UNUSABLE, None, str(error))
+                    for run in runs for stage in STAGES]
+            return replace(scorer.scores, rows=rows, problems=[str(error)])
+    for run in runs:
+        if reference is None:
+            scorer.has_reference = False  # each run has its own grid
+        scorer.score_run(run)
+    return scorer.scores
 
 
 def on_grid_of(volume: Volume, reference: Volume) -> Volume | None:
     """`volume` on the reference's grid if it is that grid up to the direction of its axes, else None."""
     if same_grid(volume, reference):
         return volume
-    turn = nib.orientations.ornt_transform(
-        nib.io_orientation(volume.affine), nib.io_orientation(reference.affine)
-    )
+    turn = nib.orientations.ornt_transform(nib.io_orientation(volume.affine), nib.io_orientation(reference.affine))
     data = nib.apply_orientation(volume.data, turn)
     turned = Volume(data, volume.affine @ nib.orientations.inv_ornt_aff(turn, volume.shape))
     return turned if same_grid(turned, reference) else None
 
 
-class _Case:
-    def __init__(self, case: str, settings: Settings):
-        self.case, self.settings, self.result = case, settings, CaseResult()
-        self.truth: _Truth | None = None
+class _CaseScorer:
+    reference: Volume
+    lesions: Components
+    has_reference = False
 
-    def score(self, reference: Path | None, runs: tuple[Run, ...]) -> CaseResult:
-        if reference is not None:
-            path = reference / f"{self.case}{ENDING}"
-            try:
-                self.set_truth(self.read(path))
-            except CaseError as error:
-                self.result.problems.append(str(error))
-                self.result.rows += [CaseRow(self.case, run.group, run.run, stage, UNUSABLE, None, str(error))
-                                     for run in runs for stage in STAGES]
-                return self.result
-        for run in runs:
-            if reference is None:
-                self.truth = None  # each run's own grid
-            self.score_run(run)
-        return self.result
+    def __init__(self, case: str, options: ScoringOptions):
+        self.case, self.options, self.scores = case, options, Scores()
 
-    def set_truth(self, volume: Volume) -> None:
-        mask = as_mask(volume.data, "reference")
-        self.truth = _Truth(volume, find_components(mask, connectivity=self.settings.connectivity))
+    def set_reference(self, volume: Volume) -> None:
+        self.reference, self.lesions, self.has_reference = volume, self.components(volume, "reference"), True
+
+    def components(self, volume: Volume, name: str) -> Components:
+        return find_components(as_mask(volume.data, name), connectivity=self.options.connectivity)
 
     def read(self, path: Path) -> Volume:
-        volume, self.result.inputs[str(path)] = read_mask_hashed(path, case=self.case)
+        volume, self.scores.inputs[str(path)] = read_mask_hashed(path, case=self.case)
         return volume
 
     def score_run(self, run: Run) -> None:
-        raw, stored = self.prediction(run, RAW, run.file(RAW, self.case))
-        probability = None
-        if isinstance(raw, Volume):
-            probability = self.probability(run, raw, stored)
-        elif raw.status == MISSING and self.settings.allow_missing and run.of(self.case).probabilities is not None:
-            self.add_candidates(run, np.zeros(self.truth.volume.shape, np.float32))
-        row = self.row(run, RAW, raw, probability)
-        self.result.rows.append(row)
-        path = run.file(FILTERED, self.case)
-        if path is not None:
-            filtered, _ = self.prediction(run, FILTERED, path)
-        elif isinstance(raw, Volume):
-            filtered = self.filter(run, raw)
-        else:
-            filtered = raw
-        self.result.rows.append(self.row(run, FILTERED, filtered, probability, before=row.score,
-                                         opened=raw if path is None and isinstance(raw, Volume) else None))
+        raw = filtered = self.prediction(run, RAW, run.file(RAW, self.case))
+        probability = self.probability(run, raw)
+        before = self.add_row(run, RAW, raw, probability)
+        in_memory = run.of(self.case).filtered is None
+        if not in_memory:
+            filtered = self.prediction(run, FILTERED, run.file(FILTERED, self.case))
+        elif raw.volume is not None and not raw.status:
+            filtered = self.filtered(run, raw.volume)
+        after = self.add_row(run, FILTERED, filtered, probability)
+        if before is not None and after is not None and not filtered.status:
+            lost = self.lost(before, after, raw.volume if in_memory else None)
+            self.scores.rows[-1] = replace(self.scores.rows[-1], lost=lost)
 
-    def prediction(self, run: Run, stage: str, path: Path) -> tuple[Volume | _Refused, Volume | None]:
-        """The prediction on the reference's grid, or why there is none; and as it is stored."""
+    def prediction(self, run: Run, stage: str, path: Path) -> _Prediction:
         what = f"{stage} prediction of {run.group}, run {run.run}"
         if not path.exists() and not path.is_symlink():
-            return self.missing(what, path), None
+            return self.missing(what, path)
         try:
-            volume = self.read(path)
+            stored = self.read(path)
         except CaseError as error:
-            return self.refuse(UNUSABLE, str(error)), None
-        if self.truth is None:
-            self.set_truth(Volume(np.zeros(volume.shape, np.uint8), volume.affine))
-        turned = on_grid_of(volume, self.truth.volume)
-        if turned is None:
-            return self.refuse(MISMATCH, f"{self.case}: {path}: geometry mismatch: {what} has {_grid(volume)}, its "
-                               f"reference {_grid(self.truth.volume)}; bring both onto one grid"), None
-        if turned is not volume:
-            self.result.warnings.append(f"{self.case}: {what} is stored as {volume.orientation}, its reference as "
-                                        f"{self.truth.volume.orientation}, on one grid; turned")
-        return turned, volume
+            return self.refused(UNUSABLE, str(error))
+        if not self.has_reference:
+            self.set_reference(_empty(stored))
+        volume = on_grid_of(stored, self.reference)
+        if volume is None:
+            return self.refused(MISMATCH, f"{self.case}: {path}: geometry mismatch: {what} has {_grid(stored)}, its "
+                                f"reference {_grid(self.reference)}; bring both onto one grid")
+        if volume is not stored:
+            self.scores.warnings.append(f"{self.case}: {what} is stored as {stored.orientation}, its reference as "
+                                        f"{self.reference.orientation}, on one grid; turned")
+        return _Prediction(volume, stored=stored)
 
-    def missing(self, what: str, path: Path) -> _Refused:
-        if self.settings.allow_missing and self.truth is not None:
-            self.result.warnings.append(f"{self.case}: missing {what}: expected {path}; scored as an empty prediction")
-            return _Refused(MISSING, f"{self.case}: missing {what}: scored as an empty prediction")
-        return self.refuse(MISSING, f"{self.case}: missing {what}: expected {path}; predict it, or take the case out "
-                           "of the references")
+    def missing(self, what: str, path: Path) -> _Prediction:
+        if self.options.allow_missing and self.has_reference:
+            self.scores.warnings.append(f"{self.case}: missing {what}: expected {path}; scored as an empty prediction")
+            return _Prediction(_empty(self.reference), MISSING,
+                               f"{self.case}: missing {what}: scored as an empty prediction")
+        return self.refused(MISSING, f"{self.case}: missing {what}: expected {path}; predict it, or take the case out "
+                            "of the references")
 
-    def refuse(self, status: str, text: str) -> _Refused:
-        self.result.problems.append(text)
-        return _Refused(status, text)
+    def refused(self, status: str, text: str) -> _Prediction:
+        self.scores.problems.append(text)
+        return _Prediction(None, status, text)
 
-    def filter(self, run: Run, raw: Volume) -> Volume | _Refused:
+    def filtered(self, run: Run, raw: Volume) -> _Prediction:
         try:
-            return self.settings.cluster_filter.filter_volume(raw)
+            return _Prediction(self.options.cluster_filter.filter_volume(raw))
         except ValueError as error:
-            return self.refuse(UNFILTERED, f"{self.case}: {run.file(RAW, self.case)}: the raw prediction is scored but "
-                               f"cannot be filtered: {error}, or give filtered files")
+            return self.refused(UNFILTERED, f"{self.case}: {run.file(RAW, self.case)}: the raw prediction is scored "
+                                f"but cannot be filtered: {error}, or give filtered files")
 
-    def probability(self, run: Run, raw: Volume, stored: Volume) -> np.ndarray | None:
-        """The probability on the reference's grid, checked against the mask; its candidates are found here."""
+    def probability(self, run: Run, raw: _Prediction) -> np.ndarray | None:
+        """The probability on the reference's grid, checked against the mask; adds its FROC candidates."""
         folder = run.of(self.case).probabilities
-        if folder is None:
+        if folder is None or raw.volume is None:
+            return None
+        if raw.stored is None:  # missing, which is allowed
+            self.add_candidates(run, np.zeros(self.reference.shape, np.float32))
             return None
         try:
             path = probability_file(folder, self.case, beside=run.of(self.case).raw)
-            volume = on_grid_of(read_probability(path, stored, case=self.case), self.truth.volume)
+            volume = on_grid_of(read_probability(path, raw.stored, case=self.case), self.reference)
             if volume is None:
                 raise CaseError(self.case, f"geometry mismatch: the probability is not on the grid of the reference, "
-                                f"{_grid(self.truth.volume)}; bring both onto one grid", path)
-            check_probability(volume, raw, case=self.case, path=path)
+                                f"{_grid(self.reference)}; bring both onto one grid", path)
+            check_probability(volume, raw.volume, case=self.case, path=path)
         except CaseError as error:
-            self.result.problems.append(str(error))
+            self.scores.problems.append(str(error))
             return None
-        self.result.inputs[str(path)] = sha256(path)
+        self.scores.inputs[str(path)] = sha256(path)
         self.add_candidates(run, volume.data)
         return volume.data
 
     def add_candidates(self, run: Run, probability: np.ndarray) -> None:
-        self.result.candidates.append(find_candidates(
-            probability, self.truth.lesions, self.truth.volume.spacing_mm, case=self.case, group=run.group, run=run.run,
-            connectivity=self.settings.connectivity, hits=self.settings.hits))
+        self.scores.candidates.append(find_candidates(
+            probability, self.lesions, self.reference.spacing_mm, case=self.case, group=run.group, run=run.run,
+            connectivity=self.options.connectivity, hits=self.options.hits))
 
-    def row(
-        self, run: Run, stage: str, prediction: Volume | _Refused, probability: np.ndarray | None, *,
-        before: CaseScore | None = None, opened: Volume | None = None,
-    ) -> CaseRow:
-        """The row of one stage; `before` is the raw score, `opened` the raw mask if it was filtered here."""
-        if isinstance(prediction, Volume):
-            score = self.measured(prediction, probability)
-            lost = None if before is None or stage == RAW else self.lost(before, score, opened)
-            return CaseRow(self.case, run.group, run.run, stage, score.status, score, lost=lost)
-        score = None
-        if prediction.status == MISSING and self.settings.allow_missing and self.truth is not None:
-            score = self.measured(Volume(np.zeros(self.truth.volume.shape, np.uint8), self.truth.volume.affine), None)
-        return CaseRow(self.case, run.group, run.run, stage, prediction.status, score, prediction.text)
+    def add_row(
+        self, run: Run, stage: str, prediction: _Prediction, probability: np.ndarray | None
+    ) -> CaseScore | None:
+        score = None if prediction.volume is None else self.score(
+            prediction.volume, None if prediction.status else probability)
+        status = score.status if score is not None and not prediction.status else prediction.status
+        self.scores.rows.append(CaseRow(self.case, run.group, run.run, stage, status, score, prediction.problem))
+        return score
 
-    def measured(self, volume: Volume, probability: np.ndarray | None) -> CaseScore:
-        truth, settings = self.truth, self.settings
-        clusters = find_components(as_mask(volume.data, "prediction"), connectivity=settings.connectivity)
+    def score(self, volume: Volume, probability: np.ndarray | None = None) -> CaseScore:
         return score_case(
-            clusters, truth.lesions, truth.volume.spacing_mm, hits=settings.hits, affine=truth.volume.affine,
-            probability=probability, distances=settings.distances, nsd_tolerance_mm=settings.nsd_tolerance_mm)
+            self.components(volume, "prediction"), self.lesions, self.reference.spacing_mm, hits=self.options.hits,
+            affine=self.reference.affine, probability=probability, distances=self.options.distances,
+            nsd_tolerance_mm=self.options.nsd_tolerance_mm)
 
     def lost(self, before: CaseScore, after: CaseScore, raw: Volume | None) -> LostLesions:
-        """Lesions found before and not after the filter, under the primary rule."""
-        gone = {lesion.index for lesion in before.lesions if self.found(lesion)} - {
-            lesion.index for lesion in after.lesions if self.found(lesion)}
+        """Lesions found before and not after the filter; the step is found if the filter is applied to `raw`."""
+        gone = self.found(before) - self.found(after)
         if raw is None:
             return LostLesions(len(gone), None, None)
         by_opening = 0
-        if gone:  # seldom, so the first steps are done again only then
-            any_size = replace(self.settings.cluster_filter, min_voxels=0, min_mm3=None)
-            opened = self.measured(any_size.filter_volume(raw), None)
-            by_opening = len(gone - {lesion.index for lesion in opened.lesions if self.found(lesion)})
+        if gone:  # rare, so the first steps are repeated only then
+            any_size = replace(self.options.cluster_filter, min_voxels=0, min_mm3=None)
+            by_opening = len(gone - self.found(self.score(any_size.filter_volume(raw))))
         return LostLesions(len(gone), by_opening, len(gone) - by_opening)
 
-    def found(self, lesion) -> bool:
-        return lesion.found[self.settings.hits[0]]
+    def found(self, score: CaseScore) -> set[int]:
+        return {lesion.index for lesion in score.lesions if lesion.found[self.options.hits[0]]}
 
 
 def probability_file(folder: Path, case: str, *, beside: Path) -> Path:
@@ -247,6 +251,10 @@ def read_probability(path: Path, stored: Volume, *, case: str) -> Volume:
         raise CaseError(case, "expected probabilities, found a mask of 0 and 1: give the folder of the probabilities",
                         path)
     return volume
+
+
+def _empty(grid: Volume) -> Volume:
+    return Volume(np.zeros(grid.shape, np.uint8), grid.affine)
 
 
 def _grid(volume: Volume) -> str:

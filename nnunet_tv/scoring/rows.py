@@ -1,10 +1,11 @@
-"""One row per case, run and stage: the outcome of scoring."""
+"""One row per case, run and stage: the outcome of scoring, as plain data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.metrics.scores import CaseScore
 
 #: Statuses of rows besides those of :class:`CaseScore`.
@@ -13,8 +14,7 @@ MISMATCH = "geometry mismatch"
 UNUSABLE = "unusable file"
 UNFILTERED = "cannot be filtered"
 
-RAW, FILTERED = "raw", "filtered"
-STAGES = (RAW, FILTERED)
+RAW, FILTERED = STAGES = ("raw", "filtered")
 
 
 @dataclass(frozen=True)
@@ -52,3 +52,28 @@ class CaseRow:
         score, lost = content["score"], content.get("lost")
         return cls(**{**content, "score": None if score is None else CaseScore.from_dict(score),
                       "lost": None if lost is None else LostLesions(**lost)})
+
+
+@dataclass
+class Scores:
+    """Result of scoring, of one case or of all.
+
+    Attributes
+    ----------
+    rows : list of CaseRow
+        Group by group, run by run, stage by stage, case by case.
+    problems : list of str
+        Everything that could not be scored; results without it are biased.
+    warnings : list of str
+        Everything left out or changed without harm.
+    inputs : dict
+        SHA-256 of every file read, by path.
+    candidates : list of FrocCandidates
+        Of each case and run with probabilities, in the order of the rows.
+    """
+
+    rows: list[CaseRow] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    inputs: dict[str, str] = field(default_factory=dict)
+    candidates: list[FrocCandidates] = field(default_factory=list)

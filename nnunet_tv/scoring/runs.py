@@ -1,4 +1,4 @@
-"""Runs of named groups: where each case's files lie."""
+"""Runs of named groups: where each case's files are."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Run:
     raw : Path
         Folder of predictions, ``CASE.nii.gz``.
     filtered : Path or None
-        Folder of post-processed predictions; None has the filter applied in memory.
+        Folder of post-processed predictions; None applies the filter in memory.
     probabilities : Path or None
         Folder of lesion probabilities of the raw predictions: ``CASE.npz`` of nnU-Net, ``CASE_prob.nii.gz`` or
         ``CASE.nii.gz``.
     parts : dict of str to Run
-        By case, for a pooled cross-validation, whose cases lie in the folders of several folds; the folders above
-        are then not looked into.
+        By case, for a pooled cross-validation, whose cases are in the folders of several folds; the folders above are
+        then not read.
     """
 
     group: str
@@ -39,33 +39,25 @@ class Run:
     parts: dict[str, Run] = field(default_factory=dict)
 
     def of(self, case: str) -> Run:
-        """The run whose folders hold a case: itself, or the case's fold."""
+        """The run whose folders contain a case: itself, or the case's fold."""
         return self.parts.get(case, self)
 
-    def file(self, stage: str, case: str) -> Path | None:
-        """Where a case's prediction is, or should be; None for a filtered one that is made in memory."""
+    def folds(self) -> list[Run]:
+        """The folds of a pooled cross-validation, else the run itself."""
+        return list({id(part): part for part in self.parts.values()}.values()) or [self]
+
+    def file(self, stage: str, case: str) -> Path:
+        """Where a case's prediction is, or should be; a filtered one only in a folder of filtered ones."""
         run = self.of(case)
-        folder = run.raw if stage == RAW else run.filtered
-        return None if folder is None else folder / f"{case}{ENDING}"
+        return (run.raw if stage == RAW or run.filtered is None else run.filtered) / f"{case}{ENDING}"
 
     def folders(self) -> list[Path]:
         """All folders that are read, raw before filtered before probabilities."""
-        runs = {id(part): part for part in self.parts.values()}.values() or [self]
-        return [folder for run in runs for folder in (run.raw, run.filtered, run.probabilities) if folder is not None]
-
-    def segmentations(self) -> list[str]:
-        """Names of all raw segmentations, sorted; ``CASE_prob.nii.gz`` beside ``CASE.nii.gz`` is none."""
-        runs = {id(part): part for part in self.parts.values()}.values() or [self]
-        return sorted(name for run in runs for name in _segmentations(run.raw))
-
-    def extra(self, names: set[str]) -> dict[Path, list[str]]:
-        """Segmentations beside those of `names`, by folder, sorted."""
-        folders = [folder for folder in (self.raw, self.filtered) if folder is not None and not self.parts]
-        found = {folder: [name for name in _segmentations(folder) if name not in names] for folder in folders}
-        return {folder: extra for folder, extra in found.items() if extra}
+        return [folder for run in self.folds() for folder in (run.raw, run.filtered, run.probabilities)
+                if folder is not None]
 
 
-def _segmentations(folder: Path) -> list[str]:
-    names = segmentation_names(folder)
-    maps = {f"{name.removesuffix(ENDING)}_prob{ENDING}" for name in names}
-    return [name for name in names if name not in maps]
+def segmentations(folder: Path) -> list[str]:
+    """Names of the cases with a segmentation in a folder, sorted; ``CASE_prob.nii.gz`` beside a CASE is none."""
+    cases = [name.removesuffix(ENDING) for name in segmentation_names(folder)]
+    return [case for case in cases if case.removesuffix("_prob") == case or case.removesuffix("_prob") not in cases]
