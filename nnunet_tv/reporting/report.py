@@ -15,6 +15,7 @@ from nnunet_tv.reporting.report_folder import check_folder, draw_pictures, new_f
 from nnunet_tv.reporting.tables import tv_paper
 from nnunet_tv.reporting.tables.comparison import check_primary
 from nnunet_tv.reporting.tables.strata import CONTRAST, check_strata
+from nnunet_tv.scoring.case_scoring import ScoringOptions
 from nnunet_tv.scoring.contrast import contrast_of_case
 from nnunet_tv.scoring.folders import score_controls, score_folders
 from nnunet_tv.scoring.model_folder import ModelRuns, check_comparable
@@ -200,12 +201,12 @@ def _score(
     reference: Path, runs: Sequence[Run], models: Sequence[ModelRuns], controls: Sequence[Run], images: Path | None,
     columns: Participants, options: ReportOptions, command: Sequence[str],
 ) -> Record:
-    how: dict[str, Any] = {"connectivity": options.connectivity, "cluster_filter": options.cluster_filter,
-                           "hits": options.hits, "processes": options.processes}
-    parts = [score_folders(reference, runs, **how, cases=models[0].cases if models else None,
-                           distances=options.measures, allow_missing=options.allow_missing)]
+    how = ScoringOptions(connectivity=options.connectivity, cluster_filter=options.cluster_filter, hits=options.hits,
+                         distances=options.measures, allow_missing=options.allow_missing)
+    parts = [score_folders(reference, runs, cases=models[0].cases if models else None, options=how,
+                           processes=options.processes)]
     if controls:
-        parts.append(score_controls(controls, **how))
+        parts.append(score_controls(controls, options=how, processes=options.processes))
     record = Record(
         rows=parts[0].rows, controls=[row for part in parts[1:] for row in part.rows], candidates=parts[0].candidates,
         problems=[problem for part in parts for problem in part.problems],
