@@ -158,8 +158,12 @@ class PluginTrainer(nnUNetTrainer):
         """
         super().perform_actual_validation(save_probabilities)
         if self.local_rank == 0:
-            if not Path(self.output_folder_base, "postprocessing.pkl").exists():  # the user may have adapted it
-                write_postprocessing(self.output_folder_base)
-            fold = Path(self.output_folder)
-            filter_folder(fold / "validation", fold / "validation_filtered", processes=default_num_processes)
-            self.print_to_log_file(f"Filtered validation segmentations: {fold / 'validation_filtered'}")
+            self.after_validation()
+
+    def after_validation(self) -> None:
+        """Write the filtered twins of the validation, and the filter's files where there are none."""
+        if not Path(self.output_folder_base, "postprocessing.pkl").exists():  # the user may have adapted it
+            write_postprocessing(self.output_folder_base)
+        fold = Path(self.output_folder)
+        filter_folder(fold / "validation", fold / "validation_filtered", processes=default_num_processes)
+        self.print_to_log_file(f"Filtered validation segmentations: {fold / 'validation_filtered'}")

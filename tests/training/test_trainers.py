@@ -17,8 +17,9 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 
 from nnunet_tv.planning.plans import MS_DSA_NET, UnsupportedPlan, with_network
 from nnunet_tv.postprocessing import remove_small_clusters
-from nnunet_tv.training.early_stopping import EarlyStopping
+from nnunet_tv.training.patches import SubjectPatches
 from nnunet_tv.training.seeds import Stage
+from nnunet_tv.training.selection import EarlyStopping
 from nnunet_tv.utils.errors import NnunetTVError
 
 CPU = torch.device("cpu")
@@ -200,6 +201,26 @@ def test_fold_all_is_seeded_and_neither_stops_nor_selects(tiny):
     assert same(read(first)["network_weights"], read(first, "checkpoint_last_epoch.pth")["network_weights"])
 
 
+def test_selection_batches_are_made_once(tiny, monkeypatch):
+    made_of, make = [], SubjectPatches.__getitem__
+    monkeypatch.setattr(SubjectPatches, "__getitem__",
+                        lambda patches, key: made_of.append(patches.stage) or make(patches, key))
+    made = trainer()
+    seen = recorded(made, "validation_step", lambda batch: batch["data"])
+    made.run_training()
+    assert made_of == [Stage.SELECTION] * 2 and len(seen) == 3 * 2
+    assert all(torch.equal(seen[i], seen[i + 2]) for i in range(4))
+
+
+def test_progress_is_drawn_every_tenth_epoch_and_at_the_end(tiny, monkeypatch):
+    drawn = []
+    made = trainer("nnUNetTrainerDice_12epochs")
+    monkeypatch.setattr("nnunetv2.training.logging.nnunet_logger.LocalLogger.plot_progress_png",
+                        lambda *_: drawn.append(made.current_epoch + 1))
+    made.run_training()
+    assert drawn == [10, 12]
+
+
 def write_split(root, *folds):
     """``splits_final.json``; cases are given by their number."""
     named = [{role: [f"sub-{i:05d}" for i in cases] for role, cases in fold.items()} for fold in folds]
@@ -208,8 +229,8 @@ def write_split(root, *folds):
 
 def test_the_selection_entry_of_a_split_is_used(tiny):
     write_split(tiny, {"train": [1, 2], "val": [4], "selection": [3]}, {"train": [1, 2, 3], "val": [4]})
-    assert trainer(fold=0).selection_keys() == ["sub-00003"]
-    assert trainer(fold=1).selection_keys() == ["sub-00004"]
+    assert trainer(fold=0).cases.selection == ["sub-00003"]
+    assert trainer(fold=1).cases.selection == ["sub-00004"]
 
 
 @pytest.mark.parametrize(("fold", "split", "warned"), [
@@ -232,7 +253,7 @@ def test_scoring_the_selection_cases_is_warned_about_at_start_and_end(tiny, caps
 
 def test_a_split_with_unknown_cases_is_refused(tiny):
     write_split(tiny, {"train": [1, 99], "val": [4]})
-    with pytest.raises(NnunetTVError, match=r"names cases that are not preprocessed .*sub-00099"):
+    with pytest.raises(NnunetTVError, match=r"names cases that are not preprocessed: sub-00099"):
         trainer().run_training()
 
 
@@ -421,7 +442,8 @@ def test_what_the_loaders_are_made_of_comes_from_the_plan(tiny):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nnunet_tv.training.recipe_trainer.loader", recording)
         made.get_dataloaders()
-    (train, options), (select, _) = seen
+    (train, options), (select, once) = seen
+    assert (once["first_epoch"], once["last_epoch"]) == (0, 1)
     assert options["first_epoch"] == 4 and options["last_epoch"] == 9
     assert train.stage is Stage.TRAIN and select.stage is Stage.SELECTION
     assert train.cases == ["sub-00001", "sub-00002", "sub-00003"] and select.cases == ["sub-00004"]
@@ -478,7 +500,7 @@ def test_continued_from_the_best_checkpoint_alone_it_stays_the_best(tiny):
     ({"train": [1, 2], "val": [4], "selection": []}, "fold 0 of .* has no selection case"),
     ({"train": [], "val": [4]}, "has no train case"),
     ({"train": [1, 2, 3], "val": [4], "selection": [3]}, "in train and in the selection set.*: sub-00003"),
-    ({"train": [1, 2], "val": [99], "selection": [3]}, "not preprocessed .*: sub-00099"),
+    ({"train": [1, 2], "val": [99], "selection": [3]}, "not preprocessed: sub-00099"),
 ])
 def test_a_split_that_cannot_be_trained_is_refused_before_training(tiny, split, found):
     write_split(tiny, split)

@@ -1,9 +1,16 @@
-"""When to stop, and which epoch's weights to keep."""
+"""Results on the selection set, when to stop, and which epoch's weights to keep."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch.distributed as dist
+
+#: Epochs of all-background or all-lesion output before a warning.
+TRIVIAL_EPOCHS = 5
 
 
 @dataclass
@@ -12,7 +19,7 @@ class EarlyStopping:
 
     Source: TV paper (arXiv 2510.06276), 4.2, and its implementation: ``average = 0.3·new + 0.7·old``,
     beginning with the first loss; at least 120 epochs. The kept weights are those of the smallest raw
-    loss. A loss that is not finite improves nothing and leaves the average alone.
+    loss. A loss that is not finite improves nothing and leaves the average as it is.
 
     Attributes
     ----------
@@ -21,7 +28,7 @@ class EarlyStopping:
     waited : int
         Epochs since `best_average`.
     best_loss : float or None
-        Smallest raw loss so far, the one whose weights are kept.
+        Smallest raw loss so far.
     """
 
     patience: int = 25
@@ -57,6 +64,39 @@ class EarlyStopping:
         return asdict(self)
 
     def load_state_dict(self, state: dict) -> None:
-        """Restore what :meth:`state_dict` gave."""
+        """Restore the state of :meth:`state_dict`."""
         for name, value in state.items():
             setattr(self, name, value)
+
+
+@dataclass(frozen=True)
+class PooledMeasures:
+    """Loss and measures over all selection patches; NaN where a measure is undefined."""
+
+    loss: float
+    sensitivity: float
+    precision: float
+    dice: float
+    lesion_share: float
+
+    def __str__(self) -> str:
+        return f"Sens {self.sensitivity:.4f}, Prec {self.precision:.4f}, DC {self.dice:.4f}"
+
+
+def pool(outputs: Sequence[dict], *, ddp: bool = False) -> PooledMeasures:
+    """Pool the results of validation steps: ``loss``, and counts of voxels (over all ranks with `ddp`)."""
+    counts = np.array([sum(np.sum(output[name]) for output in outputs)
+                       for name in ("tp_hard", "fp_hard", "fn_hard", "voxels")], float)
+    losses = np.concatenate([np.ravel(output["loss"]) for output in outputs]).astype(float)
+    if ddp:
+        gathered = [None] * dist.get_world_size()
+        dist.all_gather_object(gathered, (counts, losses))
+        counts = sum(part[0] for part in gathered)
+        losses = np.concatenate([part[1] for part in gathered])
+    tp, fp, fn, voxels = counts
+    return PooledMeasures(float(np.mean(losses)), _share(tp, tp + fn), _share(tp, tp + fp),
+                          _share(2 * tp, 2 * tp + fp + fn), (tp + fp) / voxels)
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else math.nan

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from nnunet_tv.training.early_stopping import EarlyStopping
+from nnunet_tv.training.selection import EarlyStopping
 
 
 def test_average_begins_with_the_first_loss():
