@@ -1,4 +1,4 @@
-"""Commands: one file each, with a parser and ``main(argv=None) -> int``. They only parse and call."""
+"""The commands: each file has a parser and ``main(argv=None) -> int``, which calls one function of the library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnunet_tv.utils.errors import NnunetTVError
 
 
 def parser(command: str, description: str) -> argparse.ArgumentParser:
-    """Argument parser with what every command shares: ``--version``, and ``--help`` that keeps line breaks."""
+    """Argument parser with ``--version``, and with a ``--help`` that keeps line breaks."""
     result = argparse.ArgumentParser(
         prog=command, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -22,11 +22,11 @@ def parser(command: str, description: str) -> argparse.ArgumentParser:
 
 
 def run(action: Callable[[], int]) -> int:
-    """Exit status of `action`; an error for the user is one line on stderr and status 1.
+    """Exit status of `action`: 0 done, 1 error (one line on stderr), 130 interrupted; argparse exits with 2.
 
-    0: done; 1: something could not be done, and was named; 2: usage (argparse); 130: interrupted.
+    Characters of file names that the terminal's encoding does not have are printed as escapes.
     """
-    for stream in (sys.stdout, sys.stderr):  # a file's name may hold what the terminal's encoding does not
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -36,5 +36,5 @@ def run(action: Callable[[], int]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted: nothing half-written is left; run the same command again", file=sys.stderr)
+        print("interrupted: no partial files are left; run the same command again", file=sys.stderr)
         return 130

@@ -1,4 +1,4 @@
-"""Arguments that several commands take, and how they are checked."""
+"""Arguments of several commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 
 def dataset_name(text: str) -> str:
-    """Argument type: a name that nnU-Net takes as a data set's folder."""
+    """Argument type: a name that nnU-Net accepts as a data set's folder."""
     try:
         return check_dataset_name(text)
     except NnunetTVError as error:

@@ -19,24 +19,12 @@ CV5 = "five folds over all patients"
 
 @dataclass(frozen=True)
 class Option:
-    """An option of one data set; ``read`` takes its value as the keyword :attr:`name`.
+    """An option of one data set; ``read`` takes its value as the keyword :attr:`name`."""
 
-    Attributes
-    ----------
-    flag : str
-        Such as ``--label``.
-    help : str
-        One line.
-    default : str, optional
-        None where ``read`` chooses.
-    choices : tuple of str, optional
-        All values, if they can be listed.
-    """
-
-    flag: str
+    flag: str  #: such as ``--label``
     help: str
-    default: str | None = None
-    choices: tuple[str, ...] | None = None
+    default: str | None = None  #: None where ``read`` chooses
+    choices: tuple[str, ...] | None = None  #: all values, if they can be listed
 
     @property
     def name(self) -> str:
@@ -46,38 +34,16 @@ class Option:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Options of a data set.
+    """Options of a data set."""
 
-    Attributes
-    ----------
-    title : str
-        One line of help.
-    folder_name : str
-        Default of ``--name``.
-    splits : dict of str to str
-        Keys of :data:`nnunet_tv.conversion.plan.SPLITS` with a line each; the first is the default.
-    spaces : tuple of str
-        Keys of :data:`SPACES`; the first is the default.
-    no_other_space : str
-        Why the other spaces are not offered.
-    controls : bool
-        Whether there are people without a lesion.
-    no_controls : str
-        Why not.
-    source : str
-        Help of ``-i``.
-    options : tuple of Option
-        Of this data set only.
-    """
-
-    title: str
-    folder_name: str
-    splits: Mapping[str, str]
-    spaces: tuple[str, ...]
-    no_other_space: str = ""
-    controls: bool = False
-    no_controls: str = ""
-    source: str = "the downloaded data set"
+    title: str  #: one line of help
+    folder_name: str  #: default of ``--name``
+    splits: Mapping[str, str]  #: keys of :data:`nnunet_tv.conversion.plan.SPLITS` with a line each, the default first
+    spaces: tuple[str, ...]  #: keys of :data:`SPACES`, the default first
+    no_other_space: str = ""  #: why the other spaces are not offered
+    controls: bool = False  #: whether there are people without a lesion
+    no_controls: str = ""  #: why not
+    source: str = "the downloaded data set"  #: help of ``-i``
     options: tuple[Option, ...] = ()
 
 

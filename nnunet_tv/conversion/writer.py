@@ -7,8 +7,9 @@ stops at a name without a file), nor ``numTraining``, and is reported.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +24,17 @@ from nnunet_tv.utils.files import read_json, write_if_changed, write_json
 from nnunet_tv.utils.tables import write_tsv
 
 COLUMNS = ("case", "sources", "sha256", "split", "status", "notes")
-CONVERTED, PLANNED = "converted", "planned"
 
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """Result of a conversion, or of a dry run.
+    """Result of a conversion, or of a dry run."""
 
-    Attributes
-    ----------
-    failed : dict of str to str
-        Problem of each case that is not in the data set.
-    notes : dict of str to tuple of str
-        Remarks on the other cases.
-    remarks : tuple of str
-        On the data set as a whole.
-    incomplete : str
-        Why there is no usable data set; empty if there is one.
-    counts : dict of str to int
-        ``training``, ``test``, ``changed``.
-    """
-
-    failed: dict[str, str]
-    notes: dict[str, tuple[str, ...]]
-    remarks: tuple[str, ...] = ()
-    incomplete: str = ""
-    counts: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str]  #: problem of each case that is not in the data set
+    notes: dict[str, tuple[str, ...]]  #: remarks on the other cases
+    remarks: tuple[str, ...] = ()  #: on the data set as a whole
+    incomplete: str = ""  #: why there is no usable data set; empty if there is one
+    counts: dict[str, int] = field(default_factory=dict)  #: ``training``, ``test``, ``changed``
 
     @property
     def ok(self) -> bool:
@@ -67,28 +53,17 @@ def dry_run(plan: Plan, root: Path) -> ConversionReport:
         source = planned.source
         missing = () if source.problem else tuple(f"content missing: {line}" for line in missing_content(source))
         outcomes[source.case] = CaseOutcome(source.case, problem=source.problem, notes=missing)
-    failed, notes, rows = _summary(plan, outcomes, PLANNED)
+    failed, notes, rows = _summary(plan, outcomes, "planned")
     write_tsv(COLUMNS, rows, root / PLAN_TABLE)
     folds = without(plan.folds, set(failed))
     write_json(folds, root / PLAN_SPLITS)
-    counts = _counts(case for case in plan.cases if case.source.case not in failed)
-    return ConversionReport(failed, notes, (*plan.dataset.remarks, *_left_out(plan), *_fold_lines(folds)),
-                            counts=counts)
+    return ConversionReport(failed, notes, (*_remarks(plan), *_fold_lines(folds)), counts=_counts(plan, failed))
 
 
 def convert(plan: Plan, root: Path, *, processes: int = 1) -> ConversionReport:
-    """Convert every case of `plan` into the raw data set folder `root`.
+    """Convert every case of `plan` into the raw data set folder `root`, such as ``nnUNet_raw/DatasetFCD``.
 
     What is up to date stays; files of an earlier run that the plan does not contain are deleted.
-
-    Parameters
-    ----------
-    plan : Plan
-        From :func:`nnunet_tv.conversion.plan.make_plan`.
-    root : Path
-        Such as ``nnUNet_raw/DatasetFCD``.
-    processes : int
-        Worker processes.
 
     Raises
     ------
@@ -121,9 +96,8 @@ def _finish(
     plan: Plan, folder: RawFolder, outcomes: Mapping[str, CaseOutcome], removed: Sequence[str]
 ) -> ConversionReport:
     """Write the summary files, dataset.json last."""
-    failed, notes, rows = _summary(plan, outcomes, CONVERTED)
-    present = [case for case in plan.cases if case.source.case not in failed]
-    counts = _counts(present) | {"changed": sum(outcome.changed for outcome in outcomes.values())}
+    failed, notes, rows = _summary(plan, outcomes, "converted")
+    counts = _counts(plan, failed) | {"changed": sum(outcome.changed for outcome in outcomes.values())}
     folds = without(plan.folds, set(failed))
     incomplete = _incomplete(folds, counts)
     if incomplete:
@@ -138,10 +112,14 @@ def _finish(
         _write_unless_equal(_dataset_json(plan, counts["training"]), folder.root / DATASET_JSON)
     for name in (PLAN_TABLE, PLAN_SPLITS):  # superseded
         (folder.root / name).unlink(missing_ok=True)
-    remarks = [*plan.dataset.remarks, *_left_out(plan)]
+    remarks = _remarks(plan)
     if removed:
         remarks.append(f"removed what an earlier conversion had made of {len(removed)} cases: {', '.join(removed)}")
-    remarks += _orientation_remark(plan, [outcomes[case.source.case].orientation for case in present])
+    axes = Counter(outcome.orientation for outcome in outcomes.values() if not outcome.problem)
+    if len(axes) > 1 and plan.options.space == "none":
+        found = ", ".join(f"{name} {count}" for name, count in sorted(axes.items()))
+        remarks.append(f"the {plan.dataset.channels[0]} grids have different axes ({found}), which nnU-Net does not "
+                       "turn: its flips and rotations mean different things in different cases")
     return ConversionReport(failed, notes, (*remarks, *_fold_lines(folds)), incomplete, counts)
 
 
@@ -181,34 +159,24 @@ def _incomplete(folds: list[Fold], counts: dict[str, int]) -> str:
     return ""
 
 
-def _counts(cases: Iterable[PlannedCase]) -> dict[str, int]:
-    training = [case.training for case in cases]
+def _counts(plan: Plan, failed: Mapping[str, str]) -> dict[str, int]:
+    training = [case.training for case in plan.cases if case.source.case not in failed]
     return {"training": sum(training), "test": len(training) - sum(training)}
 
 
-def _left_out(plan: Plan) -> list[str]:
-    return [f"{plan.left_out} controls left out (--controls none)"] if plan.left_out else []
+def _remarks(plan: Plan) -> list[str]:
+    left_out = [f"{plan.left_out} controls left out (--controls none)"] if plan.left_out else []
+    return [*plan.dataset.remarks, *left_out]
 
 
 def _fold_lines(folds: list[Fold]) -> list[str]:
     """One line per run of equal sizes, such as ``folds 0-9: 59 train, 12 val, 12 selection``."""
     sizes = [", ".join(f"{len(cases)} {role}" for role, cases in fold.items()) for fold in folds]
-    lines, first = [], 0
-    for number, size in enumerate(sizes):
-        if number + 1 == len(sizes) or sizes[number + 1] != size:
-            name = f"fold {first}" if first == number else f"folds {first}-{number}"
-            lines.append(f"{name}: {size}")
-            first = number + 1
+    lines = []
+    for size, group in groupby(range(len(sizes)), key=lambda number: sizes[number]):
+        first, *others = group
+        lines.append(f"folds {first}-{others[-1]}: {size}" if others else f"fold {first}: {size}")
     return lines
-
-
-def _orientation_remark(plan: Plan, orientations: Iterable[str]) -> list[str]:
-    found = Counter(orientations)
-    if len(found) < 2 or plan.options.space != "none":
-        return []
-    axes = ", ".join(f"{axes} {count}" for axes, count in sorted(found.items()))
-    return [f"the {plan.dataset.channels[0]} grids have different axes ({axes}), which nnU-Net does not turn: its "
-            "flips and rotations mean different things in different cases"]
 
 
 def _dataset_json(plan: Plan, n_training: int) -> dict[str, Any]:

@@ -34,26 +34,26 @@ def restore_folder(
     Parameters
     ----------
     predictions : Path
-        ``CASE.nii.gz`` on the prepared grid, as nnU-Net writes them, filtered or not; beside them, where
-        there are any, probabilities: ``CASE.npz`` of nnU-Net or ``CASE_prob.nii.gz``.
+        ``CASE.nii.gz`` on the prepared grid, as nnU-Net writes them, filtered or not, and optionally their
+        probabilities, ``CASE.npz`` of nnU-Net or ``CASE_prob.nii.gz``.
     prepared : Path
-        Folder with ``CASE.prep.json``, the network's input.
+        Folder of the network's input, with ``CASE.prep.json``.
     out : Path
         Folder for ``CASE_T1w_fcd.nii.gz``, ``CASE_FLAIR_fcd.nii.gz`` (uint8) and, with probabilities,
-        ``…_fcd_prob.nii.gz`` (float32, rounded to 0.001). Files of the same name are replaced.
+        ``…_fcd_prob.nii.gz`` (float32, rounded to 0.001). Existing files are replaced.
     processes : int
         Worker processes.
 
     Returns
     -------
     list of CaseOutcome
-        One per segmentation, and one with a problem per prepared case without a segmentation. Files that an earlier
+        One per segmentation, then one with a problem per prepared case without a segmentation. Files that an earlier
         run wrote for a failed case are deleted.
 
     Raises
     ------
     NnunetTVError
-        A folder is missing, `predictions` holds no segmentation, or `out` is one of the other two.
+        A folder is missing, `predictions` has no segmentation, or `out` is one of the other two.
     """
     predictions, prepared, out = Path(predictions), Path(prepared), Path(out)
     for folder, what in ((predictions, "-i: expected a folder of segmentations"),
@@ -69,8 +69,9 @@ def restore_folder(
     remove_partial(out)
     work = partial(_restore_case, predictions=predictions, prepared=prepared, out=out)
     done = each_case(work, cases, processes=processes, label="restore")
+    known = {path.name.removesuffix(RECORD_ENDING) for path in prepared.glob(f"*{RECORD_ENDING}")}
     lost = [CaseOutcome(case, problem=f"prepared, but without a segmentation in {predictions}: predict it too")
-            for case in unpredicted_cases(prepared, predictions)]
+            for case in sorted(known.difference(cases))]
     outcomes = [*(outcome for outcome in done if isinstance(outcome, CaseOutcome)), *lost]
     for outcome in outcomes:
         if outcome.problem:
@@ -83,12 +84,6 @@ def prediction_cases(folder: str | Path) -> list[str]:
     names = {name.removesuffix(ENDING) for name in segmentation_names(folder)}
     maps = {f"{name}_{kind}" for name in names for kind in (PROBABILITY, DEVIATION)}
     return sorted(names - maps)
-
-
-def unpredicted_cases(prepared: str | Path, predictions: str | Path) -> list[str]:
-    """Cases that were prepared but have no segmentation, sorted."""
-    there = {path.name.removesuffix(RECORD_ENDING) for path in Path(prepared).glob(f"*{RECORD_ENDING}")}
-    return sorted(there - set(prediction_cases(predictions)))
 
 
 def _remove_restored(case: str, out: Path) -> None:
@@ -111,23 +106,10 @@ def _restore_case(case: str, *, predictions: Path, prepared: Path, out: Path) ->
 
 
 def write_native(record: Provenance, mask: Volume, maps: dict[str, Volume], out: str | Path) -> CaseOutcome:
-    """Write a mask, and maps such as its probability, on the grids of all scans of a case.
+    """Write a mask and maps such as its probability, all on ``record.grid``, on the grids of the original scans.
 
-    Parameters
-    ----------
-    record : Provenance
-        Of the case.
-    mask : Volume
-        0 and 1, on ``record.grid``.
-    maps : dict of str to Volume
-        By kind (``prob``, ``std``), on ``record.grid``.
-    out : Path
-        Folder; what an earlier run wrote there of a kind that is not in `maps` is deleted.
-
-    Returns
-    -------
-    CaseOutcome
-        ``files`` by channel and kind: ``T1w``, ``FLAIR`` (masks), ``T1w_prob``, ``FLAIR_prob``, ``T1w_std`` …
+    `maps` is by kind (``prob``, ``std``); files in `out` of a kind that is not in it are deleted. The outcome has the
+    files by channel and kind: ``T1w``, ``FLAIR`` (masks), ``T1w_prob``, ``FLAIR_prob``, ``T1w_std`` …
     """
     files, notes = {}, []
     for channel in record.sources:
@@ -151,7 +133,7 @@ def read_probability(folder: str | Path, mask: Volume, record: Provenance) -> Vo
     """Lesion probability of a case on the prepared grid; None where a folder holds none.
 
     ``CASE_prob.nii.gz`` is taken before ``CASE.npz``, whose axes are (class, z, y, x) of the image as nnU-Net's
-    reader turned it; ``plans.json`` beside it says which reader that was.
+    reader turned it; ``plans.json`` beside it gives which reader it was.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""What every room needs: atomic files, parallel cases, errors, HTML."""
+"""Tools of all rooms: atomic files, parallel cases, errors, HTML."""

@@ -1,4 +1,4 @@
-"""Errors for the person who must act: what was expected, what was found, what to do."""
+"""Errors for users: what was expected, what was found, what to do."""
 
 from __future__ import annotations
 

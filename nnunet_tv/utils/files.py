@@ -1,4 +1,4 @@
-"""Files that are whole or not there: write to a temporary name, then move into place."""
+"""Atomic files: written to a temporary name, then moved into place."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ TEMPORARY_PREFIX = ".partial-"
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it to `path` on success, delete it on any error.
-
-    The temporary name keeps the ending (``.nii.gz``), which libraries use to choose a format.
-    """
+    """Yield a temporary path with the same ending beside `path`; move it to `path` on success, else delete it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
@@ -30,14 +27,14 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def remove_partial(folder: str | Path) -> None:
-    """Delete what killed processes left in `folder` (temporary files only, not in subfolders)."""
+    """Delete temporary files of killed processes in `folder` (not in subfolders)."""
     for left in Path(folder).glob(f"{TEMPORARY_PREFIX}*"):
         if abandoned(left):
             left.unlink(missing_ok=True)
 
 
 def abandoned(temporary: Path) -> bool:
-    """Whether nobody else is still writing to a temporary path: its process is gone, or is this one."""
+    """Whether the process that writes a temporary file is gone, or is this one."""
     process = temporary.name.removeprefix(TEMPORARY_PREFIX).partition("-")[0]
     if not process.isdecimal() or int(process) == os.getpid():
         return True
@@ -45,13 +42,13 @@ def abandoned(temporary: Path) -> bool:
         os.kill(int(process), 0)
     except (ProcessLookupError, OverflowError):
         return True
-    except PermissionError:  # somebody else's, and running
+    except PermissionError:  # another user's, and running
         return False
     return False
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """Write `text` (UTF-8) to `path` atomically; bytes of file names that are no UTF-8 are written as ``\\udcfc``."""
+    """Write `text` to `path` as UTF-8; bytes of file names that are not UTF-8 are written as ``\\udcfc``."""
     with atomic(path) as temporary:
         temporary.write_text(_writable(text), encoding="utf-8")
 
@@ -61,14 +58,14 @@ def _writable(text: str) -> str:
 
 
 def write_if_changed(text: str, path: str | Path) -> None:
-    """:func:`write_text`, unless the file already says so: a run that changes nothing touches nothing."""
+    """Write `text` as :func:`write_text` unless the file has this content, so that its time stamp stays."""
     path = Path(path)
     if not path.is_file() or path.read_text(encoding="utf-8") != _writable(text):
         write_text(text, path)
 
 
 def write_json(content: Any, path: str | Path, *, indent: int = 2) -> None:
-    """Write `content` as JSON to `path` atomically; NaN is refused, write None."""
+    """Write `content` as JSON to `path`; NaN is an error, write None."""
     write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n", path)
 
 

@@ -1,4 +1,4 @@
-"""nnU-Net's three folders, with an error that says what to type."""
+"""nnU-Net's three folders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnunet_tv.utils.errors import NnunetTVError
 
-#: Variable to what it holds.
+#: Content by environment variable.
 FOLDERS = {
     "nnUNet_raw": "data sets in nnU-Net's raw format",
     "nnUNet_preprocessed": "plans and preprocessed data",
@@ -17,16 +17,16 @@ FOLDERS = {
 
 
 def folder(variable: str) -> Path:
-    """Folder that one of nnU-Net's variables names; an error with the ``export`` line if it is unset."""
+    """Folder of one of nnU-Net's variables; an error with the ``export`` line if it is not set."""
     value = os.environ.get(variable)
     if not value:
-        raise NnunetTVError(f"the environment variable {variable} is not set. It names the folder for "
+        raise NnunetTVError(f"the environment variable {variable} is not set. It gives the folder of "
                             f"{FOLDERS[variable]}: export {variable}=/a/folder/of/yours")
     return Path(value)
 
 
 def check_dataset_name(name: str) -> str:
-    """`name` if nnU-Net takes it as a folder name; an error with the rule if not."""
+    """`name` if nnU-Net accepts it as a data set's folder; else an error with the rule."""
     if not re.fullmatch(r"Dataset[A-Za-z0-9._-]+", name) or "__" in name:
         raise NnunetTVError(f"data set name {name!r}: expected one such as DatasetFCD or Dataset085_FCD (letters, "
                             "digits, '.', '-' and '_', no '__')")

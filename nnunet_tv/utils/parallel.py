@@ -1,4 +1,4 @@
-"""The same work for many cases: in order, with a progress bar, and one bad case costs only itself."""
+"""The same work for many cases, in order, with a progress bar; an error of one case does not stop the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-#: In a worker: Ctrl-C was pressed.
+#: In a worker: whether Ctrl-C was pressed.
 _INTERRUPTED = threading.Event()
 
 
@@ -29,11 +29,11 @@ def each_case(
     Parameters
     ----------
     function : callable
-        Top-level function of one item (it is pickled when `processes` > 1).
+        Function of one item; it is pickled when `processes` > 1.
     items : sequence
         One per case.
     processes : int
-        Worker processes, started fresh ("spawn"), so that a parent that uses a GPU is safe; 1 works here.
+        Worker processes, started by "spawn", which is safe where the parent uses a GPU; 1 works in this process.
     label : str
         Text of the progress bar, which is shown on terminals only.
 
@@ -47,7 +47,7 @@ def each_case(
     ValueError
         `processes` below 1.
     NnunetTVError
-        A worker process died (killed, often for want of memory).
+        A worker process died, most often for lack of memory.
     """
     if processes < 1:
         raise ValueError(f"expected at least one process, found {processes}")
@@ -57,7 +57,7 @@ def each_case(
         return [_outcome(function, item) for item in tqdm(items, **bar)]
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_start_worker)
     try:
-        # workers start with Ctrl-C held back, until they know how to take it; here it comes right after
+        # workers start with Ctrl-C blocked, until their handler is installed; here it is delivered right after
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             futures = [pool.submit(_at_work, function, item) for item in items]
@@ -66,7 +66,7 @@ def each_case(
         return [future.result() for future in tqdm(futures, **bar)]
     except BrokenProcessPool as error:
         raise NnunetTVError(
-            f"{label or 'work'}: a worker process died, most often for want of memory; use fewer than "
+            f"{label or 'work'}: a worker process died, most often for lack of memory; use fewer than "
             f"{processes} (-np)"
         ) from error
     finally:
@@ -74,9 +74,9 @@ def each_case(
 
 
 def _at_work(function: Callable[[Item], Result], item: Item) -> Result | CaseError:
-    """In a worker: the outcome. Ctrl-C is taken here alone.
+    """In a worker: the outcome. Ctrl-C is unblocked here only.
 
-    Amid the sending of a result it would keep the lock of the queue, for which all workers then wait for ever.
+    While a result is sent, an interrupt would keep the lock of the queue, and all workers would wait for ever.
     """
     if _INTERRUPTED.is_set():
         raise SystemExit(1)
@@ -95,8 +95,8 @@ def _outcome(function: Callable[[Item], Result], item: Item) -> Result | CaseErr
 
 
 def _start_worker() -> None:
-    """In a worker: stop as soon as the command that started it is gone, even if it was killed, or at Ctrl-C."""
-    signal.signal(signal.SIGINT, _interrupted)  # held back since the start, also in the thread below
+    """In a worker: stop at Ctrl-C, and as soon as the parent is gone, even if it was killed."""
+    signal.signal(signal.SIGINT, _interrupted)  # blocked since the start, also in the thread below
     parent = parent_process()
 
     def watch() -> None:
@@ -107,7 +107,7 @@ def _start_worker() -> None:
 
 
 def _interrupted(*_) -> None:
-    """Unwind, so that temporary files go; without a traceback of every worker."""
+    """Unwind, so that temporary files are removed, without a traceback of every worker."""
     _INTERRUPTED.set()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     raise SystemExit(1)
