@@ -1,0 +1,94 @@
+"""The whole report: made, made again from its JSON, and its files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import pytest
+
+from nnunet_tv.cli.report import main
+from nnunet_tv.reporting.report import make_report, redraw_report
+from nnunet_tv.scoring.runs import Run
+from nnunet_tv.utils.errors import NnunetTVError
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_redrawn_report_is_identical(report, tmp_path):
+    assert main(["--from", str(report), "-o", str(tmp_path / "again")]) == 0
+    assert files(tmp_path / "again") == files(report)
+    redraw_report(tmp_path / "again", tmp_path / "again")  # in place
+    assert files(tmp_path / "again") == files(report)
+    shutil.copy(report / "report.json", tmp_path / "alone.json")
+    redraw_report(tmp_path / "alone.json", tmp_path / "alone")
+    alone = files(tmp_path / "alone")
+    assert b"No pictures: none were found next to" in alone.pop("report.html")
+    assert alone == {name: data for name, data in files(report).items() if name in alone}
+
+
+def test_tables_change_without_scoring(report, tmp_path):
+    out = tmp_path / "again"
+    assert main(["--from", str(report), "--primary", "nFPC", "--strata", "scanner", "--seed", "0", "-o", str(out)]) == 0
+    assert (out / "tables" / "comparisons.csv").read_text().splitlines()[1].startswith("primary,nFPC,raw")
+    assert sorted(path.name for path in (out / "tables").glob("strata*.csv")) == ["strata-scanner.csv"]
+    assert (out / "table1.csv").read_bytes() == (report / "table1.csv").read_bytes()
+    settings = json.loads((out / "report.json").read_text())["meta"]["settings"]
+    assert (settings["primary"], settings["seed"], settings["strata"]) == ("nFPC", 0, ["scanner"])
+
+
+def test_a_report_with_problems_is_not_redrawn(study, tmp_path, capsys):
+    shutil.copytree(study / "tv", tmp_path / "lacking")
+    (tmp_path / "lacking" / "sub-2.nii.gz").unlink()
+    arguments = ["--ref", str(study / "ref"), "--pred", f"TV={tmp_path / 'lacking'}", "-np", "1"]
+    assert main([*arguments, "-o", str(tmp_path / "out")]) == 1
+    assert main(["--from", str(tmp_path / "out"), "-o", str(tmp_path / "again")]) == 1
+    assert "a report with 1 problems and no tables, the first: sub-2: missing" in capsys.readouterr().err
+    assert main([*arguments, "--allow-missing", "-o", str(tmp_path / "out")]) == 0
+    note = "Missing predictions, scored as empty because of --allow-missing: 1 (sub-2)."
+    for name in ("table1.md", "table1.tex", "report.html"):
+        assert note in (tmp_path / "out" / name).read_text(), name
+    assert "sub-2,TV,0,raw,missing prediction,0,0," in (tmp_path / "out" / "cases.csv").read_text()
+
+
+def test_controls_are_in_no_other_table(study, report):
+    controls = {"con-0", "con-1", "con-2"}
+    content = json.loads((report / "report.json").read_text())
+    assert {row["case"] for row in content["controls"]} == controls <= set(content["participants"])
+    assert not controls & {row["case"] for part in ("cases", "candidates") for row in content[part]}
+    assert len(content["candidates"]) == 2 * 7
+    assert "con-0" not in (report / "tables" / "hit-rules.md").read_text()
+    assert "con-0,TV,0,raw,empty reference" in (report / "cases.csv").read_text()
+
+
+def test_every_table_and_curve_is_written_in_all_forms(report):
+    tables = {"uncertainty", "comparisons", "hit-rules", "lost-lesions", "froc", "precision-recall",
+              "detection-by-size", "strata-lobe", "strata-size", "strata-contrast", "strata-hemisphere", "controls",
+              "controls-setup", "measures"}
+    assert all(path.stat().st_size > 20 for path in (report / "tables").iterdir())
+    assert {path.name for path in (report / "tables").iterdir()} == {
+        f"{name}{ending}" for name in tables for ending in (".csv", ".md", ".tex")}
+    assert {path.name for path in (report / "curves").iterdir()} == {
+        f"{name}{ending}" for name in ("detection-by-size", "froc", "precision-recall") for ending in (".png", ".svg")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--strata", "contrast"], "stratum contrast: .* measured on the scans; give --images"),
+        (["--participants", "none.tsv"], "none.tsv: not a readable table of participants"),
+        (["--participants", "participants.tsv", "--strata", "lope"], "stratum 'lope': neither a column"),
+    ],
+)
+def test_impossible_options_are_reported_before_scoring(study, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(study)
+    assert main(["--ref", "ref", "--pred", "TV=tv", "-np", "1", "-o", str(tmp_path / "out"), *arguments]) == 1
+    assert re.search(message, capsys.readouterr().err) and not (tmp_path / "out").exists()
+
+
+def test_references_are_required(study, tmp_path):
+    with pytest.raises(NnunetTVError, match="no references"):
+        make_report(tmp_path / "out", runs=[Run("TV", 0, study / "tv")])

@@ -1,0 +1,94 @@
+"""The page of the report: structure, content, and how a browser shows it."""
+
+from __future__ import annotations
+
+import html.parser
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+class Outline(html.parser.HTMLParser):
+    """Links, anchors and alternative texts of a page; fails on tags that are not closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.anchors, self.links, self.alternatives = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.anchors += [attributes["id"]] if "id" in attributes else []
+        self.links += [attributes["href"]] if "href" in attributes else []
+        if tag == "img":
+            self.alternatives.append(attributes["alt"])
+            assert attributes["src"].startswith("data:image/png;base64,")
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return (report / "report.html").read_text()
+
+
+def test_the_page_is_complete_and_loads_nothing(page):
+    outline = Outline()
+    outline.feed(page)
+    assert outline.open == [] and len(set(outline.anchors)) == len(outline.anchors)
+    assert outline.links and {link.removeprefix("#") for link in outline.links} <= set(outline.anchors)
+    assert len(outline.alternatives) == 3 + 7 and all(outline.alternatives)
+    assert not re.search(r"<script|<link|https?://|url\(", page)
+    assert 'name="viewport"' in page and "@media print" in page
+
+
+def test_content_and_warnings_are_in_their_sections(page):
+    table = page[page.index('<section id="table-1">'):page.index('<section id="uncertainty">')]
+    assert "7 subjects, fewer than 10: descriptive only." in table
+    controls = page[page.index('<div class="block" id="table-controls">'):][:900]
+    assert ("Confounded: scanner A: 4 of 7 patients, 3 of 3 controls; B: 3 of 7 patients, 0 of 3 controls"
+            in controls)
+    for text in ("For research use only", "primary endpoint sSens", "TV − Dice", "overlap:0.1", "FROC", "HD95 (mm)",
+                 "True lesions lost by the filter", "By lesion size, thirds", "Area without information",
+                 "TV paper: Dice + TV", "Radiological"):
+        assert text in page, text
+
+
+CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+                "")
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium on PATH")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_in_a_browser(report, page, tmp_path, width):
+    """Nothing is wider than the window and no image is broken; screenshots and a PDF are kept for review."""
+    artefacts = Path(os.environ.get("CI_ARTIFACTS", Path(__file__).parents[2] / "artifacts"))
+    artefacts.mkdir(parents=True, exist_ok=True)
+    script = ("<script>document.title = document.documentElement.scrollWidth + ' ' + innerWidth + ' ' + "
+              "[...document.images].filter(i => !i.naturalWidth).length</script></body>")
+    # A frame has the requested width; a headless window has a minimum width.
+    (tmp_path / "inner.html").write_text(page.replace("</body>", script).replace('loading="lazy"', ""))
+    (tmp_path / "frame.html").write_text(
+        f'<iframe id="f" src="inner.html" style="width:{width}px;height:3000px;border:0" onload="'
+        "document.body.dataset.found = f.contentDocument ? f.contentDocument.title : ''\"></iframe>")
+
+    def run(*arguments):
+        return subprocess.run(
+            [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             "--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}", *arguments],
+            capture_output=True, text=True, timeout=120, check=True).stdout
+
+    dom = run("--virtual-time-budget=5000", "--dump-dom", (tmp_path / "frame.html").as_uri())
+    wide, window, broken = map(int, re.search(r'data-found="(\d+) (\d+) (\d+)"', dom).groups())
+    assert window == width and wide <= window and broken == 0
+    picture, pdf, uri = artefacts / f"report-{width}.png", artefacts / "report.pdf", (report / "report.html").as_uri()
+    run(f"--window-size={width},3000", f"--screenshot={picture}", uri)
+    run(f"--print-to-pdf={pdf}", uri)
+    assert picture.stat().st_size > 20_000 and pdf.stat().st_size > 50_000 and pdf.read_bytes().startswith(b"%PDF")
