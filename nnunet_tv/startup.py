@@ -1,6 +1,6 @@
 """Let nnU-Net find the trainers of this package, at every interpreter start and at no cost.
 
-``nnunet_tv.pth`` imports this module. It extends ``nnUNet_extTrainer`` (the official list of
+``nnunet_tv.pth`` imports this module; from Python 3.15 ``nnunet_tv.start`` calls :func:`announce` (PEP 829). It extends ``nnUNet_extTrainer`` (the official list of
 external trainer folders since nnU-Net 2.8) with the folder of ``nnunet_tv.trainers``; folders
 that the user has set stay in front. Processes that nnU-Net spawns inherit the variable.
 """

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCE = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "nnunet_tv", "trainers", "dataset_conversion")
+STARTUP = ("nnunet_tv.pth", "nnunet_tv.start")
+SOURCE = ("setup.py", *STARTUP, "pyproject.toml", "README.md", "LICENSE", "nnunet_tv", "trainers", "dataset_conversion")
 BUILD = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
 
 
@@ -30,44 +31,49 @@ def source(tmp_path_factory):
 
 def build(source, kind):
     out = source.parent / kind
+    if out.exists():
+        return next(out.glob("*.whl"))
     out.mkdir()
     subprocess.run([sys.executable, "-c", BUILD, kind, str(out)], cwd=source, check=True, capture_output=True)
     return next(out.glob("*.whl"))
 
 
-def external_trainers(site_folder):
-    """What nnUNet_extTrainer is in an interpreter that knows `site_folder` alone."""
-    code = f"import os, site; site.addsitedir({str(site_folder)!r}); print(os.environ.get('nnUNet_extTrainer', ''))"
+def external_trainers(site_folder, entry_point=None):
+    """nnUNet_extTrainer in an interpreter with `site_folder` alone: by the .pth file, or by calling an entry point."""
+    call = f"; del os.environ['nnUNet_extTrainer']; pkgutil.resolve_name({entry_point!r})()" if entry_point else ""
+    code = (f"import os, pkgutil, site; site.addsitedir({str(site_folder)!r}){call}; "
+            "print(os.environ.get('nnUNet_extTrainer', ''))")
     clean = {name: value for name, value in os.environ.items() if name != "nnUNet_extTrainer"}
     done = subprocess.run([sys.executable, "-S", "-c", code], env=clean, cwd=site_folder, capture_output=True,
                           text=True, check=True)
     return done.stdout.strip()
 
 
-def test_the_wheel_carries_everything(source, tmp_path):
-    wheel = build(source, "build_wheel")
-    with zipfile.ZipFile(wheel) as archive:
+@pytest.mark.parametrize("kind", ["build_wheel", "build_editable"])
+def test_both_start_up_files_announce_the_trainers(source, tmp_path, kind):
+    site_folder = tmp_path / "site packages"
+    with zipfile.ZipFile(build(source, kind)) as archive:
+        archive.extractall(site_folder)
+    trainers = site_folder / "nnunet_tv" / "trainers" if kind == "build_wheel" else source / "trainers"
+    assert external_trainers(site_folder) == str(trainers)
+    entry_point = (site_folder / "nnunet_tv.start").read_text().strip()  # what Python 3.15 reads (PEP 829)
+    assert external_trainers(site_folder, entry_point) == str(trainers)
+    record = next(site_folder.glob("*.dist-info/RECORD")).read_text()
+    assert all(f"{name}," in record for name in STARTUP)  # so that pip uninstall removes them
+
+
+def test_the_wheel_carries_everything_and_no_more(source):
+    with zipfile.ZipFile(build(source, "build_wheel")) as archive:
         names = set(archive.namelist())
-        archive.extractall(tmp_path / "site packages")
     for folder, package in (("nnunet_tv", "nnunet_tv"), ("trainers", "nnunet_tv/trainers"),
                             ("dataset_conversion", "nnunet_tv/dataset_conversion")):
         for path in (ROOT / folder).rglob("*.py"):
             assert f"{package}/{path.relative_to(ROOT / folder)}" in names
-    assert {"nnunet_tv.pth", "nnunet_tv/py.typed", "nnunet_tv/__init__.pyi"} <= names
+    assert {"nnunet_tv/py.typed", "nnunet_tv/__init__.pyi"} <= names
     for path in (ROOT / "nnunet_tv").rglob("*.j2"):  # templates of pages
         assert f"nnunet_tv/{path.relative_to(ROOT / 'nnunet_tv')}" in names
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"nnunet_tv", "nnunet_tv.pth"}
-    record = next(name for name in names if name.endswith("RECORD"))
-    assert "nnunet_tv.pth," in (tmp_path / "site packages" / record).read_text()  # so that pip uninstall removes it
-    assert external_trainers(tmp_path / "site packages") == str(tmp_path / "site packages" / "nnunet_tv" / "trainers")
-
-
-def test_the_editable_install_points_into_the_sources(source, tmp_path):
-    wheel = build(source, "build_editable")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path)
-    assert external_trainers(tmp_path) == str(source / "trainers")
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"nnunet_tv", *STARTUP}
 
 
 def test_the_start_up_line_imports_the_standard_library_alone(source):
