@@ -1,8 +1,8 @@
-"""Let nnU-Net find the trainers of this package, at every interpreter start and at no cost.
+"""Let nnU-Net find the trainers of this package, at every start of the interpreter.
 
-``nnunet_tv.pth`` imports this module; from Python 3.15 ``nnunet_tv.start`` calls :func:`announce` (PEP 829). It extends ``nnUNet_extTrainer`` (the official list of
-external trainer folders since nnU-Net 2.8) with the folder of ``nnunet_tv.trainers``; folders
-that the user has set stay in front. Processes that nnU-Net spawns inherit the variable.
+``nnunet_tv.pth`` imports this module; from Python 3.15 on ``nnunet_tv.start`` calls :func:`announce` (PEP 829). The
+folder of ``nnunet_tv.trainers`` is appended to ``nnUNet_extTrainer``, nnU-Net's list of external trainer folders, after
+folders that the user has set. Processes that nnU-Net spawns inherit the variable.
 """
 
 import os
