@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from nnunet_tv.cli import parser, run
 from nnunet_tv.cli.types import add_processes, whole_number
@@ -21,69 +22,78 @@ CSV; a picture of every case; one report.html that opens from disk.
 A NAME given several times is several runs of one group. Exit status: 0 scored; 1 a prediction is missing, on
 another grid or unusable (each is named; no table is written); 2 usage.
 """
-#: Options that --from takes; all others need files to score.
+#: Options that --from takes, and those that need files to score.
 _REDRAW = ("primary", "seed", "paper", "strata", "participants", "remark")
-#: A group's folders: name, run, raw, filtered, probabilities.
-Group = tuple[str, int, Path, "Path | None", "Path | None"]
+_SCORING = ("ref", "pred", "pred_pp", "probabilities", "controls", "model", "images", "hit", "measures",
+            "allow_missing", "connectivity", "min_voxels", "min_mm3")
+Named = tuple[str, Path]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; 0 scored, 1 problems (named on stderr), 2 usage."""
     arguments = _parser()
     options = arguments.parse_args(argv)
-    given = list(sys.argv[1:] if argv is None else argv)
+    command = ["nnunet-tv-report", *(sys.argv[1:] if argv is None else argv)]
     if options.source is not None:
-        _check_redraw(arguments, options)
+        for name in _SCORING:
+            value = getattr(options, name)
+            if value is not None and value is not False and value != []:
+                arguments.error(f"--{name.replace('_', '-')} needs scoring and does not go with --from")
         return run(lambda: _redraw(options))
     if not options.pred and not options.model:
         arguments.error("the following arguments are required: --pred or --model (or --from)")
     if options.ref is None and not options.model:
         arguments.error("the following arguments are required: --ref (or --model, or --from)")
-    if twice := sorted({rule for rule in options.hit or () if options.hit.count(rule) > 1}):
+    if twice := _twice(options.hit or []):
         arguments.error(f"--hit {twice[0]} is given twice")
     if options.strata and options.participants is None:
-        columns = [name for name in options.strata if name not in ("size", "contrast", "hemisphere")]
-        if columns:
+        from nnunet_tv.reporting.tables.strata import OWN
+
+        if columns := [name for name in options.strata if name not in OWN]:
             arguments.error(f"--strata {columns[0]} is a column of a participants table; give --participants")
-    pairs = _pair(arguments, options)
-    controls = [(name, number, folder, None, None) for name, number, folder in _numbered(options.controls)]
-    return run(lambda: _score(options, pairs, controls, ["nnunet-tv-report", *given]))
+    try:
+        predictions = _numbered(options.pred, {"--pred-pp": options.pred_pp, "--probabilities": options.probabilities})
+        controls = _numbered(options.controls, {}, option="--controls")
+    except ValueError as error:
+        arguments.error(str(error))
+    return run(lambda: _score(options, predictions, controls, command))
 
 
-def _score(options: argparse.Namespace, pairs: list[Group], controls: list[Group], command: list[str]) -> int:
+def _score(options: argparse.Namespace, predictions: list[tuple], controls: list[tuple], command: list[str]) -> int:
     from nnunet_tv.postprocessing import ClusterFilter
     from nnunet_tv.reporting.report import ReportOptions, make_report
     from nnunet_tv.scoring.model_folder import model_runs
     from nnunet_tv.scoring.runs import Run
 
-    given = {name: getattr(options, name) for name in ("min_voxels", "min_mm3", "connectivity")}
-    cluster_filter = ClusterFilter(**{name: value for name, value in given.items() if value is not None})
+    cluster_filter = ClusterFilter(**_given(options, "min_voxels", "min_mm3", "connectivity"))
     record = make_report(
         options.out,
         reference=options.ref,
-        runs=[Run(*pair) for pair in pairs],
+        runs=[Run(*each) for each in predictions],
         models=[model_runs(folder, group=name, reference=options.ref) for name, folder in options.model],
-        controls=[Run(*pair) for pair in controls],
+        controls=[Run(*each) for each in controls],
         images=options.images,
         participants=options.participants,
         options=ReportOptions(
             connectivity=cluster_filter.connectivity, cluster_filter=cluster_filter,
-            hits=tuple(options.hit or ("any",)), measures=options.measures, allow_missing=options.allow_missing,
-            primary=options.primary or "DC", seed=options.seed or 0, paper=bool(options.paper),
-            strata=tuple(options.strata or ()), remark=options.remark or "", processes=options.processes,
-        ),
+            hits=tuple(options.hit or ("any",)), strata=tuple(options.strata or ()), measures=options.measures,
+            allow_missing=options.allow_missing, processes=options.processes,
+            **_given(options, "primary", "seed", "paper", "remark")),
         command=command,
     )
-    for text in record.warnings:
-        print(f"warning: {text}", file=sys.stderr)
-    for text in record.problems:
-        print(f"error: {text}", file=sys.stderr)
+    for kind, texts in (("warning", record.warnings), ("error", record.problems)):
+        for text in texts:
+            print(f"{kind}: {text}", file=sys.stderr)
     if record.problems:
         plural = "s" if len(record.problems) > 1 else ""
         print(f"error: {len(record.problems)} problem{plural}, so no table; every case's status is in "
               f"{options.out / 'cases.csv'}", file=sys.stderr)
         return 1
     return _show(options.out)
+
+
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
 def _redraw(options: argparse.Namespace) -> int:
@@ -112,8 +122,8 @@ def _parser() -> argparse.ArgumentParser:
         "of NAME, in the same order (default: the filter is applied in memory)", **many)
     add("--probabilities", type=_named, metavar="NAME=FOLDER", help="probabilities (nnU-Net's CASE.npz, or NIfTI), one "
         "folder for each --pred of NAME, in the same order: for FROC and precision-recall", **many)
-    add("--controls", type=_named, metavar="NAME=FOLDER", help="predictions of subjects without a lesion, shown apart; "
-        "no references", **many)
+    add("--controls", type=_named, metavar="NAME=FOLDER", help="predictions of subjects without a lesion, reported "
+        "separately; no references", **many)
     add("--model", type=_model, metavar="[NAME=]FOLDER", help="nnU-Net's result folder TRAINER__PLANS__CONFIG: its "
         "folds' validation, equal folds as runs, disjoint ones pooled", **many)
     add("--from", dest="source", type=Path, metavar="REPORT", help="an earlier report (report.json or its folder): "
@@ -121,10 +131,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--images", type=Path, metavar="FOLDER", help="scans to draw on, CASE_0000.nii.gz, on the references' grid")
     add("--participants", type=Path, metavar="TSV", help="participants.tsv, for --strata and the controls' scanners")
     add("--strata", type=_names, metavar="A,B", help="columns of --participants, and size, contrast (needs --images), "
-        "hemisphere (by the lesion's place where no column says it)")
+        "hemisphere (from the lesion's position where no column gives it)")
     add("--hit", action="append", type=_rule, metavar="RULE", help="any, overlap:0.1, center or distance:20; may be "
         "repeated, the first is the primary one (default: any)")
-    add("--primary", choices=tuple(ENDPOINTS), help="primary endpoint, chosen before looking (default: DC)")
+    add("--primary", choices=tuple(ENDPOINTS), help="primary endpoint, chosen before results are seen (default: DC)")
     add("--measures", action="store_true", help="all measures, surface distances included (slower)")
     add("--paper", action="store_true", default=None, help="show the TV paper's Table 1 beside")
     add("--connectivity", type=int, choices=(6, 18, 26),
@@ -132,55 +142,42 @@ def _parser() -> argparse.ArgumentParser:
     size = result.add_mutually_exclusive_group()
     size.add_argument("--min-voxels", type=whole_number(0), metavar="N",
                       help="smallest cluster that the filter keeps (default: as in the TV paper)")
-    size.add_argument("--min-mm3", type=_positive, metavar="V", help="the same in mm³")
-    add("--allow-missing", action="store_true", help="score a missing prediction as an empty one, and say so")
+    size.add_argument("--min-mm3", type=_volume, metavar="V", help="the same in mm³")
+    add("--allow-missing", action="store_true", help="score a missing prediction as an empty one, and report it")
     add("--seed", type=whole_number(0), metavar="N", help="of bootstrap and permutations (default: 0)")
-    add("--remark", metavar="TEXT", help="how the predictions were made, for the table's note")
+    add("--remark", metavar="TEXT", help="how the predictions were made, for the table's notes")
     add_processes(result)
     add("-o", dest="out", type=Path, required=True, metavar="OUT", help="report folder; an earlier report is replaced")
     return result
 
 
-def _check_redraw(arguments: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    for name in ("ref", "pred", "pred_pp", "probabilities", "controls", "model", "images", "hit", "measures",
-                 "allow_missing", "min_mm3", "connectivity", "min_voxels"):
-        if (value := getattr(options, name)) not in (None, []) and value is not False:
-            arguments.error(f"--{name.replace('_', '-')} needs scoring and does not go with --from")
-
-
-def _pair(arguments: argparse.ArgumentParser, options: argparse.Namespace) -> list[Group]:
-    """Folders that belong together, in the order given; usage errors end the command."""
-    names = list(dict.fromkeys(name for name, _ in options.pred))
-    beside = {"--pred-pp": options.pred_pp, "--probabilities": options.probabilities}
-    for option, given in {"--pred": options.pred, **beside, "--controls": options.controls}.items():
-        twice = sorted({f"{name}={folder}" for name, folder in given if given.count((name, folder)) > 1})
-        if twice:
-            arguments.error(f"{option} {twice[0]} is given twice: one run would count as two")
-    pairs: list[Group] = []
-    for option, given in beside.items():
-        unknown = sorted({name for name, _ in given} - set(names))
-        if unknown:
-            arguments.error(f"{option} {unknown[0]} has no --pred {unknown[0]}; names are {', '.join(names)}")
+def _numbered(named: list[Named], beside: dict[str, list[Named]], *, option: str = "--pred") -> list[tuple]:
+    """Name, number of the run, folder and the folders beside it, in the order given; ValueError for wrong usage."""
+    names = list(dict.fromkeys(name for name, _ in named))
+    for each, given in {option: named, **beside}.items():
+        if twice := _twice([f"{name}={folder}" for name, folder in given]):
+            raise ValueError(f"{each} {twice[0]} is given twice: one run would count as two")
+        if unknown := sorted({name for name, _ in given} - set(names)):
+            raise ValueError(f"{each} {unknown[0]} has no --pred {unknown[0]}; names are {', '.join(names)}")
+    runs = []
     for name in names:
-        folders = [folder for key, folder in options.pred if key == name]
+        folders = [folder for key, folder in named if key == name]
         columns = []
-        for option, given in beside.items():
+        for each, given in beside.items():
             found: list[Path | None] = [folder for key, folder in given if key == name]
             if found and len(found) != len(folders):
-                arguments.error(f"{name}: {len(folders)} folders with --pred but {len(found)} with {option}; give one "
-                                "for each, in the same order")
+                raise ValueError(f"{name}: {len(folders)} folders with --pred but {len(found)} with {each}; give one "
+                                 "for each, in the same order")
             columns.append(found or [None] * len(folders))
-        pairs += [(name, number, *row) for number, row in enumerate(zip(folders, *columns, strict=True))]
-    return pairs
+        runs += [(name, number, *row) for number, row in enumerate(zip(folders, *columns, strict=True))]
+    return runs
 
 
-def _numbered(given: list[tuple[str, Path]]) -> list[tuple[str, int, Path]]:
-    names = dict.fromkeys(name for name, _ in given)
-    return [(name, number, folder) for name in names
-            for number, folder in enumerate(folder for key, folder in given if key == name)]
+def _twice(texts: list[str]) -> list[str]:
+    return sorted({text for text in texts if texts.count(text) > 1})
 
 
-def _named(text: str) -> tuple[str, Path]:
+def _named(text: str) -> Named:
     name, equals, folder = text.partition("=")
     if not (name.strip() and equals and folder):
         raise argparse.ArgumentTypeError(f"expected NAME=FOLDER, found {text!r}")
@@ -208,7 +205,7 @@ def _rule(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _positive(text: str) -> float:
+def _volume(text: str) -> float:
     try:
         value = float(text)
     except ValueError:

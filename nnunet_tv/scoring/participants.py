@@ -1,63 +1,54 @@
-"""Participants table (BIDS ``participants.tsv``)."""
+"""A participants table (BIDS ``participants.tsv``): what is recorded of the subjects besides their scans."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
+
+import pandas as pd
 
 from nnunet_tv.utils.errors import NnunetTVError
 
 ID = "participant_id"
-#: Columns by subject.
+#: A subject's columns.
 Participants = dict[str, dict[str, str]]
-#: Replaces missing and unknown values.
+#: Text of an unknown value.
 NOT_GIVEN = "not given"
 _UNKNOWN = {"", "n/a", "na", "nan", "unknown"}
 
 
 def read_participants(path: str | Path) -> Participants:
-    """Read the columns of each subject, without the identifier; unknown values become :data:`NOT_GIVEN`.
+    """Columns by subject, without the identifier; unknown values are :data:`NOT_GIVEN`.
 
     Raises
     ------
     NnunetTVError
-        The file is missing or not a tab-separated table with ``participant_id``, or a subject has two rows.
+        No such file, not a tab-separated table with ``participant_id``, or a subject twice.
     """
-    path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:  # the public table starts with a byte order mark
-            lines = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    try:  # the public table starts with a byte order mark
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+    except (OSError, ValueError) as error:
         raise NnunetTVError(f"{path}: not a readable table of participants ({error}); expected tab-separated UTF-8 "
                             "text") from error
-    if not lines or ID not in lines[0]:
+    if ID not in table or table.empty:
         raise NnunetTVError(f"{path}: expected a tab-separated table with a column {ID} and at least one row")
-    found: Participants = {}
-    for line in lines:
-        subject = (line.pop(ID) or "").strip()
-        if subject in found:
-            raise NnunetTVError(f"{path}: {subject} has two rows; keep one")
-        found[subject] = {column: _known(value) for column, value in line.items() if column}
-    return found
+    table = table.map(str.strip).set_index(ID)
+    if table.index.has_duplicates:
+        raise NnunetTVError(f"{path}: {table.index[table.index.duplicated()][0]} has two rows; keep one")
+    return table.mask(table.apply(lambda column: column.str.lower().isin(_UNKNOWN)), NOT_GIVEN).to_dict("index")
 
 
 def of_cases(participants: Participants, cases: Iterable[str]) -> tuple[Participants, list[str]]:
-    """Return the columns of the cases that are in the table, and the names of those that are not.
+    """Columns of the cases that are in the table, and the names of those that are not.
 
-    Cases match subjects with or without the prefix ``sub-``.
+    A case is found by its name, with or without ``sub-``.
     """
     found: Participants = {}
     absent = []
     for case in cases:
-        names = (case, f"sub-{case}", case.removeprefix("sub-"))
-        if name := next((name for name in names if name in participants), None):
-            found[case] = participants[name]
-        else:
+        key = next((name for name in (case, f"sub-{case}", case.removeprefix("sub-")) if name in participants), None)
+        if key is None:
             absent.append(case)
+        else:
+            found[case] = participants[key]
     return found, absent
-
-
-def _known(value: object) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    return NOT_GIVEN if text.lower() in _UNKNOWN else text

@@ -1,4 +1,4 @@
-"""Subjects by what is known of them (histology, lobe, size, contrast, ...): n in every cell."""
+"""Subjects grouped by what is recorded of them (histology, lobe, size, contrast, ...), with n in every cell."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from nnunet_tv.reporting.tables.table import FEW, Table
 from nnunet_tv.scoring.participants import NOT_GIVEN, Participants
 from nnunet_tv.utils.errors import NnunetTVError
 
-SIZE, CONTRAST, HEMISPHERE = "size", "contrast", "hemisphere"
 #: Strata that need no column.
-OWN = (SIZE, CONTRAST, HEMISPHERE)
+SIZE, CONTRAST, HEMISPHERE = OWN = ("size", "contrast", "hemisphere")
 NO_LESION = "no lesion"
 #: A column of numbers with more values than this is cut into thirds.
 _MANY = 6
-#: Level of each case.
+_TITLES = {SIZE: "lesion size, thirds", CONTRAST: "lesion contrast, thirds"}
+_NOTES = {
+    SIZE: "Thirds of the volume of the whole reference among subjects with a lesion.",
+    CONTRAST: "Contrast: mean of the lesion minus mean of the 5 mm around it, over the standard deviation of the brain "
+              "(nonzero voxels), in the first scan of --images; thirds.",
+    HEMISPHERE: "Side of the participants table; where it gives none, of the lesion's centroid in scanner coordinates "
+                "(x below 0 is left), which is right where the midline is near x = 0.",
+}
+#: Level of each case in each stratum.
 Strata = dict[str, dict[str, str]]
 
 
@@ -47,19 +54,19 @@ def make_strata(
     Raises
     ------
     NnunetTVError
-        A name that is neither a column nor one of ours, ``contrast`` without images.
+        As :func:`check_strata`.
     """
     check_strata(names, participants, has_images=contrast is not None)
     return {name: _levels(name, references, participants or {}, contrast or {}) for name in dict.fromkeys(names)}
 
 
 def check_strata(names: Sequence[str], participants: Participants | None, *, has_images: bool) -> None:
-    """Raise unless every stratum can be made; cheap, so that it is known before anything is scored.
+    """Raise unless every stratum can be made; cheap, so that it can be called before scoring.
 
     Raises
     ------
     NnunetTVError
-        As :func:`make_strata`.
+        A name that is neither a column nor one of :data:`OWN`, ``contrast`` without images.
     """
     columns = _columns(participants)
     for name in names:
@@ -77,15 +84,18 @@ def _columns(participants: Participants | None) -> list[str]:
 def _levels(
     name: str, references: Mapping[str, CaseScore], participants: Participants, contrast: Mapping[str, float]
 ) -> dict[str, str]:
-    given = {case: participants.get(case, {}).get(name, NOT_GIVEN) for case in references}
+    column = {case: participants.get(case, {}).get(name, NOT_GIVEN) for case in references}
     if name == HEMISPHERE:
-        return {case: _side(score) if given[case] == NOT_GIVEN else given[case] for case, score in references.items()}
+        return {case: _side(score) if column[case] == NOT_GIVEN else column[case] for case, score in references.items()}
     if name in _columns(participants):
-        return _numbers_in_thirds(given)
+        return _numbers_in_thirds(column)
     if name == SIZE:
         sizes = {case: score.reference_mm3 for case, score in references.items() if has_lesion(score)}
-        return _or_none(thirds(sizes, unit=" mm³", digits=0), references)
-    return _or_none(thirds(contrast, digits=2), references)
+        levels = thirds(sizes, unit=" mm³", digits=0)
+    else:
+        levels = thirds(contrast, digits=2)
+    return {case: levels.get(case, NOT_GIVEN if has_lesion(score) else NO_LESION)
+            for case, score in references.items()}
 
 
 def thirds(values: Mapping[str, float], *, unit: str = "", digits: int = 1) -> dict[str, str]:
@@ -102,81 +112,55 @@ def thirds(values: Mapping[str, float], *, unit: str = "", digits: int = 1) -> d
     limits = np.unique([ordered[max(0, -(-len(ordered) * part // 3) - 1)] for part in (1, 2)])
     places = {case: int(np.searchsorted(limits, value, side="left")) for case, value in values.items()}
     names = {}
-    for place in sorted(set(places.values())):
+    for place in set(places.values()):
         inside = [values[case] for case in places if places[case] == place]
         low, high = (f"{value:.{digits}f}" for value in (min(inside), max(inside)))
         if place == min(places.values()):
             names[place] = f"{place + 1}: up to {high}{unit}"
-        elif place == max(places.values()):
-            names[place] = f"{place + 1}: {low}{unit} and more"
         else:
-            names[place] = f"{place + 1}: {low} to {high}{unit}"
+            names[place] = f"{place + 1}: {low}" + (
+                f"{unit} and more" if place == max(places.values()) else f" to {high}{unit}")
     return {case: names[place] for case, place in places.items()}
 
 
-def strata_tables(groups: Sequence[GroupStage], strata: Strata, *, seed: int = 0) -> list[Table]:
-    """One table per stratum: detection, Dice and false clusters of each level, with n and intervals."""
-    return [_stratum_table(groups, name, levels, seed) for name, levels in strata.items()]
-
-
-def _stratum_table(groups: Sequence[GroupStage], name: str, levels: Mapping[str, str], seed: int) -> Table:
-    rows, endpoints = [], leading(ENDPOINTS.values(), "sSens")
-    ordered = sorted(set(levels.values()), key=lambda level: (level in (NOT_GIVEN, NO_LESION), level))
-    for level in ordered:
-        cases = {case for case, found in levels.items() if found == level}
-        for group in groups:
-            part = group.only(cases)
-            rows.append((level, part.group, part.stage, len(part.scores),
-                         *(part.interval(endpoint, seed=seed) for endpoint in endpoints),
-                         "descriptive" if len(part.scores) < FEW else ""))
-    title = {SIZE: "lesion size, thirds", CONTRAST: "lesion contrast, thirds"}.get(name, name)
-    return Table(
-        f"strata-{_slug(name)}", f"By {title}",
-        ("Level", "Group", "Stage", "Subjects", *(endpoint.short for endpoint in endpoints), "Reading"), tuple(rows),
-        digits={endpoint.short: endpoint.digits for endpoint in endpoints},
-        notes=(_SAID.get(name, f"Levels of the column {name} of the participants table."),
-               f"Cells with fewer than {FEW} subjects are descriptive. Differences between levels are not tested here; "
-               "levels differ in more than their name."),
-    )
-
-
-_SAID = {
-    SIZE: "Thirds of the volume of the whole reference among subjects with a lesion.",
-    CONTRAST: "Contrast: mean of the lesion minus mean of the 5 mm around it, over the standard deviation of the brain "
-              "(nonzero voxels), in the first scan of --images; thirds.",
-    HEMISPHERE: "Side of the participants table; where it gives none, of the lesion's centroid in scanner coordinates "
-                "(x below 0 is left), which is right where the midline is near x = 0.",
-}
+def _numbers_in_thirds(column: dict[str, str]) -> dict[str, str]:
+    """Columns of many numbers, such as the age, in thirds; others are not changed."""
+    try:
+        numbers = {case: float(text) for case, text in column.items() if text != NOT_GIVEN}
+    except ValueError:
+        return column
+    if len(set(numbers.values())) <= _MANY:
+        return column
+    return {**column, **thirds(numbers, digits=0 if all(value.is_integer() for value in numbers.values()) else 1)}
 
 
 def _side(score: CaseScore) -> str:
     if not has_lesion(score):
         return NO_LESION
-    volume = sum(lesion.volume_mm3 for lesion in score.lesions)
-    if not volume:
+    if not sum(lesion.volume_mm3 for lesion in score.lesions):
         return NOT_GIVEN
     return "L" if sum(lesion.centroid_mm[0] * lesion.volume_mm3 for lesion in score.lesions) < 0 else "R"
 
 
-def _numbers_in_thirds(given: Mapping[str, str]) -> dict[str, str]:
-    """Columns such as the age are cut; others are taken as they are."""
-    numbers = {}
-    for case, text in given.items():
-        try:
-            numbers[case] = float(text)
-        except ValueError:
-            if text != NOT_GIVEN:
-                return dict(given)
-    if len(set(numbers.values())) <= _MANY:
-        return dict(given)
-    whole = all(value.is_integer() for value in numbers.values())
-    return {**given, **thirds(numbers, digits=0 if whole else 1)}
+def strata_tables(groups: Sequence[GroupStage], strata: Strata, *, seed: int = 0) -> list[Table]:
+    """One table per stratum: the endpoints of each level, with n and intervals."""
+    return [_stratum_table(groups, name, levels, seed) for name, levels in strata.items()]
 
 
-def _or_none(levels: dict[str, str], references: Mapping[str, CaseScore]) -> dict[str, str]:
-    return {case: levels.get(case, NOT_GIVEN if has_lesion(score) else NO_LESION)
-            for case, score in references.items()}
-
-
-def _slug(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+def _stratum_table(groups: Sequence[GroupStage], name: str, levels: Mapping[str, str], seed: int) -> Table:
+    rows, endpoints = [], leading(ENDPOINTS.values(), "sSens")
+    for level in sorted(set(levels.values()), key=lambda level: (level in (NOT_GIVEN, NO_LESION), level)):
+        for group in groups:
+            part = group.only({case for case, found in levels.items() if found == level})
+            rows.append((level, part.group, part.stage, len(part.scores),
+                         *(part.interval(endpoint, seed=seed) for endpoint in endpoints),
+                         "descriptive" if len(part.scores) < FEW else ""))
+    key = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+    return Table(
+        f"strata-{key}", f"By {_TITLES.get(name, name)}",
+        ("Level", "Group", "Stage", "Subjects", *(endpoint.short for endpoint in endpoints), "Reading"), tuple(rows),
+        digits={endpoint.short: endpoint.digits for endpoint in endpoints},
+        notes=(_NOTES.get(name, f"Levels of the column {name} of the participants table."),
+               f"Cells with fewer than {FEW} subjects are descriptive. Differences between levels are not tested here; "
+               "levels differ in more than their name."),
+    )
