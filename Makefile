@@ -4,7 +4,7 @@ RUN = .venv/bin/python
 export MPLBACKEND = agg
 
 .PHONY: demo test test-slow lint format docs bench bench-gpu clean
-SOURCES = nnunet_tv trainers dataset_conversion tests benchmarks setup.py
+SOURCES = nnunet_tv trainers dataset_conversion tests benchmarks docs setup.py
 
 .venv/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv .venv
