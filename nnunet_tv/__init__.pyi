@@ -28,6 +28,7 @@ from nnunet_tv.metrics.hit_rules import HitRule
 from nnunet_tv.postprocessing import ClusterFilter, remove_small_clusters
 from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.preparation.prepare_folder import prepare_folder as prepare
+from nnunet_tv.reporting.report import ReportOptions
 from nnunet_tv.reporting.report import make_report as report
 from nnunet_tv.scoring.case_scoring import ScoringOptions
 from nnunet_tv.scoring.folders import score_folders as score
@@ -50,6 +51,7 @@ __all__ = [
     "PlusTV",
     "PredictOptions",
     "RegistrationOptions",
+    "ReportOptions",
     "Run",
     "ScoringOptions",
     "TotalVariation",

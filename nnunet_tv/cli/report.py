@@ -62,6 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 def _score(options: argparse.Namespace, predictions: list[tuple], controls: list[tuple], command: list[str]) -> int:
     from nnunet_tv.postprocessing import ClusterFilter
     from nnunet_tv.reporting.report import ReportOptions, make_report
+    from nnunet_tv.scoring.case_scoring import ScoringOptions
     from nnunet_tv.scoring.model_folder import model_runs
     from nnunet_tv.scoring.runs import Run
 
@@ -75,9 +76,10 @@ def _score(options: argparse.Namespace, predictions: list[tuple], controls: list
         images=options.images,
         participants=options.participants,
         options=ReportOptions(
-            connectivity=cluster_filter.connectivity, cluster_filter=cluster_filter,
-            hits=tuple(options.hit or ("any",)), strata=tuple(options.strata or ()), measures=options.measures,
-            allow_missing=options.allow_missing, processes=options.processes,
+            scoring=ScoringOptions(
+                connectivity=cluster_filter.connectivity, cluster_filter=cluster_filter,
+                hits=tuple(options.hit or ("any",)), distances=options.measures, allow_missing=options.allow_missing),
+            strata=tuple(options.strata or ()), processes=options.processes,
             **_given(options, "primary", "seed", "paper", "remark")),
         command=command,
     )

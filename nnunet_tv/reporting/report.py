@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.postprocessing import STANDARD, ClusterFilter
+from nnunet_tv.postprocessing import STANDARD
 from nnunet_tv.reporting.record import Record, make_meta, read_record
 from nnunet_tv.reporting.report_folder import check_folder, draw_pictures, new_folder, write_problems, write_report
 from nnunet_tv.reporting.tables import tv_paper
@@ -31,16 +31,8 @@ class ReportOptions:
 
     Attributes
     ----------
-    connectivity : {26, 18, 6}
-        Neighbours that form one cluster.
-    cluster_filter : ClusterFilter
-        Filter for runs without a filtered folder.
-    hits : tuple of str
-        Hit rules; the first is the primary one.
-    measures : bool
-        Whether to compute distances and show all measures.
-    allow_missing : bool
-        Whether to score a missing prediction as an empty one.
+    scoring : ScoringOptions
+        How to score; all measures are shown if distances are computed.
     primary : {"DC", "sSens", "nFPC"}
         Endpoint chosen before the results were seen.
     seed : int
@@ -55,11 +47,7 @@ class ReportOptions:
         Number of worker processes.
     """
 
-    connectivity: int = 26
-    cluster_filter: ClusterFilter = STANDARD
-    hits: tuple[str, ...] = ("any",)
-    measures: bool = False
-    allow_missing: bool = False
+    scoring: ScoringOptions = field(default_factory=ScoringOptions)
     primary: str = "DC"
     seed: int = 0
     paper: bool = False
@@ -69,14 +57,14 @@ class ReportOptions:
 
     def settings(self) -> dict[str, Any]:
         """Return the options that determine the tables, as recorded in ``report.json``."""
-        size = "min_voxels" if self.cluster_filter.min_mm3 is None else "min_mm3"
-        default = asdict(STANDARD)
-        filtering = {name: value for name, value in asdict(self.cluster_filter).items()
-                     if name in (size, "connectivity") or value != default[name]}
-        return {"connectivity": self.connectivity, "hits": list(self.hits), "filter": filtering,
-                "filter_steps": self.cluster_filter.steps, "measures": self.measures,
-                "allow_missing": self.allow_missing, "primary": self.primary, "seed": self.seed, "paper": self.paper,
-                "strata": list(self.strata), "remark": self.remark}
+        scoring, cluster_filter, default = self.scoring, asdict(self.scoring.cluster_filter), asdict(STANDARD)
+        size = "min_voxels" if cluster_filter["min_mm3"] is None else "min_mm3"
+        return {"connectivity": scoring.connectivity, "hits": list(scoring.hits),
+                "filter": {name: value for name, value in cluster_filter.items()
+                           if name in (size, "connectivity") or value != default[name]},
+                "filter_steps": scoring.cluster_filter.steps, "measures": scoring.distances,
+                "allow_missing": scoring.allow_missing, "primary": self.primary, "seed": self.seed,
+                "paper": self.paper, "strata": list(self.strata), "remark": self.remark}
 
 
 def make_report(
@@ -201,12 +189,10 @@ def _score(
     reference: Path, runs: Sequence[Run], models: Sequence[ModelRuns], controls: Sequence[Run], images: Path | None,
     columns: Participants, options: ReportOptions, command: Sequence[str],
 ) -> Record:
-    how = ScoringOptions(connectivity=options.connectivity, cluster_filter=options.cluster_filter, hits=options.hits,
-                         distances=options.measures, allow_missing=options.allow_missing)
-    parts = [score_folders(reference, runs, cases=models[0].cases if models else None, options=how,
-                           processes=options.processes)]
+    how: dict[str, Any] = {"options": options.scoring, "processes": options.processes}
+    parts = [score_folders(reference, runs, cases=models[0].cases if models else None, **how)]
     if controls:
-        parts.append(score_controls(controls, options=how, processes=options.processes))
+        parts.append(score_controls(controls, **how))
     record = Record(
         rows=parts[0].rows, controls=[row for part in parts[1:] for row in part.rows], candidates=parts[0].candidates,
         problems=[problem for part in parts for problem in part.problems],
