@@ -1,4 +1,4 @@
-"""Small data sets in nnU-Net's raw format, made and seeded here; fixtures on them (imported by conftest)."""
+"""Small seeded data sets in nnU-Net's raw format, and fixtures on them (imported by conftest)."""
 
 from __future__ import annotations
 
@@ -56,6 +56,19 @@ def set_folders(patch: pytest.MonkeyPatch, root: Path) -> None:
     patch.setenv("nnUNet_n_proc_DA", "1")
 
 
+def sample_few_voxels(patch: pytest.MonkeyPatch) -> None:
+    """Let nnU-Net's fingerprint draw ten thousand voxels instead of a hundred million, whatever the images' size."""
+    from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
+
+    real = DatasetFingerprintExtractor.__init__
+
+    def fewer(self, *args, **kwargs):
+        real(self, *args, **kwargs)
+        self.num_foreground_voxels_for_intensitystats = 1e4
+
+    patch.setattr(DatasetFingerprintExtractor, "__init__", fewer)
+
+
 @pytest.fixture
 def nnunet_folders(tmp_path, monkeypatch):
     """Empty folders for nnU-Net's three variables."""
@@ -70,14 +83,16 @@ def _planned(tmp_path_factory):
     root = tmp_path_factory.mktemp("planned")
     with pytest.MonkeyPatch.context() as patch:
         set_folders(patch, root)
+        sample_few_voxels(patch)
         write_raw_dataset(root / "nnUNet_raw" / "DatasetFCD")
         plan_dataset("DatasetFCD", patch_size=(64, 64, 64), processes=1)
     return root
 
 
 @pytest.fixture
-def planned(_planned, nnunet_folders):
+def planned(_planned, nnunet_folders, monkeypatch):
     """A planned and preprocessed data set, DatasetFCD, with MSDSANetPlans.json at 64³; the test's own copy."""
+    sample_few_voxels(monkeypatch)
     for variable in FOLDERS[:2]:
         shutil.copytree(_planned / variable, nnunet_folders / variable, dirs_exist_ok=True)
     return nnunet_folders
