@@ -21,34 +21,18 @@ BINS = 200
 
 @dataclass(frozen=True)
 class FrocCandidates:
-    """Candidate clusters of one probability map, plain data.
-
-    Attributes
-    ----------
-    case, group, run : str, str, int
-        Origin of the map.
-    threshold : float
-        Least probability of a candidate's voxels.
-    n_lesions : int
-        Lesions of the reference; 0 for a subject without.
-    confidence : tuple of float
-        Peak probability of each candidate, falling.
-    true, lesions : dict of str to tuple
-        By hit rule, for each candidate: whether it is true, and the lesions (from 1) that it finds on its own.
-    lesion_histogram, background_histogram : tuple of int
-        Voxels inside and outside of the reference by probability, in equal bins from 0 to 1.
-    """
+    """Candidate clusters of one probability map, plain data."""
 
     case: str
     group: str
     run: int
-    threshold: float
+    threshold: float  #: least probability of a candidate's voxels
     n_lesions: int
-    confidence: tuple[float, ...]
-    true: dict[str, tuple[bool, ...]]
-    lesions: dict[str, tuple[tuple[int, ...], ...]]
-    lesion_histogram: tuple[int, ...]
-    background_histogram: tuple[int, ...]
+    confidence: tuple[float, ...]  #: peak probability of each candidate, falling
+    true: dict[str, tuple[bool, ...]]  #: by hit rule, for each candidate
+    lesions: dict[str, tuple[tuple[int, ...], ...]]  #: lesions (from 1) that each candidate finds on its own, by rule
+    lesion_histogram: tuple[int, ...]  #: voxels of the reference by probability, in equal bins from 0 to 1
+    background_histogram: tuple[int, ...]  #: voxels outside of it
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> FrocCandidates:

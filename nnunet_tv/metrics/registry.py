@@ -27,54 +27,22 @@ NOT_RECORDED = "not recorded"
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure of a case.
+    """One measure of a case."""
 
-    Attributes
-    ----------
-    key : str
-        Column of cases.csv and key in report.json.
-    title : str
-        Name in tables, without the unit.
-    function : str
-        ``MODULE.FUNCTION`` in :mod:`nnunet_tv.metrics`.
-    inputs : tuple of str
-        The function's arguments, attributes of ``MeasureInputs``.
-    unit : str
-        Such as ``mm``; empty for a ratio or a count.
-    needs : tuple of str
-        Of ``lesion``, ``prediction``, ``distances`` and ``probabilities``.
-    worst : float or str
-        Value that a penalised mean takes for an undefined one; ``image diagonal`` for distances.
-    higher_is_better : bool
-        Direction.
-    interval : {"mean", "share", "rate"}
-        How the interval over subjects is computed.
-    short : str
-        Name in Table 1, the comparison and ``--primary``.
-    in_table_one : bool
-        Whether Table 1 has a column of it.
-    pooled_with : {"", "fn", "fp"}
-        Voxel count that Table 1 pools over subjects: TP / (TP + this); empty for a mean over subjects.
-    endpoint : bool
-        Whether groups are compared by it, and ``--primary`` takes it.
-    digits : int
-        Decimals in tables.
-    """
-
-    key: str
-    title: str
-    function: str
-    inputs: tuple[str, ...]
-    unit: str = ""
-    needs: tuple[str, ...] = ()
-    worst: float | str = 0.0
+    key: str  #: column of cases.csv and key in report.json
+    title: str  #: name in tables, without the unit
+    function: str  #: ``MODULE.FUNCTION`` in :mod:`nnunet_tv.metrics`
+    inputs: tuple[str, ...]  #: the function's arguments, attributes of ``MeasureInputs``
+    unit: str = ""  #: such as ``mm``; empty for a ratio or a count
+    needs: tuple[str, ...] = ()  #: of ``lesion``, ``prediction``, ``distances`` and ``probabilities``
+    worst: float | str = 0.0  #: taken for an undefined value by penalised means; ``image diagonal`` for distances
     higher_is_better: bool = True
-    interval: str = MEAN
-    short: str = ""
+    interval: str = MEAN  #: how the interval over subjects is computed: mean, share or rate
+    short: str = ""  #: name in Table 1, the comparison and ``--primary``
     in_table_one: bool = False
-    pooled_with: str = ""
-    endpoint: bool = False
-    digits: int = 3
+    pooled_with: str = ""  #: ``fn`` or ``fp``: Table 1 pools voxels over subjects, TP / (TP + this)
+    endpoint: bool = False  #: whether groups are compared by it, and ``--primary`` takes it
+    digits: int = 3  #: decimals in tables
 
     @property
     def label(self) -> str:

@@ -57,50 +57,25 @@ class LesionScore:
 
 @dataclass(frozen=True)
 class CaseScore:
-    """Score of one prediction.
+    """Score of one prediction; counts of hits are under the primary (first) hit rule."""
 
-    Attributes
-    ----------
-    status : str
-        ``scored``, ``empty reference``, ``empty prediction`` or ``both empty``.
-    tp, fp, fn : int
-        Voxels: true positive, false positive, false negative.
-    dice, detected, n_false_clusters
-        Measures, see :mod:`nnunet_tv.metrics.registry`; the last two under the primary (first) hit rule.
-    n_clusters, n_lesions : int
-        Components of the prediction and of the reference.
-    n_lesions_hit : int
-        Lesions found under the primary hit rule.
-    reference_mm3, predicted_mm3 : float
-        Volumes in mm³.
-    worst_mm : float
-        The image's diagonal, between the centres of opposite corner voxels: no distance is larger, and a penalised
-        mean takes it for an undefined one.
-    hits : dict of str to HitCounts
-        By hit rule; the first is the primary one.
-    measures : dict of str to float or None
-        All other measures by key; None where undefined or not requested.
-    clusters, lesions : tuple
-        Components of the prediction by rank, and of the reference by size.
-    """
-
-    status: str
-    tp: int
+    status: str  #: ``scored``, ``empty reference``, ``empty prediction`` or ``both empty``
+    tp: int  #: true positive voxels
     fp: int
     fn: int
     dice: float
     detected: bool | None
-    n_clusters: int
+    n_clusters: int  #: components of the prediction
     n_false_clusters: int
-    n_lesions: int
+    n_lesions: int  #: components of the reference
     n_lesions_hit: int
     reference_mm3: float
     predicted_mm3: float
-    worst_mm: float = 0.0
-    hits: dict[str, HitCounts] = field(default_factory=dict)
-    measures: dict[str, float | None] = field(default_factory=dict)
-    clusters: tuple[ClusterScore, ...] = ()
-    lesions: tuple[LesionScore, ...] = ()
+    worst_mm: float = 0.0  #: the image's diagonal, between the centres of opposite corner voxels
+    hits: dict[str, HitCounts] = field(default_factory=dict)  #: by hit rule
+    measures: dict[str, float | None] = field(default_factory=dict)  #: by key; None where undefined or not measured
+    clusters: tuple[ClusterScore, ...] = ()  #: by rank
+    lesions: tuple[LesionScore, ...] = ()  #: by size
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> CaseScore:

@@ -35,30 +35,14 @@ from nnunet_tv.utils.files import sha256
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """How predictions are scored.
+    """How predictions are scored."""
 
-    Attributes
-    ----------
-    connectivity : {26, 18, 6}
-        Which neighbours make one cluster.
-    hits : tuple of str
-        Hit rules; the first is the primary one.
-    distances : bool
-        Whether surface distances are measured.
-    nsd_tolerance_mm : float
-        Distance up to which surfaces agree.
-    allow_missing : bool
-        Score a missing prediction as an empty one; its status stays ``missing prediction``, and a warning names it.
-    cluster_filter : ClusterFilter
-        For runs without a filtered folder.
-    """
-
-    connectivity: int = 26
-    hits: tuple[str, ...] = ("any",)
-    distances: bool = False
-    nsd_tolerance_mm: float = 2.0
-    allow_missing: bool = False
-    cluster_filter: ClusterFilter = STANDARD
+    connectivity: int = 26  #: which neighbours make one cluster: 26, 18 or 6
+    hits: tuple[str, ...] = ("any",)  #: hit rules; the first is the primary one
+    distances: bool = False  #: whether surface distances are measured
+    nsd_tolerance_mm: float = 2.0  #: distance up to which surfaces agree
+    allow_missing: bool = False  #: score a missing prediction as an empty one, with a warning
+    cluster_filter: ClusterFilter = STANDARD  #: for runs without a filtered folder
 
 
 @dataclass(frozen=True)

@@ -2,52 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.postprocessing import ENDING, segmentation_names
-from nnunet_tv.scoring.runs import Run
+from nnunet_tv.scoring.runs import Run, segmentations
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
-from nnunet_tv.utils.nnunet_paths import folder as host_folder
+from nnunet_tv.utils.nnunet_paths import folder as nnunet_folder
 
 REPEATS, CROSSVAL = "repeats", "crossval"
 SPLITS, REFERENCES = "splits_final.json", "gt_segmentations"
 _VALIDATION, _FILTERED = "validation", "validation_filtered"
-_PREFIX = "nnUNetTrainer"
+#: An entry of ``splits_final.json``.
+Split = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class ModelRuns:
-    """What a model folder gives to score.
+    """Runs of a model folder."""
 
-    Attributes
-    ----------
-    group : str
-        Name: given, or the trainer's without ``nnUNetTrainer``.
-    kind : {"repeats", "crossval"}
-        Equal folds are runs of one split; disjoint folds are one run, a pooled cross-validation.
-    runs : tuple of Run
-        To score.
-    cases : tuple of str
-        Which of the references, sorted.
-    reference : Path
-        Folder of references.
-    note : str
-        What the cases are, to be written over the table.
-    warnings : tuple of str
-        What was left out.
-    """
-
-    group: str
-    kind: str
+    group: str  #: name: given, or the trainer's without ``nnUNetTrainer``
+    kind: str  #: ``repeats`` (equal folds are runs) or ``crossval`` (disjoint folds are one pooled run)
     runs: tuple[Run, ...]
-    cases: tuple[str, ...]
+    cases: tuple[str, ...]  #: which of the references, sorted
     reference: Path
-    note: str
+    note: str  #: description of the cases, to be written over the table
     warnings: tuple[str, ...] = ()
 
 
@@ -60,14 +42,13 @@ def model_runs(
     Parameters
     ----------
     model : Path
-        Holds ``fold_0/validation`` and so on. Filtered twins (``validation_filtered``) are taken where every fold
+        Contains ``fold_0/validation`` and so on. Filtered twins (``validation_filtered``) are used where every fold
         has them, probabilities (``.npz``) where every case of a fold has them.
     group : str, optional
         Name of the group.
-    reference : Path, optional
-        Folder of references; by default ``gt_segmentations`` of the preprocessed data set.
-    splits : Path, optional
-        By default ``splits_final.json`` of the preprocessed data set.
+    reference, splits : Path, optional
+        Folder of references and file of the split; by default ``gt_segmentations`` and ``splits_final.json`` of the
+        preprocessed data set.
 
     Returns
     -------
@@ -80,32 +61,30 @@ def model_runs(
         that overlap without being equal, which are neither runs nor a cross-validation.
     """
     model = Path(model)
-    parts = model.name.split("__")
-    if not model.is_dir() or len(parts) != 3:
+    trainer, *others = model.name.split("__")
+    if not model.is_dir() or len(others) != 2:
         raise NnunetTVError(f"{model}: expected a model folder, RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION")
     splits = Path(splits) if splits is not None else _preprocessed(model) / SPLITS
     reference = Path(reference) if reference is not None else _preprocessed(model) / REFERENCES
-    group = group or parts[0].removeprefix(_PREFIX) or parts[0]
+    group = group or trainer.removeprefix("nnUNetTrainer") or trainer
     folds, warnings = _validated(model)
     entries = _entries(splits, folds)
-    kind = _kind(entries, splits)
-    done = {fold: entries[fold] for fold in folds}
+    kind, done = _kind(entries, splits), {fold: entries[fold] for fold in folds}
     note = _note(kind, done)
-    cases = tuple(sorted({case for entry in done.values() for case in entry["val"]}))
-    filtered = all((model / f"fold_{fold}" / _FILTERED).is_dir() for fold in folds)
-    if not filtered and any((model / f"fold_{fold}" / _FILTERED).is_dir() for fold in folds):
+    twins = [(model / f"fold_{fold}" / _FILTERED).is_dir() for fold in folds]
+    if any(twins) and not all(twins):
         warnings.append(f"{model}: not every fold has {_FILTERED}; the filter is applied in memory for all")
-    runs = tuple(_run(group, model / f"fold_{fold}", fold, entry["val"], filtered, warnings)
+    runs = tuple(_run(group, model / f"fold_{fold}", fold, entry["val"], all(twins), warnings)
                  for fold, entry in done.items())
     if kind == CROSSVAL:
-        lacking = [str(fold) for fold in range(len(entries)) if fold not in done]
-        if lacking:
-            said = (f"fold{'s' if len(lacking) > 1 else ''} {', '.join(lacking)} of the split's {len(entries)} not "
+        if lacking := [str(fold) for fold in range(len(entries)) if fold not in done]:
+            text = (f"fold{'s' if len(lacking) > 1 else ''} {', '.join(lacking)} of the split's {len(entries)} not "
                     "validated, so that their cases are in no figure")
-            warnings.append(f"{model}: {said}")
-            note = f"{note} Incomplete: {said}."
+            warnings.append(f"{model}: {text}")
+            note = f"{note} Incomplete: {text}."
         owner = {case: run for run, entry in zip(runs, done.values(), strict=True) for case in entry["val"]}
         runs = (Run(group, 0, model, parts=owner),)
+    cases = tuple(sorted({case for entry in done.values() for case in entry["val"]}))
     return ModelRuns(group, kind, runs, cases, reference, note, tuple(warnings))
 
 
@@ -123,17 +102,17 @@ def check_comparable(models: Sequence[ModelRuns]) -> None:
 
 
 def _preprocessed(model: Path) -> Path:
-    return host_folder("nnUNet_preprocessed") / model.resolve().parent.name
+    return nnunet_folder("nnUNet_preprocessed") / model.resolve().parent.name
 
 
 def _validated(model: Path) -> tuple[list[int], list[str]]:
-    """Folds with segmentations in ``validation``, and what to say of the others."""
+    """Folds with segmentations in ``validation``, and warnings on the others."""
     folds, warnings = [], []
     for path in sorted(model.glob("fold_*")):
         number = path.name.removeprefix("fold_")
         if not number.isdecimal():
             warnings.append(f"{path}: trained on all cases, so none are left to score; left out")
-        elif segmentation_names(path / _VALIDATION):
+        elif segmentations(path / _VALIDATION):
             folds.append(int(number))
         else:
             warnings.append(f"{path}: no segmentations in {_VALIDATION}; left out. Validate it with nnUNetv2_train … "
@@ -144,9 +123,9 @@ def _validated(model: Path) -> tuple[list[int], list[str]]:
     return sorted(folds), warnings
 
 
-def _entries(splits: Path, folds: Sequence[int]) -> list[dict[str, Any]]:
+def _entries(splits: Path, folds: Sequence[int]) -> list[Split]:
     if not splits.is_file():
-        raise NnunetTVError(f"{splits}: no such file; it says which cases each fold was validated on")
+        raise NnunetTVError(f"{splits}: no such file; it lists the cases on which each fold was validated")
     try:
         entries = read_json(splits)
         usable = all(entry["val"] and isinstance(entry["val"], list) for entry in entries)
@@ -160,7 +139,7 @@ def _entries(splits: Path, folds: Sequence[int]) -> list[dict[str, Any]]:
     return entries
 
 
-def _kind(entries: Sequence[dict[str, Any]], splits: Path) -> str:
+def _kind(entries: Sequence[Split], splits: Path) -> str:
     sets = [set(entry["val"]) for entry in entries]
     if all(each == sets[0] for each in sets):
         return REPEATS
@@ -175,19 +154,18 @@ def _kind(entries: Sequence[dict[str, Any]], splits: Path) -> str:
 
 def _run(group: str, fold: Path, number: int, cases: Sequence[str], filtered: bool, warnings: list[str]) -> Run:
     folder = fold / _VALIDATION
-    there = [case for case in cases if (folder / f"{case}.npz").exists()]
-    if there and len(there) < len(cases):
-        warnings.append(f"{folder}: probabilities of {len(there)} of {len(cases)} cases only; not used. Validate with "
-                        "--val --npz")
-    if extra := sorted(set(segmentation_names(folder)) - {f"{case}{ENDING}" for case in cases}):
-        shown = ", ".join(name.removesuffix(ENDING) for name in extra)
+    present = [case for case in cases if (folder / f"{case}.npz").exists()]
+    if present and len(present) < len(cases):
+        warnings.append(f"{folder}: probabilities of {len(present)} of {len(cases)} cases only; not used. Validate "
+                        "with --val --npz")
+    if extra := sorted(set(segmentations(folder)) - set(cases)):
         warnings.append(f"{folder}: {len(extra)} segmentations of cases that the split does not give to this fold, not "
-                        f"scored: {shown}")
+                        f"scored: {', '.join(extra)}")
     return Run(group, number, folder, fold / _FILTERED if filtered else None,
-               folder if len(there) == len(cases) else None)
+               folder if len(present) == len(cases) else None)
 
 
-def _note(kind: str, folds: dict[int, dict[str, Any]]) -> str:
+def _note(kind: str, folds: Mapping[int, Split]) -> str:
     selecting = any(set(entry.get("selection", entry["val"])) & set(entry["val"]) for entry in folds.values())
     if kind == REPEATS:
         return ("Selection set, not test: the cases on which training stopped and its weights were chosen."

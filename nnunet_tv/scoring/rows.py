@@ -56,24 +56,10 @@ class CaseRow:
 
 @dataclass
 class Scores:
-    """Result of scoring, of one case or of all.
+    """Result of scoring, of one case or of all."""
 
-    Attributes
-    ----------
-    rows : list of CaseRow
-        Group by group, run by run, stage by stage, case by case.
-    problems : list of str
-        Everything that could not be scored; results without it are biased.
-    warnings : list of str
-        Everything left out or changed without harm.
-    inputs : dict
-        SHA-256 of every file read, by path.
-    candidates : list of FrocCandidates
-        Of each case and run with probabilities, in the order of the rows.
-    """
-
-    rows: list[CaseRow] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    inputs: dict[str, str] = field(default_factory=dict)
-    candidates: list[FrocCandidates] = field(default_factory=list)
+    rows: list[CaseRow] = field(default_factory=list)  #: group by group, run by run, stage by stage, case by case
+    problems: list[str] = field(default_factory=list)  #: what could not be scored; results without it are biased
+    warnings: list[str] = field(default_factory=list)  #: what was left out or changed without harm
+    inputs: dict[str, str] = field(default_factory=dict)  #: SHA-256 of every file read, by path
+    candidates: list[FrocCandidates] = field(default_factory=list)  #: of the rows with probabilities, in their order

@@ -11,32 +11,14 @@ from nnunet_tv.scoring.rows import RAW
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a named group: a folder of predictions.
+    """One run of a named group: a folder of predictions."""
 
-    Attributes
-    ----------
-    group : str
-        Name of the group, such as a loss.
-    run : int
-        Number of the run in its group, from 0 (run k is nnU-Net's fold k).
-    raw : Path
-        Folder of predictions, ``CASE.nii.gz``.
-    filtered : Path or None
-        Folder of post-processed predictions; None applies the filter in memory.
-    probabilities : Path or None
-        Folder of lesion probabilities of the raw predictions: ``CASE.npz`` of nnU-Net, ``CASE_prob.nii.gz`` or
-        ``CASE.nii.gz``.
-    parts : dict of str to Run
-        By case, for a pooled cross-validation, whose cases are in the folders of several folds; the folders above are
-        then not read.
-    """
-
-    group: str
-    run: int
-    raw: Path
-    filtered: Path | None = None
-    probabilities: Path | None = None
-    parts: dict[str, Run] = field(default_factory=dict)
+    group: str  #: name of the group, such as a loss
+    run: int  #: number of the run in its group, from 0 (run k is nnU-Net's fold k)
+    raw: Path  #: folder of predictions, ``CASE.nii.gz``
+    filtered: Path | None = None  #: folder of post-processed predictions; None applies the filter in memory
+    probabilities: Path | None = None  #: folder of ``CASE.npz`` of nnU-Net, ``CASE_prob.nii.gz`` or ``CASE.nii.gz``
+    parts: dict[str, Run] = field(default_factory=dict)  #: fold of each case, for a pooled cross-validation
 
     def of(self, case: str) -> Run:
         """The run whose folders contain a case: itself, or the case's fold."""

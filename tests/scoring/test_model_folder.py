@@ -157,7 +157,7 @@ def test_half_overlapping_folds_are_refused(host):
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    (None, "splits_final.json: no such file; it says which cases"),
+    (None, "splits_final.json: no such file; it lists the cases"),
     ("[{}]", r"splits_final.json: not a list of folds with their cases under 'val' \(KeyError"),
     ("nothing", "splits_final.json: not a list of folds"),
     ('[{"val": []}]', "splits_final.json: a fold has no cases under 'val'"),

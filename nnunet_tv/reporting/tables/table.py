@@ -1,4 +1,7 @@
-"""A table as data, and as CSV, Markdown and LaTeX: one structure for every table of the report."""
+"""The one table type of the report, and how it is written as CSV, Markdown and LaTeX.
+
+Markdown and LaTeX are written here and not by pandas, whose tables need further packages and pad their columns.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ import pandas as pd
 from nnunet_tv.metrics.registry import NOT_RECORDED
 from nnunet_tv.reporting.statistics import Interval
 
-#: Below this number of subjects a figure describes and is not evidence; said where the figure is.
+#: Below this number of subjects a figure is descriptive and no evidence; it is marked.
 FEW = 10
 FEW_MARK = "†"
 FEW_NOTE = f"{FEW_MARK} Fewer than {FEW} subjects: descriptive only."
 
 
 class PValue(float):
-    """A p value: four decimals for a reader, and never 0; in full in CSV."""
+    """A p value: four decimals as text, and never 0; in full in CSV."""
 
     def __str__(self):
         return "< 0.0001" if self < 0.0001 else f"{float(self):.4f}"
@@ -29,36 +32,16 @@ Cell = str | int | float | None | Interval
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the report.
+    """One table of the report."""
 
-    Attributes
-    ----------
-    key : str
-        Stem of its files, and of its anchor on the page (``table-KEY``).
-    title : str
-        What it shows.
-    columns : tuple of str
-        Header.
-    rows : tuple of tuples
-        Texts, numbers, intervals; None where a figure is undefined.
-    notes : tuple of str
-        What a reader must know, under the table.
-    warnings : tuple of str
-        What keeps the figures from meaning what they seem to, above the table.
-    digits : mapping of str to int
-        Decimals by column.
-    row_digits : tuple of int
-        Decimals by row, for columns without their own; 3 where none are given.
-    """
-
-    key: str
+    key: str  #: stem of its files, and of its anchor on the page (``table-KEY``)
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]  #: None where a figure is undefined
     notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    digits: Mapping[str, int] = field(default_factory=dict)
-    row_digits: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()  #: limits of the figures, above the table
+    digits: Mapping[str, int] = field(default_factory=dict)  #: decimals by column
+    row_digits: tuple[int, ...] = ()  #: decimals by row, for columns without their own; 3 where neither is given
 
     def parts(self) -> list[list[tuple[str, str]]]:
         """Rows for a page: figure, and the small text beneath it."""
@@ -71,17 +54,10 @@ class Table:
         return [[joined(figure, beneath) for figure, beneath in row] for row in self.parts()]
 
     def all_notes(self) -> list[str]:
-        """Notes, and what the mark of few subjects means where it stands."""
+        """Notes, and the meaning of the mark of few subjects where it is used."""
         marked = any(isinstance(cell, Interval) and cell.value is not None and cell.n < FEW
                      for row in self.rows for cell in row)
         return [*self.notes, *([FEW_NOTE] if marked else [])]
-
-
-def joined(figure: str, beneath: str) -> str:
-    """Parts of a cell as one text."""
-    if not beneath:
-        return figure
-    return f"{figure.removesuffix(FEW_MARK)} ({beneath}){FEW_MARK if figure.endswith(FEW_MARK) else ''}"
 
 
 def cell_parts(cell: Cell, digits: int = 3) -> tuple[str, str]:
@@ -96,32 +72,48 @@ def cell_parts(cell: Cell, digits: int = 3) -> tuple[str, str]:
     return f"{cell:.{digits}f}" if isinstance(cell, float) and not isinstance(cell, PValue) else str(cell), ""
 
 
+def joined(figure: str, beneath: str) -> str:
+    """Parts of a cell as one text."""
+    mark = FEW_MARK if figure.endswith(FEW_MARK) else ""
+    return f"{figure.removesuffix(FEW_MARK)} ({beneath}){mark}" if beneath else figure
+
+
 def to_csv(table: Table) -> str:
     """Full precision; an interval takes five columns; empty where undefined."""
-    spread = [any(isinstance(row[i], Interval) for row in table.rows) for i in range(len(table.columns))]
     header: list[str] = []
-    for column, wide in zip(table.columns, spread, strict=True):
-        header += [column, *(f"{column}: {part}" for part in ("low", "high", "n", "method") if wide)]
-    lines = []
-    for row in table.rows:
-        line: list[object] = []
-        for cell, wide in zip(row, spread, strict=True):
-            if isinstance(cell, Interval):
-                line += [cell.value, cell.low, cell.high, cell.n, cell.method]
-            else:
-                line += [float(cell) if isinstance(cell, PValue) else cell, *([None] * 4 if wide else [])]
-        lines.append(line)
-    return csv_text(header, lines)
+    columns: list[list[object]] = []
+    for name, cells in zip(table.columns, zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns),
+                           strict=True):
+        header.append(name)
+        columns.append([cell.value if isinstance(cell, Interval) else cell for cell in cells])
+        if any(isinstance(cell, Interval) for cell in cells):
+            for part in ("low", "high", "n", "method"):
+                header.append(f"{name}: {part}")
+                columns.append([getattr(cell, part, None) for cell in cells])
+    return csv_text(header, zip(*columns, strict=True))
 
 
-def to_markdown(table: Table, level: int = 2) -> str:
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """Comma-separated text; None is empty, truth is 1 or 0."""
+    cells = [[int(cell) if isinstance(cell, bool) else float(cell) if isinstance(cell, PValue) else cell
+              for cell in line] for line in lines]
+    return pd.DataFrame(cells, columns=list(header), dtype=object).to_csv(index=False, lineterminator="\n")
+
+
+def to_markdown(table: Table) -> str:
     """Title, warnings, table and notes."""
-    parts = [f"{'#' * level} {table.title}"]
-    parts += [f"**{warning}**" for warning in table.warnings]
-    parts.append(markdown_table(table.columns, table.texts()))
+    parts = [f"## {table.title}", *(f"**{warning}**" for warning in table.warnings),
+             markdown_table(table.columns, table.texts())]
     if notes := table.all_notes():
         parts.append("\n".join(f"- {note}" for note in notes))
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of plain texts in Markdown; a name such as ``<b>`` or ``a|b`` is no tag and no column."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(re.sub(r"<(?=[A-Za-z/!?])", r"\<", text.replace("|", r"\|")) for text in line)
+                     + " |" for line in lines)
 
 
 def to_latex(table: Table) -> str:
@@ -133,28 +125,10 @@ def to_latex(table: Table) -> str:
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """Comma-separated text; None is empty, truth is 1 or 0."""
-    cells = [[int(cell) if isinstance(cell, bool) else cell for cell in line] for line in lines]
-    return pd.DataFrame(cells, columns=list(header), dtype=object).to_csv(index=False, lineterminator="\n")
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of plain texts in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(_escape_markdown, line)) + " |" for line in lines)
-
-
-def _escape_markdown(text: str) -> str:
-    """A name such as ``<b>`` or ``a|b`` is no tag and no column."""
-    return re.sub(r"<(?=[A-Za-z/!?])", r"\<", text.replace("|", r"\|"))
-
-
 def latex_tabular(header: Sequence[str], rows: Sequence[Sequence[str]], alignment: str) -> list[str]:
     """Lines of a tabular environment of plain texts."""
-    body = [" & ".join(map(escape_latex, line)) + r" \\" for line in (header, *rows)]
-    return [r"\begin{tabular}{" + alignment + "}", r"\hline", body[0], r"\hline", *body[1:], r"\hline",
-            r"\end{tabular}"]
+    head, *body = (" & ".join(map(escape_latex, line)) + r" \\" for line in (header, *rows))
+    return [r"\begin{tabular}{" + alignment + "}", r"\hline", head, r"\hline", *body, r"\hline", r"\end{tabular}"]
 
 
 _LATEX = {
