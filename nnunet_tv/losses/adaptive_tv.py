@@ -23,7 +23,7 @@ RELIEF = "tv_relief"
 
 
 def lesion_relief(mask: Tensor, spacing_mm: Sequence[float], *, border_mm: float, small_mm3: float) -> Tensor:
-    """How far total variation is to be relieved by a reference: 0 far from lesions, 1 at borders.
+    """Relief of total variation by a reference: 0 far from lesions, 1 at borders.
 
     The larger of two terms: near borders, exp(-d² / 2σ²) with d the distance to the border and
     σ = `border_mm`; in a lesion of volume V, V₀ / (V₀ + V) with V₀ = `small_mm3`.
@@ -61,14 +61,14 @@ def _in_small_lesions(mask: Tensor, spacing_mm: Sequence[float], small_mm3: floa
 
 
 class AdaptiveTotalVariation(ForegroundLoss):
-    r"""Region-specific total variation. **Ours**: an answer to the open questions of the TV paper, not from it.
+    r"""Region-specific total variation. **Ours**; the TV paper leaves it as an open question.
 
     .. math:: s(e) \sum_{\text{axes}} \text{mean}(\omega\, |\Delta p|), \qquad
         \omega = 1 - (1 - m) \max(r_g,\ c\, r_p)
 
-    The TV paper (arXiv 2510.06276) asks whether adaptive or region-specific TV does better than one weight, and
+    The TV paper (arXiv 2510.06276) leaves open whether adaptive or region-specific TV is better than one weight, and
     whether TV costs small lesions. TV of a lesion is its surface, that of noise is everywhere; a small lesion is
-    nearly all surface. So the weight ω falls
+    nearly all surface. So the weight ω is smaller
 
     - near the border of a reference lesion, and inside small reference lesions: r_g, :func:`lesion_relief`;
     - near the border of the prediction (thresholded at 0.5): r_p = exp(-d_p² / 2σ²), with a share c of the
@@ -77,7 +77,7 @@ class AdaptiveTotalVariation(ForegroundLoss):
 
     With ω = 1 and s = 1 (far from lesions, after the ramp) it is
     :class:`~nnunet_tv.losses.TotalVariation`. A pair of neighbours has the mean of its voxels' ω. No gradient
-    flows through ω. A patch without border gives no relief. That this helps on patients is not shown.
+    flows through ω. A patch without border gives no relief. Untested on patients.
 
     The target may carry r_g as a second channel, see
     :meth:`~nnunet_tv.losses.ForegroundLoss.reference_maps`.
@@ -96,11 +96,6 @@ class AdaptiveTotalVariation(ForegroundLoss):
         Epochs until full weight; 0 for none. Without :meth:`set_epoch` the weight is full.
     spacing_mm, patch_size
         As in :class:`~nnunet_tv.losses.HausdorffDTLoss`.
-
-    Raises
-    ------
-    ValueError
-        A setting outside its range.
     """
 
     def __init__(self, *, border_mm: float = 3.0, small_mm3: float = 1000.0, minimum: float = 0.1,
@@ -155,14 +150,9 @@ class DiceAdaptiveTVLoss(WeightedSum):
     tv_weight : float
         w, not negative; the default is the TV paper's.
     border_mm, small_mm3, ramp_epochs, spacing_mm, patch_size
-        As in :class:`~nnunet_tv.losses.AdaptiveTotalVariation`, and refused as there.
+        As in :class:`~nnunet_tv.losses.AdaptiveTotalVariation`.
     batch_dice, smooth, ddp
         Of the Dice term.
-
-    Raises
-    ------
-    ValueError
-        `tv_weight` is negative or not finite.
     """
 
     name_codes = {"tv": "tv_weight", "border": "border_mm", "small": "small_mm3", "ramp": "ramp_epochs"}

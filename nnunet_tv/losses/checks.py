@@ -6,15 +6,10 @@ import math
 
 
 def check_weight(name: str, value: float) -> float:
-    """`value` if it can weight a loss term.
+    """`value`; ValueError unless it is a finite number of at least 0.
 
     >>> check_weight("tv_weight", 0.1)
     0.1
-
-    Raises
-    ------
-    ValueError
-        Negative, infinite or NaN.
     """
     if not 0 <= value < math.inf:
         raise ValueError(f"{name} must be a finite number >= 0, found {value}")
@@ -22,15 +17,10 @@ def check_weight(name: str, value: float) -> float:
 
 
 def check_positive(name: str, value: float, why: str) -> float:
-    """`value` if it is a finite number above 0; `why` ends the message.
+    """`value`; ValueError unless it is a finite number above 0, with the reason `why`.
 
     >>> check_positive("alpha", 2.0, "an exponent")
     2.0
-
-    Raises
-    ------
-    ValueError
-        Zero, negative, infinite or NaN.
     """
     if not 0 < value < math.inf:
         raise ValueError(f"{name} must be a finite number > 0 ({why}), found {value}")

@@ -16,12 +16,7 @@ class WeightedSum(ForegroundLoss):
     ----------
     **terms : (float, ForegroundLoss)
         Weight and loss by name. ``dice=(0.9, DiceLoss())`` gives the attributes ``dice`` and ``dice_weight``.
-        A loss of weight 0 is not computed.
-
-    Raises
-    ------
-    ValueError
-        A weight that is negative or not finite, or no weight above 0.
+        A loss of weight 0 is not computed. ValueError for a negative or infinite weight, or only weights of 0.
     """
 
     def __init__(self, **terms: tuple[float, ForegroundLoss]):
@@ -58,11 +53,6 @@ class PlusTV(WeightedSum):
     tv_weight : float
         w, not negative; the TV paper has 0.1 beside Dice. Its strength depends on the patch size: see
         :class:`~nnunet_tv.losses.TotalVariation`.
-
-    Raises
-    ------
-    ValueError
-        `tv_weight` is negative or not finite.
     """
 
     def __init__(self, loss: ForegroundLoss, *, tv_weight: float = 0.1):

@@ -51,15 +51,10 @@ class DiceLoss(ForegroundLoss):
         True: the sums run over all patches of the batch, one Dice per batch, as the authors implemented it.
         False: the mean of the patches' losses.
     smooth : float
-        ε, positive.
+        ε, positive (ValueError): an empty target with an empty prediction would be 0/0.
     ddp : bool
         Training is distributed: with `batch_dice` the sums are gathered over ranks with nnU-Net's
         ``AllGatherGrad``, so that the loss is that of the whole batch.
-
-    Raises
-    ------
-    ValueError
-        `smooth` is not positive: an empty target with an empty prediction would be 0/0.
     """
 
     def __init__(self, *, batch_dice: bool = True, smooth: float = 1e-5, ddp: bool = False):

@@ -22,11 +22,6 @@ class DiceFocalLoss(WeightedSum):
         Weights of the two terms, not negative, not both 0.
     batch_dice, smooth, ddp
         As in :class:`~nnunet_tv.losses.DiceLoss`.
-
-    Raises
-    ------
-    ValueError
-        A weight or `gamma` is negative or not finite; `smooth` is not positive.
     """
 
     name_codes = {"g": "gamma", "tv": "tv_weight"}

@@ -25,11 +25,6 @@ class DiceFocalHausdorffDTLoss(WeightedSum):
         As in :class:`~nnunet_tv.losses.HausdorffDTLoss`.
     batch_dice, smooth, ddp
         As in :class:`~nnunet_tv.losses.DiceLoss`.
-
-    Raises
-    ------
-    ValueError
-        What the parts refuse.
     """
 
     name_codes = {"g": "gamma", "hd": "hausdorff_weight", "tv": "tv_weight"}

@@ -23,11 +23,6 @@ class DiceTVLoss(WeightedSum):
         :class:`~nnunet_tv.losses.TotalVariation`.
     batch_dice, smooth, ddp
         As in :class:`~nnunet_tv.losses.DiceLoss`.
-
-    Raises
-    ------
-    ValueError
-        `tv_weight` is negative or not finite; `smooth` is not positive.
     """
 
     name_codes = {"tv": "tv_weight"}

@@ -87,12 +87,11 @@ def squared_distance_to_outside(shape: Sequence[int], spacing_mm: Sequence[float
 def squared_distance_or_outside(mask: Tensor, spacing_mm: Sequence[float]) -> Tensor:
     """:func:`squared_border_distance`; in a patch without border, the distance to the patch's outside.
 
-    A border that is not in the patch lies outside it: this is the largest distance that is certain. It
-    is at least one voxel everywhere.
+    A border that is not in the patch is outside it: this is the largest distance that is certain.
     """
     squares = squared_border_distance(mask, spacing_mm)
-    borderless = torch.isinf(squares.flatten(1)[:, :1])  # one voxel says it of the patch
-    if borderless.device.type == "cpu" and not borderless.any():  # elsewhere, looking would wait for the device
+    borderless = torch.isinf(squares.flatten(1)[:, :1])  # one voxel decides for the patch
+    if borderless.device.type == "cpu" and not borderless.any():  # on a GPU reading it would wait
         return squares
     outside = squared_distance_to_outside(mask.shape[1:], spacing_mm, mask.device)
     return torch.where(borderless.view(-1, *[1] * len(spacing_mm)), outside, squares)

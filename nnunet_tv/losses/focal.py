@@ -1,4 +1,4 @@
-"""Focal loss: cross entropy that looks away from what is already right."""
+"""Focal loss: cross entropy that down-weights voxels classified well."""
 
 from __future__ import annotations
 
@@ -21,15 +21,9 @@ class FocalLoss(ForegroundLoss):
     Parameters
     ----------
     gamma : float
-        γ, not negative: how little voxels count that are right already. 0 is the binary cross entropy.
+        γ, not negative: how strongly well-classified voxels are down-weighted. 0 is the binary cross entropy.
     ddp : bool
-        Taken for the sake of one signature: each rank has its own mean; DDP averages the gradients, which is
-        right for a mean.
-
-    Raises
-    ------
-    ValueError
-        `gamma` is negative or not finite.
+        Not used: each rank has its own mean, and DDP averages the gradients.
     """
 
     name_codes = {"g": "gamma", "tv": "tv_weight"}

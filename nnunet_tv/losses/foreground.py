@@ -1,8 +1,7 @@
-"""What every loss here starts from: the foreground of a two-class segmentation, checked.
+"""Base of the losses: the checked foreground of a two-class segmentation.
 
-A loss is a :class:`ForegroundLoss` that turns one :class:`Foreground` into a number. Compound
-losses hand the same :class:`Foreground` to their parts, so that checks and probabilities are
-computed once.
+A loss is a :class:`ForegroundLoss` that computes a number from a :class:`Foreground`. Compound losses pass the same
+:class:`Foreground` to their parts, so that checks and probabilities are computed once.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 
 #: A map of the reference: from masks (B, *spatial), bool, and the voxel size to numbers (B, *spatial), float32.
 ReferenceMap = Callable[[Tensor, Sequence[float]], Tensor]
-#: What to use where these losses do not apply.
 INSTEAD = "use nnU-Net's own trainer (nnUNetTrainer, its Dice and cross entropy), or one foreground class"
 
 
@@ -46,7 +44,7 @@ class Foreground:
 
 
 class ForegroundLoss(nn.Module):
-    """Base of the losses: checks what it is given, then calls :meth:`compute`.
+    """Base of the losses: checks a batch, then calls :meth:`compute`.
 
     Attributes
     ----------
@@ -74,13 +72,7 @@ class ForegroundLoss(nn.Module):
                 for name, function in part.own_maps.items()}
 
     def set_epoch(self, epoch: int | None) -> None:
-        """Tell the losses with a schedule, of which this is one or has some, where training is.
-
-        Parameters
-        ----------
-        epoch : int or None
-            Epochs done so far; None is the end of every schedule, which is what a loss starts with.
-        """
+        """Set the number of epochs done, for losses with a schedule; None (the default) is the end of each schedule."""
         for part in self.modules():
             if isinstance(part, ForegroundLoss):
                 part.epoch = epoch
@@ -112,7 +104,7 @@ class ForegroundLoss(nn.Module):
         return self.compute(foreground(logits, target, loss=type(self).__name__, maps=tuple(self.reference_maps())))
 
     def compute(self, foreground: Foreground) -> Tensor:
-        """Loss of a checked batch, a scalar; each loss defines it."""
+        """Loss of a checked batch, a scalar."""
         raise NotImplementedError(f"{type(self).__name__} does not define compute(foreground)")
 
 

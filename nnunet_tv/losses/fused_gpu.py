@@ -1,12 +1,12 @@
-"""Dice and total variation of a batch on the GPU: three Triton kernels, nothing of the batch's size but the gradient.
+"""Dice and total variation of a batch on the GPU in three Triton kernels, which store little beside the gradient.
 
-The plain way writes a dozen arrays of the batch's size and reads them back. Here ``forward`` reads logits and labels
-once and keeps two numbers; ``backward`` reads both again and writes the gradient, each in its own dtype. That is the
-floor: for float32 and N voxels 2·(8N + 4N) read + 8N written = 32N bytes, 268 MB for 4×2×128³. Probabilities are
-computed anew where they are needed, in float32. No step waits for the GPU, and results repeat bit by bit (no atomics).
+The reference implementation writes a dozen arrays of the batch's size and reads them back. Here ``forward`` reads
+logits and labels once and keeps two numbers; ``backward`` reads both again and writes the gradient, each in its own
+dtype. For float32 and N voxels these are 2·(8N + 4N) bytes read and 8N written, the minimum: 268 MB for 4×2×128³.
+Probabilities are recomputed in float32. No step waits for the GPU, and results are the same bits in every run.
 
-Same numbers as the plain way up to rounding: tests compare them, and so does :func:`_tried` once per process, GPU and
-dtypes. Where Triton is missing or fails, or the numbers differ, the plain way stays and one line of the log says so.
+Results equal the reference implementation up to rounding: tests compare them, and so does :func:`_try` once per
+process, GPU and dtypes. Where Triton is missing or fails, or results differ, the reference implementation is used.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _OPTIONS = {"num_warps": 8, "enable_fp_fusion": False}
 _FORWARD_VOXELS, _BACKWARD_VOXELS = 2048, 1024
 #: Sums that one round of the last kernel adds.
 _FINISH_BLOCK = 1024
-_told: list[str] = []
+_logged: list[str] = []
 
 
 def applies(logits: Tensor, target: Tensor) -> bool:
-    """Whether :func:`dice_tv` can take a batch once its shapes are checked: on one GPU, where it was tried."""
+    """Whether :func:`dice_tv` can take a batch once its shapes are checked: on one GPU that passed :func:`_try`."""
     if not isinstance(logits, Tensor) or not isinstance(target, Tensor) or torch.compiler.is_compiling():
         return False
     return (logits.device.type in _DEVICES and logits.device == target.device and logits.numel() > 0
@@ -56,10 +56,8 @@ def dice_tv(logits: Tensor, target: Tensor, *, dice_weight: float, tv_weight: fl
         2D or 3D, with any strides; neither copied nor converted.
     target : Tensor, shape (B, 1, *spatial), any real dtype
         0 and 1.
-    dice_weight, tv_weight, smooth : float
-        See :class:`~nnunet_tv.losses.DiceTVLoss`.
-    loss : str
-        Its name, for the error.
+    dice_weight, tv_weight, smooth, loss
+        Of :class:`~nnunet_tv.losses.DiceTVLoss`, and its name for the error.
 
     Returns
     -------
@@ -157,24 +155,25 @@ def _boxes(logits: Tensor, voxels: int) -> tuple[dict[str, int], int]:
 
 @cache
 def _works(device: torch.device, logits: torch.dtype, labels: torch.dtype) -> bool:
-    """Whether the kernels run on this GPU and agree with the plain way; the first that do not are told.
+    """Whether the kernels run on this GPU and agree with the reference implementation; the first failure is logged.
 
-    Decided once: what fails here for a passing reason, such as a full GPU, stays on the plain way in this process.
+    Decided once per process, even if the reason was temporary, such as a full GPU.
     """
     try:
-        _tried(device, logits, labels)
+        _try(device, logits, labels)
     except Exception as error:  # whatever Triton, its compiler or the driver raise
-        if not _told:
-            _told.append(str(error))
-            log.warning("Dice + TV: the GPU's kernels failed on %s (%s: %s); the plain way is used: same numbers, but "
-                        "slower and with more memory. Install the release of triton that this torch asks for to have "
-                        "them", device, type(error).__name__, (str(error).strip() or "no reason given").splitlines()[0])
+        if not _logged:
+            _logged.append(str(error))
+            reason = (str(error).strip() or "no reason given").splitlines()[0]
+            log.warning("Dice + TV: the GPU's kernels failed on %s (%s: %s); the reference implementation is used: "
+                        "same numbers, but slower and with more memory. For the kernels install the release of triton "
+                        "that this torch requires", device, type(error).__name__, reason)
         return False
     return True
 
 
-def _tried(device: torch.device, logits: torch.dtype, labels: torch.dtype) -> None:
-    """Value and gradient of a small batch both ways; an AssertionError if they differ."""
+def _try(device: torch.device, logits: torch.dtype, labels: torch.dtype) -> None:
+    """Compare value and gradient of a small batch; an AssertionError if they differ."""
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode(False), torch.enable_grad():
         # multiples of 1/8, so that neighbours are either equal or far apart in every dtype

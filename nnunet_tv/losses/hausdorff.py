@@ -1,4 +1,4 @@
-"""Hausdorff distance-transform loss: errors count by how far they lie from the lesion's border."""
+"""Hausdorff distance-transform loss: errors weighted by their distance to the lesion's border."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SQUARED_DISTANCE = "squared_distance"
 
 
 class _WeightedSquares(torch.autograd.Function):
-    """Mean of weight · error²; the plain way keeps and reads twice as many arrays of the batch's size."""
+    """Mean of weight · error², with half as many arrays of the batch's size as autograd keeps."""
 
     @staticmethod
     def forward(ctx: Any, error: Tensor, weight: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ class HausdorffDTLoss(ForegroundLoss):
     Parameters
     ----------
     alpha : float
-        α, positive: how fast errors grow with distance.
+        α, positive: how fast the weight of an error grows with distance.
     log : bool
         The log form; under DDP its mean is gathered over ranks.
     spacing_mm : sequence of float, optional
@@ -65,11 +65,6 @@ class HausdorffDTLoss(ForegroundLoss):
         Voxels at which `spacing_mm` holds; coarser logits (deep supervision) have larger voxels.
     ddp : bool
         Training is distributed.
-
-    Raises
-    ------
-    ValueError
-        `alpha` or a spacing is not positive; a spacing of other dimensions than the patches.
     """
 
     name_codes = {"a": "alpha", "log": "log", "tv": "tv_weight"}

@@ -16,8 +16,8 @@ class TverskyLoss(ForegroundLoss):
     .. math:: 1 - \frac{\sum p g + \varepsilon}
         {\sum p g + \alpha \sum p (1 - g) + \beta \sum (1 - p) g + \varepsilon}
 
-    α weighs false positives, β false negatives; other programs have them the other way round. α = β = 0.5
-    is the Dice loss with twice the ε. The paper's best, and the choice of arXiv 2502.09148, is 0.3 and 0.7.
+    α weights false positives, β false negatives; some other programs swap them. α = β = 0.5 is the Dice loss
+    with twice the ε. The paper's best, and the choice of arXiv 2502.09148, is 0.3 and 0.7.
 
     Parameters
     ----------
@@ -31,11 +31,6 @@ class TverskyLoss(ForegroundLoss):
         ε, positive. A target without lesion gives 0 only for a probability of 0 everywhere.
     ddp : bool
         Training is distributed: with `batch_dice` the sums are gathered over ranks.
-
-    Raises
-    ------
-    ValueError
-        A weight or `smooth` is not positive: without α all lesion, without β no lesion is a perfect answer.
     """
 
     name_codes = {"a": "alpha", "b": "beta", "tv": "tv_weight"}

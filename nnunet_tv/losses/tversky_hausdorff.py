@@ -19,7 +19,7 @@ class TverskyHausdorffDTLoss(WeightedSum):
     alpha, beta : float
         Weights of false positives and of false negatives: :class:`~nnunet_tv.losses.TverskyLoss`.
     region_weight, hausdorff_weight, spacing_mm, patch_size, batch_dice, smooth, ddp
-        As in :class:`~nnunet_tv.losses.DiceFocalHausdorffDTLoss`, and refused as there.
+        As in :class:`~nnunet_tv.losses.DiceFocalHausdorffDTLoss`.
     """
 
     name_codes = {"a": "alpha", "b": "beta", "hd": "hausdorff_weight", "tv": "tv_weight"}

@@ -35,8 +35,8 @@ def both(logits, target, *, tv_weight=0.1, smooth=1e-3, scale=1.0):
     gradient, = torch.autograd.grad(scale * value, logits)
     full = logits.detach().float().requires_grad_()  # so that the sum's gradient is rounded, not that of each part
     plain = DiceLoss(smooth=smooth)(full, target) + tv_weight * TotalVariation()(full, target)
-    wanted, = torch.autograd.grad(scale * plain, full)
-    return (value.detach(), gradient), (plain.detach(), wanted.to(logits.dtype))
+    reference_gradient, = torch.autograd.grad(scale * plain, full)
+    return (value.detach(), gradient), (plain.detach(), reference_gradient.to(logits.dtype))
 
 
 def assert_same(ours, theirs):

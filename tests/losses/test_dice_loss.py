@@ -61,10 +61,10 @@ def test_batch_dice_and_per_patch_differ_where_lesions_do():
     assert DiceLoss(batch_dice=False)(logits, target).item() == pytest.approx((0 + 1) / 2, abs=1e-6)
 
 
-@pytest.mark.parametrize(("says", "is_lesion", "expected"), [(0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1)])
-def test_empty_and_full(says, is_lesion, expected):
+@pytest.mark.parametrize(("predicted", "is_lesion", "expected"), [(0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1)])
+def test_empty_and_full(predicted, is_lesion, expected):
     logits = torch.zeros(2, 2, 6, 6, 6)
-    logits[:, 1] = 200.0 if says else -200.0
+    logits[:, 1] = 200.0 if predicted else -200.0
     assert DiceLoss()(logits, torch.full((2, 1, 6, 6, 6), is_lesion)).item() == pytest.approx(expected, abs=1e-6)
 
 

@@ -155,7 +155,7 @@ def test_base_class_needs_compute():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("loss", ["DiceLoss", "DiceTVLoss"])  # the plain way's check, and that of the GPU's kernels
+@pytest.mark.parametrize("loss", ["DiceLoss", "DiceTVLoss"])  # the reference's check, and that of the GPU's kernels
 def test_other_labels_stop_the_gpu_too(loss):
     # in a process of its own: a device-side assertion ends CUDA for the process
     import subprocess

@@ -106,7 +106,7 @@ def on_the_cpu(monkeypatch):
     works = fused_gpu._works
     works.cache_clear()
     monkeypatch.setattr(fused_gpu, "_DEVICES", ("cpu",))
-    monkeypatch.setattr(fused_gpu, "_told", [])
+    monkeypatch.setattr(fused_gpu, "_logged", [])
     yield
     works.cache_clear()
 
@@ -119,9 +119,9 @@ def double(*_, **__):
     return 2 * _[0].sum()
 
 
-@pytest.mark.parametrize(("way", "said"), [("no Triton", "ModuleNotFoundError"), (fail, "RuntimeError: out of regis"),
+@pytest.mark.parametrize(("way", "reason"), [("no Triton", "ModuleNotFoundError"), (fail, "RuntimeError: out of regis"),
                                            (double, "AssertionError")], ids=["no Triton", "failure", "other numbers"])
-def test_where_they_fail_the_plain_way_stays_and_is_told_once(on_the_cpu, monkeypatch, caplog, way, said):
+def test_a_failure_is_logged_once_and_the_reference_is_used(on_the_cpu, monkeypatch, caplog, way, reason):
     if way == "no Triton":
         monkeypatch.setitem(sys.modules, "triton", None)
         monkeypatch.delitem(sys.modules, "nnunet_tv.losses.fused_gpu_kernels", raising=False)
@@ -136,7 +136,7 @@ def test_where_they_fail_the_plain_way_stays_and_is_told_once(on_the_cpu, monkey
             DiceTVLoss()(logits, 2 * target)
     assert len(caplog.records) == 1
     line = caplog.records[0].getMessage()
-    assert "the plain way is used" in line and said in line and "on cpu" in line and "\n" not in line
+    assert "the reference implementation is used" in line and reason in line and "on cpu" in line and "\n" not in line
 
 
 def test_what_they_do_not_take(on_the_cpu, monkeypatch):
@@ -185,9 +185,9 @@ def test_on_a_gpu(shape, dtype):
         assert extra <= max(4 * x.numel(), 1 << 16), "not more than one copy of the logits in float32"
         full = x.detach().float().requires_grad_()
         expected = composed(full, target)
-        wanted, = torch.autograd.grad(2.0**16 * expected, full)
+        gradient, = torch.autograd.grad(2.0**16 * expected, full)
         torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
-        largest = float(wanted.abs().max())
-        wrong = ~torch.isclose(found.float(), wanted, rtol=1e-2, atol=1e-4 * largest)
+        largest = float(gradient.abs().max())
+        wrong = ~torch.isclose(found.float(), gradient, rtol=1e-2, atol=1e-4 * largest)
         # neighbours that differ in the last bit: the exponential's rounding decides which is larger
         assert wrong.float().mean() < 1e-5

@@ -58,10 +58,10 @@ def test_equals_monais_in_voxels_where_that_is_defined():
         torch.testing.assert_close(ours(logits, target), expected, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize(("says", "is_lesion"), [(0, 1), (1, 0)])
-def test_all_wrong_is_twice_the_mean_squared_distance_to_the_outside(says, is_lesion):
+@pytest.mark.parametrize(("predicted", "is_lesion"), [(0, 1), (1, 0)])
+def test_all_wrong_is_twice_the_mean_squared_distance_to_the_outside(predicted, is_lesion):
     # 3 × 3 voxels of 2 × 1 mm: squared distances to the outside are 1, 4, 1 in every row
-    value = call(HausdorffDTLoss(spacing_mm=(2.0, 1.0)), np.full((1, 3, 3), says), np.full((1, 3, 3), is_lesion))
+    value = call(HausdorffDTLoss(spacing_mm=(2.0, 1.0)), np.full((1, 3, 3), predicted), np.full((1, 3, 3), is_lesion))
     assert value == pytest.approx(2 * 2)
 
 

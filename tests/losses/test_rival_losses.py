@@ -66,9 +66,9 @@ def test_tversky_with_halves_is_dice():
     assert call(TverskyLoss(alpha=0.5, beta=0.5, smooth=5e-6), p, g) == pytest.approx(call(DiceLoss(), p, g), rel=1e-12)
 
 
-@pytest.mark.parametrize(("says", "is_lesion", "expected"), [(0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1)])
-def test_tversky_of_empty_and_full(says, is_lesion, expected):
-    value = call(TverskyLoss(), np.full((2, 5, 5, 5), says), np.full((2, 5, 5, 5), is_lesion))
+@pytest.mark.parametrize(("predicted", "is_lesion", "expected"), [(0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1)])
+def test_tversky_of_empty_and_full(predicted, is_lesion, expected):
+    value = call(TverskyLoss(), np.full((2, 5, 5, 5), predicted), np.full((2, 5, 5, 5), is_lesion))
     assert value == pytest.approx(expected, abs=1e-6)
 
 
