@@ -66,7 +66,7 @@ def cases(numbers: list[int], side: int) -> list[dict]:
             folder = Path(name)
             make_cases(folder / "in", number, side)
             convert = ["nnunet_tv.cli.convert", "pairs", "-i", folder / "in" / "table.tsv", "-o", folder / "raw",
-                       "--register", "none", "-np", 2]
+                       "--space", "none", "-np", 2]
             report = ["nnunet_tv.cli.report", "--ref", folder / "in" / "labels", "--pred",
                       f"ours={folder / 'in' / 'predictions'}", "-o", folder / "report", "-np", 2]
             for what, command in (("convert", convert), ("convert again", convert), ("report", report)):

@@ -78,7 +78,7 @@ def measure(key: str, seed: int, options: argparse.Namespace) -> dict:
         for name, scan in (("T1w", case.t1), ("FLAIR", case.flair)):
             write_volume(scan, root / "in" / "sub-x" / f"sub-x_{name}.nii.gz")
         cost = measured("nnunet_tv.cli.prepare", "-i", root / "in", "-o", root / "out", "-np", 1,
-                        "--registration", options.registration, "--brain", options.brain)
+                        "--registration-backend", options.registration, "--brain", options.brain)
         row = {**_compare(case, root / "out"), "seconds": cost["cpu_seconds"] / 2,
                "memory_gb": cost["main_gib"] * GIB / 1e9}
         if options.keep:

@@ -46,11 +46,11 @@ class BrainRow:
 
 
 BRAIN_METHODS = {row.key: row for row in (
-    BrainRow("deepbet", "nnunet_tv.brain.deepbet", "a network; needs the package deepbet"),
-    BrainRow("template", "nnunet_tv.brain.template", "the template's mask, refined by intensity; always installed"),
-    BrainRow("fsl", "nnunet_tv.brain.fsl", "BET; needs FSL"),
-    BrainRow("hd-bet", "nnunet_tv.brain.hd_bet", "needs the package hd-bet"),
-    BrainRow("synthstrip", "nnunet_tv.brain.synthstrip", "needs FreeSurfer 7.3 or later"),
+    BrainRow("deepbet", "nnunet_tv.brain.deepbet", "a network (needs the package deepbet)"),
+    BrainRow("template", "nnunet_tv.brain.template", "the template's mask, refined by intensity"),
+    BrainRow("fsl", "nnunet_tv.brain.fsl", "BET (needs FSL)"),
+    BrainRow("hd-bet", "nnunet_tv.brain.hd_bet", "HD-BET (needs the package hd-bet)"),
+    BrainRow("synthstrip", "nnunet_tv.brain.synthstrip", "SynthStrip (needs FreeSurfer 7.3 or later)"),
     BrainRow("none", "nnunet_tv.brain.none", "keeps the skull"),
 )}
 #: ``deepbet`` if it is installed, else ``template``.

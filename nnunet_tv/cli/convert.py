@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tv import cli
-from nnunet_tv.cli.types import add_preparation, add_processes, dataset_name, whole_number
+from nnunet_tv.brain.registry import AUTO
+from nnunet_tv.cli.types import add_preparation, add_processes, add_space, dataset_name, whole_number
 from nnunet_tv.conversion.dataset_spec import SPACES, DatasetSpec, data_sets
+from nnunet_tv.registration.registry import BACKENDS
 
 DESCRIPTION = """Convert a data set into an nnU-Net raw data set.
 
@@ -30,7 +32,7 @@ class _Refuse(argparse.Action):
 
 
 class _Space(argparse.Action):
-    """``--register``; the error of a space that a data set does not offer gives the reason."""
+    """``--space``; the error of a space that a data set does not offer gives the reason."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         spec = namespace.spec
@@ -83,13 +85,13 @@ def _add_split(one: argparse.ArgumentParser, spec: DatasetSpec) -> None:
 
 def _add_space(one: argparse.ArgumentParser, spec: DatasetSpec) -> None:
     lines = "; ".join(f"{name}: {SPACES[name]}" for name in spec.spaces)
-    one.add_argument("--register", action=_Space, default=spec.spaces[0], metavar="{" + ",".join(spec.spaces) + "}",
-                     help=f"{lines} (default: %(default)s)")
+    add_space(one, action=_Space, default=spec.spaces[0], metavar="{" + ",".join(spec.spaces) + "}",
+              help=f"{lines} (default: %(default)s)")
     if spec.spaces != ("none",):
         add_preparation(one)
     else:
-        one.set_defaults(registration="simpleitk", brain="auto")
-        for flag in ("--registration", "--brain"):
+        one.set_defaults(registration_backend=next(iter(BACKENDS)), brain=AUTO)
+        for flag in ("--registration-backend", "--registration", "--brain"):
             one.add_argument(flag, action=_Refuse, reason=spec.no_other_space)
 
 
@@ -110,8 +112,8 @@ def _convert(arguments: argparse.Namespace, target: Path) -> int:
 
     report = convert_dataset(
         arguments.data_set, arguments.input, target, split=arguments.split, repeats=arguments.repeats,
-        controls=arguments.controls, space=arguments.register,
-        registration=RegistrationOptions(arguments.registration, arguments.brain), plan_only=arguments.dry_run,
+        controls=arguments.controls, space=arguments.space,
+        registration=RegistrationOptions(arguments.registration_backend, arguments.brain), plan_only=arguments.dry_run,
         processes=arguments.processes, **{option.name: getattr(arguments, option.name)
                                           for option in arguments.spec.options})
     if arguments.dry_run:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tv.cli import parser, run
-from nnunet_tv.cli.types import add_preparation, add_processes, dataset_name
+from nnunet_tv.cli.types import add_preparation, add_processes, add_space, dataset_name
+from nnunet_tv.conversion.dataset_spec import SPACES
 
 DESCRIPTION = """\
 Prepare, predict, filter, restore and describe: for each patient a folder with the clusters on the patient's own
@@ -45,7 +46,7 @@ def _predict(options: argparse.Namespace) -> int:
     outcomes = predict(
         options.prepared or options.input, options.out, model=model, prepared=options.prepared is not None,
         options=PredictOptions(options.device, not options.disable_tta, options.step_size, options.precision),
-        space=options.register, backend=options.registration, brain=options.brain,
+        space=options.space, backend=options.registration_backend, brain=options.brain,
         manual_pairs=read_manual_pairs(options.pair, options.pairs), keep_ids=options.keep_ids,
         processes=options.processes)
     for outcome in outcomes:
@@ -84,8 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         help="on the CPU; auto: bfloat16 where the processor has instructions for it, each case checked against "
              "float32 and done again in it where they disagree (default: %(default)s)")
     prepare = result.add_argument_group("preparation, with -i (see nnunet-tv-prepare)")
-    prepare.add_argument("--register", choices=("mni", "t1", "none"),
-                         help="default: as the model's training scans; anything else is refused")
+    add_space(prepare, choices=tuple(SPACES), help="default: as the model's training scans; anything else is refused")
     add_preparation(prepare, brain=None)
     prepare.add_argument("--pair", action="extend", nargs="+", default=[], metavar="CASE,T1,FLAIR",
                          help="which scans a case has")

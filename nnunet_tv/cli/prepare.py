@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from nnunet_tv.cli import parser, run
-from nnunet_tv.cli.types import add_preparation, add_processes
+from nnunet_tv.cli.types import add_preparation, add_processes, add_space
+from nnunet_tv.conversion.dataset_spec import SPACES
 
 DESCRIPTION = """\
 Prepare patients' scans for nnUNetv2_predict: find the T1w and the FLAIR of every case, bring them onto one grid,
@@ -34,8 +35,8 @@ def main(argv: list[str] | None = None) -> int:
 
         done = prepare_folder(
             options.input, options.output, manual_pairs=read_manual_pairs(options.pair, options.pairs),
-            keep_ids=options.keep_ids, processes=options.processes, space=options.register,
-            registration=RegistrationOptions(options.registration, options.brain))
+            keep_ids=options.keep_ids, processes=options.processes, space=options.space,
+            registration=RegistrationOptions(options.registration_backend, options.brain))
         _tell(done, options.output)
         return 1 if done.failed else 0
 
@@ -48,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     add("-i", "--input", type=Path, required=True, metavar="IN", help="folder of scans")
     add("-o", "--output", type=Path, required=True, metavar="OUT",
         help="folder for the prepared cases; new, or of an earlier run")
-    add("--register", choices=("mni", "t1", "none"), default="mni",
+    add_space(
+        result, choices=tuple(SPACES), default="mni",
         help="mni: onto the MNI152 1 mm grid, brain only, as the network is trained by default; t1: FLAIR onto the "
              "T1w; none: by the headers' coordinates (default: %(default)s)")
     add_preparation(result)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, ArgumentTypeError, _ActionsContainer
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, _ActionsContainer
 from collections.abc import Callable
+from typing import Any
 
+from nnunet_tv.brain.registry import AUTO, BRAIN_CHOICES, BRAIN_METHODS
+from nnunet_tv.registration.registry import BACKENDS
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.nnunet_paths import check_dataset_name
 
@@ -35,15 +38,23 @@ def add_processes(parser: ArgumentParser) -> None:
                         metavar="N", help="worker processes (default: %(default)s)")
 
 
-def add_preparation(parser: _ActionsContainer, *, brain: str | None = "auto") -> None:
-    """Add ``--registration`` and ``--brain``; the names are those of the library's tables, which a test compares.
+def add_space(parser: _ActionsContainer, *, help: str, default: str | None = None, **options: Any) -> None:
+    """Add ``--space``, and its former name ``--register`` without help; `options` as of ``add_argument``."""
+    parser.add_argument("--space", default=default, help=help, **options)
+    parser.add_argument("--register", dest="space", default=SUPPRESS, help=SUPPRESS, **options)
+
+
+def add_preparation(parser: _ActionsContainer, *, brain: str | None = AUTO) -> None:
+    """Add ``--registration-backend`` with its former name ``--registration``, and ``--brain``.
 
     `brain` is the default; None leaves it to the model.
     """
-    parser.add_argument("--registration", choices=("simpleitk", "fsl", "greedy"), default="simpleitk",
-                        help="what registers; fsl and greedy must be installed (default: %(default)s)")
-    parser.add_argument("--brain", choices=("auto", "deepbet", "template", "fsl", "hd-bet", "synthstrip", "none"),
-                        default=brain,
-                        help="brain mask; auto: deepbet if it is installed, else the template's mask refined by "
-                             "intensity; fsl, hd-bet and synthstrip must be installed (default: "
+    backends = "; ".join(f"{row.key}: {row.help}" for row in BACKENDS.values())
+    parser.add_argument("--registration-backend", choices=tuple(BACKENDS), default=next(iter(BACKENDS)),
+                        help=f"{backends} (default: %(default)s)")
+    parser.add_argument("--registration", dest="registration_backend", choices=tuple(BACKENDS), default=SUPPRESS,
+                        help=SUPPRESS)
+    methods = "; ".join(f"{row.key}: {row.help}" for row in BRAIN_METHODS.values())
+    parser.add_argument("--brain", choices=BRAIN_CHOICES, default=brain,
+                        help=f"brain mask; auto: deepbet if it is installed, else template; {methods} (default: "
                              + ("as the model's training scans)" if brain is None else "%(default)s)"))

@@ -104,8 +104,8 @@ def _check_space(dataset: SourceDataset, space: str) -> None:
     possible = REGISTRABLE.get(tuple(dataset.channels), ())
     if space not in possible and any(space in names for names in REGISTRABLE.values()):
         known = "; ".join(f"{' or '.join(names)} for {' and '.join(takes)}" for takes, names in REGISTRABLE.items())
-        raise NnunetTVError(f"--register {space} is not for the channels {', '.join(dataset.channels)} (there "
-                            f"is {known}, in this order): use --register none")
+        raise NnunetTVError(f"--space {space} is not for the channels {', '.join(dataset.channels)} (there "
+                            f"is {known}, in this order): use --space none")
 
 
 def _checked(cases: Sequence[SourceCase], split: str) -> list[SourceCase]:

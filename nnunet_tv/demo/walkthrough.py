@@ -105,7 +105,7 @@ def steps(folders: Folders, scale: Scale, *, processes: int, device: str) -> lis
     no_mirrors = ("--disable_tta",) if device == "cpu" else ()
     return [
         Step("One grid per case, nnU-Net's names, the split of participants.tsv, controls as test cases",
-             ("nnunet-tv-convert", "ds004199", "-i", str(folders.scans), "--register", "none", "--split", "official",
+             ("nnunet-tv-convert", "ds004199", "-i", str(folders.scans), "--space", "none", "--split", "official",
               "--controls", "test", "--repeats", "1", "-np", workers)),
         Step("Fingerprint, plan and preprocess; patches of 64 voxels instead of 128",
              ("nnunet-tv-plan", "-d", DATASET, "-c", CONFIGURATION, "--patch-size", "64", "64", "64", "-np", workers)),

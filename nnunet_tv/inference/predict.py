@@ -126,7 +126,7 @@ def predict(
     if prepared:
         jobs = [PatientJob(case=case, run=run) for case in _prepared_cases(source)]
     else:
-        space, registration = model.trained_on.settings(register=space, backend=backend, brain=brain)
+        space, registration = model.trained_on.settings(space=space, backend=backend, brain=brain)
         done = prepare_folder(source, run.prepared, space=space, registration=registration, manual_pairs=manual_pairs,
                               keep_ids=keep_ids, processes=processes)
         jobs = [PatientJob(case=found.case, secrets=found.secrets, run=run, problem=outcome.problem,

@@ -42,7 +42,7 @@ class TrainedOn:
         told = told if isinstance(told, Mapping) else {}
         return cls(told.get("registration"), told.get("brain"))
 
-    def settings(self, *, register: str | None, backend: str, brain: str | None) -> tuple[str, RegistrationOptions]:
+    def settings(self, *, space: str | None, backend: str, brain: str | None) -> tuple[str, RegistrationOptions]:
         """Registration and choices for scans of this model; what a person leaves out is the model's.
 
         Raises
@@ -50,16 +50,16 @@ class TrainedOn:
         NnunetTVError
             The person asks for something else than the model was trained on; a backend is not installed.
         """
-        register = register or self.registration or DEFAULT
+        space = space or self.registration or DEFAULT
         brain = brain or self.brain or RegistrationOptions().brain
-        if self.registration not in (None, register):
-            raise NnunetTVError(f"--register {register}: the model was trained on scans prepared with --register "
+        if self.registration not in (None, space):
+            raise NnunetTVError(f"--space {space}: the model was trained on scans prepared with --space "
                                 f"{self.registration}: leave the option out, or use another model")
-        if self.registration and register != "none" and self._skull_differs(brain):
+        if self.registration and space != "none" and self._skull_differs(brain):
             raise NnunetTVError(f"--brain {brain}: the model was trained on scans {_skull(self.brain)} (--brain "
                                 f"{self.brain}): leave the option out, or use another model")
         choices = RegistrationOptions(backend, brain)
-        return register, choices if register == "none" else check_options(choices)
+        return space, choices if space == "none" else check_options(choices)
 
     def check(self, record: Provenance) -> None:
         """Refuse a prepared case that is unlike the training scans.
@@ -70,8 +70,8 @@ class TrainedOn:
             Says how it was prepared and how to prepare it.
         """
         if self.registration not in (None, record.registration):
-            raise CaseError(record.case, f"prepared with --register {record.registration}, but the model was trained "
-                            f"on --register {self.registration}: prepare the case again, or use another model")
+            raise CaseError(record.case, f"prepared with --space {record.registration}, but the model was trained "
+                            f"on --space {self.registration}: prepare the case again, or use another model")
         if record.registration == "none":
             return
         brain = record.brain_method

@@ -72,9 +72,9 @@ class BackendRow:
 
 
 BACKENDS = {row.key: row for row in (
-    BackendRow("simpleitk", "nnunet_tv.registration.simpleitk_backend", "SimpleITKBackend", "always installed"),
-    BackendRow("fsl", "nnunet_tv.registration.fsl_backend", "FSLBackend", "FLIRT, as in the paper; needs FSL"),
-    BackendRow("greedy", "nnunet_tv.registration.greedy_backend", "GreedyBackend", "needs the package picsl_greedy"),
+    BackendRow("simpleitk", "nnunet_tv.registration.simpleitk_backend", "SimpleITKBackend", "Mattes mutual information"),
+    BackendRow("fsl", "nnunet_tv.registration.fsl_backend", "FSLBackend", "FLIRT, as in the paper (needs FSL)"),
+    BackendRow("greedy", "nnunet_tv.registration.greedy_backend", "GreedyBackend", "greedy's affine (needs the package picsl_greedy)"),
 )}
 
 

@@ -42,15 +42,15 @@ def test_repeats_are_not_for_cv5(capsys):
 
 
 @pytest.mark.parametrize(("data_set", "options", "told"), [
-    ("bonbid-hie", ["--register", "mni"], "--register mni: expected none (the ADC maps are skull-stripped and of"),
-    ("bonbid-hie", ["--register", "x"], "--register x: expected none\n"),
+    ("bonbid-hie", ["--space", "mni"], "--space mni: expected none (the ADC maps are skull-stripped and of"),
+    ("bonbid-hie", ["--space", "x"], "--space x: expected none\n"),
     ("bonbid-hie", ["--brain", "auto"], "--brain is not for this data set: the ADC maps are skull-stripped"),
-    ("bonbid-hie", ["--registration=fsl"], "--registration is not for this data set: the ADC maps"),
+    ("bonbid-hie", ["--registration-backend=fsl"], "--registration-backend is not for this data set: the ADC maps"),
     ("bonbid-hie", ["--controls", "test"], "--controls is not for this data set: the data set lists no newborn"),
     ("bonbid-hie", ["--label", "core"], "--label is not for this data set: it has no such choice"),
     ("bonbid-hie", ["--split", "paper"], "invalid choice: 'paper' (choose from official, seeded, cv5)"),
-    ("brain-mets-lung", ["--register", "mni"], "--register mni: expected none or t1 (registration to MNI152 was"),
-    ("brain-mets-lung", ["--controls"], "--controls is not for this data set: the data set lists nobody without"),
+    ("brain-mets-lung", ["--space", "mni"], "--space mni: expected none or t1 (registration to MNI152 was"),
+    ("brain-mets-lung", ["--controls"], "--controls is not for this data set: the data set lists no case without"),
     ("brain-mets-lung", ["--label", "edema"], "invalid choice: 'edema'"),
     ("brain-mets-lung", ["--split", "official"], "invalid choice: 'official'"),
     ("ds004199", ["--label-name", "x"], "--label-name is not for this data set: it has no such choice"),
@@ -92,6 +92,6 @@ def test_help_imports_nothing_heavy():
 def test_a_backend_that_is_not_installed_ends_the_command_before_any_case(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("FSLDIR", raising=False)
-    assert main(["ds004199", "-i", str(tmp_path), "-o", str(tmp_path / "raw"), "--register", "mni",
-                 "--registration", "fsl"]) == 1
+    assert main(["ds004199", "-i", str(tmp_path), "-o", str(tmp_path / "raw"), "--space", "mni",
+                 "--registration-backend", "fsl"]) == 1
     assert "install FSL and set FSLDIR" in capsys.readouterr().err and not (tmp_path / "raw").exists()

@@ -25,7 +25,7 @@ def source(tmp_path) -> Path:
 
 
 def test_a_folder_with_a_case_that_needs_a_pin(source, tmp_path, capsys):
-    arguments = ["-i", str(source), "-o", str(tmp_path / "out"), "--register", "none", "-np", "1"]
+    arguments = ["-i", str(source), "-o", str(tmp_path / "out"), "--space", "none", "-np", "1"]
     assert main(arguments) == 1
     said = capsys.readouterr()
     assert ("anna: T1w anna/T1.nii.gz (the name contains 't1'), "
@@ -45,7 +45,7 @@ def test_names_that_are_no_utf8(tmp_path):
         data = np.random.default_rng(len(contrast)).random((16, 18, 20)).astype(np.float32) + 1
         write_volume(Volume(data, np.diag([2.0, 2, 2, 1])), tmp_path / "in" / f"{name}_{contrast}.nii.gz")
     done = subprocess.run(
-        [sys.executable, "-m", "nnunet_tv.cli.prepare", "-i", "in", "-o", "out", "--register", "none", "-np", "1"],
+        [sys.executable, "-m", "nnunet_tv.cli.prepare", "-i", "in", "-o", "out", "--space", "none", "-np", "1"],
         cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert r"Mller: T1w M\udcfcller_T1.nii.gz" in done.stdout
@@ -53,13 +53,13 @@ def test_names_that_are_no_utf8(tmp_path):
 
 
 def test_errors_are_one_line(tmp_path, capsys):
-    assert main(["-i", str(tmp_path / "none"), "-o", str(tmp_path / "out"), "--register", "none"]) == 1
+    assert main(["-i", str(tmp_path / "none"), "-o", str(tmp_path / "out"), "--space", "none"]) == 1
     assert "none: no such folder (-i)" in capsys.readouterr().err
     assert main(["-i", str(tmp_path), "-o", str(tmp_path / "out"), "--pair", "x"]) == 1
     assert "--pair 'x': expected CASE,T1,FLAIR" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["-o", "x"], ["-i", "x"], ["-i", "x", "-o", "y", "--register", "warp"]])
+@pytest.mark.parametrize("arguments", [["-o", "x"], ["-i", "x"], ["-i", "x", "-o", "y", "--space", "warp"]])
 def test_usage(arguments):
     with pytest.raises(SystemExit) as stop:
         main(arguments)

@@ -171,7 +171,7 @@ def test_the_converter_accepts_all_of_it(made, tmp_path):
     """On the T1w's grid the label is where the recorded T1w pose puts the lesion; the odd mask is noted."""
     from nnunet_tv.cli.convert import main
 
-    assert main(["ds004199", "-i", str(made), "-o", str(tmp_path), "--register", "none", "--split", "official",
+    assert main(["ds004199", "-i", str(made), "-o", str(tmp_path), "--space", "none", "--split", "official",
                  "--repeats", "1", "--controls", "test", "-np", "1"]) == 0
     table = pd.read_csv(tmp_path / "DatasetFCD/conversion.tsv", sep="\t", keep_default_na=False).set_index("case")
     labels = {path.name[:9]: nib.load(path) for path in tmp_path.glob("DatasetFCD/labelsT?/*.nii.gz")}

@@ -47,7 +47,7 @@ def test_scans_in_every_orientation_and_one_bad_patient(tmp_path, capsys):
         for channel, scan in people[name].scans.items():
             write_volume(scan, tmp_path / "in" / name / f"{channel}.nii.gz")
     write_volume(people["RAS"].scans["T1w"], tmp_path / "in" / "nobody" / "T1w.nii.gz")
-    assert command(tmp_path, "--register", "none") == 1
+    assert command(tmp_path, "--space", "none") == 1
     said = capsys.readouterr()
     assert "nobody: failed: " in said.err and "5 of 6 patients" in said.out
     status = json.loads((tmp_path / "out" / "status.json").read_text())
@@ -59,7 +59,7 @@ def test_scans_in_every_orientation_and_one_bad_patient(tmp_path, capsys):
         np.testing.assert_allclose(found.affine, someone.scans["T1w"].affine, atol=1e-4)
         assert dice(found.data, someone.masks["T1w"].data) > 0.85
     before = (tmp_path / "out" / "PSR" / "case.json").stat().st_mtime_ns
-    assert command(tmp_path, "--register", "none") == 1
+    assert command(tmp_path, "--space", "none") == 1
     assert (tmp_path / "out" / "PSR" / "case.json").stat().st_mtime_ns == before
 
 
@@ -76,7 +76,7 @@ def dicom(tmp_path):
 def test_dicom_in_dicom_seg_out_and_no_name_told(dicom, tmp_path, capsys):
     import highdicom as hd
 
-    assert command(tmp_path, "--register", "none") == 0
+    assert command(tmp_path, "--space", "none") == 0
     folder = tmp_path / "out" / "case-0001"
     check_findings(folder, "case-0001", dicom)
     segments = hd.seg.segread(folder / "case-0001_fcd.dcm")
@@ -101,7 +101,7 @@ def test_dicom_in_dicom_seg_out_and_no_name_told(dicom, tmp_path, capsys):
 def test_a_dicom_patient_without_clusters_has_no_seg(dicom, tmp_path):
     write_model(tmp_path / "model2", bias=-1000.0)
     assert main(["-i", str(tmp_path / "in"), "-m", str(tmp_path / "model2"), "-o", str(tmp_path / "out"), "-device",
-                 "cpu", "--disable_tta", "-np", "1", "--register", "none"]) == 0
+                 "cpu", "--disable_tta", "-np", "1", "--space", "none"]) == 0
     case, = json.loads((tmp_path / "out" / "status.json").read_text())["cases"].values()
     assert case["status"] == "empty" and not list((tmp_path / "out").rglob("*.dcm"))
 

@@ -16,22 +16,22 @@ from nnunet_tv.utils.errors import CaseError, NnunetTVError
 MNI = TrainedOn("mni", "template")
 
 
-def ask(model, register=None, brain=None, backend="simpleitk"):
-    return model.settings(register=register, backend=backend, brain=brain)
+def ask(model, space=None, brain=None, backend="simpleitk"):
+    return model.settings(space=space, backend=backend, brain=brain)
 
 
 def test_what_is_left_out_is_the_models(monkeypatch):
     for model in (MNI, TrainedOn("t1", "template"), TrainedOn("none", None)):
-        register, choices = ask(model)
-        assert register == model.registration and choices.brain == (model.brain or "auto")
+        space, choices = ask(model)
+        assert space == model.registration and choices.brain == (model.brain or "auto")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    register, choices = ask(TrainedOn())
-    assert (register, choices.brain) == ("mni", "template"), "auto is settled"
+    space, choices = ask(TrainedOn())
+    assert (space, choices.brain) == ("mni", "template"), "auto is settled"
     assert ask(MNI, brain="auto")[1].brain == "template", "another brain mask is allowed, skull or not is not"
 
 
 def test_what_the_model_was_not_trained_on_is_refused():
-    with pytest.raises(NnunetTVError, match=r"--register t1: the model was trained on .* --register mni"):
+    with pytest.raises(NnunetTVError, match=r"--space t1: the model was trained on .* --space mni"):
         ask(MNI, "t1")
     with pytest.raises(NnunetTVError, match="--brain none: the model was trained on scans without skull"):
         ask(MNI, brain="none")
@@ -51,7 +51,7 @@ def test_prepared_cases():
     for model in (MNI, TrainedOn(), TrainedOn("mni", None)):
         model.check(record("mni", "deepbet"))
     TrainedOn("none").check(record("none"))
-    with pytest.raises(CaseError, match="prepared with --register none, but the model was trained on --register mni"):
+    with pytest.raises(CaseError, match="prepared with --space none, but the model was trained on --space mni"):
         MNI.check(record("none"))
     with pytest.raises(CaseError, match=r"prepared with skull, but .* without skull: .*--brain template"):
         MNI.check(record("mni", "none"))
@@ -74,8 +74,8 @@ def test_the_command_refuses_one_case_and_predicts_the_other(tmp_path, capsys):
     assert main(["--prepared", str(tmp_path / "prepared"), *arguments]) == 1
     cases = json.loads((tmp_path / "out" / "status.json").read_text())["cases"]
     assert cases["alike"]["status"] == "done" and cases["other"]["status"] == "failed"
-    assert "trained on --register t1" in cases["other"]["text"]
-    assert main(["-i", str(tmp_path), "--register", "mni", *arguments]) == 1
+    assert "trained on --space t1" in cases["other"]["text"]
+    assert main(["-i", str(tmp_path), "--space", "mni", *arguments]) == 1
     assert "leave the option out, or use another model" in capsys.readouterr().err
 
 

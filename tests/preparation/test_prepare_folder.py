@@ -262,7 +262,7 @@ def test_dicom_to_the_template_keeps_sides(phantom, tmp_path):
     record = Provenance.read(tmp_path / "out" / "case-0001.prep.json")
     assert record.grid.shape == (182, 218, 182) and record.registration == "mni"
     for channel, pose in (("T1w", phantom.t1_pose), ("FLAIR", phantom.flair_pose)):
-        point = record.to_grid(channel) @ np.append(pose.to_scanner(np.array(MARKER_MM)), 1)
-        assert np.linalg.norm(point[:3] - MARKER_MM) < 8  # the phantom's warp is not affine
+        point = record.to_grid(channel).apply(pose.to_scanner(np.array(MARKER_MM)))
+        assert np.linalg.norm(point - MARKER_MM) < 8  # the phantom's warp is not affine
     for name in ("flair_to_t1", "t1_to_template"):
         assert (tmp_path / "out" / "transforms" / f"case-0001_{name}.tfm").is_file()

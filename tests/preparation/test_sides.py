@@ -99,7 +99,7 @@ def test_left_stays_left_through_the_template(tmp_path):
 def test_left_stays_left_without_registration(tmp_path):
     """The same looks on the scans' own grids, where nothing but the storage differs."""
     write_scans(tmp_path / "in")
-    assert prepare(["-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--register", "none"]) == 0
+    assert prepare(["-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--space", "none"]) == 0
     for codes in ORIENTATIONS:
         image = read_volume(tmp_path / "out" / f"{codes}_0001.nii.gz", case=codes)
         smooth = ndimage.gaussian_filter(image.data, 2.0)
