@@ -59,7 +59,7 @@ class BackendRow:
     key : str
         Value of ``--registration-backend``.
     module, factory : str
-        Module, and the class in it that is called without arguments. It raises an
+        Module of this package, and the class in it that is called without arguments. It raises an
         :class:`~nnunet_tv.utils.errors.NnunetTVError` with advice where the program is not installed.
     help : str
         One line, with what must be installed.
@@ -72,9 +72,9 @@ class BackendRow:
 
 
 BACKENDS = {row.key: row for row in (
-    BackendRow("simpleitk", "nnunet_tv.registration.simpleitk_backend", "SimpleITKBackend", "Mattes mutual information"),
-    BackendRow("fsl", "nnunet_tv.registration.fsl_backend", "FSLBackend", "FLIRT, as in the paper (needs FSL)"),
-    BackendRow("greedy", "nnunet_tv.registration.greedy_backend", "GreedyBackend", "greedy's affine (needs the package picsl_greedy)"),
+    BackendRow("simpleitk", "simpleitk_backend", "SimpleITKBackend", "Mattes mutual information"),
+    BackendRow("fsl", "fsl_backend", "FSLBackend", "FLIRT, as in the paper (needs FSL)"),
+    BackendRow("greedy", "greedy_backend", "GreedyBackend", "greedy (needs the package picsl_greedy)"),
 )}
 
 
@@ -91,4 +91,4 @@ def get_backend(key: str) -> Backend:
     if key not in BACKENDS:
         raise ValueError(f"registration backend is one of {', '.join(BACKENDS)}, not {key!r}")
     row = BACKENDS[key]
-    return getattr(import_module(row.module), row.factory)()
+    return getattr(import_module(f"nnunet_tv.registration.{row.module}"), row.factory)()

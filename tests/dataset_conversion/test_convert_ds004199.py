@@ -25,7 +25,7 @@ whole_tree, tree = ds004199_tree.whole_tree, ds004199_tree.tree  # fixtures
 
 def convert(tree: Path, out: Path, *options: str) -> int:
     # the scans of these trees are too small to be registered; preparation has tests of its own
-    return main(["ds004199", "-i", str(tree), "-o", str(out), "--register", "none", "-np", "1", *options])
+    return main(["ds004199", "-i", str(tree), "-o", str(out), "--space", "none", "-np", "1", *options])
 
 
 def file_of(tree: Path, subject: str, kind: str) -> Path:
@@ -108,7 +108,7 @@ def test_controls_of_the_complete_list(whole_tree, tmp_path, controls, training,
 
 def test_a_killed_run_leaves_nothing_half_written_and_is_continued(whole, whole_tree, tmp_path):
     folder = tmp_path / "DatasetFCD"
-    written = kill_after(5, folder, "ds004199", "-i", whole_tree, "-o", tmp_path, "--register", "none", "-np", "2")
+    written = kill_after(5, folder, "ds004199", "-i", whole_tree, "-o", tmp_path, "--space", "none", "-np", "2")
     assert 5 <= len(written) < 255 and not (folder / "dataset.json").exists()
     for path in written:
         assert path.read_bytes() == (whole / path.relative_to(folder)).read_bytes(), path
@@ -118,7 +118,7 @@ def test_a_killed_run_leaves_nothing_half_written_and_is_continued(whole, whole_
 
 def test_workers_end_when_their_parent_is_killed(whole_tree, tmp_path):
     command = [sys.executable, "-m", "nnunet_tv.cli.convert", "ds004199", "-i", whole_tree, "-o", tmp_path,
-               "--register", "none", "-np", "2"]
+               "--space", "none", "-np", "2"]
     run = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                            start_new_session=True)
     deadline = time.monotonic() + 60
@@ -246,7 +246,7 @@ def test_a_relative_path_with_spaces(tree, tmp_path, monkeypatch):
     shutil.move(tree, tmp_path / "my data")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("nnUNet_raw", "raw folder")
-    assert main(["ds004199", "-i", "my data", "--register", "none", "-np", "1"]) == 0
+    assert main(["ds004199", "-i", "my data", "--space", "none", "-np", "1"]) == 0
     assert (tmp_path / "raw folder" / "DatasetFCD" / "dataset.json").is_file()
     assert os.listdir(tmp_path / "raw folder") == ["DatasetFCD"]
 

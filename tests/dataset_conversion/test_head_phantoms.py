@@ -13,7 +13,7 @@ from nnunet_tv.cli.convert import main
 @pytest.mark.parametrize(("write", "source", "command", "dataset"), [
     (head_phantoms.write_bonbid, "", ["bonbid-hie"], "DatasetBONBID"),
     (head_phantoms.write_mets, "", ["brain-mets-lung", "--label", "core"], "DatasetBrainMets"),
-    (head_phantoms.write_pairs, "table.tsv", ["pairs", "--register", "none", "--controls", "test"], "DatasetPairs"),
+    (head_phantoms.write_pairs, "table.tsv", ["pairs", "--space", "none", "--controls", "test"], "DatasetPairs"),
 ], ids=["bonbid-hie", "brain-mets-lung", "pairs"])
 def test_lesions_keep_their_side_and_place(tmp_path, write, source, command, dataset):
     """Centres of nnU-Net's labels, read by ITK, against the lesions drawn in template space."""

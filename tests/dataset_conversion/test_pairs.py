@@ -224,9 +224,9 @@ def test_options_that_the_table_does_not_bear(lines, tmp_path, capsys):
         with pytest.raises(NnunetTVError, match=f"--label-name '{name}': expected letters, digits"):
             read(path, label_name=name)
     lines[0][1:3] = ["ADC", "Zmap"]
-    assert convert(lines, tmp_path, "--register", "mni") == 1
-    assert ("--register mni is not for the channels ADC, Zmap (there is t1 or mni for T1w and FLAIR; t1 for T1c and "
-            "FLAIR, in this order): use --register none") in capsys.readouterr().err
+    assert convert(lines, tmp_path, "--space", "mni") == 1
+    assert ("--space mni is not for the channels ADC, Zmap (there is t1 or mni for T1w and FLAIR; t1 for T1c and "
+            "FLAIR, in this order): use --space none") in capsys.readouterr().err
     for row in lines:
         del row[4]
     assert convert(lines, tmp_path) == 1
