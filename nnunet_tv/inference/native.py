@@ -1,12 +1,14 @@
-"""From the prepared grid back to the patient's own scans: a pure function of the preparation record.
+"""Masks and maps from the prepared grid on the grids of the original scans.
 
-A voxel of the scan gets the mean of 3³ samples spread evenly over it, so that a thick slice sees all of what
-lies in it. Masks are cut at one half of that mean.
+Each voxel of a scan gets the mean of 3³ samples spread evenly over it, so that a thick slice averages over its whole
+thickness. Masks are thresholded at one half of that mean.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,12 +21,44 @@ from nnunet_tv.preparation.provenance import Provenance
 
 #: Samples along each axis of a voxel.
 SAMPLES = 3
-#: Probabilities are rounded to this step: less is not worth its disk space (nnU-Net's logits are half precision).
+#: Probabilities are rounded to this step, which is finer than nnU-Net's half-precision logits and compresses well.
 STEP = 1e-3
 #: Voxels of a scan that are sampled at a time; bounds memory.
 _SLAB = 1 << 22
 #: Largest deviation of an index map from whole numbers at which no voxel is divided.
 _WHOLE = 1e-4
+
+
+@dataclass(frozen=True)
+class NativeResult:
+    """A segmentation and its maps on the grids of the original scans."""
+
+    case: str
+    volumes: dict[str, dict[str, Volume]]  #: by channel and kind: ``""`` (the mask, uint8), ``prob``, ``std`` (float32)
+    notes: tuple[str, ...]  #: clusters that a scan's mask does not contain
+
+
+def to_native_grids(record: Provenance, mask: Volume, maps: Mapping[str, Volume]) -> NativeResult:
+    """A mask, and maps such as its probability, on the grids of all scans of a case.
+
+    Parameters
+    ----------
+    record : Provenance
+        Of the case.
+    mask : Volume
+        0 and 1, on ``record.grid``.
+    maps : dict of str to Volume
+        By kind (``prob``, ``std``), on ``record.grid``.
+    """
+    volumes, notes = {}, []
+    for channel in record.sources:
+        native = mask_to_native(mask, record, channel)
+        for centre in lost_clusters(mask, native, record, channel):
+            place = ", ".join(f"{value:.0f}" for value in centre)
+            notes.append(f"a cluster at ({place}) mm fills no voxel of the {channel} by half and is not in its mask")
+        volumes[channel] = {"": native, **{kind: probability_to_native(volume, record, channel)
+                                           for kind, volume in maps.items()}}
+    return NativeResult(record.case, volumes, tuple(notes))
 
 
 def to_native(volume: Volume, record: Provenance, channel: str) -> Volume:
@@ -43,20 +77,17 @@ def to_native(volume: Volume, record: Provenance, channel: str) -> Volume:
     -------
     Volume
         float32, on the scan's grid; 0 where the prepared grid does not reach. Where the two grids have the
-        same voxels (perhaps in another order), the values are carried over unchanged.
+        same voxels (perhaps in another order), the values are unchanged.
     """
-    target = record.sources[channel]
-    world = record.to_grid(channel)
+    target, world = record.sources[channel], record.to_grid(channel)
     result = np.zeros(target.shape, np.float32)
     support = bounding_box(volume.data > 0)
     # one voxel around, so that the interpolation falls to 0 as it would in the whole volume
     support = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in support)
     cropped = Volume(np.ascontiguousarray(volume.data[support], np.float32), _shifted(volume.affine, support))
-    if not cropped.data.any():
-        return Volume(result, target.affine)
-    for slab in _slabs(_reach(cropped.grid, target, world)):
-        part = Grid(result[slab].shape, _shifted(target.affine, slab))
-        result[slab] = _averaged(cropped, part, world)
+    if cropped.data.any():
+        for slab in _slabs(_reach(cropped.grid, target, world)):
+            result[slab] = _averaged(cropped, Grid(result[slab].shape, _shifted(target.affine, slab)), world)
     return Volume(result, target.affine)
 
 
@@ -74,13 +105,7 @@ def probability_to_native(probability: Volume, record: Provenance, channel: str)
 
 
 def lost_clusters(mask: Volume, native: Volume, record: Provenance, channel: str) -> list[np.ndarray]:
-    """Clusters of a prepared mask of which nothing is left on a scan's grid, by their centres in the scan.
-
-    Returns
-    -------
-    list of ndarray, shape (3,)
-        Scanner coordinates of the scan in mm, RAS+.
-    """
+    """Clusters of a prepared mask without a voxel on a scan's grid: their centres, scanner mm of the scan, RAS+."""
     labels, n = label_clusters(mask.data)
     matrix = index_map(mask.grid, native.grid, world=record.to_grid(channel))
     seen = set()
@@ -89,9 +114,9 @@ def lost_clusters(mask: Volume, native: Volume, record: Provenance, channel: str
         points = np.rint(transform(matrix, voxels + offset)).astype(int)
         inside = ((points >= 0) & (points < mask.shape)).all(axis=1)
         seen |= set(np.unique(labels[tuple(points[inside].T)]).tolist())
-    back = record.to_grid(channel).inverse().matrix @ mask.affine
-    centres = [np.argwhere(labels == number).mean(axis=0) for number in range(1, n + 1) if number not in seen]
-    return [back[:3, :3] @ centre + back[:3, 3] for centre in centres]
+    back = record.to_grid(channel).inverse()
+    return [back.apply(mask.grid.to_mm(np.argwhere(labels == number).mean(axis=0)))
+            for number in range(1, n + 1) if number not in seen]
 
 
 def _shifted(affine: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:
@@ -109,8 +134,7 @@ def _offsets(samples: int) -> list[np.ndarray]:
 def _reach(source: Grid, target: Grid, world: Affine) -> tuple[slice, ...]:
     """Box of the target's voxels that the source can touch."""
     back = np.linalg.inv(index_map(source, target, world=world))
-    corners = np.array(list(itertools.product(*((-1.0, float(side)) for side in source.shape))))
-    indices = transform(back, corners)
+    indices = transform(back, np.array(list(itertools.product(*((-1.0, float(side)) for side in source.shape)))))
     low = np.clip(np.floor(indices.min(axis=0)).astype(int) - 1, 0, target.shape)
     high = np.clip(np.ceil(indices.max(axis=0)).astype(int) + 2, 0, target.shape)
     return tuple(slice(int(first), int(max(first, last))) for first, last in zip(low, high, strict=True))

@@ -1,4 +1,4 @@
-"""The clusters of one patient on the patient's own scans, as one PNG."""
+"""The clusters of one patient on the original scans, as one PNG."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from nnunet_tv.imaging.affine import Affine
+from nnunet_tv.imaging.affine import Affine, transform
 from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.clusters import Cluster, focus_mm
@@ -17,28 +17,18 @@ from nnunet_tv.utils.files import atomic
 from nnunet_tv.utils.html import RESEARCH_USE
 
 YELLOW = (1.0, 0.9, 0.1)
-#: Clusters that are drawn, from rank 1; the table has all.
+#: Largest number of clusters that are drawn, from rank 1; the table has all.
 MOST = 4
 
 
 @dataclass(frozen=True)
 class Scan:
-    """One scan of the patient with what was found on it.
+    """One scan of the patient and the mask of the clusters on its grid."""
 
-    Attributes
-    ----------
-    name : str
-        Such as ``T1w``.
-    image, mask : Volume
-        On one grid, the scan's own.
-    from_t1 : Affine
-        Scanner coordinates of the T1w to those of this scan, mm.
-    """
-
-    name: str
+    name: str  #: such as ``T1w``
     image: Volume
     mask: Volume
-    from_t1: Affine
+    from_t1: Affine  #: scanner coordinates of the T1w to those of this scan
 
 
 def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], labels: Volume,
@@ -65,36 +55,34 @@ def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], 
     rows = max(1, len(shown))
     figure = Figure(figsize=(2.15 * 3 * len(scans), 0.8 + 2.3 * rows), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{case}: {_headline(shown, clusters)}", color="white", fontsize=12, parse_math=False)
-    grid = figure.subplots(rows, 3 * len(scans), squeeze=False)
+    figure.suptitle(f"{case}: {_headline(len(shown), len(clusters))}", color="white", fontsize=12, parse_math=False)
     views = [_View(scan) for scan in scans]
-    for row, axes in enumerate(grid):
-        cluster = shown[row] if shown else None
+    for cluster, axes in zip(shown or [None], figure.subplots(rows, 3 * len(scans), squeeze=False), strict=True):
         for number, view in enumerate(views):
             cells = axes[3 * number:3 * number + 3]
             position = view.middle() if cluster is None else view.at(focus_mm(labels, cluster))
             for ax, plane in zip(cells, PLANES, strict=True):
                 view.draw(ax, plane, position)
-            title = view.name if cluster is None else f"{view.name}, cluster {cluster.rank}{_place(cluster)}"
-            cells[0].set_title(title, color="white", fontsize=9, loc="left", parse_math=False)
+            cells[0].set_title(f"{view.name}{_label(cluster)}", color="white", fontsize=9, loc="left", parse_math=False)
     figure.supxlabel(f"{CONVENTION} {RESEARCH_USE}", color="0.75", fontsize=8)
     with atomic(output) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
 
 
-def _headline(shown: Sequence[Cluster], clusters: Sequence[Cluster]) -> str:
-    if not shown:
+def _headline(shown: int, total: int) -> str:
+    if not total:
         return "no cluster found (slices through the middle)"
-    total = f"{len(clusters)} cluster{'s' if len(clusters) > 1 else ''}"
-    return total if len(shown) == len(clusters) else f"{total}, the first {len(shown)} drawn"
+    return f"{total} cluster{'s' if total > 1 else ''}{f', the first {shown} drawn' if shown < total else ''}"
 
 
-def _place(cluster: Cluster) -> str:
-    return "" if cluster.side == "unknown" else f": {cluster.side}, {cluster.region}"
+def _label(cluster: Cluster | None) -> str:
+    if cluster is None:
+        return ""
+    return f", cluster {cluster.rank}" + ("" if cluster.side == "unknown" else f": {cluster.side}, {cluster.region}")
 
 
 class _View:
-    """A scan turned so that its axes point left, front and up."""
+    """A scan with its axes reoriented to left, front and up."""
 
     def __init__(self, scan: Scan):
         self.name, self.from_t1 = scan.name, scan.from_t1
@@ -109,16 +97,16 @@ class _View:
 
     def at(self, t1_mm: np.ndarray) -> tuple[int, ...]:
         """Voxel at a point of the T1w's scanner coordinates, at the border if it is outside."""
-        index = np.linalg.inv(self.affine) @ self.from_t1.matrix @ [*t1_mm, 1.0]
-        return tuple(int(value) for value in np.rint(index[:3]).clip(0, np.array(self.image.shape) - 1))
+        index = transform(np.linalg.inv(self.affine), self.from_t1.apply(t1_mm))
+        return tuple(int(value) for value in np.rint(index).clip(0, np.array(self.image.shape) - 1))
 
     def middle(self) -> tuple[int, ...]:
-        """Middle of what is not 0 in the scan."""
+        """Centre of the nonzero voxels."""
         there = np.argwhere(self.image[::4, ::4, ::4] != 0)
         return tuple(int(4 * value) for value in there.mean(axis=0)) if there.size else tuple(
             side // 2 for side in self.image.shape)
 
-    def draw(self, ax, plane, position: tuple[int, ...]) -> None:
+    def draw(self, ax, plane: tuple[str, int, int, str, str], position: tuple[int, ...]) -> None:
         """One slice with the outline of every cluster in it."""
         from matplotlib.collections import LineCollection
 

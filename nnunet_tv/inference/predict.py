@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -235,17 +235,15 @@ class PatientJob(CaseJob):
 
     def make(self, staging: Path, digests: Mapping[str, str]) -> CaseOutcome:
         run, record = self.run, Provenance.read(self._record)
-        prediction = run.predictor.predict(self._images)
-        highest = float(prediction.probability.data.max())
-        summary = ModelSummary(run.model.name, run.filter.text, record.registration, highest)
-        clusters, text, notes = describe_patient(
-            record, run.filter(prediction.segmentation).data, prediction.probability.data,
-            None if prediction.deviation is None else prediction.deviation.data, staging, prepared=run.prepared,
-            summary=summary, dicom=self.dicom, created=run.created)
-        if record.flags:
-            text += " Look at the preparation first: " + "; ".join(record.flags) + "."
-        return CaseOutcome(self.case, flags=tuple(record.flags), text=text, clusters=len(clusters),
-                           notes=tuple(redact(note, self.secrets) for note in notes))
+        prediction = run.predictor.predict(self._images, record.grid.affine)
+        summary = ModelSummary(run.model.name, run.filter.text, record.registration,
+                               float(prediction.probability.data.max()))
+        filtered = replace(prediction, segmentation=run.filter(prediction.segmentation))
+        outcome = describe_patient(record, filtered, staging, prepared=run.prepared, summary=summary, dicom=self.dicom,
+                                   created=run.created)
+        review = f" Look at the preparation first: {'; '.join(record.flags)}." if record.flags else ""
+        return replace(outcome, flags=tuple(record.flags), text=outcome.text + review,
+                       notes=tuple(redact(note, self.secrets) for note in outcome.notes))
 
 
 def _write_status(run: _Run, outcomes: Mapping[str, CaseOutcome], *, complete: bool) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_tv.imaging.probability import check_probability, read_npz
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid, write_volume
-from nnunet_tv.inference.native import lost_clusters, mask_to_native, probability_to_native
+from nnunet_tv.inference.native import NativeResult, to_native_grids
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.preparation.provenance import ENDING as RECORD_ENDING
 from nnunet_tv.preparation.provenance import T1_NAMES, Provenance
@@ -100,33 +100,27 @@ def _restore_case(case: str, *, predictions: Path, prepared: Path, out: Path) ->
         mask = read_mask(path, case=case)
         _check_grid(mask, record, path)
         probability = read_probability(predictions, mask, record)
-        return write_native(record, mask, {} if probability is None else {PROBABILITY: probability}, out)
+        maps = {} if probability is None else {PROBABILITY: probability}
+        return write_native(to_native_grids(record, mask, maps), out)
 
     return attempt(case, work)
 
 
-def write_native(record: Provenance, mask: Volume, maps: dict[str, Volume], out: str | Path) -> CaseOutcome:
-    """Write a mask and maps such as its probability, all on ``record.grid``, on the grids of the original scans.
+def write_native(result: NativeResult, out: str | Path) -> CaseOutcome:
+    """Write masks and maps on the grids of the original scans; maps in `out` of a kind that is missing are deleted.
 
-    `maps` is by kind (``prob``, ``std``); files in `out` of a kind that is not in it are deleted. The outcome has the
-    files by channel and kind: ``T1w``, ``FLAIR`` (masks), ``T1w_prob``, ``FLAIR_prob``, ``T1w_std`` …
+    The outcome has the files by channel and kind: ``T1w``, ``FLAIR`` (masks), ``T1w_prob``, ``FLAIR_std`` …
     """
-    files, notes = {}, []
-    for channel in record.sources:
-        native = mask_to_native(mask, record, channel)
-        files[channel] = output_path(out, record.case, channel)
-        write_volume(native, files[channel])
-        for centre in lost_clusters(mask, native, record, channel):
-            place = ", ".join(f"{value:.0f}" for value in centre)
-            notes.append(f"a cluster at ({place}) mm fills no voxel of the {channel} by half and is not in its mask")
-        for kind in (PROBABILITY, DEVIATION):
-            path = output_path(out, record.case, channel, kind)
-            if kind in maps:
-                write_volume(probability_to_native(maps[kind], record, channel), path)
-                files[f"{channel}_{kind}"] = path
+    files = {}
+    for channel, volumes in result.volumes.items():
+        for kind in ("", PROBABILITY, DEVIATION):
+            path = output_path(out, result.case, channel, kind)
+            if kind in volumes:
+                write_volume(volumes[kind], path)
+                files[f"{channel}_{kind}" if kind else channel] = path
             else:
                 path.unlink(missing_ok=True)
-    return CaseOutcome(record.case, files=files, notes=tuple(notes), changed=True)
+    return CaseOutcome(result.case, files=files, notes=result.notes, changed=True)
 
 
 def read_probability(folder: str | Path, mask: Volume, record: Provenance) -> Volume | None:

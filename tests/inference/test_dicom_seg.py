@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
@@ -16,50 +17,40 @@ from nnunet_tv.utils.errors import CaseError
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def series(tmp_path, codes="LPS", oblique_deg=(0, 0, 0), spacing_mm=(3.0, 3.2, 3.5)):
-    """A patient whose T1w is a DICOM series; the files come in another order than the slices."""
-    someone = patient(t1=scan_grid(codes, spacing_mm=spacing_mm, oblique_deg=oblique_deg),
+@pytest.fixture
+def series(tmp_path, request):
+    """Files of a T1w, in another order than its slices, and the labels of two clusters on its grid."""
+    codes, oblique_deg = getattr(request, "param", ("LPS", (0, 0, 0)))
+    someone = patient(t1=scan_grid(codes, spacing_mm=(3.0, 3.2, 3.5), oblique_deg=oblique_deg),
                       lesions=(LEFT_LESION, RIGHT_LESION))
     files = write_series(someone.scans["T1w"], tmp_path / "dicom", study="s", number=3, tags=T1)
-    _, labels = describe_clusters(someone.masks["T1w"], someone.record)
-    return someone, files[::2] + files[1::2], labels
+    return files[::2] + files[1::2], describe_clusters(someone.masks["T1w"], someone.record)[1]
 
 
-def segments(path):
-    """Label array and its affine to RAS mm, as highdicom reads them from the file alone."""
-    import highdicom as hd
-
-    volume = hd.seg.segread(path).get_volume(combine_segments=True)
-    return Volume(np.asarray(volume.array), LPS_TO_RAS @ volume.affine)
-
-
-@pytest.mark.parametrize(("codes", "oblique_deg"), [("LPS", (0, 0, 0)), ("RAS", (0, 0, 0)), ("PSR", (0, 0, 0)),
-                                                   ("LPS", (12, -7, 20))])
-def test_segments_lie_where_the_clusters_are(tmp_path, codes, oblique_deg):
-    someone, files, labels = series(tmp_path, codes, oblique_deg)
-    affine = someone.scans["T1w"].affine
+@pytest.mark.parametrize("series", [("LPS", (0, 0, 0)), ("RAS", (0, 0, 0)), ("PSR", (0, 0, 0)), ("LPS", (12, -7, 20))],
+                         indirect=True)
+def test_segments_lie_where_the_clusters_are(tmp_path, series):
+    files, labels = series
     # as dcm2niix stores it: other axis directions, same voxels
-    turned = Volume(labels[:, ::-1, ::-1], affine @ np.array(
+    turned = Volume(labels.data[:, ::-1, ::-1], labels.affine @ np.array(
         [[1, 0, 0, 0], [0, -1, 0, labels.shape[1] - 1], [0, 0, -1, labels.shape[2] - 1], [0, 0, 0, 1.0]]))
     write_dicom_seg(turned, files, tmp_path / "seg.dcm", case="sub-1", model="Trainer")
-    found = segments(tmp_path / "seg.dcm")
+    segments = hd.seg.segread(tmp_path / "seg.dcm").get_volume(combine_segments=True)
+    centres = {}
     for rank in (1, 2):
-        expected = Volume(labels == rank, affine)
-        one = Volume(found.data == rank, found.affine)
-        assert one.data.sum() == expected.data.sum() > 50
-        np.testing.assert_allclose(centre_mm(one), centre_mm(expected), atol=0.02)
-    # left is left: DICOM's x grows to the patient's left
-    left = next(rank for rank in (1, 2) if centre_mm(Volume(labels == rank, affine))[0] < -10)
-    lps_x = [float(frame.PlanePositionSequence[0].ImagePositionPatient[0])
-             for frame in pydicom.dcmread(tmp_path / "seg.dcm").PerFrameFunctionalGroupsSequence]
-    assert lps_x and -centre_mm(Volume(found.data == left, found.affine))[0] > 10
+        expected = Volume(labels.data == rank, labels.affine)
+        found = Volume(np.asarray(segments.array) == rank, LPS_TO_RAS @ segments.affine)
+        assert found.data.sum() == expected.data.sum() > 50
+        centres[rank] = centre_mm(expected)
+        np.testing.assert_allclose(centre_mm(found), centres[rank], atol=0.02)
+    assert sorted(np.sign(centre[0]) for centre in centres.values() if abs(centre[0]) > 10) == [-1, 1]  # left, right
 
 
-def test_it_refers_to_the_source_series(tmp_path, caplog):
-    someone, files, labels = series(tmp_path)
+def test_reference_to_the_source_series(tmp_path, series, caplog):
+    files, labels = series
     with caplog.at_level("INFO"):
-        write_dicom_seg(Volume(labels, someone.scans["T1w"].affine), files, tmp_path / "seg.dcm", case="sub-1")
-    assert caplog.text == ""  # highdicom would tell the UIDs of the patient's images
+        write_dicom_seg(labels, files, tmp_path / "seg.dcm", case="sub-1")
+    assert caplog.text == ""  # highdicom's messages contain the UIDs of the patient's images
     source, seg = pydicom.dcmread(files[0]), pydicom.dcmread(tmp_path / "seg.dcm")
     assert seg.Modality == "SEG" and seg.StudyInstanceUID == source.StudyInstanceUID
     assert seg.FrameOfReferenceUID == source.FrameOfReferenceUID and seg.PatientID == PATIENT["PatientID"]
@@ -72,30 +63,27 @@ def test_it_refers_to_the_source_series(tmp_path, caplog):
     assert seg.SegmentSequence[0].SegmentAlgorithmType == "AUTOMATIC" and "research use" in seg.SeriesDescription
 
 
-def test_nothing_found_writes_nothing(tmp_path):
-    someone, files, labels = series(tmp_path)
-    with pytest.raises(CaseError, match="sub-1: no cluster: a DICOM SEG without segments is not valid"):
-        write_dicom_seg(Volume(np.zeros_like(labels), someone.scans["T1w"].affine), files, tmp_path / "seg.dcm",
-                        case="sub-1")
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda data, affine: (0 * data, affine), "sub-1: no cluster: a DICOM SEG without segments is not valid"),
+    (lambda data, affine: (data, affine + np.array([[0, 0, 0, 0.4]] + [[0] * 4] * 3)),
+     "pixels of the source series are not the voxels of the T1w"),
+    (lambda data, affine: (data, affine @ np.diag([1, 1, 2, 1.0])),
+     "pixels of the source series are not the voxels of the T1w"),
+], ids=["no cluster", "shifted", "thicker"])
+def test_labels_that_cannot_be_written(tmp_path, series, change, message):
+    files, labels = series
+    with pytest.raises(CaseError, match=message):
+        write_dicom_seg(Volume(*change(labels.data, labels.affine)), files, tmp_path / "seg.dcm", case="sub-1")
     assert not (tmp_path / "seg.dcm").exists()
 
 
-def test_another_grid_is_refused(tmp_path):
-    someone, files, labels = series(tmp_path)
-    affine = someone.scans["T1w"].affine
-    for wrong in (affine + np.array([[0, 0, 0, 0.4]] + [[0] * 4] * 3), affine @ np.diag([1, 1, 2, 1.0])):
-        with pytest.raises(CaseError, match="pixels of the source series are not the voxels of the T1w"):
-            write_dicom_seg(Volume(labels, wrong), files, tmp_path / "seg.dcm", case="sub-1")
-
-
-def test_unusable_sources_are_named(tmp_path):
-    someone, files, labels = series(tmp_path)
-    volume = Volume(labels, someone.scans["T1w"].affine)
+def test_unusable_sources(tmp_path, series):
+    files, labels = series
     with pytest.raises(CaseError, match=r"no DICOM SEG from its source series \(FileNotFoundError"):
-        write_dicom_seg(volume, [tmp_path / "nowhere"], tmp_path / "seg.dcm", case="sub-1")
+        write_dicom_seg(labels, [tmp_path / "nowhere"], tmp_path / "seg.dcm", case="sub-1")
     header = pydicom.dcmread(files[0])
     del header.ImagePositionPatient
     header.save_as(files[0])
     with pytest.raises(CaseError, match=r"no DICOM SEG from its source series \(AttributeError.*ImagePosition"):
-        write_dicom_seg(volume, files, tmp_path / "seg.dcm", case="sub-1")
+        write_dicom_seg(labels, files, tmp_path / "seg.dcm", case="sub-1")
     assert not list(tmp_path.glob("*.dcm")) and not list(tmp_path.glob(".partial*"))

@@ -18,7 +18,7 @@ def test_the_original_scan_is_drawn_or_else_the_prepared_image_with_a_note(tmp_p
     path = tmp_path / "scans" / "sub-1_T1w.nii.gz"
     write_volume(Volume(scan.data + 1, scan.affine), path)  # not what was prepared
     scan, note = native_scan(someone.record, "T1w", tmp_path / "imagesTs", 0)
-    assert note.startswith("The T1w itself was not found, or has changed since")
+    assert note.startswith("The original T1w was not found, or has changed since")
     np.testing.assert_allclose(scan.affine, someone.scans["T1w"].affine)
     inside = someone.masks["T1w"].data > 0
     assert scan.data[inside].mean() == pytest.approx(someone.scans["T1w"].data[inside].mean(), rel=0.02)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from native_cases import LEFT_LESION, RIGHT_LESION, patient, scan_grid
 
-from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.clusters import describe_clusters
 from nnunet_tv.inference.patient_picture import YELLOW, Scan, draw_patient
 
@@ -18,7 +17,7 @@ def outline_columns(someone, path):
     scans = [Scan(channel, image, someone.masks[channel],
                   someone.record.to_grid(channel).inverse() @ someone.record.to_grid("T1w"))
              for channel, image in someone.scans.items()]
-    draw_patient(someone.record.case, scans, clusters, Volume(labels, someone.masks["T1w"].affine), path)
+    draw_patient(someone.record.case, scans, clusters, labels, path)
     picture = matplotlib.image.imread(path)
     assert picture[..., :3].max() > 0.5
     return np.argwhere(np.linalg.norm(picture[..., :3] - np.array(YELLOW), axis=-1) < 0.25)[:, 1] / picture.shape[1]

@@ -154,10 +154,10 @@ def test_one_bad_case_costs_only_itself(root, model, capsys):
 def test_a_surprise_costs_one_case_and_names_itself(root, model, monkeypatch):
     real = Predictor.predict
 
-    def surprise(self, images):
+    def surprise(self, images, affine):
         if "sub-1" in str(images[0]):
             raise RuntimeError("out of memory")
-        return real(self, images)
+        return real(self, images, affine)
 
     monkeypatch.setattr(Predictor, "predict", surprise)
     assert command(root, model) == 1

@@ -1,4 +1,6 @@
-"""Clusters of a patient: sizes, places, sides and order, by hand."""
+"""Clusters of a patient: sizes, places, sides and order, computed by hand."""
+
+from __future__ import annotations
 
 import csv
 
@@ -14,53 +16,50 @@ from nnunet_tv.inference.clusters import Cluster, describe_clusters, focus_mm, s
 def test_sides_and_places_do_not_depend_on_the_storage(codes):
     t1 = scan_grid(codes, oblique_deg=(4, 12, -8) if codes == "LPS" else (0, 0, 0))
     someone = patient(t1=t1, lesions=(LEFT_LESION, RIGHT_LESION))
-    mask = someone.masks["T1w"]
-    middle = someone.record.to_grid("T1w").inverse().apply(np.zeros(3))
-    # the right one is surer
+    mask, to_t1 = someone.masks["T1w"], someone.record.to_grid("T1w").inverse()
+    # the right one has the higher probability
     where = np.argwhere(mask.data)
-    x = (where @ mask.affine[:3, :3].T + mask.affine[:3, 3])[:, 0]
     probability = np.zeros(mask.shape, np.float32)
-    probability[tuple(where.T)] = np.where(x > middle[0], 0.9, 0.7)
+    probability[tuple(where.T)] = np.where(t1.to_mm(where)[:, 0] > to_t1.apply(np.zeros(3))[0], 0.9, 0.7)
     clusters, labels = describe_clusters(mask, someone.record, probability=Volume(probability, mask.affine))
     assert [cluster.side for cluster in clusters] == ["right", "left"]
     for cluster, truth, p in zip(clusters, (RIGHT_LESION, LEFT_LESION), (0.9, 0.7), strict=True):
         assert (cluster.mni_x_mm, cluster.mni_y_mm, cluster.mni_z_mm) == pytest.approx(truth, abs=0.6)
         assert cluster.mean_probability == cluster.peak_probability == pytest.approx(p)
-        back = someone.record.to_grid("T1w").inverse().apply(np.array(truth))
-        assert cluster.native_mm == pytest.approx(back[:3], abs=0.6)
-        assert cluster.voxels == (labels == cluster.rank).sum()
+        assert cluster.native_mm == pytest.approx(to_t1.apply(np.array(truth)), abs=0.6)
+        assert cluster.voxels == (labels.data == cluster.rank).sum()
         assert cluster.volume_mm3 == pytest.approx(cluster.voxels * 27)
         # a ball of 12 mm in the template, which is 1.04 times larger than the head
         assert cluster.volume_mm3 == pytest.approx(4 / 3 * np.pi * 12**3 / 1.04**3, rel=0.05)
     assert clusters[1].lobe == "frontal" and clusters[0].lobe != "unknown"
-    assert (labels > 0).sum() == mask.data.sum()
+    assert (labels.data > 0).sum() == mask.data.sum()
 
 
 def test_order_is_mean_then_peak_then_volume():
     someone = patient(registration="none")
-    data, probability = np.zeros(someone.record.grid.shape, np.uint8), np.zeros(someone.record.grid.shape, np.float32)
+    grid = someone.record.grid
+    data, probability = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.float32)
     for x, size, low, high in ((2, 3, 0.6, 0.6), (12, 2, 0.5, 0.7), (22, 2, 0.6, 0.6), (32, 2, 0.8, 0.8)):
         data[x:x + size, :2, :2] = 1
         probability[x:x + size, :2, :2] = np.linspace(low, high, size)[:, None, None]
-    volume = Volume(data, someone.record.grid.affine)
-    deviation = Volume(probability / 10, volume.affine)
-    clusters, labels = describe_clusters(volume, someone.record, probability=Volume(probability, volume.affine),
-                                         deviation=deviation)
-    assert [int(np.argwhere(labels == rank)[0, 0]) for rank in (1, 2, 3, 4)] == [32, 12, 2, 22]
+    volume = Volume(data, grid.affine)
+    clusters, labels = describe_clusters(volume, someone.record, probability=Volume(probability, grid.affine),
+                                         deviation=Volume(probability / 10, grid.affine))
+    assert [int(np.argwhere(labels.data == rank)[0, 0]) for rank in (1, 2, 3, 4)] == [32, 12, 2, 22]
     assert clusters[0].mean_deviation == pytest.approx(0.08) and clusters[1].peak_probability == pytest.approx(0.7)
-    # without probabilities: the largest first, nothing claimed
+    # without probabilities: the largest first
     clusters, _ = describe_clusters(volume, someone.record)
     assert clusters[0].voxels == 12 and clusters[0].mean_probability is None and clusters[0].mean_deviation is None
 
 
 @pytest.mark.parametrize("registration", ["none", "t1"])
-def test_without_the_template_no_side_is_claimed(registration):
+def test_no_side_without_the_template(registration):
     someone = patient(registration=registration)
     cluster, = describe_clusters(someone.masks["T1w"], someone.record)[0]
     assert (cluster.side, cluster.region, cluster.lobe, cluster.mni_x_mm) == ("unknown",) * 3 + (None,)
 
 
-def test_a_cluster_that_falls_apart_on_the_scan_stays_one():
+def test_cluster_that_falls_apart_on_the_scan_stays_one():
     someone = patient(registration="t1", t1=scan_grid(spacing_mm=(3, 3, 3)))
     grid = someone.record.grid
     prepared, native = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.uint8)
@@ -69,18 +68,16 @@ def test_a_cluster_that_falls_apart_on_the_scan_stays_one():
     mask, before = Volume(native, grid.affine), Volume(prepared, grid.affine)
     assert [cluster.voxels for cluster in describe_clusters(mask, someone.record)[0]] == [12, 6, 1]
     clusters, labels = describe_clusters(mask, someone.record, prepared=before)
-    assert [cluster.voxels for cluster in clusters] == [18, 1] and (labels > 0).sum() == 19
-    focus = np.linalg.inv(mask.affine) @ [*focus_mm(Volume(labels, mask.affine), clusters[0]), 1]
-    assert np.rint(focus[:3]).astype(int).tolist() in ([15, 20, 20], [15, 21, 20])  # the centroid is near x = 17
+    assert [cluster.voxels for cluster in clusters] == [18, 1] and (labels.data > 0).sum() == 19
+    focus = np.rint(grid.to_indices(focus_mm(labels, clusters[0]))).astype(int).tolist()
+    assert focus in ([15, 20, 20], [15, 21, 20])  # the centroid is near x = 17
     assert describe_clusters(Volume(0 * native, mask.affine), someone.record, prepared=before)[0] == []
 
 
-def test_side_needs_three_quarters():
-    def points(left, right):
-        return np.array([[-5.0, 0, 0]] * left + [[5.0, 0, 0]] * right)
-
-    assert side_of(points(3, 1)) == "left" and side_of(points(1, 3)) == "right"
-    assert side_of(points(74, 26)) == "midline" and side_of(points(26, 74)) == "midline"
+@pytest.mark.parametrize(("left", "right", "side"), [(3, 1, "left"), (1, 3, "right"), (74, 26, "midline"),
+                                                     (26, 74, "midline")])
+def test_side_needs_three_quarters(left, right, side):
+    assert side_of(np.array([[-5.0, 0, 0]] * left + [[5.0, 0, 0]] * right)) == side
 
 
 def test_table(tmp_path):
