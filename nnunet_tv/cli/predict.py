@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tv.cli import parser, run
-from nnunet_tv.cli.types import add_preparation, add_processes, add_space, dataset_name
+from nnunet_tv.cli.types import add_preparation, add_processes, add_scan_options, add_space, dataset_name
 from nnunet_tv.conversion.dataset_spec import SPACES
 
 DESCRIPTION = """\
 Prepare, predict, filter, restore and describe: for each patient a folder with the clusters on the patient's own
-T1w and FLAIR, a table of them, a page and a picture; for DICOM also a DICOM SEG. status.json tells of all.
+T1w and FLAIR, a table of them, a page and a picture; for DICOM also a DICOM SEG. status.json summarises all patients.
 
   nnunet-tv-predict -i scans -d DatasetFCD -tr nnUNetTrainerDiceTV -o findings
   nnunet-tv-predict --prepared imagesTs -m MODEL_FOLDER -o findings -device cpu --folds 0 1 2
@@ -26,7 +26,7 @@ are written) or the model cannot be used; 2 usage.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 all predicted, 1 problems (named on stderr), 2 usage."""
+    """Run the command; exit status."""
     options = _parser().parse_args(argv)
     return run(lambda: _predict(options))
 
@@ -87,10 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare = result.add_argument_group("preparation, with -i (see nnunet-tv-prepare)")
     add_space(prepare, choices=tuple(SPACES), help="default: as the model's training scans; anything else is refused")
     add_preparation(prepare, brain=None)
-    prepare.add_argument("--pair", action="extend", nargs="+", default=[], metavar="CASE,T1,FLAIR",
-                         help="which scans a case has")
-    prepare.add_argument("--pairs", type=Path, metavar="TABLE", help="the same as a table")
-    prepare.add_argument("--keep-ids", action="store_true", help="name DICOM cases by the patient's id")
+    add_scan_options(prepare)
     add_processes(result)
     return result
 

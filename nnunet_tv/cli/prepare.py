@@ -1,14 +1,20 @@
-"""nnunet-tv-prepare: scans as they come -> a folder that nnU-Net predicts from."""
+"""``nnunet-tv-prepare``: scans into a folder that nnU-Net predicts from."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_tv.cli import parser, run
-from nnunet_tv.cli.types import add_preparation, add_processes, add_space
+from nnunet_tv.cli.types import add_preparation, add_processes, add_scan_options, add_space
 from nnunet_tv.conversion.dataset_spec import SPACES
+
+if TYPE_CHECKING:
+    from nnunet_tv.intake.series_metadata import Series
+    from nnunet_tv.preparation.prepare_folder import Preparation
 
 DESCRIPTION = """\
 Prepare patients' scans for nnUNetv2_predict: find the T1w and the FLAIR of every case, bring them onto one grid,
@@ -16,15 +22,15 @@ and write CASE_0000.nii.gz (T1w), CASE_0001.nii.gz (FLAIR), CASE.prep.json, prep
 
   nnunet-tv-prepare -i scans -o imagesTs
 
-IN is a BIDS tree, a folder for each patient, NIfTI files in one folder, or DICOM (needs dcm2niix). Scans are told
-apart by their headers, sidecars and names. A case with none or several T1w or FLAIR is an error that lists what was
-seen; choose its pair by hand and run again: what is up to date stays.
+IN is a BIDS tree, a folder for each patient, NIfTI files in one folder, or DICOM (needs dcm2niix). Scans are
+distinguished by their headers, sidecars and names. A case with none or several T1w or FLAIR is an error that lists
+what was found; name its scans with --pair and run again: what is up to date stays.
 
 For research use only. DICOM cases are called case-0001 ...; names, ids and birth dates stay out of file names and
 messages unless --keep-ids. Exit status: 0 all prepared, 1 something was named, 2 usage."""
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit status."""
     options = _parser().parse_args(argv)
 
@@ -37,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
             options.input, options.output, manual_pairs=read_manual_pairs(options.pair, options.pairs),
             keep_ids=options.keep_ids, processes=options.processes, space=options.space,
             registration=RegistrationOptions(options.registration_backend, options.brain))
-        _tell(done, options.output)
+        _print_outcomes(done, options.output)
         return 1 if done.failed else 0
 
     return run(action)
@@ -54,23 +60,18 @@ def _parser() -> argparse.ArgumentParser:
         help="mni: onto the MNI152 1 mm grid, brain only, as the network is trained by default; t1: FLAIR onto the "
              "T1w; none: by the headers' coordinates (default: %(default)s)")
     add_preparation(result)
-    add("--pair", action="extend", nargs="+", default=[], metavar="CASE,T1,FLAIR",
-        help="which scans a case has: paths below IN, or series as listed (DICOM)")
-    add("--pairs", type=Path, metavar="TABLE",
-        help="the same as a tab-separated table with the columns case, t1, flair")
-    add("--keep-ids", action="store_true",
-        help="name DICOM cases by the patient's id, and show descriptions as they are")
+    add_scan_options(result)
     add_processes(result)
     return result
 
 
-def _tell(done, out: Path) -> None:
+def _print_outcomes(done: Preparation, out: Path) -> None:
     for case, outcome in zip(done.cases, done.outcomes, strict=True):
-        if outcome.problem:
+        if outcome.problem or case.pair is None:
             continue
-        scans = ", ".join(f"{channel} {_named(scan)} ({case.pair.reasons[channel]})"
-                          for channel, scan in case.pair.scans.items())
-        print(f"{case.case}: {scans}{'' if outcome.changed else '; up to date'}")
+        scans = [f"{channel} {_described(scan)} ({case.pair.reasons[channel]})"
+                 for channel, scan in case.pair.scans.items()]
+        print(f"{case.case}: {', '.join(scans)}{'' if outcome.changed else '; up to date'}")
         for note in outcome.notes:
             print(f"  note: {note}")
         for flag in outcome.flags:
@@ -78,16 +79,16 @@ def _tell(done, out: Path) -> None:
     for line in done.remarks:
         print(f"note: {line}")
     flagged = sum(not outcome.problem and bool(outcome.flags) for outcome in done.outcomes)
-    made = len(done.outcomes) - len(done.failed)
-    print(f"{out}: {made} cases prepared, {flagged} of them flagged; look at {out / 'qc.html'}")
+    print(f"{out}: {len(done.outcomes) - len(done.failed)} cases prepared, {flagged} of them flagged; look at "
+          f"{out / 'qc.html'}")
     if done.failed:
         print(f"\n{len(done.failed)} cases failed and are not in the folder:", file=sys.stderr)
-        for case, problem in done.failed.items():
-            print(f"  {case}: {problem}", file=sys.stderr)
-        print("Run the same command again when they are repaired or paired by hand.", file=sys.stderr)
+        for name, problem in done.failed.items():
+            print(f"  {name}: {problem}", file=sys.stderr)
+        print("Run the same command again when they are repaired or paired.", file=sys.stderr)
 
 
-def _named(scan) -> str:
+def _described(scan: Series) -> str:
     """Label of a scan; of a DICOM series also its description."""
     return f"{scan.label} {scan.metadata.names[0]!r}" if scan.is_dicom and scan.metadata.names else scan.label
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, _ActionsContainer
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from nnunet_tv.brain.registry import AUTO, BRAIN_CHOICES, BRAIN_METHODS
@@ -58,3 +59,13 @@ def add_preparation(parser: _ActionsContainer, *, brain: str | None = AUTO) -> N
     parser.add_argument("--brain", choices=BRAIN_CHOICES, default=brain,
                         help=f"brain mask; auto: deepbet if it is installed, else template; {methods} (default: "
                              + ("as the model's training scans)" if brain is None else "%(default)s)"))
+
+
+def add_scan_options(parser: _ActionsContainer) -> None:
+    """Add ``--pair``, ``--pairs`` and ``--keep-ids``."""
+    parser.add_argument("--pair", action="extend", nargs="+", default=[], metavar="CASE,T1,FLAIR",
+                        help="which scans a case has: paths below IN, or series as listed (DICOM)")
+    parser.add_argument("--pairs", type=Path, metavar="TABLE",
+                        help="the same as a tab-separated table with the columns case, t1, flair")
+    parser.add_argument("--keep-ids", action="store_true",
+                        help="name DICOM cases by the patient's id, and show descriptions as they are")

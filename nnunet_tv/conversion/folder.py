@@ -27,8 +27,8 @@ _IMAGES = r"(.+)_\d{4}\.nii\.gz|(.+)(?:\.prep\.json|_flair_to_t1\.tfm|_t1_to_tem
 class RawFolder(SharedFolder):
     """Paths of a raw data set, such as ``nnUNet_raw/DatasetFCD``.
 
-    dataset.json is removed before the first change and written last: nobody trains on a data set that is being
-    changed.
+    dataset.json is removed before the first change and written last: a data set that is being
+    changed cannot be trained on.
     """
 
     STATE: ClassVar[str] = ".conversion"
