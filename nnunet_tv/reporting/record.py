@@ -28,22 +28,10 @@ _PACKAGES = ("nnunetv2", "numpy", "scipy", "connected-components-3d", "nibabel",
 class Record:
     """Everything that a report shows.
 
-    Attributes
-    ----------
-    rows, controls : list of CaseRow
-        Scored cases, and scored controls.
-    candidates : list of FrocCandidates
-        Candidate clusters of the probability maps.
-    problems, warnings : list of str
-        What could not be scored; remarks for the reader.
-    participants : dict
-        Columns of the participants table by case, controls included.
-    contrast : dict of str to float, or None
-        Lesion contrast by case, if it was measured.
-    settings : dict
-        :meth:`nnunet_tv.reporting.report.ReportOptions.settings`, and the remarks over the tables.
-    meta : dict
-        Tool, date, command, versions, folders, SHA-256 of the inputs.
+    `problems` are cases that could not be scored and `warnings` remarks for the reader. `participants` has the columns
+    of the participants table by case, controls included, and `contrast` the lesion contrast by case if it was measured.
+    `settings` are those of :class:`nnunet_tv.reporting.report.ReportOptions` and the remarks over the tables; `meta`
+    has tool, date, command, versions, folders, and SHA-256 of the inputs.
     """
 
     rows: list[CaseRow]

@@ -200,7 +200,8 @@ def _score(
         meta=make_meta(reference=reference, runs=runs, controls=controls, command=command,
                        inputs={path: digest for part in parts for path, digest in part.inputs.items()}),
     )
-    warnings = [text for part in (*models, *parts) for text in part.warnings]
+    warnings = [text for model in models for text in model.warnings]
+    warnings += [text for part in parts for text in part.warnings]
     found, absent = of_cases(columns, record.cases())
     if columns and absent:
         warnings.append(f"{len(absent)} of {len(found) + len(absent)} cases are not in the participants table: "

@@ -7,25 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_tv.metrics.registry import DETECTED, DICE, FALSE_CLUSTERS
-from nnunet_tv.reporting.figures.curve_drawing import draw_froc, draw_precision_recall, draw_size
-from nnunet_tv.reporting.figures.curves import (
-    by_case,
-    detection_by_size,
-    froc,
-    froc_table,
-    precision_recall,
-    precision_recall_table,
-    size_table,
-)
+from nnunet_tv.reporting.figures import curve_drawing, curves
 from nnunet_tv.reporting.footnotes import footnotes
 from nnunet_tv.reporting.groups import GroupStage, gather, has_lesion
 from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.statistics import Interval
-from nnunet_tv.reporting.tables import tv_paper
-from nnunet_tv.reporting.tables.comparison import comparison_table
-from nnunet_tv.reporting.tables.controls import controls_tables
-from nnunet_tv.reporting.tables.strata import make_strata, strata_tables
-from nnunet_tv.reporting.tables.summaries import lost_table, measures_table, rules_table, uncertainty_table
+from nnunet_tv.reporting.tables import comparison, controls, strata, summaries, tv_paper
 from nnunet_tv.reporting.tables.table import FEW, Table
 from nnunet_tv.reporting.tables.table_one import TableOneRow, stage_table, table_one
 from nnunet_tv.scoring.rows import FILTERED, MISSING, RAW
@@ -54,18 +41,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Sections:
-    """All sections, and Table 1 as rows.
+    """All sections (Table 1 is the first), and Table 1 as rows; `shown` includes the TV paper's rows if requested.
 
-    Attributes
-    ----------
-    sections : list of Section
-        Table 1 is the first.
-    table_one, shown : list of TableOneRow
-        Table 1; the same with the rows of the TV paper if these were requested.
-    notes : list of str
-        Notes under Table 1.
-    summary : list of str
-        One sentence per group and stage.
+    `notes` are those under Table 1, `summary` is one sentence per group and stage.
     """
 
     sections: list[Section]
@@ -104,25 +82,26 @@ def make_sections(record: Record, folder: Path) -> Sections:
     sections = [
         Section("table-1", "Table 1", warnings=tuple(_warnings(record, len(groups[0].scores))),
                 tables=(stage_table(shown, RAW, subjects), stage_table(shown, FILTERED, subjects, notes=notes))),
-        Section("uncertainty", "Uncertainty", tables=(uncertainty_table(groups, seed=seed),)),
+        Section("uncertainty", "Uncertainty", tables=(summaries.uncertainty_table(groups, seed=seed),)),
     ]
     if len({row.group for row in ours}) > 1:
-        table = comparison_table(groups, primary=settings["primary"], seed=seed)
+        table = comparison.comparison_table(groups, primary=settings["primary"], seed=seed)
         sections.append(Section("comparison", "Comparisons", tables=(table,)))
-    lost = lost_table(record.rows)
+    lost = summaries.lost_table(record.rows)
     sections.append(Section("hits", "Hit rules and lesions lost by the filter",
-                            tables=(rules_table(groups, seed=seed), *([lost] if lost.rows else []))))
+                            tables=(summaries.rules_table(groups, seed=seed), *([lost] if lost.rows else []))))
     sections.append(_curves(record, groups, folder / "curves"))
     if settings["strata"]:
-        strata = make_strata(settings["strata"], {case: scores[0] for case, scores in groups[0].scores.items()},
-                             participants=record.participants, contrast=record.contrast)
-        sections.append(Section("strata", "Strata", tables=tuple(strata_tables(groups, strata, seed=seed))))
+        levels = strata.make_strata(
+            settings["strata"], {case: scores[0] for case, scores in groups[0].scores.items()},
+            participants=record.participants, contrast=record.contrast)
+        sections.append(Section("strata", "Strata", tables=tuple(strata.strata_tables(groups, levels, seed=seed))))
     if record.controls:
-        tables = controls_tables(gather(record.controls), patients=groups[0].scores, participants=record.participants,
-                                 seed=seed)
+        tables = controls.controls_tables(gather(record.controls), patients=groups[0].scores,
+                                          participants=record.participants, seed=seed)
         sections.append(Section("controls-block", "Controls", tables=tables))
     if settings["measures"]:
-        table = measures_table(groups, distances=True, seed=seed)
+        table = summaries.measures_table(groups, distances=True, seed=seed)
         sections.append(Section("all-measures", "All measures", tables=(table,)))
     return Sections(sections, ours, shown, notes, [_summary(group, seed) for group in groups])
 
@@ -158,26 +137,28 @@ def _text(interval: Interval) -> str:
 
 def _curves(record: Record, groups: Sequence[GroupStage], folder: Path) -> Section:
     seed, rule = record.settings["seed"], record.settings["hits"][0]
-    tables, figures, text = [], [], ()
+    tables: list[Table] = []
+    figures: list[Figure] = []
+    text: tuple[str, ...] = ()
     lines, recalls, points, areas = [], [], {}, {}
     for name in dict.fromkeys(group.group for group in groups):
-        cases = by_case(record.candidates, name)
+        cases = curves.by_case(record.candidates, name)
         if any(runs[0].n_lesions for runs in cases.values()):
-            curve, points[name] = froc(cases, rule, name=name, marks=_marks(groups, name), seed=seed)
-            recall, area, chance = precision_recall(cases, name=name, seed=seed)
+            curve, points[name] = curves.froc(cases, rule, name=name, marks=_marks(groups, name), seed=seed)
+            recall, area, chance = curves.precision_recall(cases, name=name, seed=seed)
             lines.append(curve)
             recalls.append(recall)
             areas[name] = area, chance
     if lines:
         if any(points.values()):
-            tables.append(froc_table(points, rule, record.candidates[0].threshold, seed))
-        tables.append(precision_recall_table(areas))
+            tables.append(curves.froc_table(points, rule, record.candidates[0].threshold, seed))
+        tables.append(curves.precision_recall_table(areas))
         figures += [
-            Figure(draw_froc(lines, folder / "froc")[0],
+            Figure(curve_drawing.draw_froc(lines, folder / "froc")[0],
                    "FROC: share of subjects detected against false clusters per subject; values in the table",
                    "FROC over thresholds of cluster confidence, with 95 % bands over subjects. Markers: the "
                    "segmentations, raw (filled) and filtered (open)."),
-            Figure(draw_precision_recall(recalls, folder / "precision-recall")[0],
+            Figure(curve_drawing.draw_precision_recall(recalls, folder / "precision-recall")[0],
                    "Precision against recall of voxels; areas in the table",
                    "Precision and recall of pooled voxels over thresholds of probability, with 95 % bands over "
                    "subjects."),
@@ -186,10 +167,10 @@ def _curves(record: Record, groups: Sequence[GroupStage], folder: Path) -> Secti
         text = ("No probabilities of subjects with a lesion were given (--probabilities), so there is no FROC and no "
                 "precision-recall curve.",)
     classes = {f"{group.group}, {group.stage}": found
-               for group in groups if (found := detection_by_size(group, seed=seed))}
+               for group in groups if (found := curves.detection_by_size(group, seed=seed))}
     if classes:
-        tables.append(size_table(groups, seed=seed))
-        figures.append(Figure(draw_size(classes, folder / "detection-by-size")[0],
+        tables.append(curves.size_table(groups, seed=seed))
+        figures.append(Figure(curve_drawing.draw_size(classes, folder / "detection-by-size")[0],
                               "Share of subjects detected against lesion volume; values in the table",
                               "Detection against lesion size, in classes of equal number; bars: 95 % intervals."))
     return Section("curves", "Curves", text=text, tables=tuple(tables), figures=tuple(figures))

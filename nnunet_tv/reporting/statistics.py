@@ -29,16 +29,8 @@ _TIE = 1e-9
 class Interval:
     """An estimate with its confidence interval.
 
-    Attributes
-    ----------
-    value : float or None
-        The estimate; None if it is undefined.
-    low, high : float or None
-        Bounds; None if there is no interval.
-    n : int
-        Number of subjects.
-    method : str
-        Name of the method.
+    `value` is None if it is undefined; `low` and `high` are None if there is no interval. `n` is the number of subjects
+    and `method` the name of the method.
     """
 
     value: float | None
@@ -49,13 +41,7 @@ class Interval:
 
 
 def clopper_pearson(k: int, n: int) -> Interval:
-    """Return the exact binomial interval of k of n (Clopper and Pearson 1934): 14 of 17 is 0.57 to 0.96.
-
-    Raises
-    ------
-    ValueError
-        k is not between 0 and n.
-    """
+    """Return the exact binomial interval of k of n (Clopper and Pearson 1934): 14 of 17 is 0.57 to 0.96."""
     if not 0 <= k <= n:
         raise ValueError(f"expected 0 <= k <= n, found {k} of {n}")
     if n == 0:
@@ -69,11 +55,6 @@ def poisson_rate(events: int, n: int) -> Interval:
 
     Events are assumed to be independent. False clusters concentrate in few subjects, so the interval is too narrow for
     them. It is defined where no event was observed (0 in n: up to 3.69 / n), where a bootstrap is not.
-
-    Raises
-    ------
-    ValueError
-        Negative events, or no subjects.
     """
     if events < 0 or n < 1:
         raise ValueError(f"expected events >= 0 in n >= 1 subjects, found {events} in {n}")
@@ -164,13 +145,7 @@ def rate_interval(counts: Sequence[float], *, seed: int = 0) -> Interval:
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
-    """Return the exact two-sided p of McNemar's test (1947), a binomial test of the discordant pairs; 1 without any.
-
-    Raises
-    ------
-    ValueError
-        Different numbers of subjects.
-    """
+    """Return the exact two-sided p of McNemar's test (1947), a binomial test of the discordant pairs; 1 without any."""
     a, b = _pairs(first, second)
     only_first, only_second = int(np.count_nonzero(a > b)), int(np.count_nonzero(a < b))
     discordant = only_first + only_second
@@ -183,11 +158,6 @@ def permutation_test(first: Sequence[float], second: Sequence[float], *, seed: i
     All exchanges are enumerated for up to 16 differing pairs (exact); otherwise 10 000 seeded ones are drawn, and the
     smallest possible p is 1 / 10 001. Unlike in :func:`scipy.stats.permutation_test`, sums that differ by rounding
     count as ties.
-
-    Raises
-    ------
-    ValueError
-        Different numbers of subjects.
     """
     a, b = _pairs(first, second)
     differences = (a - b)[a != b]

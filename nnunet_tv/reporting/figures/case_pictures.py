@@ -147,8 +147,8 @@ def _draw_plane(
         ax.imshow(np.where(mask[..., None], (*colour, 0.4), 0.0), extent=extent, origin="lower",
                   interpolation="nearest")
     for mask, colour, line in ((truth, GREEN, 0.8), (raw, BLUE, 0.8), (filtered, YELLOW, 1.4)):
-        ax.add_collection(LineCollection(outline(mask.T, sizes_mm[across], sizes_mm[up]), colors=[colour],
-                                         linewidths=line))
+        ax.add_collection(LineCollection(list(outline(mask.T, sizes_mm[across], sizes_mm[up])),
+                                         colors=[colour], linewidths=line))
     ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal")
     write_letters(ax, plane)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -54,20 +56,18 @@ def draw_size(classes: dict[str, list[SizeClass]], output: Path) -> list[Path]:
     def draw(ax: Axes) -> None:
         for number, (name, found) in enumerate(classes.items()):
             middles = [(one.low_mm3 * one.high_mm3) ** 0.5 * 1.07 ** number for one in found]
-            shares = [one.share for one in found]
-            errors = [[0 if share.low is None else share.value - share.low for share in shares],
-                      [0 if share.high is None else share.high - share.value for share in shares]]
-            ax.errorbar(middles, [share.value for share in shares], yerr=errors, fmt=MARKERS[number % len(MARKERS)],
-                        color=_colour(number), capsize=4, label=_plain(name))
-            for one in found:
-                ax.plot([one.low_mm3, one.high_mm3], [one.share.value] * 2, color=_colour(number), alpha=0.4)
+            low, share, high = np.array([(one.share.low, one.share.value, one.share.high) for one in found], float).T
+            ax.errorbar(middles, share, yerr=np.nan_to_num([share - low, high - share]), color=_colour(number),
+                        fmt=MARKERS[number % len(MARKERS)], capsize=4, label=_plain(name))
+            for one, value in zip(found, share, strict=True):
+                ax.plot([one.low_mm3, one.high_mm3], [value, value], color=_colour(number), alpha=0.4)
         ax.set(xscale="log", xlabel="Volume of the reference (mm³)", ylabel="Share of subjects detected",
                ylim=(-0.02, 1.02))
 
     return _save(draw, output)
 
 
-def _draw_curve(ax: Axes, curve: Curve, number: int, *, step: str) -> None:
+def _draw_curve(ax: Axes, curve: Curve, number: int, *, step: Literal["pre", "post"]) -> None:
     ax.plot(curve.x, curve.y, LINES[number % len(LINES)], color=_colour(number), drawstyle=f"steps-{step}",
             label=_plain(f"{curve.name} (n = {curve.n_lesion})"))
     ax.fill_between(curve.grid, curve.low, curve.high, color=_colour(number), alpha=0.15, linewidth=0, step=step)
