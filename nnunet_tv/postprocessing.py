@@ -236,7 +236,7 @@ def filter_folder(source: str | Path, destination: str | Path, *, cluster_filter
     outcomes = each_case(work, names, processes=processes, label="filter")
     if problems := [str(outcome) for outcome in outcomes if isinstance(outcome, CaseError)]:
         raise NnunetTVError("\n".join([f"{len(problems)} of {len(names)} segmentations not filtered", *problems]))
-    return outcomes
+    return [outcome for outcome in outcomes if not isinstance(outcome, CaseError)]
 
 
 def segmentation_names(folder: str | Path) -> list[str]:

@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 
     result = parser("nnunet-tv-report", DESCRIPTION)
     add = result.add_argument
-    many = {"nargs": "+", "action": "extend", "default": []}
+    many: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
     add("--ref", type=Path, metavar="LABELS", help="folder of references, CASE.nii.gz, labels 0 and 1")
     add("--pred", type=_named, metavar="NAME=FOLDER", help="predictions of one run of group NAME; may be repeated",
         **many)

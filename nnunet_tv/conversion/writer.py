@@ -127,7 +127,8 @@ def _summary(
     plan: Plan, outcomes: Mapping[str, CaseOutcome], success: str
 ) -> tuple[dict[str, str], dict[str, tuple[str, ...]], list[tuple[str, ...]]]:
     """Problems by case, remarks by case, and the rows of the table."""
-    failed, notes, rows = {}, {}, []
+    failed, notes = {}, {}
+    rows: list[tuple[str, ...]] = []
     for planned in plan.cases:
         source, outcome = planned.source, outcomes[planned.source.case]
         remarks = [outcome.problem] if outcome.problem else [

@@ -65,8 +65,9 @@ def draw_lesion(anatomy: Anatomy, rng: np.random.Generator, *, radius_mm: tuple[
     points = _cortex(anatomy)
     points = points[points[:, 0] < -8] if side == "L" else points[points[:, 0] > 8]
     centre = points[rng.integers(len(points))]
+    x, y, z = (round(float(value), 2) for value in centre)
     return Lesion(side, lobe_of(*centre), str(rng.choice(["IIa", "IIb"], p=[0.32, 0.68])),
-                  tuple(round(float(value), 2) for value in centre), round(float(rng.uniform(*radius_mm)), 2))
+                  (x, y, z), round(float(rng.uniform(*radius_mm)), 2))
 
 
 @lru_cache(maxsize=2)

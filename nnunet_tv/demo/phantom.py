@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -117,13 +118,13 @@ def make_phantom(rng: np.random.Generator, *, patient: bool, options: PhantomOpt
     motion = rigid(options.motion_deg * rng.uniform(-1, 1, 3), options.motion_mm * rng.uniform(-1, 1, 3),
                    pose.to_scanner(np.array(_HEAD_CENTRE_MM)))
     flair_pose = pose.moved(motion)
-    lesion, anatomy, strength = None, base, None
+    lesion, anatomy, strength, extra = None, base, None, None
     if patient:
         lesion = draw_lesion(base, rng, radius_mm=options.lesion_radius_mm)
         anatomy, strength = add_lesion(base, lesion, rng)
+        extra = FLAIR_GAIN[lesion.histology] * strength
     t1, _ = scan(scanner.CONTRASTS["T1w"], anatomy, pose, rng, options, orientation=protocol.t1_orientation,
                  spacing_mm=(options.resolution_mm,) * 3)
-    extra = None if lesion is None else FLAIR_GAIN[lesion.histology] * strength
     flair, grid = scan(scanner.CONTRASTS["FLAIR"], anatomy, flair_pose, rng, options, extra=extra,
                        orientation=protocol.flair_orientation,
                        spacing_mm=protocol.flair_spacing_mm(options.resolution_mm))
@@ -157,7 +158,7 @@ def scan(contrast: dict[str, float], anatomy: Anatomy, pose: Pose, rng: np.rando
     oblique = tuple(options.oblique_deg * rng.uniform(-1, 1, 3))
     grid = scanner.make_grid(pose, head_box(anatomy), orientation=orientation, spacing_mm=spacing_mm,
                              oblique_deg=oblique, max_side=options.max_side)
-    head = sum(anatomy.tissues.values())
+    head = reduce(np.add, anatomy.tissues.values())
     signal = scanner.brightness(anatomy, scanner.vary(contrast, rng))
     if extra is not None:
         signal += extra
@@ -179,6 +180,6 @@ def _with_marker(signal: np.ndarray, head: np.ndarray, anatomy: Anatomy) -> tupl
 
 def head_box(anatomy: Anatomy) -> np.ndarray:
     """Lowest and highest corner of the head in template mm, shape (2, 3)."""
-    head = sum(anatomy.tissues.values()) > 0.5
+    head = reduce(np.add, anatomy.tissues.values()) > 0.5
     slices = [np.flatnonzero(head.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     return anatomy.points(np.array([[indices[end] for indices in slices] for end in (0, -1)], float))

@@ -78,6 +78,7 @@ def _run(script: Path, step: Step, log: Path, variables: Mapping[str, str], echo
     environment = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen([str(script), *step.command[1:]], env=environment, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
     try:
         with log.open("wb") as file:
             for line in process.stdout:

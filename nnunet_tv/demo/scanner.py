@@ -50,7 +50,8 @@ def make_grid(pose: Pose, box_mm: np.ndarray, *, orientation: str, spacing_mm: t
     affine = np.eye(4)
     affine[:3, :3] = directions * spacing_mm
     affine[:3, 3] = directions @ (middle - (shape - 1) / 2 * spacing_mm)
-    return Grid(tuple(int(n) for n in shape), affine)
+    x, y, z = (int(n) for n in shape)
+    return Grid((x, y, z), affine)
 
 
 def _axes(orientation: str) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, cast
+
 import cc3d
 import numpy as np
 from scipy import ndimage
@@ -39,7 +41,8 @@ def label_clusters(mask: np.ndarray, *, connectivity: int = 26) -> tuple[np.ndar
     # that is a single row, hence contiguous memory.
     mask = mask.astype(bool, copy=False)
     mask = mask if mask.flags.forc else np.ascontiguousarray(mask)
-    labels, n = cc3d.connected_components(mask.view(np.uint8), connectivity=connectivity, return_N=True)
+    cc3d_connectivity = cast(Literal[6, 18, 26], connectivity)
+    labels, n = cc3d.connected_components(mask.view(np.uint8), connectivity=cc3d_connectivity, return_N=True)
     return labels, int(n)
 
 

@@ -24,7 +24,8 @@ def turned(volume: Volume) -> tuple[np.ndarray, tuple[float, float, float]]:
     sizes_mm = [0.0] * 3
     for axis, size in enumerate(volume.spacing_mm):
         sizes_mm[int(turn[axis, 0])] = size
-    return nib.apply_orientation(volume.data, turn), tuple(sizes_mm)
+    left, front, up = sizes_mm
+    return nib.apply_orientation(volume.data, turn), (left, front, up)
 
 
 def outline(mask: np.ndarray, across_mm: float, up_mm: float) -> np.ndarray:

@@ -107,7 +107,7 @@ def _interpolate(data: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -
 
 
 def _inside(indices: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return ((indices >= -0.5) & (indices <= np.array(shape) - 0.5)).all(axis=-1)
+    return np.asarray(((indices >= -0.5) & (indices <= np.array(shape) - 0.5)).all(axis=-1))
 
 
 def share_inside(voxels: np.ndarray, source: Grid, target: Grid, *, world: Affine | None = None) -> float:

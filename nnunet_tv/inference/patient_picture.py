@@ -115,7 +115,7 @@ class _View:
         image, mask = (np.take(array, position[through], axis=through) for array in (self.image, self.mask))
         extent = (0, image.shape[0] * self.sizes_mm[across], 0, image.shape[1] * self.sizes_mm[up])
         ax.imshow(image.T, cmap="gray", vmin=self.window[0], vmax=self.window[1], extent=extent, origin="lower")
-        ax.add_collection(LineCollection(outline(mask, self.sizes_mm[across], self.sizes_mm[up]), colors=[YELLOW],
-                                         linewidths=1.1))
+        ax.add_collection(LineCollection(list(outline(mask, self.sizes_mm[across], self.sizes_mm[up])),
+                                         colors=[YELLOW], linewidths=1.1))
         ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal", facecolor="black")
         write_letters(ax, plane)

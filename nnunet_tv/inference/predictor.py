@@ -111,7 +111,9 @@ class Predictor:
             Of the grid; that of the first file's header if left out.
         """
         folds = self.nnunet.list_of_parameters
-        total, first, second = None, 0.0, 0.0
+        total: Any = None
+        first: Any = 0.0
+        second: Any = 0.0
         with _nnunet_prints_to_log():
             data, properties = preprocessed(self.nnunet, images)
             try:

@@ -64,7 +64,8 @@ def convert_series(case: str, name: str, series: Series, output: Path, *, secret
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=output.parent) as folder:
         source, target = Path(folder, "dicom"), Path(folder, "nifti")
-        source.mkdir(), target.mkdir()
+        source.mkdir()
+        target.mkdir()
         for index, path in enumerate(series.files):
             _link(path, source / f"{index:06d}.dcm")
         command = [find_dcm2niix(), "-b", "n", "-ba", "y", "-z", "n", "-f", "series", "-o", str(target), str(source)]

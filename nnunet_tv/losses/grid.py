@@ -24,8 +24,8 @@ class VoxelGrid:
         A spacing that is not positive, or as many numbers as do not fit.
     """
 
-    spacing_mm: tuple[float, ...] | None = None
-    patch_size: tuple[int, ...] | None = None
+    spacing_mm: Sequence[float] | None = None
+    patch_size: Sequence[int] | None = None
 
     def __post_init__(self):
         for name, kind in (("spacing_mm", float), ("patch_size", int)):

@@ -24,6 +24,7 @@ from nnunet_tv.metrics.scores import (
     ClusterScore,
     HitCounts,
     LesionScore,
+    Point,
 )
 
 
@@ -135,7 +136,8 @@ def score_case(
         hits=counts,
         **{key: measures.pop(key) for key in ("dice", "detected", "n_false_clusters")},
         measures=measures,
-        clusters=_cluster_scores(matching, rules, affine, probability, nearest and nearest[0].tolist()),
+        clusters=_cluster_scores(matching, rules, affine, probability,
+                                 None if nearest is None else nearest[0].tolist()),
         lesions=_lesion_scores(matching, rules, affine),
     )
 
@@ -179,7 +181,8 @@ def _lesion_scores(
     return tuple(LesionScore(i + 1, *described[i], found[i]) for i in range(len(described)))
 
 
-def _described(parts: Components, overlap: np.ndarray, spacing_mm: Sequence[float], affine: np.ndarray) -> list[tuple]:
+def _described(parts: Components, overlap: np.ndarray, spacing_mm: Sequence[float], affine: np.ndarray
+) -> list[tuple[int, float, Point, int]]:
     """Voxels, volume in mm³, centroid in mm and overlap of each component."""
     voxel_mm3 = float(math.prod(spacing_mm))
     centres = (parts.centres() @ affine[:3, :3].T + affine[:3, 3]).tolist()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from nnunet_tv.architectures.registry import NAME_IN_PLANS, NETWORKS, PATCH_SIZE, Network, PatchRule
 from nnunet_tv.planning.plans import UnsupportedPlan, resolved, with_known_network
@@ -101,8 +102,8 @@ def write_network_plans(plans: dict, preprocessed: Path, configurations: Sequenc
     if network.planner:
         base, edited = _planned_by_nnunet(plans, preprocessed, configurations, network, patch_size)
     else:
-        base, sides = plans, patch_size or PATCH_SIZE
-        edited = {c: resolved(with_known_network(plans, c, network, sides), c) for c in configurations}
+        base, patch = plans, patch_size or PATCH_SIZE
+        edited = {c: resolved(with_known_network(plans, c, network, patch), c) for c in configurations}
     kept = {configuration: {key: value for key, value in alone.items() if key not in ("inherits_from", "next_stage")}
             for configuration, alone in edited.items()}
     path = preprocessed / f"{network.plans_name}.json"
@@ -157,6 +158,7 @@ def _plan(dataset: str, network: Network) -> dict:
     """What nnU-Net's planner of the network plans; it writes no plans file."""
     from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 
-    planner = pydoc.locate(network.planner)(dataset, plans_name=network.plans_name)
+    planner_class: Any = pydoc.locate(network.planner)
+    planner = planner_class(dataset, plans_name=network.plans_name)
     planner.save_plans = recursive_fix_for_json_export  # it would merge with an older file, and not atomically
     return planner.plan_experiment()

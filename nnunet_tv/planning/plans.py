@@ -186,7 +186,7 @@ def build_network(configuration_manager: Any, input_channels: int, output_channe
     flag: bool | None = deep_supervision
     host = name.startswith(_HOST_NETWORKS)
     if not host:
-        network_class = pydoc.locate(name)
+        network_class: Any = pydoc.locate(name)
         if network_class is None:
             raise UnsupportedPlan(f"the plan names the network {name}, which cannot be imported: install the "
                                   "package that holds it, or plan again")

@@ -62,7 +62,7 @@ def draw_qc(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    images, sizes_mm = {}, ()
+    images: dict[str, np.ndarray] = {}
     for name, volume in (("t1", t1), ("flair", flair), *((("template", template),) if template else ())):
         array, sizes_mm = turned(volume)
         images[name] = _scaled(array)
@@ -98,7 +98,7 @@ def _draw(ax, row: int, cuts: dict[str, np.ndarray], border: np.ndarray | None, 
     lines = {0: (border, MASK), 2: (t1, T1_EDGES), 3: (cuts.get("template"), TEMPLATE_EDGES)}.get(row)
     if lines is not None and lines[0] is not None:
         if row == 0:
-            ax.add_collection(LineCollection(outline(border, *size_mm), colors=[MASK], linewidths=0.9))
+            ax.add_collection(LineCollection(list(outline(lines[0], *size_mm)), colors=[MASK], linewidths=0.9))
         else:
             ax.imshow(_tinted(edges(lines[0], size_mm, border), lines[1]), extent=extent, origin="lower",
                       interpolation="nearest")
@@ -144,10 +144,12 @@ def _scaled(array: np.ndarray) -> np.ndarray:
 def _centre(mask: np.ndarray) -> tuple[int, int, int]:
     """A voxel in the middle of `mask`, a little off the midline; the middle of the array where it is empty."""
     if not mask.any():
-        return tuple(side // 2 for side in mask.shape)
+        x, y, z = (side // 2 for side in mask.shape)
+        return x, y, z
     bounds = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     shares = (0.4, 0.5, 0.6)
-    return tuple(int(found[0] + share * (found[-1] - found[0])) for found, share in zip(bounds, shares, strict=True))
+    x, y, z = (int(found[0] + share * (found[-1] - found[0])) for found, share in zip(bounds, shares, strict=True))
+    return x, y, z
 
 
 def _cut(line: str, length: int = 130) -> str:

@@ -32,8 +32,8 @@ def binned(values: np.ndarray, low_high: Sequence[float], bins: int = BINS) -> n
 
 def mutual_information(first: np.ndarray, second: np.ndarray, bins: int = BINS) -> float:
     """Mutual information in nats of two arrays of bin numbers of equal shape."""
-    joint = np.bincount((first * bins + second).ravel(), minlength=bins * bins).reshape(bins, bins)
-    joint = joint / max(first.size, 1)
+    counts = np.bincount((first * bins + second).ravel(), minlength=bins * bins).reshape(bins, bins)
+    joint = counts / max(first.size, 1)
     product = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
     there = joint > 0
     return float((joint[there] * np.log(joint[there] / product[there])).sum())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -96,7 +97,8 @@ class _Fit:
         self.points = random_points(mask, 60_000)
         self.centre = self.points.mean(axis=0)
         fixed, mask = (crop_around(volume, self.points, _MARGIN_MM) for volume in (fixed, mask))
-        self._volumes, self._levels = (fixed, moving, mask), {}
+        self._volumes = (fixed, moving, mask)
+        self._levels: dict[float, Any] = {}
         small = [at_resolution(volume, 2.0) for volume in (fixed, moving)]
         self._fixed = binned(sample(small[0], self.points), limits(small[0]))
         self._moving, self._limits = small[1], limits(small[1])

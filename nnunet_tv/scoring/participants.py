@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
@@ -35,7 +36,8 @@ def read_participants(path: str | Path) -> Participants:
     table = table.map(str.strip).set_index(ID)
     if table.index.has_duplicates:
         raise NnunetTVError(f"{path}: {table.index[table.index.duplicated()][0]} has two rows; keep one")
-    return table.mask(table.apply(lambda column: column.str.lower().isin(_UNKNOWN)), NOT_GIVEN).to_dict("index")
+    known = table.mask(table.apply(lambda column: column.str.lower().isin(_UNKNOWN)), NOT_GIVEN)
+    return cast(Participants, known.to_dict("index"))
 
 
 def of_cases(participants: Participants, cases: Iterable[str]) -> tuple[Participants, list[str]]:

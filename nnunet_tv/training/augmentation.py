@@ -95,7 +95,7 @@ def clear_outside(image: np.ndarray, labels: np.ndarray, use_mask_for_norm: Sequ
     use_mask_for_norm : sequence of bool, optional
         From the plan, for each channel; without it nothing is cleared.
     """
-    if not any(use_mask_for_norm or ()):
+    if use_mask_for_norm is None or not any(use_mask_for_norm):
         return
     outside = labels < 0
     for channel, masked in zip(image, use_mask_for_norm, strict=True):
@@ -111,8 +111,8 @@ def intensity_span(normalization_schemes: Sequence[str]) -> float:
     UnsupportedPlan
         A normalisation whose scale is not known here, or channels of different scales.
     """
-    spans = {INTENSITY_SPANS.get(scheme) for scheme in normalization_schemes}
-    if len(spans) != 1 or None in spans:
+    spans = {INTENSITY_SPANS.get(scheme, math.nan) for scheme in normalization_schemes}
+    if len(spans) != 1 or any(map(math.isnan, spans)):
         raise UnsupportedPlan(
             f"the recipe's intensity augmentation needs one known scale for all channels "
             f"({', '.join(INTENSITY_SPANS)}), but the plan normalises by {', '.join(normalization_schemes)}. Plan "

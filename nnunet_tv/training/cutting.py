@@ -41,7 +41,7 @@ def cut(
     image = np.zeros((data.shape[0], *patch_size), np.float32)
     target = np.full(patch_size, -1, np.int16)
     # written through a flipped view, the patch is mirrored without a copy
-    image_view, target_view = np.flip(image, [i + 1 for i in flipped]), np.flip(target, flipped)
+    image_view, target_view = np.flip(image, tuple(i + 1 for i in flipped)), np.flip(target, tuple(flipped))
     if angle_rad is None:
         region = tuple(slice(max(first, 0), min(first + size, end))
                        for first, size, end in zip(start, patch_size, labels.shape, strict=True))

@@ -38,7 +38,7 @@ def build_loss(loss: type[ForegroundLoss], settings: Mapping[str, float], *, ddp
     arguments: dict[str, Any] = {loss.name_codes[code]: value for code, value in settings.items()}
     added = 0.0 if "tv_weight" in parameters else arguments.pop("tv_weight", 0.0)
     arguments.update((name, value) for name, value in grid.items() if name in parameters)
-    built = loss(**arguments, ddp=ddp)  # type: ignore[call-arg]
+    built = loss(**arguments, ddp=ddp)
     return PlusTV(built, tv_weight=added) if added else built
 
 
@@ -57,7 +57,7 @@ def variants_in(module: dict[str, Any]) -> Callable[[str], type]:
 
     def __getattr__(name: str) -> type:
         base_name, *tokens = name.split("_")
-        base = module.get(base_name)
+        base: Any = module.get(base_name)
         if not tokens or not hasattr(base, "loss_class"):
             raise AttributeError(name)
         settings, epochs = _parsed(name, tokens, base)

@@ -55,6 +55,7 @@ class PluginTrainer(nnUNetTrainer):
     loss_settings: ClassVar[dict[str, float]] = {}
     epochs_in_name: ClassVar[int | None] = None
     default_epochs: ClassVar[int] = 1000
+    current_epoch: int
 
     def __init__(self, plans: dict, configuration: str, fold: int, dataset_json: dict,
                  device: torch.device = torch.device("cuda")):  # noqa: B008  nnU-Net's signature, read by name

@@ -116,7 +116,7 @@ class RecipeTrainer(ResumableTrainer):
         """Numbers of the patches that this rank makes; all four without DDP."""
         if not self.is_ddp:
             return range(self.batch_size)
-        sizes = [None] * dist.get_world_size()
+        sizes = [0] * dist.get_world_size()
         dist.all_gather_object(sizes, self.batch_size)
         first = sum(sizes[:self.local_rank])
         return range(first, first + self.batch_size)

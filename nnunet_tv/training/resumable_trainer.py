@@ -27,6 +27,9 @@ class ResumableTrainer(PluginTrainer):
         Whether this process trained, and did not only continue a finished run.
     """
 
+    dataloader_train: Any
+    dataloader_val: Any
+
     def __init__(self, plans: dict, configuration: str, fold: int, dataset_json: dict,
                  device: torch.device = torch.device("cuda")):  # noqa: B008  nnU-Net's signature, read by name
         super().__init__(plans, configuration, fold, dataset_json, device)

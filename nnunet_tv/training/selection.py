@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch.distributed as dist
@@ -89,7 +90,7 @@ def pool(outputs: Sequence[dict], *, ddp: bool = False) -> PooledMeasures:
                        for name in ("tp_hard", "fp_hard", "fn_hard", "voxels")], float)
     losses = np.concatenate([np.ravel(output["loss"]) for output in outputs]).astype(float)
     if ddp:
-        gathered = [None] * dist.get_world_size()
+        gathered: list[Any] = [None] * dist.get_world_size()
         dist.all_gather_object(gathered, (counts, losses))
         counts = sum(part[0] for part in gathered)
         losses = np.concatenate([part[1] for part in gathered])

@@ -93,11 +93,11 @@ class CaseStore(ABC):
             if record[self.MADE_FROM] != made_from or set(paths) != set(digests) or not all(
                     path.is_file() and sha256(path) == digests[key] for key, path in paths.items()):
                 return None
-            values = {name: record[name] for name in self.RECORDED}
+            values: dict[str, Any] = {name: record[name] for name in self.RECORDED}
         except (KeyError, TypeError, AttributeError):  # a damaged record
             return None
-        return CaseOutcome(job.case, **{name: tuple(value) if isinstance(value, list) else value
-                                        for name, value in values.items()})
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return CaseOutcome(job.case, **values)
 
     def _make(self, job: CaseJob, made_from: Any, digests: Mapping[str, str]) -> CaseOutcome:
         staging = self.staging_of(job.case)

@@ -98,6 +98,7 @@ def _start_worker() -> None:
     """In a worker: stop at Ctrl-C, and as soon as the parent is gone, even if it was killed."""
     signal.signal(signal.SIGINT, _interrupted)  # blocked since the start, also in the thread below
     parent = parent_process()
+    assert parent is not None  # this is a worker
 
     def watch() -> None:
         connection.wait([parent.sentinel])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from nnunet_tv.metrics.registry import (
     Measure,
     leading,
 )
+from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.reporting.groups import GroupStage, Value
 from nnunet_tv.reporting.statistics import Interval, bootstrap, poisson_rate, rate_interval, share_interval
 from nnunet_tv.reporting.tables.table import Cell, Table
@@ -132,14 +134,18 @@ def _mean_and_penalised(group: GroupStage, measure: Measure, seed: int) -> tuple
     return defined, f"{values.count(None)} of {len(values)}", worst, penalised
 
 
+def _hit_count(score: CaseScore, *, rule: str, count: str) -> float | None:
+    return getattr(score.hits[rule], count)
+
+
 def rules_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
     """Detection and false clusters under every hit rule given."""
     rows = []
     for group in groups:
         first = next(iter(group.scores.values()), ())
         for number, rule in enumerate(first[0].hits if first else ()):
-            seen = group.subjects(lambda score, rule=rule: score.hits[rule].detected)
-            false = group.subjects(lambda score, rule=rule: score.hits[rule].n_false_clusters)
+            seen = group.subjects(partial(_hit_count, rule=rule, count="detected"))
+            false = group.subjects(partial(_hit_count, rule=rule, count="n_false_clusters"))
             found = sum(score.hits[rule].n_lesions_found for scores in group.scores.values() for score in scores)
             lesions = sum(score.n_lesions for scores in group.scores.values() for score in scores)
             rows.append((group.group, group.stage, rule + (" (primary)" if number == 0 else ""),
