@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
 from nnunet_tv.imaging.grid import Grid
@@ -22,30 +23,20 @@ FINE = Grid((121, 145, 121), np.array([[1.5, 0, 0, -90], [0, 1.5, 0, -126], [0, 
 
 
 def turned(degrees, shift_mm=(0, 0, 0), scale=1.0):
-    """Rotation about x, then y, then z, with a shift and a scale; shape (4, 4)."""
-    matrix = np.eye(4)
-    for axis, angle in enumerate(np.deg2rad(degrees)):
-        first, second = [other for other in range(3) if other != axis]
-        part = np.eye(4)
-        part[[first, first, second, second], [first, second, first, second]] = (
-            np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle))
-        matrix = part @ matrix
-    matrix[:3, :3] *= scale
-    matrix[:3, 3] = shift_mm
-    return matrix
+    """Rotation about x, then -y, then z, with a shift and a scale; shape (4, 4)."""
+    x, y, z = degrees
+    return nib.affines.from_matvec(scale * Rotation.from_euler("xyz", (x, -y, z), degrees=True).as_matrix(), shift_mm)
 
 
 def scan_grid(codes="RAS", spacing_mm=(3.0, 3.0, 3.0), size_mm=180.0, oblique_deg=(0, 0, 0), centre_mm=(0, 0, 0)):
     """Grid around `centre_mm` whose stored axes point to `codes` (before the oblique turn)."""
     spacing = np.asarray(spacing_mm, float)
     shape = np.ceil(size_mm / spacing).astype(int)
-    ornt = nib.orientations.axcodes2ornt(codes)
+    directions = nib.orientations.axcodes2ornt(codes).astype(int)
     axes = np.zeros((3, 3))
-    for column, (axis, sign) in enumerate(ornt):
-        axes[int(axis), column] = sign
-    affine = np.eye(4)
-    affine[:3, :3] = turned(oblique_deg)[:3, :3] @ axes @ np.diag(spacing)
-    affine[:3, 3] = np.asarray(centre_mm) - affine[:3, :3] @ ((shape - 1) / 2)
+    axes[directions[:, 0], range(3)] = directions[:, 1]
+    axes = turned(oblique_deg)[:3, :3] @ axes @ np.diag(spacing)
+    affine = nib.affines.from_matvec(axes, np.asarray(centre_mm) - axes @ ((shape - 1) / 2))
     return Grid(tuple(int(side) for side in shape), affine)
 
 
@@ -78,11 +69,11 @@ class Patient:
 
     def write(self, folder: Path) -> None:
         """Write the scans, and what nnunet-tv-prepare leaves behind."""
-        told = self.record.details.setdefault("scans", {})
+        scans = self.record.details.setdefault("scans", {})
         for number, (channel, scan) in enumerate(self.scans.items()):
             path = folder.parent / "scans" / f"{self.record.case}_{channel}.nii.gz"
             write_volume(scan, path)
-            told[channel] = {"file": str(path), "sha256": sha256(path)}
+            scans[channel] = {"file": str(path), "sha256": sha256(path)}
             write_volume(self.prepared(scan, channel), folder / f"{self.record.case}_{number:04d}.nii.gz")
         self.record.write(folder / f"{self.record.case}.prep.json")
 

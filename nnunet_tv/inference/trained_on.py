@@ -1,8 +1,7 @@
-"""How a model's training scans were prepared, and whether a patient's are alike.
+"""How a model's training scans were prepared, and whether a patient's scans were prepared alike.
 
-A network that learned brains in MNI152 sees a head in its own pose as something it never met: its answer would look
-like any other, and be worth nothing. ``nnunet-tv-convert`` writes its choices into ``dataset.json``, which nnU-Net
-copies into the model folder.
+A network that was trained on brains in MNI152 space gives plausible but worthless results on a head in its own pose.
+``nnunet-tv-convert`` writes its options into ``dataset.json``, which nnU-Net copies into the model folder.
 """
 
 from __future__ import annotations
@@ -15,51 +14,41 @@ from nnunet_tv.preparation.alignment import RegistrationOptions, check_options
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
-UNKNOWN = ("the model does not say how its training scans were prepared (its dataset.json was not written by "
-           "nnunet-tv-convert): see to it that these were prepared alike")
+UNKNOWN = ("the model does not record how its training scans were prepared (its dataset.json was not written by "
+           "nnunet-tv-convert): make sure that the scans are prepared in the same way")
 DEFAULT = "mni"
 
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """Preparation of the training scans; None where the model does not say.
+    """Preparation of the training scans; None where the model does not record it."""
 
-    Attributes
-    ----------
-    registration : str or None
-        ``mni``, ``t1`` or ``none``.
-    brain : str or None
-        Method of the brain mask; ``none`` is with skull.
-    """
-
-    registration: str | None = None
-    brain: str | None = None
+    registration: str | None = None  #: ``mni``, ``t1`` or ``none``
+    brain: str | None = None  #: method of the brain mask; ``none`` is with skull
 
     @classmethod
     def of(cls, dataset_json: Mapping[str, Any]) -> TrainedOn:
-        """What a model's ``dataset.json`` says."""
-        told = dataset_json.get("conversion")
-        told = told if isinstance(told, Mapping) else {}
-        return cls(told.get("registration"), told.get("brain"))
+        """From a model's ``dataset.json``."""
+        content = dataset_json.get("conversion")
+        return cls(content.get("registration"), content.get("brain")) if isinstance(content, Mapping) else cls()
 
     def settings(self, *, space: str | None, backend: str, brain: str | None) -> tuple[str, RegistrationOptions]:
-        """Registration and choices for scans of this model; what a person leaves out is the model's.
+        """Space and registration options for scans of this model; None stands for the model's own.
 
         Raises
         ------
         NnunetTVError
-            The person asks for something else than the model was trained on; a backend is not installed.
+            An option that contradicts the model; a backend that is not installed.
         """
-        space = space or self.registration or DEFAULT
-        brain = brain or self.brain or RegistrationOptions().brain
+        space, brain = space or self.registration or DEFAULT, brain or self.brain or RegistrationOptions().brain
         if self.registration not in (None, space):
             raise NnunetTVError(f"--space {space}: the model was trained on scans prepared with --space "
                                 f"{self.registration}: leave the option out, or use another model")
-        if self.registration and space != "none" and self._skull_differs(brain):
+        if space != "none" and self._skull_differs(brain):
             raise NnunetTVError(f"--brain {brain}: the model was trained on scans {_skull(self.brain)} (--brain "
                                 f"{self.brain}): leave the option out, or use another model")
-        choices = RegistrationOptions(backend, brain)
-        return space, choices if space == "none" else check_options(choices)
+        options = RegistrationOptions(backend, brain)
+        return space, options if space == "none" else check_options(options)
 
     def check(self, record: Provenance) -> None:
         """Refuse a prepared case that is unlike the training scans.
@@ -67,20 +56,18 @@ class TrainedOn:
         Raises
         ------
         CaseError
-            Says how it was prepared and how to prepare it.
+            The message reports how it was prepared and how to prepare it.
         """
         if self.registration not in (None, record.registration):
-            raise CaseError(record.case, f"prepared with --space {record.registration}, but the model was trained "
-                            f"on --space {self.registration}: prepare the case again, or use another model")
-        if record.registration == "none":
-            return
+            raise CaseError(record.case, f"prepared with --space {record.registration}, but the model was trained on "
+                            f"--space {self.registration}: prepare the case again, or use another model")
         brain = record.brain_method
-        if self.registration and brain and self._skull_differs(brain):
+        if record.registration != "none" and brain and self._skull_differs(brain):
             raise CaseError(record.case, f"prepared {_skull(brain)}, but the model was trained on scans "
                             f"{_skull(self.brain)}: prepare the case again with --brain {self.brain}")
 
     def _skull_differs(self, brain: str) -> bool:
-        return self.brain is not None and (brain == "none") != (self.brain == "none")
+        return None not in (self.registration, self.brain) and (brain == "none") != (self.brain == "none")
 
 
 def _skull(brain: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Scans must be prepared as the model's training scans were; anything else is refused, never predicted."""
+"""Scans must be prepared as the model's training scans were; other cases are refused."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from nnunet_tv.utils.errors import CaseError, NnunetTVError
 MNI = TrainedOn("mni", "template")
 
 
-def ask(model, space=None, brain=None, backend="simpleitk"):
+def settings(model, space=None, brain=None, backend="simpleitk"):
     return model.settings(space=space, backend=backend, brain=brain)
 
 
-def test_what_is_left_out_is_the_models(monkeypatch):
+def test_options_default_to_the_models(monkeypatch):
     for model in (MNI, TrainedOn("t1", "template"), TrainedOn("none", None)):
-        space, choices = ask(model)
-        assert space == model.registration and choices.brain == (model.brain or "auto")
+        space, options = settings(model)
+        assert space == model.registration and options.brain == (model.brain or "auto")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    space, choices = ask(TrainedOn())
-    assert (space, choices.brain) == ("mni", "template"), "auto is settled"
-    assert ask(MNI, brain="auto")[1].brain == "template", "another brain mask is allowed, skull or not is not"
+    space, options = settings(TrainedOn())
+    assert (space, options.brain) == ("mni", "template"), "auto is resolved"
+    assert settings(MNI, brain="auto")[1].brain == "template", "another brain mask is allowed, skull or not is not"
 
 
-def test_what_the_model_was_not_trained_on_is_refused():
-    with pytest.raises(NnunetTVError, match=r"--space t1: the model was trained on .* --space mni"):
-        ask(MNI, "t1")
-    with pytest.raises(NnunetTVError, match="--brain none: the model was trained on scans without skull"):
-        ask(MNI, brain="none")
-    with pytest.raises(NnunetTVError, match="--brain template: the model was trained on scans with skull"):
-        ask(TrainedOn("mni", "none"), brain="template")
-    with pytest.raises(NnunetTVError, match="install FSL"):
-        ask(MNI, backend="fsl")
+@pytest.mark.parametrize(("model", "options", "message"), [
+    (MNI, {"space": "t1"}, r"--space t1: the model was trained on .* --space mni"),
+    (MNI, {"brain": "none"}, "--brain none: the model was trained on scans without skull"),
+    (TrainedOn("mni", "none"), {"brain": "template"}, "--brain template: the model was trained on scans with skull"),
+    (MNI, {"backend": "fsl"}, "install FSL"),
+])
+def test_contradicting_options_are_refused(model, options, message):
+    with pytest.raises(NnunetTVError, match=message):
+        settings(model, **options)
 
 
 def record(registration, method=None):
@@ -57,16 +57,14 @@ def test_prepared_cases():
         MNI.check(record("mni", "none"))
 
 
-@pytest.mark.parametrize("content", [{}, {"conversion": None}, {"conversion": "by hand"}, {"conversion": {}}])
-def test_models_that_do_not_say(content):
-    assert TrainedOn.of(content) == TrainedOn(None, None)
+@pytest.mark.parametrize(("content", "expected"), [
+    ({}, TrainedOn()), ({"conversion": None}, TrainedOn()), ({"conversion": "by hand"}, TrainedOn()),
+    ({"conversion": {}}, TrainedOn()), (model_dataset("DatasetFCD"), TrainedOn("mni", "none"))])
+def test_record_of_the_model(content, expected):
+    assert TrainedOn.of(content) == expected
 
 
-def test_the_published_weights_say_how_their_authors_prepared():
-    assert TrainedOn.of(model_dataset("DatasetFCD")) == TrainedOn("mni", "none")
-
-
-def test_the_command_refuses_one_case_and_predicts_the_other(tmp_path, capsys):
+def test_command_refuses_one_case_and_predicts_the_other(tmp_path, capsys):
     model = write_model(tmp_path / "model", trained_on={"registration": "t1", "brain": "template"})
     for name, registration in (("alike", "t1"), ("other", "mni")):
         patient(name, registration=registration).write(tmp_path / "prepared")
@@ -79,8 +77,8 @@ def test_the_command_refuses_one_case_and_predicts_the_other(tmp_path, capsys):
     assert "leave the option out, or use another model" in capsys.readouterr().err
 
 
-def test_a_model_that_does_not_say_is_told(tmp_path, capsys):
+def test_model_without_a_record_is_reported(tmp_path, capsys):
     patient("a").write(tmp_path / "prepared")
     assert main(["--prepared", str(tmp_path / "prepared"), "-m", str(write_model(tmp_path / "model")), "-o",
                  str(tmp_path / "out"), "-device", "cpu", "--disable_tta"]) == 0
-    assert "the model does not say how its training scans were prepared" in capsys.readouterr().out
+    assert "the model does not record how its training scans were prepared" in capsys.readouterr().out
