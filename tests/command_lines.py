@@ -1,4 +1,4 @@
-"""Does a command line mean something? Ask the parser that it is for, without running the command."""
+"""Parse command lines with the commands' own parsers, without running the commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def entry_point(name: str):
 
 
 def parse(words: list[str], monkeypatch) -> argparse.Namespace:
-    """What the command's own parser makes of `words` (the first is the command); SystemExit if it refuses."""
+    """Options of the command line `words` (the first is the command); SystemExit if its parser refuses it."""
     main, real = entry_point(words[0]), argparse.ArgumentParser.parse_args
 
     def stop_after_parsing(self, args=None, namespace=None):

@@ -1,10 +1,12 @@
-"""A stand-in for a program that the user would install."""
+"""Stand-ins for installed programs."""
 
 from __future__ import annotations
 
 import stat
 import sys
 from pathlib import Path
+
+_PYTHON = sys.executable  # tests may replace it
 
 
 def fake_program(folder: Path, name: str, body: str) -> Path:
@@ -13,6 +15,6 @@ def fake_program(folder: Path, name: str, body: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     code = path.with_suffix(".py")
     code.write_text(body)
-    path.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{code}' \"$@\"\n")  # a path with spaces fits no shebang
+    path.write_text(f"#!/bin/sh\nexec '{_PYTHON}' '{code}' \"$@\"\n")  # a path with spaces fits no shebang
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path

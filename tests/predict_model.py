@@ -1,4 +1,4 @@
-"""A model folder whose network is two convolutions set by hand: it marks what is bright in the FLAIR."""
+"""A model folder whose network, two convolutions set by hand, marks bright voxels of the FLAIR."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_model(folder: Path, *, folds=("0",), reader="SimpleITKIO", spacing_mm=
                 **settings) -> Path:
     """A model folder; every further fold is a little less sure. `settings` as :func:`weights`.
 
-    `trained_on` is what dataset.json says of the training scans; None: nothing.
+    `trained_on` is the content of dataset.json on the training scans.
     """
     plans = model_plans((32, 32, 32), dataset_name="DatasetFCD")
     plans.update(plans_name="TinyPlans", image_reader_writer=reader, transpose_forward=[0, 1, 2],

@@ -1,4 +1,4 @@
-"""The published checkpoint at 64³ and the golden input, filled as the golden output was computed with."""
+"""The published checkpoint's layout at 64³ with the weights and the input of the golden output."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def make_row(case, group="A", run=0, stage="raw", *, lost=None, status="scored",
 
 
 def make_candidates(case, confidence, finds, *, group="A", run=0, n_lesions=1, inside=(), outside=()):
-    """Candidates by falling confidence; `finds` says which of them find the lesion."""
+    """Candidates by falling confidence; `finds` marks those that find the lesion."""
     return FrocCandidates(
         case, group, run, 0.1, n_lesions, tuple(confidence), {"any": tuple(finds)},
         {"any": tuple((1,) if found else () for found in finds)}, tuple(inside), tuple(outside))

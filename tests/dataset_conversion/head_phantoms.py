@@ -1,4 +1,4 @@
-"""Head phantoms with known lesions in the layouts of BONBID-HIE, Brain-Mets-Lung-MRI-Path-Segs and a table of pairs."""
+"""Head phantoms with known lesions in the layouts of the public data sets and of a table of pairs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import numpy as np
 
 from nnunet_tv.demo import scanner
 from nnunet_tv.demo.anatomy import TISSUES, Anatomy, load_anatomy
+from nnunet_tv.demo.dataset import TRUTH, make_dataset
 from nnunet_tv.demo.lesion import Lesion, add_lesion, draw_lesion
 from nnunet_tv.demo.phantom import PhantomOptions, draw_pose, draw_roi, head_box, make_phantom, scan
 from nnunet_tv.demo.pose import Pose
 from nnunet_tv.imaging.metaimage import write_metaimage
 from nnunet_tv.imaging.volume import write_volume
+from nnunet_tv.utils.files import read_json
 
 #: Lesion and pose of each case.
 Truth = dict[str, tuple[Lesion, Pose]]
@@ -23,6 +25,15 @@ Truth = dict[str, tuple[Lesion, Pose]]
 T1C = dict(zip(TISSUES, (0.20, 0.57, 0.88, 0.07, 0.50, 0.95, 0.50), strict=True))
 ADC = dict(zip(TISSUES, (3.2, 1.45, 1.85, 0.0, 0.0, 0.0, 0.0), strict=True))
 NEWBORN_SIZE, MM = 0.72, 3.0
+
+
+def write_ds004199(root: Path) -> Truth:
+    """The demo's data set: four patients and two controls, all protocols, one mask on another grid than its FLAIR."""
+    cases = make_dataset(root, patients=4, controls=2, test=1, seed=3, progress=False,
+                         options=PhantomOptions(resolution_mm=5.0, lesion_radius_mm=(14.0, 18.0)))
+    records = {case: read_json(root / TRUTH / f"{case}.json") for case in cases}
+    return {case: (Lesion(**record["lesion"]), Pose.from_json(record["t1_pose"]))
+            for case, record in records.items() if record["lesion"]}
 
 
 def write_bonbid(root: Path) -> Truth:

@@ -1,10 +1,9 @@
 """Running a list of commands, with small scripts in their place."""
 
 import os
-import stat
-import sys
 
 import pytest
+from fake_program import fake_program
 
 from nnunet_tv.demo import runner
 from nnunet_tv.demo.runner import StepFailed, find_script, run_steps
@@ -14,19 +13,9 @@ from nnunet_tv.utils.errors import NnunetTVError
 
 @pytest.fixture
 def scripts(tmp_path, monkeypatch):
-    """A folder of commands, found as console scripts are: beside the interpreter."""
-    folder, python = tmp_path / "bin", sys.executable
-    folder.mkdir()
-    monkeypatch.setattr(runner.sys, "executable", str(folder / "python"))
-
-    def add(name, body):
-        path = folder / name
-        code = path.with_suffix(".py")
-        code.write_text(f"import os, sys, time\n{body}\n")
-        path.write_text(f"#!/bin/sh\nexec '{python}' '{code}' \"$@\"\n")  # as pip does for a path with spaces
-        path.chmod(path.stat().st_mode | stat.S_IXUSR)
-
-    return add
+    """Adds commands as console scripts are found: beside the interpreter."""
+    monkeypatch.setattr(runner.sys, "executable", str(tmp_path / "bin" / "python"))
+    return lambda name, body: fake_program(tmp_path, name, f"import os, sys, time\n{body}\n")
 
 
 def run(steps, tmp_path, **variables):

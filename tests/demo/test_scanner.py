@@ -26,20 +26,12 @@ def test_grid_covers_the_box_in_any_orientation(orientation):
     assert (points.max(0) + points.min(0)) / 2 == pytest.approx(BOX.mean(0), abs=1e-4)
 
 
-def test_points_are_the_affine():
-    grid = make_grid(STRAIGHT, BOX, orientation="PSR", spacing_mm=(5.0, 6.0, 7.0), oblique_deg=(10, -5, 3))
-    index = np.array([3, 2, 4])
-    assert grid.points()[tuple(index)] == pytest.approx(grid.affine[:3, :3] @ index + grid.affine[:3, 3], abs=1e-3)
-    half = grid.points((0.5, 0, 0))[tuple(index)]
-    assert half == pytest.approx(grid.affine[:3, :3] @ (index + np.array([0.5, 0, 0])) + grid.affine[:3, 3], abs=1e-3)
-
-
 def test_largest_side():
     grid = make_grid(STRAIGHT, BOX, orientation="RAS", spacing_mm=(2.0, 2.0, 2.0), max_side=60)
     assert grid.shape == (51, 60, 51)
 
 
-def test_sampling_puts_a_voxel_where_the_pose_says():
+def test_sampling_follows_the_pose():
     """A shift of the head by three voxels shifts the image by three voxels."""
     anatomy = load_anatomy(1.5)
     field = brightness(anatomy, {"gm": 1.0})
@@ -50,7 +42,7 @@ def test_sampling_puts_a_voxel_where_the_pose_says():
     assert here.std() > 0.1
 
 
-def test_thick_slices_average_what_they_hold():
+def test_thick_slices_are_averages():
     anatomy = load_anatomy(1.5)
     field = brightness(anatomy, {"csf": 1.0})
     start = np.array([-30.0, -60, -20])
@@ -64,7 +56,7 @@ def test_thick_slices_average_what_they_hold():
 
 
 def test_rician_noise():
-    """Where the signal is strong: normal, of the size asked for; where there is none: Rayleigh."""
+    """Where the signal is strong: normal, of the given size; where there is none: Rayleigh."""
     rng, head = np.random.default_rng(0), np.ones((60, 60, 60))
     flat = np.ones_like(head, dtype=np.float32)
     strong = acquire(flat, head, rng, bias=flat, noise=0.05)
@@ -76,7 +68,7 @@ def test_rician_noise():
     assert acquire(flat, 0 * head, rng, bias=flat, noise=0.05).max() == 0
 
 
-def test_bias_field_is_smooth_and_of_the_size_asked_for():
+def test_bias_field_is_smooth_and_of_the_given_size():
     grid = Grid((30, 40, 20), np.diag([2.0, 2, 2, 1]))
     field = bias_field(grid, np.random.default_rng(0), 0.2)
     assert np.log(field).std() == pytest.approx(0.2, rel=1e-3)

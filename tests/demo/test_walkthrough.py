@@ -29,7 +29,7 @@ def folders(tmp_path) -> Folders:
     return Folders(tmp_path / "my demo")
 
 
-def listed(folders, device="cpu", scale=FAST):
+def commands(folders, device="cpu", scale=FAST):
     return steps(folders, scale, processes=2, device=device)
 
 
@@ -38,13 +38,13 @@ def value(step, flag):
 
 
 def test_order(folders):
-    assert [step.name for step in listed(folders)] == ORDER
+    assert [step.name for step in commands(folders)] == ORDER
 
 
 @pytest.mark.parametrize("name", ORDER)
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_each_line_is_accepted_by_its_own_parser(folders, monkeypatch, name, device):
-    step = next(step for step in listed(folders, device) if step.name == name)
+    step = next(step for step in commands(folders, device) if step.name == name)
     options = vars(parse(list(step.command), monkeypatch))
     if "device" in options:
         assert options["device"] == device
@@ -61,7 +61,7 @@ def test_a_folder_with_other_data_is_refused(tmp_path, name):
 
 
 def test_lines_fit_together(folders):
-    convert, plan, train, predict, postprocess, report = listed(folders)
+    convert, plan, train, predict, postprocess, report = commands(folders)
     assert value(plan, "-d") == value(predict, "-d") == train.command[1] == folders.raw.name
     assert plan.command[plan.command.index("--patch-size") + 1:][:3] == ("64", "64", "64")
     assert value(train, "-tr") == value(predict, "-tr") == trainer_name(FAST.epochs)
@@ -76,22 +76,22 @@ def test_lines_fit_together(folders):
 
 
 def test_shell_line_quotes_a_space_in_the_path(folders):
-    for step in listed(folders):
+    for step in commands(folders):
         assert tuple(shlex.split(step.shell_line())) == step.command
 
 
 def test_no_mirroring_on_the_cpu_only(folders):
-    assert "--disable_tta" in listed(folders, "cpu")[3].command
-    assert "--disable_tta" not in listed(folders, "cuda")[3].command
+    assert "--disable_tta" in commands(folders, "cpu")[3].command
+    assert "--disable_tta" not in commands(folders, "cuda")[3].command
 
 
 def test_interrupted_training_is_continued(folders):
-    assert "--c" not in listed(folders)[2].command
+    assert "--c" not in commands(folders)[2].command
     fold = folders.model(trainer_name(FAST.epochs)) / "fold_0"
     fold.mkdir(parents=True)
-    assert "--c" not in listed(folders)[2].command
+    assert "--c" not in commands(folders)[2].command
     (fold / "checkpoint_latest.pth").touch()
-    assert listed(folders)[2].command[-1] == "--c"
+    assert commands(folders)[2].command[-1] == "--c"
 
 
 def test_the_trainer_exists():
