@@ -53,3 +53,12 @@ def score(folder, *runs, cases=None, processes=1, **options):
 
 def rows_of(scores, stage="raw"):
     return {row.case: row for row in scores.rows if row.stage == stage}
+
+
+def make_study(folder):
+    """Two cases: one hit with a false cluster beside, one missed."""
+    save(folder / "ref", "sub-1", cube((2, 3, 4)))
+    save(folder / "ref", "sub-2", cube((10, 10, 10)))
+    save(folder / "pred", "sub-1", cube((3, 3, 4)) | cube((11, 12, 13), side=2))
+    save(folder / "pred", "sub-2", cube((2, 2, 2)))
+    return folder

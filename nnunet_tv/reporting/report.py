@@ -60,8 +60,8 @@ class ReportOptions:
         scoring, cluster_filter, default = self.scoring, asdict(self.scoring.cluster_filter), asdict(STANDARD)
         size = "min_voxels" if cluster_filter["min_mm3"] is None else "min_mm3"
         return {"connectivity": scoring.connectivity, "hits": list(scoring.hits),
-                "filter": {name: value for name, value in cluster_filter.items()
-                           if name in (size, "connectivity") or value != default[name]},
+                "filter": {name: cluster_filter[name] for name in (size, "connectivity", *default)
+                           if name in (size, "connectivity") or cluster_filter[name] != default[name]},
                 "filter_steps": scoring.cluster_filter.steps, "measures": scoring.distances,
                 "allow_missing": scoring.allow_missing, "primary": self.primary, "seed": self.seed,
                 "paper": self.paper, "strata": list(self.strata), "remark": self.remark}

@@ -8,7 +8,7 @@ import tracemalloc
 import nibabel as nib
 import numpy as np
 import pytest
-from scored_folders import AFFINE, BARE, SHAPE, SPACING, boxes, cube, flipped, read, rows_of, save, score
+from scored_folders import AFFINE, BARE, SHAPE, SPACING, boxes, cube, flipped, make_study, read, rows_of, save, score
 
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.metrics.case_metrics import score_case
@@ -17,6 +17,11 @@ from nnunet_tv.scoring.case_scoring import ScoringOptions, on_grid_of
 from nnunet_tv.scoring.folders import score_controls, score_folders
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
+
+
+@pytest.fixture
+def study(tmp_path):
+    return make_study(tmp_path)
 
 
 @pytest.fixture
