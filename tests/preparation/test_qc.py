@@ -1,15 +1,12 @@
-"""The picture and the page of a preparation: sides, borders, what is shown first."""
+"""The picture of a preparation: sides and borders."""
 
 from __future__ import annotations
 
 import matplotlib.image
 import numpy as np
-import pytest
 
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.preparation.qc import _centre, checkerboard, draw_qc, edges
-from nnunet_tv.preparation.qc_html import qc_page, unusual_numbers
-from nnunet_tv.utils.case_outcome import CaseOutcome
 
 
 def head(flip: bool = False) -> Volume:
@@ -61,29 +58,3 @@ def test_the_slices_go_through_the_mask():
     mask = np.zeros((30, 30, 30), bool)
     mask[20:28, 3:9, 10:12] = True
     assert mask[_centre(mask)] and _centre(np.zeros((4, 6, 8), bool)) == (2, 3, 4)
-
-
-def test_numbers_far_from_the_others_are_unusual():
-    metrics = {f"case{i}": {"fit": 1 + 0.01 * i, "flat": 2.0} for i in range(7)}
-    metrics["odd"] = {"fit": 0.2, "flat": 2.1}
-    found = unusual_numbers(metrics)
-    assert list(found) == ["odd"] and list(found["odd"]) == ["fit"] and found["odd"]["fit"] < -4
-    assert unusual_numbers({case: metrics[case] for case in ("case0", "case1", "odd")}) == {}
-
-
-def test_the_page_shows_failed_then_flagged_then_unusual_then_the_rest():
-    made = [CaseOutcome(f"case{i}", metrics={"fit": 1 + 0.01 * i}) for i in range(7)]
-    outcomes = [*made, CaseOutcome("odd", metrics={"fit": 0.2}), CaseOutcome("bad", problem="no <FLAIR>"),
-                CaseOutcome("flagged", flags=("look & see",), notes=("noted",), metrics={"fit": 1.0})]
-    page = qc_page(outcomes, registration="mni")
-    order = [page.index(text) for text in ("bad: failed", 'id="flagged"', 'id="odd"', 'id="case0"', 'id="case6"')]
-    assert order == sorted(order)
-    assert "no &lt;FLAIR&gt;" in page and "look &amp; see" in page and "<mark>0.2</mark>" in page
-    assert "fit: 0.2 is far from the other cases" in page and "9 cases prepared, 1 of them flagged, 1 failed" in page
-    assert page.count("For research use only") == 2 and "<script" not in page
-
-
-@pytest.mark.parametrize("case", ["a b", "x&y"])
-def test_names_are_quoted(case):
-    page = qc_page([CaseOutcome(case)], registration="none")
-    assert f'src="qc/{case}.png"' not in page

@@ -1,4 +1,4 @@
-"""FROC, precision-recall and size curves whose points are known by hand."""
+"""FROC, precision-recall and size curves against points computed by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CANDIDATES = [
 ]
 
 
-def test_froc_by_hand():
+def test_froc_of_three_subjects():
     curve, points = froc(by_case(CANDIDATES, "A"), "any", name="A")
     # Thresholds 0.9, 0.8, 0.7, 0.6, 0.5: false 0, 1, 2, 3, 3 in three subjects; found 1, 1, 1, 1, 2 of two.
     assert curve.x == pytest.approx([0, 0, 1 / 3, 2 / 3, 1, 1]) and curve.y == (0, 0.5, 0.5, 0.5, 0.5, 1)
@@ -60,7 +60,7 @@ def test_froc_with_many_confidences_and_none():
     assert (nothing.x, nothing.y, points) == ((0,), (0,), [])
 
 
-def test_precision_recall_by_hand():
+def test_precision_recall_of_pooled_voxels():
     # Bins of probability, low to high. From the top: 2 of 2, 3 of 5, 4 of 12 voxels are lesion.
     one = make_candidates("a", (), (), inside=(1, 1, 2), outside=(6, 2, 0))
     curve, area, chance = precision_recall(by_case([one], "A"), name="A")
@@ -80,7 +80,7 @@ def test_precision_recall_without_lesions():
     assert curve.x == () and area.value is None and chance is None
 
 
-def test_detection_by_size_by_hand():
+def test_detection_by_size():
     rows = [make_row(f"s{i:02}", tp=i, fn=5) if i >= 6 else make_row(f"s{i:02}", fn=i + 1) for i in range(11)]
     parts = detection_by_size(gather([*rows, make_row("healthy")])[0])
     assert [(part.low_mm3, part.high_mm3) for part in parts] == [(1, 6), (11, 15)]
@@ -94,7 +94,7 @@ def test_detection_by_size_by_hand():
     assert [row[2:4] for row in table.rows] == [(1.0, 6.0), (11.0, 15.0)] and "†" in table.texts()[0][4]
 
 
-def test_pictures_are_the_same_bytes_for_the_same_data(tmp_path):
+def test_figures_are_identical_for_the_same_data(tmp_path):
     curve, _ = froc(by_case(CANDIDATES, "A"), "any", name="_a $ b", marks=[("hard", 12.0, 0.7), ("filtered", 0.1, 0.6)])
     one = make_candidates("a", (), (), inside=(1, 1, 2), outside=(6, 2, 0))
     sizes = {"A": detection_by_size(gather([make_row(f"s{i}", tp=i, fn=5) for i in range(9)])[0])}
