@@ -1,4 +1,4 @@
-"""Find out whether an installation works, before a week of training does."""
+"""Checks of an installation, before a week of training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("nnunet-tv", "nnunetv2", "torch", "torchvision", "dynamic-network-ar
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report: what was looked at, what was found, and whether it is well."""
+    """One line of the report: what was checked, what was found, and whether it is in order."""
 
     subject: str
     found: str
@@ -37,7 +37,7 @@ def examine() -> Iterator[Finding]:
 
 
 def versions() -> Iterator[Finding]:
-    """Installed versions of what the product stands on."""
+    """Installed versions of the main dependencies."""
     for package in PACKAGES:
         try:
             yield Finding(package, importlib.metadata.version(package))
@@ -74,12 +74,12 @@ def folders() -> Iterator[Finding]:
 
 
 def export_line() -> str:
-    """What to type where the start-up line did not work."""
+    """Command that replaces the start-up line."""
     return f"export {VARIABLE}='{extended(os.environ.get(VARIABLE, ''), trainers_folder())}'"
 
 
 def discovery() -> Finding:
-    """Whether nnU-Net knows the folder of our trainers."""
+    """Whether nnU-Net's variable has the folder of our trainers."""
     value = os.environ.get(VARIABLE, "")
     if trainers_folder() in value.split(os.pathsep):
         return Finding(VARIABLE, value)

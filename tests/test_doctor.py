@@ -21,7 +21,7 @@ def test_an_unset_variable_fails_with_the_line_to_type(nnunet_folders, monkeypat
     assert main([]) == 1
     shown = capsys.readouterr().out
     assert "!!  nnUNet_results: not set (trained models): export nnUNet_results=" in shown
-    assert "1 thing(s) to mend" in shown
+    assert "1 problem(s)" in shown
 
 
 def test_a_missing_folder_fails(nnunet_folders, monkeypatch):

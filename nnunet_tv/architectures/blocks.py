@@ -45,10 +45,7 @@ class ResidualUnit(nn.Module):
 class UpStep(nn.Module):
     """One step of the decoder: double the resolution, join the skip connection, residual unit.
 
-    Parameters
-    ----------
-    channels_in, channels_out : int
-        Widths of the coarse map, and of both the skip connection and the result.
+    `channels_out` is the width of the skip connection and of the result.
     """
 
     def __init__(self, channels_in: int, channels_out: int):

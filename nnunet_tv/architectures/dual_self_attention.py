@@ -25,8 +25,8 @@ class DualSelfAttention(nn.Module):
     - positions: softmax(q k_Pᵀ · t2) (N × P) times v_P.
 
     The published implementation turns the spatial result (B, heads, N, c) into (B, c, heads, N) and then
-    reinterprets that memory as (B, N, C), which scatters positions over the token axis (the same slip is
-    known in UNETR++). Published weights were trained with it, so it is the default;
+    reinterprets that memory as (B, N, C), which scatters positions over the token axis (UNETR++ has the
+    same slip). Published weights were trained with it, so it is the default;
     ``published_token_order=False`` gives the clean order, (B, N, C) with C read as [head, c], for training
     anew. Weights of one are of no use in the other.
 
@@ -95,16 +95,9 @@ class DualSelfAttention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Position embedding, scaled dual self-attention, then a residual unit on the map.
+    """Position embedding, scaled dual self-attention, then a residual unit, on a map of `channels` and `size`.
 
-    Parameters
-    ----------
-    channels : int
-        Width C.
-    size : sequence of 3 int
-        Size of the map; N is its product.
-    projected_positions, dropout, published_token_order
-        As in :class:`DualSelfAttention`; `dropout` also drops whole channels before the last convolution.
+    Other arguments as in :class:`DualSelfAttention`; `dropout` also drops whole channels before the last convolution.
     """
 
     def __init__(self, channels: int, size: Sequence[int], *, projected_positions: int, dropout: float = 0.1,
@@ -130,18 +123,9 @@ class TransformerBlock(nn.Module):
 
 
 class TransformerPathway(nn.Module):
-    """1³ convolution that halves the width, group norm, three transformer blocks.
+    """1³ convolution that halves the width `channels_in`, group norm, and transformer blocks on a map of `size`.
 
-    Parameters
-    ----------
-    channels_in : int
-        Width of the encoder stage; the pathway's is half of it.
-    size : sequence of 3 int
-        Size of the stage's map.
-    blocks : int
-        Number of transformer blocks.
-    projected_positions, dropout, published_token_order
-        As in :class:`TransformerBlock`.
+    `projected_positions`, `dropout` and `published_token_order` are those of :class:`TransformerBlock`.
     """
 
     def __init__(self, channels_in: int, size: Sequence[int], *, projected_positions: int, blocks: int = 3,

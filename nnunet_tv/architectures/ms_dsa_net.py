@@ -18,29 +18,6 @@ WIDTHS = (16, 32, 64, 128, 256, 512)
 PATHWAYS = {2: 64, 3: 64, 4: 64, 5: 32}
 
 
-def check_input_size(input_size: Sequence[int]) -> tuple[int, int, int]:
-    """`input_size` as a tuple, if the network can take it.
-
-    Parameters
-    ----------
-    input_size : sequence of 3 int
-        Patch size in voxels, in the order of the network's spatial axes.
-
-    Raises
-    ------
-    PatchSizeError
-        (a ValueError) Not three whole numbers, or a side that is not a multiple of 32 (five poolings) or less
-        than 64 (at 32 the deepest map is one voxel, which instance norm cannot normalise); every such side is
-        named by its axis (from 0) and length.
-
-    Examples
-    --------
-    >>> check_input_size([64, 96, 128])
-    (64, 96, 128)
-    """
-    return NETWORKS["ms-dsa-net"].rule.check(input_size)
-
-
 class MSDSANet(nn.Module):
     """MS-DSA-Net (Zhang et al. 2024, Insights into Imaging 15:222), written from its description.
 
@@ -57,7 +34,8 @@ class MSDSANet(nn.Module):
     num_classes : int
         Number of output channels, background included.
     input_size : sequence of 3 int
-        Patch size in voxels; see :func:`check_input_size`. A list, as JSON gives it, will do.
+        Patch size in voxels: sides are multiples of 32 (five poolings) and at least 64 (at 32 the deepest map is one
+        voxel, which instance norm cannot normalise).
     deep_supervision : bool
         Must be False: there is one output.
     published_token_order : bool
@@ -79,7 +57,7 @@ class MSDSANet(nn.Module):
         if deep_supervision:
             raise ValueError("MSDSANet has one output: build it with deep_supervision=False (in a trainer, "
                              "set enable_deep_supervision to False)")
-        self.input_channels, self.input_size = input_channels, check_input_size(input_size)
+        self.input_channels, self.input_size = input_channels, NETWORKS["ms-dsa-net"].rule.check(input_size)
         self.stages = nn.ModuleList(
             ResidualUnit(before, width)
             for before, width in zip((input_channels, *WIDTHS[:-1]), WIDTHS, strict=True)
@@ -100,21 +78,9 @@ class MSDSANet(nn.Module):
         self.apply(self.initialize)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits of a batch of patches.
+        """Logits (B, num_classes, *input_size) of a batch of patches (B, input_channels, *input_size).
 
-        Parameters
-        ----------
-        image : Tensor, shape (B, input_channels, *input_size)
-            Intensities as nnU-Net's preprocessing, or the published one, scales them.
-
-        Returns
-        -------
-        Tensor, shape (B, num_classes, *input_size)
-
-        Raises
-        ------
-        ValueError
-            The spatial shape is not `input_size`, or the number of channels is not `input_channels`.
+        ValueError for another spatial shape or number of channels.
         """
         if image.shape[1] != self.input_channels:
             raise ValueError(f"this MSDSANet takes {self.input_channels} channels, found {image.shape[1]} in an input "
@@ -140,29 +106,20 @@ class MSDSANet(nn.Module):
     @classmethod
     def from_published(cls, state_dict: Mapping, *, input_size: Sequence[int], input_channels: int = 2,
                        num_classes: int = 2) -> MSDSANet:
-        """Network with the weights of a published checkpoint.
+        """Network, in training mode, with the weights of a published checkpoint.
 
         Parameters
         ----------
         state_dict : mapping of str to Tensor
-            In the published layout; wrapped in ``state_dict`` or ``model_state_dict``, or with names prefixed
-            by ``module.``, will do. It is not changed.
-        input_size : sequence of 3 int
-            Patch size the weights were trained with.
-        input_channels, num_classes : int
-            As the weights have them.
-
-        Returns
-        -------
-        MSDSANet
-            In training mode, as every new network: call ``eval()`` before using it.
+            In the published layout; it may be wrapped in ``state_dict`` or ``model_state_dict``, and names may have the
+            prefix ``module.``. It is not changed.
+        input_size, input_channels, num_classes
+            As the weights were trained.
 
         Raises
         ------
         PublishedWeightsError
             Not a state dict; or names missing, unexpected or of another shape, all listed.
-        ValueError
-            `input_size` does not fit.
         """
         network = cls(input_channels, num_classes, input_size=input_size)
         network.load_state_dict(translated(state_dict, network.state_dict()))

@@ -52,13 +52,7 @@ def published_name(name: str) -> str:
 
 
 def unwrapped(content: object) -> dict[str, Tensor]:
-    """The state dict in what ``torch.load`` gave, without wrapper and ``module.`` prefixes.
-
-    Raises
-    ------
-    PublishedWeightsError
-        There is none.
-    """
+    """State dict in the result of ``torch.load``, without wrapper and prefixes, or PublishedWeightsError."""
     if isinstance(content, Mapping):
         for wrapper in WRAPPERS:
             if isinstance(content.get(wrapper), Mapping):
@@ -78,19 +72,9 @@ def unwrapped(content: object) -> dict[str, Tensor]:
 
 
 def translated(content: object, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published weights under our names.
+    """Published weights (as for :func:`unwrapped`) under our names, those of our network's state dict `expected`.
 
-    Parameters
-    ----------
-    content : mapping
-        As for :func:`unwrapped`.
-    expected : mapping of str to Tensor
-        State dict of our network; only names and shapes count.
-
-    Raises
-    ------
-    PublishedWeightsError
-        Names missing, unexpected, of another shape or with values that are not finite: every one is listed.
+    PublishedWeightsError lists every name that is missing, unexpected, of another shape or not finite.
     """
     found = unwrapped(content)
     names = {published_name(name): name for name in expected}
@@ -98,9 +82,9 @@ def translated(content: object, expected: Mapping[str, Tensor]) -> dict[str, Ten
                 for name, ours in names.items() if name not in found]
     problems += [f"unexpected: {name} {_shape(found[name])}" for name in found if name not in names]
     for name in names.keys() & found.keys():
-        wanted = expected[names[name]]
-        if found[name].shape != wanted.shape:
-            problems.append(f"shape of {name}: expected {_shape(wanted)}, found {_shape(found[name])}")
+        ours = expected[names[name]]
+        if found[name].shape != ours.shape:
+            problems.append(f"shape of {name}: expected {_shape(ours)}, found {_shape(found[name])}")
         elif not torch.isfinite(found[name]).all():
             problems.append(f"NaN or infinite values in {name}")
     if problems:
@@ -114,15 +98,8 @@ def translated(content: object, expected: Mapping[str, Tensor]) -> dict[str, Ten
 def cube_side(content: Mapping[str, Tensor]) -> int:
     """Side of the cubic patch that published weights were trained with, from their position embeddings.
 
-    Parameters
-    ----------
-    content : mapping of str to Tensor
-        State dict in the published layout, without wrapper (:func:`unwrapped`).
-
-    Raises
-    ------
-    PublishedWeightsError
-        No position embeddings, or their number is not that of a cube.
+    `content` is a state dict in the published layout, without wrapper (:func:`unwrapped`). PublishedWeightsError
+    without position embeddings, or if their number is not that of a cube.
     """
     name = published_name("pathways.0.blocks.0.position_embedding")
     if name not in content or content[name].ndim != 3:

@@ -1,4 +1,4 @@
-"""The networks that ``nnunet-tv-plan --network`` knows, as data; nothing heavy is imported here."""
+"""The networks of ``nnunet-tv-plan --network``, one row each; nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from nnunet_tv.utils.errors import NnunetTVError
 
-#: The paper's patch, at which networks are planned and compared unless told otherwise.
+#: The paper's patch, at which networks are planned and compared by default.
 PATCH_SIZE = (128, 128, 128)
 #: Key of a configuration in our plans files: the network's name here. The recipe keeps such a plan's network.
 NAME_IN_PLANS = "nnunet_tv_network"
@@ -49,11 +49,8 @@ class PatchRule:
     def check(self, patch_size: Sequence[float]) -> tuple[int, int, int]:
         """`patch_size` as a tuple, if the network can take it.
 
-        Raises
-        ------
-        PatchSizeError
-            Not three whole numbers, or a side that is no multiple or too small: every such side is named by its
-            axis (from 0) and length, with the nearest patch that fits.
+        PatchSizeError lists every side that is no multiple or too small by its axis (from 0), with the nearest patch
+        that fits.
         """
         sides = tuple(patch_size)
         if len(sides) != 3:
@@ -81,47 +78,21 @@ def _one_or_all(numbers: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Network:
-    """A network that plans can name.
+    """A network that plans can name."""
 
-    Attributes
-    ----------
-    name : str
-        As ``--network`` takes it.
-    title : str
-        As the field writes it.
-    plans_name : str
-        Plans file, without ``.json``, and the word for ``-p``; without a double underscore, at which nnU-Net
-        splits result folders.
-    source : str
-        Where it is described, and what is ours.
-    class_name : str
-        Dotted name that the plans file carries; empty for nnU-Net's own, which its planner writes.
-    arguments : mapping
-        Further arguments of the class.
-    multiple, minimum : int
-        Rule for each side of the patch; 0 for nnU-Net's own, whose plan has one.
-    input_size : bool
-        Whether it is built for one patch size, which it takes as ``input_size``.
-    planner : str
-        Dotted name of nnU-Net's planner, for nnU-Net's own networks.
-    extra : str
-        What to install beside nnunet-tv: ``pip install 'nnunet-tv[extra]'``; also the module's name.
-    compiles : bool
-        Whether nnU-Net may use torch.compile on it.
-    """
-
-    name: str
+    name: str  #: As ``--network`` takes it.
     title: str
+    #: Plans file without ``.json``, for ``-p``; no double underscore, at which nnU-Net splits result folders.
     plans_name: str
-    source: str
-    class_name: str = ""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    multiple: int = 0
+    source: str  #: Where it is described, and what is ours.
+    class_name: str = ""  #: Dotted name in the plans file; empty for nnU-Net's own, which its planner writes.
+    arguments: Mapping[str, Any] = field(default_factory=dict)  #: Further arguments of the class.
+    multiple: int = 0  #: Rule for each side of the patch; 0 for nnU-Net's own, whose plan has one.
     minimum: int = 0
-    input_size: bool = False
-    planner: str = ""
-    extra: str = ""
-    compiles: bool = False
+    input_size: bool = False  #: Whether it is built for one patch size, its argument ``input_size``.
+    planner: str = ""  #: Dotted name of nnU-Net's planner, for nnU-Net's own networks.
+    extra: str = ""  #: ``pip install 'nnunet-tv[extra]'``; also the name of the module.
+    compiles: bool = False  #: Whether nnU-Net may use torch.compile on it.
 
     @property
     def rule(self) -> PatchRule:
@@ -174,6 +145,6 @@ NETWORKS = {network.name: network for network in (
 )}
 
 
-def known_class(class_name: str) -> Network | None:
+def find_network(class_name: str) -> Network | None:
     """The network that a plans file names by its class; None for any other class."""
     return next((network for network in NETWORKS.values() if network.class_name == class_name), None)

@@ -78,7 +78,7 @@ class SGNet(nn.Module):
     parameters with two inputs and one output channel. The released code has no gates. The paper describes
     spatial gating modules in the skip connections that work on groups of features and are close to binary, but
     neither the number of groups, nor the threshold, nor the gradient: :class:`SpatialGate` is our design. With
-    it, the same network has 671,685 parameters (the paper says 0.67 M).
+    it, the same network has 671,685 parameters (0.67 M in the paper).
 
     Parameters
     ----------

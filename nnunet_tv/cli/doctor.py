@@ -1,4 +1,4 @@
-"""``nnunet-tv-doctor``: is this installation able to train and predict?"""
+"""``nnunet-tv-doctor``: check that this installation can train and predict."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for finding in examine():
             print(f"{'ok ' if finding.well else '!! '} {finding.subject}: {finding.found}")
             wrong += not finding.well
-        print("All is well." if not wrong else f"{wrong} thing(s) to mend, marked !! above.")
+        print("All is well." if not wrong else f"{wrong} problem(s), marked !! above.")
         return 1 if wrong else 0
 
     return run(action)

@@ -153,8 +153,9 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
         As :func:`read_weights`; weights or a patch size that do not fit; an existing folder; a data set name that
         nnU-Net would not recognise.
     """
-    from nnunet_tv.architectures import MSDSANet, check_input_size
+    from nnunet_tv.architectures import MSDSANet
     from nnunet_tv.architectures.published import PublishedWeightsError, cube_side
+    from nnunet_tv.architectures.registry import NETWORKS
 
     folder = Path(folder).resolve()
     _check_replaceable(folder, overwrite=overwrite)
@@ -163,7 +164,7 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
     check_dataset_name(dataset_name)
     state_dict = read_weights(weights)
     try:
-        size = check_input_size([cube_side(state_dict)] * 3 if input_size is None else input_size)
+        size = NETWORKS["ms-dsa-net"].rule.check([cube_side(state_dict)] * 3 if input_size is None else input_size)
         network = MSDSANet.from_published(state_dict, input_size=size, input_channels=len(CHANNELS))
     except PublishedWeightsError as error:
         raise PublishedWeightsError(f"{weights}: {error}") from error

@@ -26,20 +26,10 @@ def lesion_relief(mask: Tensor, spacing_mm: Sequence[float], *, border_mm: float
     """Relief of total variation by a reference: 0 far from lesions, 1 at borders.
 
     The larger of two terms: near borders, exp(-d² / 2σ²) with d the distance to the border and
-    σ = `border_mm`; in a lesion of volume V, V₀ / (V₀ + V) with V₀ = `small_mm3`.
+    σ = `border_mm`; in a lesion of volume V, V₀ / (V₀ + V) with V₀ = `small_mm3` (mm² in 2D).
 
-    Parameters
-    ----------
-    mask : Tensor, shape (B, *spatial), bool
-        Reference lesions; a lesion is a cluster (26 neighbours, 8 in 2D).
-    spacing_mm : sequence of float
-        Voxel size. In 2D, `small_mm3` is compared with an area in mm².
-    border_mm, small_mm3 : float
-        σ and V₀.
-
-    Returns
-    -------
-    Tensor, shape of `mask`, float32
+    `mask` (B, *spatial), bool, has the reference lesions; a lesion is a cluster (26 neighbours, 8 in 2D). The result is
+    float32 of the same shape.
     """
     return torch.maximum(_near_border(mask, spacing_mm, border_mm), _in_small_lesions(mask, spacing_mm, small_mm3))
 

@@ -12,22 +12,10 @@ from nnunet_tv.losses.ranks import over_ranks
 
 def soft_dice(probability: Tensor, reference: Tensor, *, batch_dice: bool, smooth: float,
               ddp: bool = False) -> Tensor:
-    """Soft Dice coefficient in [0, 1].
+    """Soft Dice coefficient in [0, 1], of the whole batch () or, without `batch_dice`, per patch (B,).
 
-    Parameters
-    ----------
-    probability, reference : Tensor, shape (B, *spatial)
-        p and g.
-    batch_dice : bool
-        Sums run over the whole batch (one value) or per patch.
-    smooth : float
-        ε of the formula.
-    ddp : bool
-        Add up the sums of all ranks first (only with `batch_dice`).
-
-    Returns
-    -------
-    Tensor, shape () or (B,)
+    `probability` and `reference` have shape (B, *spatial); `smooth` is the formula's ε. With `ddp` and `batch_dice` the
+    sums of all ranks are added up first.
     """
     axes = tuple(range(0 if batch_dice else 1, probability.ndim))
     overlap = (probability * reference).sum(axes)

@@ -19,19 +19,9 @@ CHUNK = 1 << 25
 
 
 def squared_border_distance(mask: Tensor, spacing_mm: Sequence[float]) -> Tensor:
-    """Squared distance to the nearest voxel of the other label.
+    """Squared distance in mm² to the nearest voxel of the other label, for 2D or 3D masks (B, *spatial), bool.
 
-    Parameters
-    ----------
-    mask : Tensor, shape (B, *spatial), bool
-        2D or 3D masks.
-    spacing_mm : sequence of float
-        Voxel size along the spatial axes.
-
-    Returns
-    -------
-    Tensor, shape of `mask`, float32
-        mm²; infinite in a patch that is all True or all False, which has no border.
+    float32, of the mask's shape; infinite in a patch that is all True or all False, which has no border.
     """
     if mask.device.type != "cpu":
         return squared_border_distance_on_device(mask, spacing_mm)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class VoxelGrid:
-    """Voxel size of patches, in the order of the array's spatial axes.
+    """Voxel size of patches, in the order of the array's spatial axes; ValueError unless positive.
 
     Attributes
     ----------
@@ -17,11 +17,6 @@ class VoxelGrid:
     patch_size : tuple of int, optional
         Voxels per axis at which `spacing_mm` holds. A patch with fewer covers the same extent with
         larger voxels (deep supervision). Without it, `spacing_mm` is that of every patch.
-
-    Raises
-    ------
-    ValueError
-        A spacing that is not positive, or as many numbers as do not fit.
     """
 
     spacing_mm: Sequence[float] | None = None

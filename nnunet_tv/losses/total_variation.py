@@ -8,7 +8,7 @@ from nnunet_tv.losses.foreground import Foreground, ForegroundLoss
 
 
 def total_variation(probability: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Sum over spatial axes of the mean absolute difference between neighbours along the axis.
+    """Sum over spatial axes of the mean absolute difference between neighbours along the axis, a scalar.
 
     Parameters
     ----------
@@ -17,11 +17,6 @@ def total_variation(probability: Tensor, weight: Tensor | None = None) -> Tensor
     weight : Tensor, shape of `probability`, optional
         Weight of each voxel; a pair of neighbours has the mean of its two. The means over pairs are not
         divided by the weights' sum: 1 everywhere changes nothing.
-
-    Returns
-    -------
-    Tensor, shape ()
-        In [0, number of spatial axes] for values and weights in [0, 1].
     """
     means = []
     for axis in range(1, probability.ndim):

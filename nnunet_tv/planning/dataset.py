@@ -42,8 +42,8 @@ def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",), 
     network : str, optional
         A name of :data:`nnunet_tv.architectures.registry.NETWORKS`, whose plans file is written too.
     patch_size : sequence of int, optional
-        The network's patch in the order of nnU-Net's arrays (z, y, x for NIfTI); 128³ unless given, or what
-        nnU-Net's planner says for its own networks. Without `network`: that of MS-DSA-Net.
+        The network's patch in the order of nnU-Net's arrays (z, y, x for NIfTI); 128³ unless given, or as
+        nnU-Net's planner plans its own networks. Without `network`: that of MS-DSA-Net.
     processes : int
         Worker processes.
     replace_split : bool
@@ -75,7 +75,7 @@ def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",), 
         _name_outdated(preprocessed, chosen[0].name if chosen else None)
     plans = read_json(stock)
     for configuration in configurations:
-        resolved(plans, configuration)  # names what there is
+        resolved(plans, configuration)  # an error names those that exist
     written = [stock]
     if chosen:
         written.append(write_network_plans(plans, preprocessed, configurations, *chosen))
@@ -99,21 +99,21 @@ def _done(preprocessed: Path) -> dict:
 
 
 def check_before_work(raw: Path, preprocessed: Path, *, replace_split: bool) -> None:
-    """Find out what would fail later: no data set, no workers, a split that differs."""
+    """NnunetTVError for what would fail later: no data set, no workers, a split that differs."""
     if not (raw / "dataset.json").is_file():
-        raise NnunetTVError(f"{raw} holds no dataset.json: convert the data first (nnunet-tv-convert), or correct -d "
+        raise NnunetTVError(f"{raw} has no dataset.json: convert the data first (nnunet-tv-convert), or correct -d "
                             "or nnUNet_raw")
     if os.environ.get("nnUNet_n_proc_DA") == "0":
         raise NnunetTVError("nnUNet_n_proc_DA is 0, with which nnU-Net's planner fails: export nnUNet_n_proc_DA=1")
     if "converted_by" in read_json(raw / "dataset.json") and not (raw / "splits_final.json").is_file():
-        raise NnunetTVError(f"{raw} holds no splits_final.json, so nnU-Net would draw a split of its own: its "
+        raise NnunetTVError(f"{raw} has no splits_final.json, so nnU-Net would draw a split of its own: its "
                             "conversion was interrupted or incomplete; run nnunet-tv-convert again")
     source, target = raw / "splits_final.json", preprocessed / "splits_final.json"
     differs = source.is_file() and target.is_file() and read_json(source) != read_json(target)
     if differs and not replace_split:
         raise NnunetTVError(
             f"{source} differs from {target}, with which models may have been trained; mixing the two can put test "
-            "cases into training. To take the new split over, remove those models or know them, and add "
+            "cases into training. To take the new split over, remove those models or keep them apart, and add "
             "--replace-split")
 
 
@@ -133,13 +133,13 @@ def _stock_plan(name: str, raw: Path, processes: int) -> None:
         verify_dataset_integrity(str(raw), processes)
     except (AssertionError, FileNotFoundError, RuntimeError) as error:
         raise NnunetTVError(f"nnU-Net's integrity check refuses {raw}: {error} (details above). Convert the data set "
-                            "again, or mend the files named") from error
+                            "again, or correct the files named") from error
     DatasetFingerprintExtractor(name, processes).run(overwrite_existing=True)
     ExperimentPlanner(name, plans_name=STOCK_PLANS).plan_experiment()  # copies dataset.json
 
 
 def _name_outdated(preprocessed: Path, planned_now: str | None) -> None:
-    """Say which networks' plans were made from the standard plan that has just been replaced."""
+    """Warn of networks' plans that were made from the standard plan that has just been replaced."""
     for network in NETWORKS.values():
         path = preprocessed / f"{network.plans_name}.json"
         if path.is_file() and network.name != planned_now:
@@ -161,11 +161,11 @@ def copy_references(raw: Path, preprocessed: Path) -> None:
     cases = get_filenames_of_train_images_and_targets(str(raw), dataset_json)
     target = preprocessed / "gt_segmentations"
     target.mkdir(parents=True, exist_ok=True)
-    wanted = {case + dataset_json["file_ending"]: Path(files["label"]) for case, files in cases.items()}
-    for name, label in wanted.items():
+    labels = {case + dataset_json["file_ending"]: Path(files["label"]) for case, files in cases.items()}
+    for name, label in labels.items():
         with atomic(target / name) as temporary:
             shutil.copyfile(label, temporary)
-    for left in target.iterdir():
-        if left.name not in wanted:
-            left.unlink()
-            log.info("Removed %s: no longer in the raw data set", left)
+    for path in target.iterdir():
+        if path.name not in labels:
+            path.unlink()
+            log.info("Removed %s: no longer in the raw data set", path)

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv.architectures.registry import NAME_IN_PLANS, NETWORKS, PATCH_SIZE, Network, PatchRule
-from nnunet_tv.planning.plans import UnsupportedPlan, resolved, with_known_network
+from nnunet_tv.planning.plans import UnsupportedPlan, resolved, with_listed_network
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json, write_json
 
 
 def choose(network: str | None, patch_size: Sequence[int] | None,
            configurations: Sequence[str]) -> tuple[Network, Sequence[int] | None] | None:
-    """What to plan beside the standard plan, checked before any work.
+    """Network and patch size to plan beside the standard plan, checked before any work; None without either.
 
     Parameters
     ----------
@@ -30,19 +30,11 @@ def choose(network: str | None, patch_size: Sequence[int] | None,
     configurations : sequence of str
         Those to be planned.
 
-    Returns
-    -------
-    (Network, patch size or None), or None
-        None where neither a network nor a patch size was asked for.
-
     Raises
     ------
     NnunetTVError
-        No such network; its package is not installed.
-    PatchSizeError
-        A patch that the network cannot take.
-    UnsupportedPlan
-        A 2D configuration for a 3D network.
+        No such network; its package is not installed; a patch that it cannot take (PatchSizeError); a 2D
+        configuration for a 3D network (UnsupportedPlan).
     """
     if network is None and patch_size is None:
         return None
@@ -64,25 +56,8 @@ def write_network_plans(plans: dict, preprocessed: Path, configurations: Sequenc
                         patch_size: Sequence[int] | None) -> Path:
     """Write a network's plans file, whose configurations share the standard plan's preprocessed data.
 
-    Other configurations of a file that is there stay, unless the standard plan has changed since.
-
-    Parameters
-    ----------
-    plans : dict
-        The standard plan.
-    preprocessed : Path
-        The data set's folder under ``nnUNet_preprocessed``.
-    configurations : sequence of str
-        Configurations of the plan to write; each will stand alone (``inherits_from`` resolved).
-    network : Network
-        What to write.
-    patch_size : sequence of int, optional
-        As :func:`choose` gives it.
-
-    Returns
-    -------
-    Path
-        ``PLANS_NAME.json`` in `preprocessed`.
+    Each of `configurations` will stand alone (``inherits_from`` resolved). Other configurations of an existing file
+    stay, unless the standard plan has changed since. `network` and `patch_size` are those of :func:`choose`.
 
     Raises
     ------
@@ -103,7 +78,7 @@ def write_network_plans(plans: dict, preprocessed: Path, configurations: Sequenc
         base, edited = _planned_by_nnunet(plans, preprocessed, configurations, network, patch_size)
     else:
         base, patch = plans, patch_size or PATCH_SIZE
-        edited = {c: resolved(with_known_network(plans, c, network, patch), c) for c in configurations}
+        edited = {c: resolved(with_listed_network(plans, c, network, patch), c) for c in configurations}
     kept = {configuration: {key: value for key, value in alone.items() if key not in ("inherits_from", "next_stage")}
             for configuration, alone in edited.items()}
     path = preprocessed / f"{network.plans_name}.json"
@@ -123,7 +98,7 @@ def _others(before: dict, now: dict) -> dict[str, dict]:
 
 
 def refuse_2d(network: Network, configuration: str, patch_size: Sequence[int], sides: int) -> UnsupportedPlan:
-    """What is said about a 2D configuration and a 3D patch."""
+    """The error for a 2D configuration and a 3D patch."""
     return UnsupportedPlan(f"the patch has {len(patch_size)} sides, configuration {configuration} is {sides}D: "
                            f"{network.title} is a 3D network; leave that configuration out")
 

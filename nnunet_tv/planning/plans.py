@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
-from nnunet_tv.architectures.registry import NAME_IN_PLANS, NETWORKS, PATCH_SIZE, Network, known_class
+from nnunet_tv.architectures.registry import NAME_IN_PLANS, NETWORKS, PATCH_SIZE, Network, find_network
 from nnunet_tv.utils.errors import NnunetTVError
 
 MS_DSA_NET = NETWORKS["ms-dsa-net"].class_name
@@ -60,15 +60,9 @@ def with_network(plans: dict, configuration: str, *, network: str, patch_size: S
     return plans
 
 
-def with_known_network(plans: dict, configuration: str, network: Network,
+def with_listed_network(plans: dict, configuration: str, network: Network,
                        patch_size: Sequence[int] = PATCH_SIZE) -> dict:
-    """A copy of `plans` with a network of ours or MONAI's at `patch_size`.
-
-    Raises
-    ------
-    PatchSizeError
-        A patch that the network cannot take.
-    """
+    """A copy of `plans` with a network of ours or MONAI's at `patch_size`; PatchSizeError where it does not fit."""
     sides = network.rule.check(patch_size)
     plans = with_network(plans, configuration, network=network.class_name, patch_size=sides,
                          network_arguments=network.arguments_for(sides))
@@ -77,7 +71,7 @@ def with_known_network(plans: dict, configuration: str, network: Network,
 
 
 def recipe_plans(plans: dict, configuration: str) -> tuple[dict, str]:
-    """Plans for the paper's recipe, and a line that says what was done to them.
+    """Plans for the paper's recipe, and a line for the log about what was changed.
 
     MS-DSA-Net at 128³ takes the place of nnU-Net's PlainConvUNet or ResidualEncoderUNet, unless the plan was
     written for that network (``nnunet-tv-plan --network plain-unet``). A plan that names any other network
@@ -89,7 +83,7 @@ def recipe_plans(plans: dict, configuration: str) -> tuple[dict, str]:
     stock = name.startswith(_HOST_NETWORKS) and name.rsplit(".", 1)[-1] in REPLACED_NETWORKS
     if stock and NAME_IN_PLANS not in configuration_plans:
         size = "×".join(map(str, PATCH_SIZE))
-        return with_known_network(plans, configuration, NETWORKS["ms-dsa-net"]), (
+        return with_listed_network(plans, configuration, NETWORKS["ms-dsa-net"]), (
             f"The plan's {name.rsplit('.', 1)[-1]} (patch {patch_size}, batch {configuration_plans['batch_size']}) "
             f"is replaced by MS-DSA-Net: patch {size}, batch of {PATCHES_PER_BATCH} patches of one subject.")
     kept = deepcopy(plans)
@@ -99,13 +93,7 @@ def recipe_plans(plans: dict, configuration: str) -> tuple[dict, str]:
 
 
 def check_recipe(plans: dict, configuration: str, dataset_json: dict, trainer: str) -> None:
-    """Refuse what the recipe cannot train, naming the loss-only trainer that may.
-
-    Raises
-    ------
-    UnsupportedPlan
-        2D or cascaded configurations.
-    """
+    """UnsupportedPlan, naming the loss-only trainer, for 2D or cascaded configurations and other labels."""
     settings = resolved(plans, configuration)
     problem = None
     if len(settings["patch_size"]) != 3:
@@ -120,13 +108,7 @@ def check_recipe(plans: dict, configuration: str, dataset_json: dict, trainer: s
 
 
 def check_labels(dataset_json: dict, trainer: str, alternative: str = "nnU-Net's own trainers") -> None:
-    """Refuse label definitions other than background and one foreground class.
-
-    Raises
-    ------
-    UnsupportedPlan
-        Regions, an ignore label, or more than one foreground class.
-    """
+    """UnsupportedPlan for regions, an ignore label, or more than one foreground class."""
     labels = dataset_json["labels"]
     foreground = {name: value for name, value in labels.items() if name not in ("background", "ignore")}
     problem = None
@@ -153,9 +135,9 @@ def loss_only_name(trainer: str) -> str:
 
 
 def takes_deep_supervision(network: str) -> bool:
-    """Whether a network class gives nnU-Net's several outputs when asked to.
+    """Whether a network class has the several outputs of deep supervision.
 
-    nnU-Net's own do; others say so with a class attribute ``supports_deep_supervision``.
+    nnU-Net's own do; others set a class attribute ``supports_deep_supervision``.
     """
     if network.startswith(_HOST_NETWORKS):
         return True
@@ -163,20 +145,16 @@ def takes_deep_supervision(network: str) -> bool:
 
 
 def may_compile(network: str) -> bool:
-    """Whether nnU-Net may compile a network class: not those that the registry excepts."""
-    known = known_class(network)
-    return known is None or known.compiles
+    """Whether nnU-Net may compile a network class; a row of the registry can exclude it."""
+    listed = find_network(network)
+    return listed is None or listed.compiles
 
 
 def build_network(configuration_manager: Any, input_channels: int, output_channels: int, deep_supervision: bool):
     """The network that a configuration names; ``deep_supervision`` is passed where the class takes it.
 
-    Raises
-    ------
-    UnsupportedPlan
-        The class cannot be imported, or its ``input_size`` is not the plan's patch size.
-    PatchSizeError
-        The plan's patch size is none that the network takes.
+    UnsupportedPlan where the class cannot be imported or its ``input_size`` is not the plan's patch size;
+    PatchSizeError where the network does not take that size.
     """
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
@@ -202,13 +180,13 @@ def build_network(configuration_manager: Any, input_channels: int, output_channe
 
 
 def _check_patch(name: str, arguments: dict, patch_size: Sequence[int]) -> None:
-    known = known_class(name)
-    if known is None:
+    listed = find_network(name)
+    if listed is None:
         return
-    known.rule.check(patch_size)
-    if known.input_size and list(arguments.get("input_size", ())) != list(patch_size):
-        raise UnsupportedPlan(f"the plan builds {known.title} for input_size {arguments.get('input_size')}, but its "
-                              f"patch_size is {list(patch_size)}: plan again (nnunet-tv-plan --network {known.name} "
+    listed.rule.check(patch_size)
+    if listed.input_size and list(arguments.get("input_size", ())) != list(patch_size):
+        raise UnsupportedPlan(f"the plan builds {listed.title} for input_size {arguments.get('input_size')}, but its "
+                              f"patch_size is {list(patch_size)}: plan again (nnunet-tv-plan --network {listed.name} "
                               "--patch-size ...)")
 
 

@@ -28,7 +28,7 @@ PROBABILITY = 0.5
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to one patch, drawn before any voxel is read. The default changes nothing.
+    """Changes of one patch, drawn before any voxel is read; none by default.
 
     Parameters
     ----------
@@ -66,15 +66,7 @@ def draw_augmentation(rng: np.random.Generator, *, span: float) -> Augmentation:
 
 
 def change_intensities(image: np.ndarray, augmentation: Augmentation) -> None:
-    """Add the shift and the noise, in place.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (C, *spatial)
-        A patch.
-    augmentation : Augmentation
-        Its shift and noise; the noise is drawn for every voxel of every channel.
-    """
+    """Add the shift and the noise (drawn for every voxel of every channel) to a patch (C, *spatial), in place."""
     if augmentation.shift:
         image += np.float32(augmentation.shift)
     if augmentation.noise_std:
@@ -84,16 +76,9 @@ def change_intensities(image: np.ndarray, augmentation: Augmentation) -> None:
 
 
 def clear_outside(image: np.ndarray, labels: np.ndarray, use_mask_for_norm: Sequence[bool] | None) -> None:
-    """Set channels that nnU-Net normalised inside the mask to 0 outside of it, in place.
+    """Set channels that nnU-Net normalised inside the mask to 0 outside of it (labels of -1), in place.
 
-    Parameters
-    ----------
-    image : ndarray, shape (C, *spatial)
-        A patch.
-    labels : ndarray of int, shape (*spatial)
-        -1 outside the mask.
-    use_mask_for_norm : sequence of bool, optional
-        From the plan, for each channel; without it nothing is cleared.
+    `use_mask_for_norm` is the plan's, for each channel; nothing is cleared without it.
     """
     if use_mask_for_norm is None or not any(use_mask_for_norm):
         return
@@ -106,15 +91,12 @@ def clear_outside(image: np.ndarray, labels: np.ndarray, use_mask_for_norm: Sequ
 def intensity_span(normalization_schemes: Sequence[str]) -> float:
     """Distance between the 0.5 and 99.5 percentiles of the normalised channels.
 
-    Raises
-    ------
-    UnsupportedPlan
-        A normalisation whose scale is not known here, or channels of different scales.
+    UnsupportedPlan for a normalisation without an entry in :data:`INTENSITY_SPANS`, or channels of different scales.
     """
     spans = {INTENSITY_SPANS.get(scheme, math.nan) for scheme in normalization_schemes}
     if len(spans) != 1 or any(map(math.isnan, spans)):
         raise UnsupportedPlan(
-            f"the recipe's intensity augmentation needs one known scale for all channels "
+            "the recipe's intensity augmentation needs one scale for all channels "
             f"({', '.join(INTENSITY_SPANS)}), but the plan normalises by {', '.join(normalization_schemes)}. Plan "
             "again with one of those, or use a loss-only trainer.")
     return spans.pop()
@@ -123,14 +105,9 @@ def intensity_span(normalization_schemes: Sequence[str]) -> float:
 def anterior_posterior_axis(properties: dict, transpose_forward: Sequence[int]) -> int:
     """Array axis nearest to anterior-posterior in a preprocessed case.
 
-    Parameters
-    ----------
-    properties : dict
-        What nnU-Net's reader stored of the geometry: SimpleITK's direction, or nibabel's affine (the
-        reoriented one where there is one). Without either the second NIfTI axis is taken, which is right
-        for RAS and LPS images alike.
-    transpose_forward : sequence of int
-        The plan's axis order.
+    `properties` has the geometry as nnU-Net's reader stores it: SimpleITK's direction, or nibabel's affine (the
+    reoriented one if there is one). Without either the second NIfTI axis is used, which is right for RAS and LPS
+    images alike. `transpose_forward` is the plan's axis order.
     """
     direction = properties.get("sitk_stuff", {}).get("direction")
     nibabel = properties.get("nibabel_stuff", {})

@@ -14,29 +14,18 @@ def cut(
     data: Any, labels: np.ndarray, start: Sequence[int], patch_size: Sequence[int], *,
     axis: int, angle_rad: float | None = None, flipped: Sequence[int] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Patch of a case, in memory of its own.
+    """Patch of a case, in memory of its own: float32 image (C, *patch_size) and int16 labels (*patch_size).
 
     Parameters
     ----------
     data : array-like of float32, shape (C, *spatial)
-        The case's channels; anything that slices give an array of (blosc2, memory map, ndarray).
+        The case's channels; slices of it give arrays (blosc2, memory map, ndarray). 0 outside the volume.
     labels : ndarray of int16, shape (*spatial)
-        -1 outside the nonzero mask, 0 brain, 1 lesion.
+        -1 outside the nonzero mask and outside the volume, 0 brain, 1 lesion.
     start, patch_size : sequence of int
-        First voxel and size; may stick out of the volume.
-    axis : int
-        Array axis to rotate about.
-    angle_rad : float, optional
-        Angle in radians, see :func:`~nnunet_tv.training.rotation.rotate_into`; None: not rotated.
-    flipped : sequence of int
-        Array axes to mirror after the rotation.
-
-    Returns
-    -------
-    image : ndarray of float32, shape (C, *patch_size)
-        0 outside the volume.
-    labels : ndarray of int16, shape (*patch_size)
-        -1 outside the volume.
+        First voxel and size; may extend beyond the volume.
+    axis, angle_rad, flipped
+        Array axis to rotate about, angle (None: not rotated), and array axes to mirror after the rotation.
     """
     image = np.zeros((data.shape[0], *patch_size), np.float32)
     target = np.full(patch_size, -1, np.int16)

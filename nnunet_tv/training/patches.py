@@ -1,8 +1,7 @@
 """Batches of the recipe: four patches of one subject, made from a seed, delivered in order.
 
-``torch.utils.data.DataLoader`` over an indexed data set keeps the order whatever the number of workers;
-nnU-Net's own augmenter does not. The classes here are pickled to workers, so they live in the installed
-package and not among the trainers.
+``torch.utils.data.DataLoader`` over an indexed data set keeps the order for any number of workers; nnU-Net's own
+augmenter does not.
 """
 
 from __future__ import annotations
@@ -46,13 +45,11 @@ class SubjectPatches(Dataset):
         ``TRAIN`` (an epoch is a permutation of the cases; augmented) or ``SELECTION`` (cases in order,
         two batches each, half of the patches on the lesion, the same every epoch).
     fold : int or str
-        Fold, part of every seed.
-    patch_size : sequence of int
-        Spatial size of a patch, in the plan's axis order.
+        Part of every seed.
     patch_numbers : sequence of int
         Which of the subject's patches to make: all four, or a rank's share of them.
-    transpose_forward, normalization_schemes, use_mask_for_norm : sequence
-        From the plan.
+    patch_size, transpose_forward, normalization_schemes, use_mask_for_norm
+        From the plan; sizes in its axis order.
     finish : BasicTransform, optional
         Last transform of every patch (maps of the reference for the loss).
     """

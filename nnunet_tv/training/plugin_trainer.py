@@ -1,4 +1,4 @@
-"""What all our trainers share: the loss is data, any network of a plan, the cluster filter beside the model."""
+"""Base of all our trainers: a loss of ours, any network of a plan, the cluster filter beside the model."""
 
 from __future__ import annotations
 
@@ -30,23 +30,18 @@ def check_device(device: torch.device) -> None:
     """Refuse ``cuda`` where there is none, before anything is written; nnU-Net's default device is ``cuda``."""
     if device.type == "cuda" and not torch.cuda.is_available():
         raise NnunetTVError("no CUDA device was found, and nnU-Net trains on one by default: add `-device cpu` (slow), "
-                            "or mend the driver (nvidia-smi, nnunet-tv-doctor)")
+                            "or repair the driver (nvidia-smi, nnunet-tv-doctor)")
 
 
 class PluginTrainer(nnUNetTrainer):
-    """nnU-Net's trainer with a loss of ours.
-
-    With nothing else overridden this is the loss-only family: nnU-Net's network, recipe and deep
-    supervision, our loss.
+    """nnU-Net's trainer with a loss of ours; with nothing else overridden, the loss-only family.
 
     Attributes
     ----------
     loss_class : type
         The loss; its ``name_codes`` can be set in the trainer's name.
-    loss_settings : dict
-        Loss settings of the name, by code.
-    epochs_in_name : int or None
-        Epochs from the name.
+    loss_settings, epochs_in_name
+        Loss settings (by code) and epochs of the name.
     default_epochs : int
         Epochs without a number in the name.
     """
@@ -79,7 +74,7 @@ class PluginTrainer(nnUNetTrainer):
             super().set_deep_supervision_enabled(enabled)
 
     def _do_i_compile(self) -> bool:
-        """nnU-Net's answer, and never for a network that is not meant for torch.compile."""
+        """As nnU-Net, but never for a network that the registry excludes."""
         return may_compile(self.configuration_manager.network_arch_class_name) and super()._do_i_compile()
 
     @property
@@ -102,7 +97,7 @@ class PluginTrainer(nnUNetTrainer):
     # ---- maps of the reference, made by the workers; the epoch, for losses with a schedule ----------
 
     def finishing_transform(self) -> BasicTransform:
-        """What comes after all other transforms of a patch: the loss's maps of the reference, if it has any."""
+        """Last transform of a patch: the loss's maps of the reference, if it has any."""
         maps = self.bare_loss().reference_maps()
         return ComposeTransforms([AppendReferenceMaps(maps, self.grid)] if maps else [])
 
@@ -115,7 +110,7 @@ class PluginTrainer(nnUNetTrainer):
         return ComposeTransforms([super().get_validation_transforms(*settings, **named), self.finishing_transform()])
 
     def on_epoch_start(self) -> None:
-        """Tell the loss the epoch: schedules are pure functions of it, so nothing of them is in a checkpoint."""
+        """Set the loss's epoch; its schedules are pure functions of that, so no checkpoint contains them."""
         super().on_epoch_start()
         self.bare_loss().set_epoch(self.current_epoch)
 
@@ -131,7 +126,7 @@ class PluginTrainer(nnUNetTrainer):
             self.print_to_log_file(keep_freed_memory())
 
     def validation_step(self, batch: dict) -> dict:
-        """nnU-Net's step; it would take labels with maps for one-hot, so those have a step here."""
+        """nnU-Net's step, and one for labels with maps, which nnU-Net would treat as one-hot."""
         if not self.bare_loss().reference_maps():
             return super().validation_step(batch)
         data = batch["data"].to(self.device, non_blocking=True)

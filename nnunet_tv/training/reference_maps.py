@@ -15,15 +15,9 @@ from nnunet_tv.losses.grid import VoxelGrid
 class AppendReferenceMaps(SegOnlyTransform):
     """Append a loss's maps of the reference to the labels, as channels; the last transform of a patch.
 
-    For deep supervision the segmentation is a list of label maps of falling size: each gets maps of its
-    own, made from its own labels on its own grid, so that the maps and the labels of a scale agree.
-
-    Parameters
-    ----------
-    maps : dict
-        From :meth:`~nnunet_tv.losses.ForegroundLoss.reference_maps`.
-    grid : VoxelGrid
-        The plan's spacing and patch size.
+    For deep supervision the segmentation is a list of label maps of falling size: each gets maps made from its own
+    labels on its own grid. `maps` are those of :meth:`~nnunet_tv.losses.ForegroundLoss.reference_maps`, `grid` is the
+    plan's.
     """
 
     def __init__(self, maps: Mapping[str, ReferenceMap], grid: VoxelGrid):

@@ -18,18 +18,9 @@ from torch.nn.functional import grid_sample
 def rotated_region(
     start: Sequence[int], patch_size: Sequence[int], shape: Sequence[int], *, axis: int, angle_rad: float
 ) -> tuple[slice, ...]:
-    """Part of a volume that a rotated patch is interpolated from.
+    """Part of a volume of `shape` that a patch turned about its own centre is interpolated from.
 
-    Parameters
-    ----------
-    start, patch_size : sequence of int
-        First voxel and size of the patch before it is turned about its own centre.
-    shape : sequence of int
-        Shape of the volume; the region ends at its borders.
-    axis : int
-        Array axis to rotate about.
-    angle_rad : float
-        Angle in radians.
+    `start` and `patch_size` are those of the unturned patch, `axis` is the array axis to rotate about.
 
     >>> rotated_region((10, 10, 10), (4, 4, 4), (30, 30, 30), axis=0, angle_rad=math.pi / 4)
     (slice(10, 14, None), slice(9, 15, None), slice(9, 15, None))
@@ -54,21 +45,18 @@ def rotate_into(
 
     Parameters
     ----------
-    image_out : ndarray of float32, shape (C, X, Y, Z)
-        Takes the image, bilinear. Any strides; zero beforehand, for slices outside the volume stay as they are.
-    labels_out : ndarray of int16, shape (X, Y, Z)
-        Takes the label with the largest bilinear weight, 0 where the largest are equal; -1 beforehand.
-    image : ndarray of float32, shape (C, *region)
-        The volume's :func:`rotated_region`; any strides. Beyond it the image is 0.
-    labels : ndarray of int16, shape region
-        -1 outside the nonzero mask, 0 brain, 1 lesion. Beyond it everything is -1.
+    image_out, labels_out : ndarray of float32 (C, X, Y, Z) and int16 (X, Y, Z)
+        Results, filled with 0 and -1 beforehand: the image is bilinear; a label is that of the largest bilinear
+        weight, 0 where the largest are equal. Any strides.
+    image, labels : ndarray of float32 (C, *region) and int16 (*region)
+        The volume's :func:`rotated_region`. Beyond it the image is 0 and labels are -1.
     start : sequence of int
         First voxel of the unturned patch, counted from the region's first.
     axis : int
         Array axis to rotate about.
     angle_rad : float
-        Angle in radians, right-handed in array axes: the voxel at (u, v) from the centre, along the two axes
-        that follow `axis` in cyclic order, comes from (u cos - v sin, u sin + v cos).
+        Right-handed in array axes: the voxel at (u, v) from the centre, along the two axes that follow `axis` in cyclic
+        order, comes from (u cos - v sin, u sin + v cos).
     """
     u, v = (i for i in range(3) if i != axis)
     turn = -angle_rad if axis == 1 else angle_rad  # axes 0 and 2 are the cyclic order in reverse
@@ -82,7 +70,7 @@ def rotate_into(
 
 
 def _grid(n_u: int, n_v: int, start_u: int, start_v: int, size_u: int, size_v: int, angle_rad: float) -> torch.Tensor:
-    """Where each pixel of a turned rectangle lies in a slice of (n_u, n_v), as grid_sample wants it: (1, U, V, 2)."""
+    """Pixels of a turned rectangle in a slice of (n_u, n_v), in coordinates of grid_sample: (1, U, V, 2)."""
     u, v = np.arange(size_u)[:, None] - (size_u - 1) / 2, np.arange(size_v)[None, :] - (size_v - 1) / 2
     cos, sin = math.cos(angle_rad), math.sin(angle_rad)
     at_u = start_u + (size_u - 1) / 2 + u * cos - v * sin

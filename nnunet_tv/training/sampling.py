@@ -1,4 +1,4 @@
-"""Which case comes when, and where a patch lies. Pure functions of their generator.
+"""Order of the cases, and positions of patches, as pure functions of a generator.
 
 Arrays are nnU-Net's preprocessed ones: segmentation (1, *spatial) with -1 outside the nonzero mask,
 0 in the brain, 1 in the lesion.
@@ -21,14 +21,9 @@ def epoch_order(cases: Sequence[str], fold: int | str, epoch: int) -> list[str]:
 
 
 class Centres:
-    """Voxels at which patches of one case may be centred; one look at the segmentation serves all of them.
+    """Voxels at which patches of one case may be centred; the segmentation is read once for all patches.
 
-    Parameters
-    ----------
-    segmentation : ndarray of int, shape (X, Y, Z)
-        -1 outside the nonzero mask, 0 brain, 1 lesion.
-    case : str
-        Case identifier for messages.
+    `segmentation` (X, Y, Z) is -1 outside the nonzero mask, 0 brain, 1 lesion; `case` is named in errors.
     """
 
     def __init__(self, segmentation: np.ndarray, *, case: str):
@@ -38,23 +33,17 @@ class Centres:
     def draw(self, rng: np.random.Generator, *, lesion: bool) -> tuple[int, ...]:
         """Index of one voxel, uniform over the lesion; otherwise, and without a lesion, over the rest of the brain.
 
-        Raises
-        ------
-        CaseError
-            There is no such voxel.
+        CaseError if there is no such voxel.
         """
-        wanted = self.lesion if lesion and self.lesion.size else self.brain
-        if wanted.size == 0:
+        voxels = self.lesion if lesion and self.lesion.size else self.brain
+        if voxels.size == 0:
             raise CaseError(self.case, "the preprocessed case has no brain voxel (nonzero, without lesion) to draw a "
                             "background patch from: check its image and label, and preprocess again")
-        return tuple(int(i) for i in np.unravel_index(wanted[rng.integers(wanted.size)], self.shape))
+        return tuple(int(i) for i in np.unravel_index(voxels[rng.integers(voxels.size)], self.shape))
 
 
 def patch_start(centre: Sequence[int], shape: Sequence[int], patch_size: Sequence[int]) -> tuple[int, ...]:
-    """First index of the patch along each axis.
-
-    The patch is moved inside the volume where it sticks out; where the volume is smaller than the patch,
-    it is centred and the patch sticks out on both sides (padding).
+    """First index of the patch along each axis: moved inside the volume, or centred on an axis smaller than the patch.
 
     >>> patch_start((5, 50, 2), (100, 100, 10), (20, 20, 20))
     (0, 40, -5)

@@ -11,22 +11,11 @@ WARMUP_START = 0.1
 
 
 def learning_rate(epoch: int, *, epochs: int, peak: float = 1e-4, floor: float = 1e-6) -> float:
-    """Learning rate of an epoch: linear warm-up from 10 % of the peak, then cosine down to the floor.
+    """Learning rate of an epoch (from 0): linear warm-up from 10 % of the peak, then cosine down to the floor.
 
     Source: TV paper (arXiv 2510.06276), 4.2. Ours: the warm-up is ``min(10, epochs // 10)`` epochs, the
     floor is reached in the last epoch.
 
-    Parameters
-    ----------
-    epoch : int
-        Epoch, from 0.
-    epochs : int
-        Length of the schedule.
-    peak, floor : float
-        Largest and smallest learning rate.
-
-    Examples
-    --------
     >>> [learning_rate(epoch, epochs=300) for epoch in (0, 10, 299)]
     [1e-05, 0.0001, 1e-06]
     """

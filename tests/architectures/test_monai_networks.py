@@ -1,4 +1,4 @@
-"""MONAI's networks: the counts of the published comparators, and what is said where MONAI is missing."""
+"""MONAI's networks: the counts of the published comparators, and the error where MONAI is missing."""
 
 import sys
 

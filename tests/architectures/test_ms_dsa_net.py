@@ -10,7 +10,8 @@ import pytest
 import torch
 from published_checkpoint import PUBLISHED
 
-from nnunet_tv.architectures import MSDSANet, check_input_size
+from nnunet_tv.architectures import MSDSANet
+from nnunet_tv.architectures.registry import NETWORKS
 
 SIZE = (64, 64, 64)
 
@@ -142,6 +143,6 @@ def test_deep_supervision_is_refused():
 ])
 def test_sides_that_do_not_fit_are_named(size, words):
     with pytest.raises(ValueError, match=words):
-        check_input_size(size)
+        NETWORKS["ms-dsa-net"].rule.check(size)
     with pytest.raises(ValueError, match=words):
         MSDSANet(2, 2, input_size=size)

@@ -109,8 +109,8 @@ def test_a_second_plan_leaves_preprocessed_data_alone(planned, capsys):
     assert main(["-d", "DatasetFCD", "-np", "1", "--patch-size", "64", "96", "64"]) == 0
     ours = plans(planned, "MSDSANetPlans")["configurations"]["3d_fullres"]
     assert marker.exists() and ours["patch_size"] == [64, 96, 64]
-    told = "Train: nnUNetv2_train DatasetFCD 3d_fullres 0 -tr nnUNetTrainerDiceTV -p MSDSANetPlans"
-    assert told in capsys.readouterr().out
+    command = "Train: nnUNetv2_train DatasetFCD 3d_fullres 0 -tr nnUNetTrainerDiceTV -p MSDSANetPlans"
+    assert command in capsys.readouterr().out
     assert main(["-d", "DatasetFCD", "-np", "1", "--redo"]) == 0
     assert not marker.exists()
 

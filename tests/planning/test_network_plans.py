@@ -180,5 +180,5 @@ def test_plans_of_an_earlier_standard_plan_are_named(planned, caplog):
     _name_outdated(folder, "ms-dsa-net")
     assert not caplog.records
     _name_outdated(folder, "sg-net")
-    [told] = [record.getMessage() for record in caplog.records]
-    assert "MSDSANetPlans.json is of the plan before this one: write it again with --network ms-dsa-net" in told
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert "MSDSANetPlans.json is of the plan before this one: write it again with --network ms-dsa-net" in warning

@@ -15,7 +15,7 @@ from nnunet_tv.planning.plans import (
     recipe_plans,
     resolved,
     takes_deep_supervision,
-    with_known_network,
+    with_listed_network,
 )
 
 LABELS = {"labels": {"background": 0, "FCD": 1}}
@@ -47,7 +47,7 @@ def test_the_recipe_replaces_nnunets_networks(network, configuration):
     assert "replaced by MS-DSA-Net: patch 128×128×128" in note and network.rsplit(".", 1)[1] in note
 
 
-@pytest.mark.parametrize("network", [MS_DSA_NET, "somebody.Network", "somebody.PlainConvUNet"])
+@pytest.mark.parametrize("network", [MS_DSA_NET, "other_package.Network", "other_package.PlainConvUNet"])
 def test_the_recipe_keeps_any_other_network_and_its_patch(network):
     edited, note = recipe_plans(plans(network), "3d_fullres")
     result = resolved(edited, "3d_fullres")
@@ -67,7 +67,7 @@ def test_the_recipe_keeps_nnunets_network_where_the_plan_was_written_for_it():
 
 def test_a_side_that_the_network_cannot_take_is_named():
     with pytest.raises(ValueError, match="48"):
-        with_known_network(plans(), "3d_fullres", NETWORKS["ms-dsa-net"], (48, 64, 64))
+        with_listed_network(plans(), "3d_fullres", NETWORKS["ms-dsa-net"], (48, 64, 64))
 
 
 def test_unknown_configuration_lists_what_there_is():
@@ -128,5 +128,5 @@ def test_a_plan_whose_patch_was_changed_by_hand_is_refused():
 
 
 def test_a_network_that_cannot_be_imported_is_named():
-    with pytest.raises(UnsupportedPlan, match=r"names the network nobody\.Net, which cannot be imported"):
-        build_network(manager("nobody.Net", (8, 8, 8)), 2, 2, False)
+    with pytest.raises(UnsupportedPlan, match=r"names the network missing\.Net, which cannot be imported"):
+        build_network(manager("missing.Net", (8, 8, 8)), 2, 2, False)

@@ -1,4 +1,4 @@
-"""A rotation of our own against turns by 90°, a known sense, and the library's 3-D transform."""
+"""Our rotation against turns by 90°, a hand-computed direction, and batchgenerators' 3-D transform."""
 
 import math
 
@@ -13,7 +13,7 @@ ANGLES = [-1.2, -0.3, 0.4, 1.5]
 
 
 def volume(shape=(20, 20, 20), seed=0):
-    """Noise, a masked border of uneven width, and a lesion that is nobody's mirror image."""
+    """Noise, a masked border of uneven width, and a lesion without mirror symmetry."""
     rng = np.random.default_rng(seed)
     labels = np.full(shape, -1, np.int16)
     labels[3:-1, 2:-2, 1:-4] = 0

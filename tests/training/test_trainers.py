@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def _no_progress_picture(monkeypatch):
-    """nnU-Net draws progress.png for a second every epoch; nothing here looks at it."""
+    """nnU-Net draws progress.png for a second; no test here needs it."""
     monkeypatch.setattr("nnunetv2.training.logging.nnunet_logger.LocalLogger.plot_progress_png", lambda *_: None)
 
 
