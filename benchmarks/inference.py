@@ -28,7 +28,7 @@ from processes import alternate_processes
 from side_by_side import TIMES, parser, summary, table, write
 from torch import nn
 
-from nnunet_tv.architectures import MSDSANet
+from nnunet_tv.architectures.ms_dsa_net import MSDSANet
 from nnunet_tv.inference.precision import has_bfloat16
 from nnunet_tv.losses import DiceBCELoss
 from nnunet_tv.utils.host_memory import keep_freed_memory

@@ -153,7 +153,7 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
         As :func:`read_weights`; weights or a patch size that do not fit; an existing folder; a data set name that
         nnU-Net would not recognise.
     """
-    from nnunet_tv.architectures import MSDSANet
+    from nnunet_tv.architectures.ms_dsa_net import MSDSANet
     from nnunet_tv.architectures.published import PublishedWeightsError, cube_side
     from nnunet_tv.architectures.registry import NETWORKS
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from published_checkpoint import PUBLISHED
 
-from nnunet_tv.architectures import MSDSANet
+from nnunet_tv.architectures.ms_dsa_net import MSDSANet
 from nnunet_tv.architectures.registry import NETWORKS
 
 SIZE = (64, 64, 64)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from published_checkpoint import published_layout
 
-from nnunet_tv.architectures import MSDSANet, PublishedWeightsError
-from nnunet_tv.architectures.published import cube_side, published_name, translated, unwrapped
+from nnunet_tv.architectures.ms_dsa_net import MSDSANet
+from nnunet_tv.architectures.published import PublishedWeightsError, cube_side, published_name, translated, unwrapped
 from nnunet_tv.utils.errors import NnunetTVError
 
 SIZE = (64, 64, 64)

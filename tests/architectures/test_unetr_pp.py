@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from nnunet_tv.architectures import UNETRPlusPlus
 from nnunet_tv.architectures.dual_self_attention import DualSelfAttention
+from nnunet_tv.architectures.unetr_pp import UNETRPlusPlus
 
 
 @pytest.mark.parametrize(("side", "count"), [(128, 42_648_570), (64, 22_809_786)])

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from nnunet_tv.architectures import MSDSANet, PublishedWeightsError
+from nnunet_tv.architectures.ms_dsa_net import MSDSANet
+from nnunet_tv.architectures.published import PublishedWeightsError
 from nnunet_tv.inference.published_model import (
     FILES,
     PLANS_NAME,
