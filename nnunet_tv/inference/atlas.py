@@ -58,18 +58,10 @@ REGIONS = {label: (name, lobe) for lobe, names in LOBES.items() for label, name 
 
 
 def region_of(points_mm: np.ndarray) -> tuple[str, str]:
-    """Region and lobe to which most points are nearest.
+    """Region and lobe to which most points are nearest, shape (n, 3) in MNI152 mm, RAS+, n > 0.
 
-    Parameters
-    ----------
-    points_mm : ndarray, shape (n, 3)
-        Points in MNI152 space, mm, RAS+; at least one.
-
-    Returns
-    -------
-    region, lobe : str
-        :data:`OUTSIDE` for both if at least half of the points are further than :data:`REACH_MM` from every
-        label, as in the cerebellum.
+    Both are :data:`OUTSIDE` if at least half of the points are further than :data:`REACH_MM` from every label, as in
+    the cerebellum.
     """
     tree, labels, names = _atlas()
     _, nearest = tree.query(points_mm, distance_upper_bound=REACH_MM)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.clusters import label_clusters
@@ -60,12 +59,10 @@ def describe_clusters(
 
     Parameters
     ----------
-    mask : Volume
-        0 and 1, on the grid of the original T1w.
+    mask, probability, deviation : Volume
+        On the grid of the original T1w: 0 and 1; lesion probability; its standard deviation between folds.
     record : Provenance
         Of the case.
-    probability, deviation : Volume, optional
-        On the same grid: lesion probability, and its standard deviation between folds.
     prepared : Volume, optional
         The mask on ``record.grid``.
 
@@ -141,8 +138,5 @@ def side_of(points_mm: np.ndarray) -> str:
 
 def write_clusters(clusters: Sequence[Cluster], path: str | Path) -> None:
     """Write ``clusters.csv``: one row per cluster, units in the column names; only the header without clusters."""
-    text = StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Cluster)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(cluster) for cluster in clusters)
-    write_text(text.getvalue(), path)
+    names = [field.name for field in fields(Cluster)]
+    write_text(pd.DataFrame(map(asdict, clusters), columns=names).to_csv(index=False, lineterminator="\n"), path)

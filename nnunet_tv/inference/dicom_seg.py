@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_tv import __version__
+from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import atomic
@@ -34,12 +35,8 @@ def write_dicom_seg(labels: Volume, source_files: Sequence[str | Path], path: st
         series (the same voxels, in any order of axes).
     source_files : sequence of Path
         The DICOM files of the series: one per slice, or one with many frames.
-    path : Path
-        File to write.
-    case : str
-        For messages.
-    model : str
-        Name of the model, for the algorithm identification.
+    path, case, model
+        File to write; case identifier, for messages; name of the model, for the algorithm identification.
 
     Raises
     ------
@@ -51,7 +48,7 @@ def write_dicom_seg(labels: Volume, source_files: Sequence[str | Path], path: st
         raise CaseError(case, "no cluster: a DICOM SEG without segments is not valid, none is written")
     try:
         sources = _read(source_files)
-        frames = np.stack([_cut(labels, frame, case) for source in sources for frame in _frames(source)])
+        frames = np.stack([frame for source in sources for frame in _frames(labels, source, case)])
         segmentation = _segmentation(sources, frames, n, model)
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CaseError(case, f"no DICOM SEG from its source series ({type(error).__name__}: {error}): export the "
@@ -71,43 +68,21 @@ def _read(files: Sequence[str | Path]) -> list[Any]:
     return sources
 
 
-def _frames(source: Any) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
-    """For each frame: matrix from (column, row, 0, 1) to RAS mm, and (rows, columns)."""
-    shape = int(source.Rows), int(source.Columns)
-    if "PerFrameFunctionalGroupsSequence" not in source:
-        yield _matrix(source.ImagePositionPatient, source.ImageOrientationPatient, source.PixelSpacing), shape
-        return
-    shared = source.SharedFunctionalGroupsSequence[0]
-    for own in source.PerFrameFunctionalGroupsSequence:
-        orientation = _group(own, shared, "PlaneOrientationSequence").ImageOrientationPatient
-        spacing = _group(own, shared, "PixelMeasuresSequence").PixelSpacing
-        yield _matrix(own.PlanePositionSequence[0].ImagePositionPatient, orientation, spacing), shape
+def _frames(labels: Volume, source: Any, case: str) -> Iterator[np.ndarray]:
+    """Labels at the pixels of each frame, shape (rows, columns), uint16."""
+    from highdicom.spatial import PixelToReferenceTransformer
 
-
-def _group(own: Any, shared: Any, name: str) -> Any:
-    return getattr(own if name in own else shared, name)[0]
-
-
-def _matrix(position: Any, orientation: Any, spacing: Any) -> np.ndarray:
-    """PS3.3 C.7.6.2.1.1; PixelSpacing is (between rows, between columns)."""
-    along_row, along_column = np.asarray(orientation, float).reshape(2, 3)
-    matrix = np.eye(4)
-    matrix[:3, 0], matrix[:3, 1] = along_row * float(spacing[1]), along_column * float(spacing[0])
-    matrix[:3, 2], matrix[:3, 3] = np.cross(along_row, along_column), np.asarray(position, float)
-    return _TO_RAS @ matrix
-
-
-def _cut(labels: Volume, frame: tuple[np.ndarray, tuple[int, int]], case: str) -> np.ndarray:
-    """Labels at a frame's pixels, shape (rows, columns), uint16."""
-    matrix, (rows, columns) = frame
-    to_voxels = np.linalg.inv(labels.affine) @ matrix
-    row, column = np.mgrid[:rows, :columns]
-    indices = column[..., None] * to_voxels[:3, 0] + row[..., None] * to_voxels[:3, 1] + to_voxels[:3, 3]
-    nearest = np.rint(indices).astype(int)
-    if np.abs(indices - nearest).max() > _TOLERANCE or nearest.min() < 0 or (nearest >= labels.shape).any():
-        raise CaseError(case, "the pixels of the source series are not the voxels of the T1w that was used (gantry "
-                        "tilt, missing slices or another series), so no DICOM SEG is written; use the NIfTI mask")
-    return labels.data[tuple(np.moveaxis(nearest, -1, 0))].astype(np.uint16)
+    numbers = range(1, int(source.NumberOfFrames) + 1) if "PerFrameFunctionalGroupsSequence" in source else [None]
+    row, column = np.mgrid[:int(source.Rows), :int(source.Columns)]
+    pixels = np.stack([column, row, np.zeros_like(row)], axis=-1)
+    for number in numbers:
+        to_lps = PixelToReferenceTransformer.for_image(source, frame_number=number).affine
+        indices = labels.grid.to_indices(transform(_TO_RAS @ to_lps, pixels))
+        nearest = np.rint(indices).astype(int)
+        if np.abs(indices - nearest).max() > _TOLERANCE or nearest.min() < 0 or (nearest >= labels.shape).any():
+            raise CaseError(case, "the pixels of the source series are not the voxels of the T1w that was used (gantry "
+                            "tilt, missing slices or another series), so no DICOM SEG is written; use the NIfTI mask")
+        yield labels.data[tuple(np.moveaxis(nearest, -1, 0))].astype(np.uint16)
 
 
 def _segmentation(sources: list[Any], frames: np.ndarray, n: int, model: str) -> Any:

@@ -55,14 +55,7 @@ def model_folder(dataset: str, *, trainer: str, plans: str, configuration: str) 
 def find_model(folder: str | Path, *, folds: Sequence[str] | None = None, checkpoint: str = CHECKPOINT) -> Model:
     """The model of a folder, checked.
 
-    Parameters
-    ----------
-    folder : Path
-        Model folder.
-    folds : sequence of str, optional
-        Folds to use; by default every fold with the checkpoint (``all`` only if it is the only one).
-    checkpoint : str
-        File name.
+    `folds` defaults to every fold with the `checkpoint` file (``all`` only if it is the only one).
 
     Raises
     ------

@@ -39,17 +39,7 @@ class NativeResult:
 
 
 def to_native_grids(record: Provenance, mask: Volume, maps: Mapping[str, Volume]) -> NativeResult:
-    """A mask, and maps such as its probability, on the grids of all scans of a case.
-
-    Parameters
-    ----------
-    record : Provenance
-        Of the case.
-    mask : Volume
-        0 and 1, on ``record.grid``.
-    maps : dict of str to Volume
-        By kind (``prob``, ``std``), on ``record.grid``.
-    """
+    """A mask (0, 1), and maps by kind (``prob``, ``std``), from ``record.grid`` on the grids of all scans of a case."""
     volumes, notes = {}, []
     for channel in record.sources:
         native = mask_to_native(mask, record, channel)
@@ -62,22 +52,10 @@ def to_native_grids(record: Provenance, mask: Volume, maps: Mapping[str, Volume]
 
 
 def to_native(volume: Volume, record: Provenance, channel: str) -> Volume:
-    """Values on the prepared grid, averaged over each voxel of a source scan.
+    """Values >= 0 on ``record.grid`` (a mask, a probability), averaged over each voxel of the scan of a channel.
 
-    Parameters
-    ----------
-    volume : Volume
-        Finite values from 0, on ``record.grid``: a mask, a probability, a standard deviation.
-    record : Provenance
-        Of the case.
-    channel : str
-        A key of ``record.sources``.
-
-    Returns
-    -------
-    Volume
-        float32, on the scan's grid; 0 where the prepared grid does not reach. Where the two grids have the
-        same voxels (perhaps in another order), the values are unchanged.
+    The result is float32, and 0 where the prepared grid does not reach. Where the two grids have the same voxels
+    (perhaps in another order), the values are unchanged.
     """
     target, world = record.sources[channel], record.to_grid(channel)
     result = np.zeros(target.shape, np.float32)

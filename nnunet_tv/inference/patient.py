@@ -26,7 +26,7 @@ def describe_patient(
     record: Provenance, prediction: Prediction, out: Path, *, prepared: Path, summary: ModelSummary,
     dicom: Sequence[Path] = (), created: str = "",
 ) -> CaseOutcome:
-    """Write all files of a case into `out`.
+    """Write all files of a case into a folder.
 
     Parameters
     ----------
@@ -35,15 +35,13 @@ def describe_patient(
     prediction : Prediction
         On ``record.grid``, filtered.
     out : Path
-        Folder of the case, empty.
+        Empty folder of the case.
     prepared : Path
         Folder of the prepared images, which are drawn if the scans are gone.
-    summary : ModelSummary
-        For the page.
+    summary, created : ModelSummary, str
+        For the page: how the result was obtained; date and time.
     dicom : sequence of Path
         Files of the T1w's DICOM series; a DICOM SEG is written for them.
-    created : str
-        Date and time, for the page.
 
     Returns
     -------

@@ -33,20 +33,10 @@ class Scan:
 
 def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], labels: Volume,
                  output: str | Path) -> None:
-    """Draw a row per cluster (the first :data:`MOST`), three planes of each scan; atomically.
+    """Draw a row per cluster (the first :data:`MOST`), three planes of each scan, as a PNG file; atomically.
 
-    Parameters
-    ----------
-    case : str
-        Title.
-    scans : sequence of Scan
-        T1w first; its mask is the one the clusters were found in.
-    clusters : sequence of Cluster
-        In the order of their ranks; without any, the middle of the scans is drawn.
-    labels : Volume
-        0 outside, else the rank; on the T1w's grid.
-    output : Path
-        PNG file.
+    The T1w is the first of `scans`, `clusters` are in the order of their ranks and `labels` contain the ranks on the
+    T1w's grid. Without a cluster, slices through the middle of the scans are drawn.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -33,33 +33,16 @@ def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 
 def use_bfloat16(precision: str, device: str) -> bool:
-    """Whether to try bfloat16: on the CPU, on request, or with ``auto`` if there are instructions.
-
-    Raises
-    ------
-    ValueError
-        An unknown precision.
-    """
+    """Whether to try bfloat16: on the CPU, on request, or with ``auto`` if there are instructions."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not {precision!r}")
     return device == "cpu" and (precision == "bfloat16" or (precision == "auto" and has_bfloat16()))
 
 
 def surest_patch(data: Tensor, logits: Tensor, patch_size: Sequence[int]) -> Tensor:
-    """The patch of a preprocessed image around the voxel with the highest lesion logit, zero-padded at the border.
+    """The patch (1, C, *patch_size) of a preprocessed image around the voxel with the highest lesion logit.
 
-    Parameters
-    ----------
-    data : Tensor, shape (C, X, Y, Z)
-        Preprocessed image.
-    logits : Tensor, shape (2, X, Y, Z)
-        Prediction.
-    patch_size : sequence of 3 int
-        Size of the network's input.
-
-    Returns
-    -------
-    Tensor, shape (1, C, *patch_size)
+    `data` has the shape (C, X, Y, Z) and `logits` (2, X, Y, Z); the patch is padded with zeros where the image ends.
     """
     margin = logits[1].float() - logits[0].float()
     centre = torch.unravel_index(margin.argmax(), margin.shape)

@@ -101,14 +101,9 @@ class Predictor:
             log.info(keep_freed_memory())
 
     def predict(self, images: Sequence[str | Path], affine: np.ndarray | None = None) -> Prediction:
-        """Predict one case.
+        """Predict a case from one NIfTI file per channel, all on one grid.
 
-        Parameters
-        ----------
-        images : sequence of Path
-            One NIfTI file per channel, on one grid.
-        affine : ndarray, shape (4, 4), optional
-            Of the grid; that of the first file's header if left out.
+        `affine` is that of the grid; that of the first file's header if left out.
         """
         folds = self.nnunet.list_of_parameters
         total: Any = None

@@ -56,19 +56,9 @@ def read_weights(path: str | Path) -> dict[str, Any]:
 
 
 def model_plans(input_size: Sequence[int], *, dataset_name: str) -> dict[str, Any]:
-    """nnU-Net plans that reproduce the published network's training input.
+    """nnU-Net plans that reproduce the published network's training input, for a patch size along X, Y, Z.
 
-    Parameters
-    ----------
-    input_size : sequence of 3 int
-        Patch size along X, Y, Z.
-    dataset_name : str
-        nnU-Net data set, such as ``DatasetFCD``.
-
-    Returns
-    -------
-    dict
-        Complete plans, also for ``nnUNetv2_preprocess`` and training.
+    The plans are complete: ``nnUNetv2_preprocess`` and training take them as well.
     """
     size = [int(side) for side in input_size]
     resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
@@ -126,14 +116,14 @@ def model_dataset(dataset_name: str) -> dict[str, Any]:
 
 def import_published(weights: str | Path, folder: str | Path, *, input_size: Sequence[int] | None = None,
                      dataset_name: str | None = None, overwrite: bool = False) -> tuple[int, int, int]:
-    """Write an nnU-Net model folder with published weights.
+    """Write an nnU-Net model folder with published weights, as a whole; return the patch size.
 
     Parameters
     ----------
     weights : Path
         ``model.pth`` in the published layout (:mod:`nnunet_tv.architectures.published`).
     folder : Path
-        Model folder, written as a whole.
+        Model folder.
     input_size : sequence of 3 int, optional
         Patch size of the weights' training; derived from them if it is a cube.
     dataset_name : str, optional
@@ -141,11 +131,6 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
         folder's parent if it starts with ``Dataset``, else ``DatasetFCD``.
     overwrite : bool
         Replace a folder that an earlier import wrote.
-
-    Returns
-    -------
-    tuple of 3 int
-        The patch size.
 
     Raises
     ------

@@ -18,13 +18,7 @@ _TIMEOUT_S = 600
 
 
 def find_dcm2niix() -> str:
-    """Path of the program: on PATH, or of the Python package of that name.
-
-    Raises
-    ------
-    NnunetTVError
-        Neither is there.
-    """
+    """Path of the program: on PATH, or of the Python package of that name; a NnunetTVError without either."""
     found = shutil.which("dcm2niix")
     if found:
         return found
@@ -40,21 +34,10 @@ def find_dcm2niix() -> str:
 
 
 def convert_series(case: str, name: str, series: Series, output: Path, *, secrets: Iterable[str] = ()) -> None:
-    """Write the volume of `series` to `output` (``.nii.gz``), atomically.
+    """Write the volume of a DICOM series to `output` (``.nii.gz``), atomically.
 
     dcm2niix gets the series' own files only, under neutral names. Of the header that it writes, only the geometry is
-    kept.
-
-    Parameters
-    ----------
-    case, name : str
-        Case and channel, for messages.
-    series : Series
-        Of :func:`nnunet_tv.intake.dicom.read_studies`.
-    output : Path
-        NIfTI file.
-    secrets : iterable of str
-        Redacted in quotations of dcm2niix's output.
+    kept. `name` is the channel, for messages; `secrets` are redacted in quotations of dcm2niix's output.
 
     Raises
     ------

@@ -54,14 +54,9 @@ def is_dicom(path: Path) -> bool:
 
 
 def read_studies(files: Iterable[Path], *, keep_ids: bool = False) -> tuple[list[Study], int]:
-    """Studies of DICOM `files`, sorted by key, and the number of unreadable files.
+    """Studies of DICOM `files` (a DICOMDIR is skipped), sorted by key, and the number of unreadable files.
 
-    Parameters
-    ----------
-    files : iterable of Path
-        DICOM files; a DICOMDIR among them is skipped.
-    keep_ids : bool
-        Leave names in descriptions.
+    `keep_ids` leaves names in descriptions.
     """
     studies: dict[str, dict[str, list[tuple[Path, _Header]]]] = {}
     unreadable = 0
