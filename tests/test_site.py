@@ -1,6 +1,7 @@
 """The documentation site builds without a warning; the workflows are valid and run what .ci/run runs."""
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,14 @@ def test_the_matrix_is_that_of_the_classifiers():
     for version in workflow["jobs"]["tests"]["strategy"]["matrix"]["python-version"]:
         assert f'"Programming Language :: Python :: {version}"' in project
     assert 'requires-python = ">=3.10"' in project
+
+
+def test_the_weekly_job_can_remove_the_upper_bound():
+    job = (ROOT / ".github" / "workflows" / "newest-dependencies.yml").read_text(encoding="utf-8")
+    pattern, replacement = re.search(r"sed -i -E 's/(.*)/(.*)/' pyproject.toml", job).groups()
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    bounded, n = re.subn(pattern, replacement, project)
+    assert n == 1 and re.search(r'"nnunetv2>=[\d.]+",', bounded)
 
 
 def test_pre_commit_runs_the_tools_of_make_lint():
