@@ -26,20 +26,10 @@ CLASS_SUBJECTS, MOST_CLASSES = 5, 4
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve with its confidence band.
+    """A curve of a group with its confidence band.
 
-    Attributes
-    ----------
-    name : str
-        Name of the group.
-    x, y : tuple of float
-        Points of the curve.
-    grid, low, high : tuple of float
-        Bounds of y at x = grid, from the bootstrap over subjects.
-    n, n_lesion : int
-        Number of subjects, and of subjects with a lesion.
-    marks : tuple of (str, float, float)
-        Operating points of the segmentations: name, x, y.
+    `low` and `high` are the bounds of y at x = `grid`, from the bootstrap over subjects. `n` is the number of subjects,
+    `n_lesion` of those with a lesion; `marks` are the operating points of the segmentations (name, x, y).
     """
 
     name: str
@@ -74,10 +64,8 @@ def froc(
         Candidates of one group; runs of a case are averaged.
     rule : str
         Hit rule that decides which clusters are true and which lesions are found.
-    name : str
-        Name of the curve.
-    marks : sequence of (str, float, float)
-        Operating points to show: name, false clusters per subject, share detected.
+    name, marks
+        See :class:`Curve`.
     seed : int
         Seed of the bootstrap over subjects.
 
