@@ -20,8 +20,6 @@ from nnunet_tv.inference.published_model import (
     PLANS_NAME,
     TRAINER,
     import_published,
-    model_dataset,
-    model_plans,
     read_weights,
 )
 from nnunet_tv.utils.errors import NnunetTVError
@@ -140,19 +138,6 @@ def test_trainers_take_the_plans_and_pretrained_weights(results, weights):
     assert network.input_size == SIZE == tuple(configuration.patch_size)
     for name, tensor in MSDSANet.from_published(read_weights(weights), input_size=SIZE).state_dict().items():
         assert torch.equal(network.state_dict()[name], tensor), name
-
-
-def test_preprocessing_by_the_plans_scales_to_0_1_in_x_y_z(scan, tmp_path):
-    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-
-    write_case(tmp_path / "in", scan, "RAS")
-    plans = PlansManager(model_plans(SIZE, dataset_name="DatasetFCD"))
-    configuration = plans.get_configuration("3d_fullres")
-    data, _, _ = configuration.preprocessor_class(verbose=False).run_case(
-        [str(tmp_path / "in" / f"case_000{channel}.nii.gz") for channel in range(2)], None, plans, configuration,
-        model_dataset("DatasetFCD"))
-    low, high = scan.min((1, 2, 3), keepdims=True), scan.max((1, 2, 3), keepdims=True)
-    np.testing.assert_allclose(data, (scan - low) / (high - low), atol=1e-5)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
