@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.split == "cv5" and arguments.repeats is not None:
         arguments.usage_error("--repeats is for one split; cv5 has five folds")
-    root = arguments.output or os.environ.get("nnUNet_raw")
+    root = arguments.output or os.environ.get("nnUNet_raw", "")
     if not root:
         arguments.usage_error("expected a folder to write to: give -o RAW_ROOT, or export nnUNet_raw=/path/to/raw")
     return cli.run(lambda: _convert(arguments, Path(root) / arguments.name))

@@ -32,7 +32,7 @@ CONTROLS = ("none", "test", "train")
 DRAWN, ASSIGNED, FOLDED = "drawn", "assigned", "folded"
 SPLITS = {"paper": DRAWN, "seeded": DRAWN, "official": ASSIGNED, "table": ASSIGNED, "cv5": FOLDED}
 #: Channels that can be registered, and the spaces for them.
-REGISTRABLE = {("T1w", "FLAIR"): ("t1", "mni"), ("T1c", "FLAIR"): ("t1",)}
+REGISTRABLE: dict[tuple[str, ...], tuple[str, ...]] = {("T1w", "FLAIR"): ("t1", "mni"), ("T1c", "FLAIR"): ("t1",)}
 
 
 @dataclass(frozen=True)

@@ -113,10 +113,11 @@ def _measure(voxels: np.ndarray, mask: Volume, record: Provenance, probability: 
              deviation: Volume | None) -> Cluster:
     """The cluster of `voxels`, without its rank."""
     points = mask.grid.to_mm(voxels)
-    mni, side, region, lobe = [None] * 3, UNKNOWN, UNKNOWN, UNKNOWN
+    side = region = lobe = UNKNOWN
+    mni: tuple[float | None, float | None, float | None] = (None, None, None)
     if record.registration == "mni":
         there = record.to_grid("T1w").apply(points)
-        mni = [round(float(value), 2) for value in there.mean(axis=0)]
+        mni = _centroid(there)
         side = side_of(there)
         region, lobe = region_of(there)
 
@@ -124,8 +125,13 @@ def _measure(voxels: np.ndarray, mask: Volume, record: Provenance, probability: 
         return None if volume is None else round(float(function(volume.data[tuple(voxels.T)])), 4)
 
     return Cluster(0, round(len(voxels) * mask.grid.voxel_mm3, 2), len(voxels),
-                   *(round(float(value), 2) for value in points.mean(axis=0)), *mni, side, region, lobe,
+                   *_centroid(points), *mni, side, region, lobe,
                    summary(probability, np.max), summary(probability), summary(deviation))
+
+
+def _centroid(points_mm: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = (round(float(value), 2) for value in points_mm.mean(axis=0))
+    return x, y, z
 
 
 def side_of(points_mm: np.ndarray) -> str:

@@ -47,7 +47,8 @@ def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], 
     FigureCanvasAgg(figure)
     figure.suptitle(f"{case}: {_headline(len(shown), len(clusters))}", color="white", fontsize=12, parse_math=False)
     views = [_View(scan) for scan in scans]
-    for cluster, axes in zip(shown or [None], figure.subplots(rows, 3 * len(scans), squeeze=False), strict=True):
+    rows_shown: Sequence[Cluster | None] = shown or [None]
+    for cluster, axes in zip(rows_shown, figure.subplots(rows, 3 * len(scans), squeeze=False), strict=True):
         for number, view in enumerate(views):
             cells = axes[3 * number:3 * number + 3]
             position = view.middle() if cluster is None else view.at(focus_mm(labels, cluster))

@@ -26,6 +26,9 @@ class DiceTVLoss(WeightedSum):
     """
 
     name_codes = {"tv": "tv_weight"}
+    dice: DiceLoss
+    dice_weight: float
+    tv_weight: float
 
     def __init__(self, *, tv_weight: float = 0.1, batch_dice: bool = True, smooth: float = 1e-5,
                  ddp: bool = False):
