@@ -16,31 +16,19 @@ from nnunet_tv.imaging.volume import Volume
 
 #: Dice of two methods' masks below which the case is flagged.
 AGREEMENT = 0.93
+#: Intensities are limited to these percentiles of the brain.
+PERCENTILES = (0.5, 99.5)
 
 
 @dataclass(frozen=True)
 class Brain:
-    """A brain mask and its checks.
+    """A brain mask and its checks."""
 
-    Attributes
-    ----------
-    mask : Volume
-        uint8, 0 and 1, on the template's grid.
-    method : str
-        A key of :data:`~nnunet_tv.brain.registry.BRAIN_METHODS`.
-    metrics : dict of str to float
-        ``volume_ml`` at the size of the person's own brain; ``agreement_dice`` with the template's mask.
-    flags : tuple of str
-        Signs that the mask is wrong.
-    version : str
-        Of the program behind it; empty for our own.
-    """
-
-    mask: Volume
-    method: str
-    metrics: dict[str, float]
-    flags: tuple[str, ...] = ()
-    version: str = ""
+    mask: Volume  #: uint8, 0 and 1, on the template's grid
+    method: str  #: a key of :data:`~nnunet_tv.brain.registry.BRAIN_METHODS`
+    metrics: dict[str, float]  #: ``volume_ml`` of the person's brain; ``agreement_dice`` with the template's mask
+    flags: tuple[str, ...] = ()  #: signs that the mask is wrong
+    version: str = ""  #: of the program behind it
 
 
 def resolve_method(method: str) -> str:
@@ -62,21 +50,7 @@ def resolve_method(method: str) -> str:
 
 
 def find_brain(t1: Volume, t1_to_mni: Affine, *, method: str = AUTO) -> Brain | None:
-    """Brain mask of a T1w.
-
-    Parameters
-    ----------
-    t1 : Volume
-        Whole head, axes near RAS.
-    t1_to_mni : Affine
-        Scanner space of `t1` to MNI.
-    method : str
-        One of :data:`~nnunet_tv.brain.registry.BRAIN_CHOICES`.
-
-    Returns
-    -------
-    Brain or None
-        None for ``none``.
+    """Brain mask of a T1w of a whole head with axes near RAS; None for the method ``none``.
 
     Raises
     ------
@@ -106,26 +80,14 @@ def dice(first: np.ndarray, second: np.ndarray) -> float:
     return 2 * int(np.count_nonzero((first != 0) & (second != 0))) / total if total else 1.0
 
 
-def clip_to_brain(image: Volume, mask: Volume | None, *, percentiles: tuple[float, float] = (0.5, 99.5)) -> Volume:
-    """Intensities limited to percentiles of the brain, and exactly 0 outside of it.
+def clip_to_brain(image: Volume, mask: Volume | None) -> Volume:
+    """Intensities limited to percentiles of the brain, and exactly 0 outside of it; float32.
 
-    Parameters
-    ----------
-    image : Volume
-        Scan on the grid of the results.
-    mask : Volume or None
-        uint8 on the same grid. None: the percentiles are those of the whole volume, and all of it is kept.
-    percentiles : tuple of float
-        Lower and upper, in per cent.
-
-    Returns
-    -------
-    Volume
-        float32. An empty mask gives an image of zeros.
+    Without a mask the percentiles are those of the whole volume, and all of it is kept; an empty mask gives zeros.
     """
     inside = np.ones(image.shape, bool) if mask is None else mask.data > 0
     if not inside.any():
         return Volume(np.zeros(image.shape, np.float32), image.affine)
-    low, high = np.percentile(image.data[inside], percentiles)
+    low, high = np.percentile(image.data[inside], PERCENTILES)
     data = np.where(inside, np.clip(image.data, low, high), 0).astype(np.float32)
     return Volume(data, image.affine)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from importlib.metadata import PackageNotFoundError, version
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +13,7 @@ from nnunet_tv.imaging.resample import resample_mask
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.registration.template import TEMPLATE_GRID
 from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.external import package_version
 
 
 def installed() -> bool:
@@ -30,10 +30,7 @@ class Deepbet(BrainMethod):
                                 "--brain template")
 
     def version(self) -> str:
-        try:
-            return version("deepbet")
-        except PackageNotFoundError:
-            return "unknown"
+        return package_version("deepbet")
 
     def find(self, t1: Volume, t1_to_mni: Affine) -> Volume:
         from deepbet.bet import BrainExtraction

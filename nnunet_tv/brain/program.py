@@ -23,33 +23,16 @@ HEAD = "head.nii.gz"
 
 @dataclass(frozen=True)
 class BrainProgram(BrainMethod):
-    """A program that finds the brain in a T1w.
+    """A program that finds the brain in a T1w."""
 
-    Attributes
-    ----------
-    key : str
-        Value of ``--brain``.
-    program : str
-        Its executable.
-    arguments : tuple of str
-        Arguments of the executable; files are relative to a working folder that contains :data:`HEAD`.
-    masks : tuple of str
-        File names of the mask in its versions.
-    install : str
-        How to install it.
-    home : str
-        Environment variable whose ``bin`` is searched before ``PATH``; empty if there is none.
-    """
-
-    key: str
-    program: str
-    arguments: tuple[str, ...]
-    masks: tuple[str, ...]
-    install: str
-    home: str = ""
+    key: str  #: value of ``--brain``
+    program: str  #: its executable
+    arguments: tuple[str, ...]  #: files are relative to a working folder that contains :data:`HEAD`
+    masks: tuple[str, ...]  #: file names of the mask in its versions
+    install: str  #: advice where it is missing
+    home: str = ""  #: environment variable of a folder whose ``bin`` is searched before ``PATH``
 
     def path(self) -> str:
-        """Path of the executable; raises an :class:`NnunetTVError` where it is not installed."""
         found = find_program(self.program, self.home)
         if found is None:
             raise NnunetTVError(f"--brain {self.key}: the program {self.program} was not found: {self.install}, or "

@@ -28,30 +28,20 @@ class BrainMethod:
 
 @dataclass(frozen=True)
 class BrainRow:
-    """A method in the registry.
+    """A method in the registry."""
 
-    Attributes
-    ----------
-    key : str
-        Value of ``--brain``.
-    module : str
-        Module whose ``METHOD`` is a :class:`BrainMethod`.
-    help : str
-        One line, with what must be installed.
-    """
-
-    key: str
-    module: str
-    help: str
+    key: str  #: value of ``--brain``
+    module: str  #: module of this package whose ``METHOD`` is a :class:`BrainMethod`
+    help: str  #: one line, with what must be installed
 
 
 BRAIN_METHODS = {row.key: row for row in (
-    BrainRow("deepbet", "nnunet_tv.brain.deepbet", "a network (needs the package deepbet)"),
-    BrainRow("template", "nnunet_tv.brain.template", "the template's mask, refined by intensity"),
-    BrainRow("fsl", "nnunet_tv.brain.fsl", "BET (needs FSL)"),
-    BrainRow("hd-bet", "nnunet_tv.brain.hd_bet", "HD-BET (needs the package hd-bet)"),
-    BrainRow("synthstrip", "nnunet_tv.brain.synthstrip", "SynthStrip (needs FreeSurfer 7.3 or later)"),
-    BrainRow("none", "nnunet_tv.brain.none", "keeps the skull"),
+    BrainRow("deepbet", "deepbet", "a network (needs the package deepbet)"),
+    BrainRow("template", "template", "the template's mask, refined by intensity"),
+    BrainRow("fsl", "fsl", "BET (needs FSL)"),
+    BrainRow("hd-bet", "hd_bet", "HD-BET (needs the package hd-bet)"),
+    BrainRow("synthstrip", "synthstrip", "SynthStrip (needs FreeSurfer 7.3 or later)"),
+    BrainRow("none", "none", "keeps the skull"),
 )}
 #: ``deepbet`` if it is installed, else ``template``.
 AUTO = "auto"
@@ -59,13 +49,7 @@ BRAIN_CHOICES = (AUTO, *BRAIN_METHODS)
 
 
 def get_method(key: str) -> BrainMethod:
-    """Method by its key.
-
-    Raises
-    ------
-    ValueError
-        Not a key of :data:`BRAIN_METHODS`.
-    """
+    """Method by its key; raises a `ValueError` for an unknown one."""
     if key not in BRAIN_METHODS:
         raise ValueError(f"brain is one of {', '.join(BRAIN_CHOICES)}, not {key!r}")
-    return import_module(BRAIN_METHODS[key].module).METHOD
+    return import_module(f"nnunet_tv.brain.{BRAIN_METHODS[key].module}").METHOD

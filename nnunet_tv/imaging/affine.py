@@ -18,13 +18,6 @@ _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 class Affine:
     """An affine map from one scanner space to another.
 
-    Attributes
-    ----------
-    matrix : ndarray, shape (4, 4), float64
-        Points of `source` to points of `target`, mm, RAS+.
-    source, target : str
-        Names of the spaces, such as ``flair``, ``t1`` or ``mni``.
-
     Examples
     --------
     >>> shift = np.eye(4)
@@ -38,8 +31,8 @@ class Affine:
     ValueError: cannot apply flair -> t1 after t1 -> mni: expected the first map to end in flair
     """
 
-    matrix: np.ndarray
-    source: str
+    matrix: np.ndarray  #: points of `source` to points of `target`, mm, RAS+; shape (4, 4), float64
+    source: str  #: name of a space, such as ``flair``, ``t1`` or ``mni``
     target: str
 
     @classmethod
@@ -81,12 +74,8 @@ class Affine:
         """
         import SimpleITK as sitk
 
-        inverse = _LPS @ np.linalg.inv(self.matrix) @ _LPS
-        itk = sitk.AffineTransform(3)
-        itk.SetMatrix(inverse[:3, :3].ravel().tolist())
-        itk.SetTranslation(inverse[:3, 3].tolist())
         with atomic(path) as temporary:
-            sitk.WriteTransform(itk, str(temporary))
+            sitk.WriteTransform(itk_affine(_LPS @ np.linalg.inv(self.matrix) @ _LPS), str(temporary))
 
     @classmethod
     def read_itk(cls, path: str | Path, source: str, target: str) -> Affine:
@@ -97,8 +86,18 @@ class Affine:
         return cls(np.linalg.inv(_LPS @ matrix @ _LPS), source, target)
 
 
+def itk_affine(matrix: np.ndarray):
+    """SimpleITK transform with a 4 x 4 `matrix` in its own coordinates."""
+    import SimpleITK as sitk
+
+    itk = sitk.AffineTransform(3)
+    itk.SetMatrix(matrix[:3, :3].ravel().tolist())
+    itk.SetTranslation(matrix[:3, 3].tolist())
+    return itk
+
+
 def itk_matrix(itk) -> np.ndarray:
-    """Matrix of a SimpleITK matrix-offset transform, in its own coordinates, shape (4, 4)."""
+    """Matrix (4 x 4) of a SimpleITK matrix-offset transform; the inverse of :func:`itk_affine`."""
     matrix = np.eye(4)
     matrix[:3, :3] = np.array(itk.GetMatrix()).reshape(3, 3)
     matrix[:3, 3] = itk.TransformPoint((0.0, 0.0, 0.0))

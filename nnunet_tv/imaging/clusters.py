@@ -8,7 +8,7 @@ import cc3d
 import numpy as np
 from scipy import ndimage
 
-#: Neighbours that make one cluster: faces; with edges; with corners.
+#: Neighbours: across faces; also across edges; also across corners.
 CONNECTIVITIES = (6, 18, 26)
 
 
@@ -20,25 +20,20 @@ def label_clusters(mask: np.ndarray, *, connectivity: int = 26) -> tuple[np.ndar
     mask : ndarray, shape (X, Y, Z), bool
         True inside.
     connectivity : {26, 18, 6}
-        Which neighbours make one cluster.
+        Neighbourhood of a voxel; any other value raises a `ValueError`.
 
     Returns
     -------
     labels : ndarray, shape of `mask`, unsigned integers
-        0 outside, 1..n in the clusters.
+        0 outside, 1 to n in the clusters.
     n : int
         Number of clusters.
-
-    Raises
-    ------
-    ValueError
-        Another connectivity.
     """
     if connectivity not in CONNECTIVITIES:
         raise ValueError(f"expected connectivity 6, 18 or 26, found {connectivity!r}")
-    # Two faults of cc3d 4.1.1, both seen: its binary algorithm for 26 neighbours allots voxels / 4 labels,
-    # too few on odd sides, and writes past its memory, hence labels (uint8); and it drops voxels of a view
-    # that is a single row, hence contiguous memory.
+    # Two faults of cc3d 4.1.1: its binary algorithm for 26 neighbours allocates voxels / 4 labels, too few for odd
+    # sides, and writes past its memory, hence uint8; and it drops voxels of a view that is a single row, hence
+    # contiguous memory.
     mask = mask.astype(bool, copy=False)
     mask = mask if mask.flags.forc else np.ascontiguousarray(mask)
     cc3d_connectivity = cast(Literal[6, 18, 26], connectivity)
@@ -46,28 +41,16 @@ def label_clusters(mask: np.ndarray, *, connectivity: int = 26) -> tuple[np.ndar
     return labels, int(n)
 
 
-#: More clusters than this are not worth a box each.
+#: With more clusters than this there is a single box.
 _MOST_BOXES = 200
 
 
 def separate_boxes(mask: np.ndarray, *, gap: int) -> list[tuple[slice, ...]]:
-    """Boxes that hold all true voxels and can be worked on one by one.
+    """Boxes that contain all true voxels and can be processed independently; none for an empty mask.
 
-    What lies in one box is more than `gap` voxels from what lies in another, and no cluster encloses another
-    box: its own would hold it. So steps that look at most `gap` voxels far, and the filling of holes, give the
-    same voxels box by box as on the whole mask.
-
-    Parameters
-    ----------
-    mask : ndarray, shape (X, Y, Z), bool
-        Few clusters in a large volume are what this is for; many have one box.
-    gap : int
-        At least 1.
-
-    Returns
-    -------
-    list of tuple of slice
-        Empty for an empty mask.
+    Voxels of different boxes are more than `gap` (at least 1) apart, and no cluster encloses another box. Operations
+    with a reach of at most `gap` voxels, and the filling of holes, therefore give the same result box by box as on
+    the whole mask. A mask with many clusters has one box.
     """
     whole = bounding_box(mask)
     if not mask[whole].any():
@@ -79,7 +62,7 @@ def separate_boxes(mask: np.ndarray, *, gap: int) -> list[tuple[slice, ...]]:
                        for side, first in zip(box, whole, strict=True)] for box in ndimage.find_objects(labels, n)])
     merged: list[np.ndarray] = []
     for box in boxes:
-        while True:  # what a box has grown to may touch those before
+        while True:  # a box that has grown may touch earlier ones
             touching = [other for other in merged
                         if ((box[:, 0] <= other[:, 1] + gap) & (other[:, 0] <= box[:, 1] + gap)).all()]
             if not touching:

@@ -1,4 +1,4 @@
-"""What every picture of a head shares: which side is left, letters at the borders, outlines of masks."""
+"""Conventions of all pictures of heads: sides, letters at the borders, outlines of masks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from nnunet_tv.imaging.volume import Volume
 
-#: Said under every picture; arrays go through :func:`turned` so that it is true.
+#: Shown under every picture; holds for arrays from :func:`turned`.
 CONVENTION = "Radiological convention: the patient's left is on the image's right."
 #: Plane, axes of the (L, A, S) array across and up, letters at the left and right of the picture.
 PLANES = (("axial", 0, 1, "R", "L"), ("coronal", 0, 2, "R", "L"), ("sagittal", 1, 2, "P", "A"))
@@ -16,9 +16,9 @@ ENDS = {"axial": ("P", "A"), "coronal": ("I", "S"), "sagittal": ("I", "S")}
 
 
 def turned(volume: Volume) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """The array with axes that point left, front and up (by the affine), and its voxel size in mm.
+    """The array with axes that point left, front and up (most nearly for an oblique scan), and its voxel size in mm.
 
-    Axes are permuted and flipped, nothing is interpolated: of an oblique scan they point there most nearly.
+    Axes are permuted and flipped; nothing is interpolated.
     """
     turn = nib.orientations.ornt_transform(nib.io_orientation(volume.affine), nib.orientations.axcodes2ornt("LAS"))
     sizes_mm = [0.0] * 3
@@ -41,7 +41,7 @@ def outline(mask: np.ndarray, across_mm: float, up_mm: float) -> np.ndarray:
 
 
 def write_letters(ax, plane: tuple[str, int, int, str, str], *, ends: bool = False) -> None:
-    """Letters of the body's sides at the left and right border, with `ends` also below and above."""
+    """Write the letters of the sides at the left and right border, with `ends` also below and above."""
     name, _, _, left, right = plane
     places = [(0.03, 0.5, left), (0.97, 0.5, right)]
     if ends:

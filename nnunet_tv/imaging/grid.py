@@ -15,13 +15,6 @@ GRID_TOLERANCE = 1e-3
 class Grid:
     """A voxel grid; grids are equal when shape and affine are exactly equal.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Number of voxels along X, Y, Z.
-    affine : ndarray, shape (4, 4), float64
-        Voxel indices to scanner coordinates in mm, RAS+.
-
     Examples
     --------
     >>> grid = Grid((4, 4, 2), np.diag([1.0, 1.0, 3.0, 1.0]))
@@ -31,8 +24,8 @@ class Grid:
     array([0., 1., 3.])
     """
 
-    shape: tuple[int, ...]
-    affine: np.ndarray
+    shape: tuple[int, ...]  #: number of voxels along X, Y, Z
+    affine: np.ndarray  #: voxel indices to scanner coordinates in mm, RAS+; shape (4, 4), float64
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Grid) and self.shape == other.shape and np.array_equal(self.affine, other.affine)

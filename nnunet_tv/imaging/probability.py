@@ -14,19 +14,18 @@ from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import read_json
 
-#: nnU-Net's reader that turns every image to RAS; its probabilities stay turned.
+#: nnU-Net's reader that reorients images to RAS; its probabilities remain in RAS.
 _REORIENTING = "NibabelIOWithReorient"
-#: How far rounding may carry a probability past 0 or 1.
+#: Rounding error allowed beyond 0 and 1.
 _ROUNDING = 1e-3
-#: A mask is where the probability is above one half; averages over mirrors and resampling blur that a little.
+#: Least median within the mask: one half, less the blur of averaging over mirrors and of resampling.
 _LEAST_MEDIAN = 0.4
 
 
 def read_npz(path: str | Path, grid: Grid, *, case: str, name: str, advice: str) -> Volume:
-    """Lesion probability from nnU-Net's ``.npz``.
+    """Lesion probability from nnU-Net's ``.npz``, float32 on `grid`.
 
-    Its axes are (class, z, y, x) of the image as nnU-Net's reader turned it; ``plans.json`` beside it says which
-    reader that was.
+    Its axes are (class, z, y, x) of the image as oriented by nnU-Net's reader, which ``plans.json`` beside it names.
 
     Parameters
     ----------
@@ -34,15 +33,8 @@ def read_npz(path: str | Path, grid: Grid, *, case: str, name: str, advice: str)
         File with the array ``probabilities``, shape (2, Z, Y, X).
     grid : Grid
         Grid of the image that was predicted from.
-    case : str
-        Case identifier for messages.
-    name, advice : str
-        What `grid` is, and what to do if the file does not fit it.
-
-    Returns
-    -------
-    Volume
-        ``data`` is float32, shape of `grid`.
+    case, name, advice : str
+        For messages: case identifier, name of `grid`, and what to do if the file does not fit it.
 
     Raises
     ------
@@ -68,10 +60,7 @@ def read_npz(path: str | Path, grid: Grid, *, case: str, name: str, advice: str)
 
 
 def check_probability(volume: Volume, mask: Volume, *, case: str, path: str | Path) -> None:
-    """Raise a :class:`CaseError` unless `volume` can be the probability that `mask` was made of.
-
-    Values outside of 0..1, or low where the mask is; both are on one grid.
-    """
+    """Raise a :class:`CaseError` for values outside of 0 to 1, or low values within `mask` (on the same grid)."""
     if volume.data.min() < -_ROUNDING or volume.data.max() > 1 + _ROUNDING:
         raise CaseError(case, f"expected probabilities from 0 to 1, found {volume.data.min():g} to "
                         f"{volume.data.max():g}: predict the case again", path)

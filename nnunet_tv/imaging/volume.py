@@ -23,23 +23,15 @@ from nnunet_tv.utils.files import atomic
 #: Largest deviation of |cos| between grid axes from 0: ITK, with which nnU-Net reads, supports no shear.
 SHEAR_TOLERANCE = 1e-3
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # its messages name no file
-_ANNEX = b"/annex/objects/"
+_GET = "the file's content was never downloaded; run `datalad get` (or `git annex get`) on it"
 
 
 @dataclass(frozen=True)
 class Volume:
-    """One 3D image on a grid.
+    """One 3D image on a grid."""
 
-    Attributes
-    ----------
-    data : ndarray, shape (X, Y, Z)
-        Voxel values.
-    affine : ndarray, shape (4, 4), float64
-        Voxel indices to scanner coordinates in mm, RAS+.
-    """
-
-    data: np.ndarray
-    affine: np.ndarray
+    data: np.ndarray  #: voxel values, shape (X, Y, Z)
+    affine: np.ndarray  #: voxel indices to scanner coordinates in mm, RAS+; shape (4, 4), float64
 
     @property
     def grid(self) -> Grid:
@@ -79,26 +71,19 @@ def canonical(volume: Volume) -> Volume:
 
 
 def check_file(path: str | Path, case: str) -> Path:
-    """`path` if it is a file with content; a :class:`CaseError` that says what to do if not."""
+    """`path` if it is a file with content; raises a :class:`CaseError` with advice otherwise."""
     path = Path(path)
     try:
-        return _checked_file(path, case)
+        if not path.exists():
+            raise CaseError(case, f"dangling link: {_GET}" if path.is_symlink() else
+                            "no such file: download it, or take the case out of the list", path)
+        if path.is_dir():
+            raise CaseError(case, "expected a NIfTI file, found a folder", path)
+        with path.open("rb") as file:
+            if b"/annex/objects/" in file.read(200):
+                raise CaseError(case, f"git-annex pointer: {_GET}", path)
     except OSError as error:
         raise CaseError(case, f"the file cannot be opened ({error.strerror}): check its permissions", path) from error
-
-
-def _checked_file(path: Path, case: str) -> Path:
-    if path.is_symlink() and not path.exists():
-        raise CaseError(case, "dangling link: the file's content was never downloaded; run `datalad get` "
-                        "(or `git annex get`) on it", path)
-    if not path.exists():
-        raise CaseError(case, "no such file: download it, or take the case out of the list", path)
-    if path.is_dir():
-        raise CaseError(case, "expected a NIfTI file, found a folder", path)
-    with path.open("rb") as file:
-        if _ANNEX in file.read(200):
-            raise CaseError(case, "git-annex pointer: the file's content was never downloaded; run `datalad get` "
-                            "(or `git annex get`) on it", path)
     return path
 
 
@@ -108,14 +93,14 @@ def read_volume(path: str | Path, *, case: str) -> Volume:
     Parameters
     ----------
     path : Path
-        NIfTI or MetaImage file. A trailing axis of length one is dropped.
+        NIfTI or MetaImage file. Trailing axes of length one are dropped.
     case : str
         Case identifier for messages.
 
     Returns
     -------
     Volume
-        ``data`` is float32.
+        float32.
 
     Raises
     ------
@@ -140,7 +125,7 @@ def read_volume(path: str | Path, *, case: str) -> Volume:
 
 
 def _read_nifti(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels as they are, and the affine of a header that has one."""
+    """Voxels as stored, and the affine."""
     try:
         _check_stream(path)
         image = nib.load(path)
@@ -157,7 +142,7 @@ def _read_nifti(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check_stream(path: Path) -> None:
-    """Read a gzip file to its end, where its checksum is: nibabel stops before it."""
+    """Read a gzip file to the checksum at its end, which nibabel does not reach."""
     if path.suffix == ".gz":
         with gzip.open(path) as stream:
             while stream.read(1 << 22):
@@ -165,7 +150,7 @@ def _check_stream(path: Path) -> None:
 
 
 def _check_stored_voxel_size(image, case: str, path: Path) -> None:
-    """Refuse a voxel size of 0 that the affine depends on: nibabel replaces it by 1 mm in silence."""
+    """Refuse a voxel size of 0 on which the affine depends: nibabel silently replaces it by 1 mm."""
     if not isinstance(image.header, nib.Nifti1Header) or image.header["sform_code"]:
         return
     with ImageOpener(path) as file:
@@ -187,18 +172,13 @@ def _checked_affine(affine: np.ndarray, case: str, path: Path) -> np.ndarray:
 
 
 def read_mask(path: str | Path, *, case: str) -> Volume:
-    """Read a lesion mask or a segmentation of labels 0 and 1.
-
-    Returns
-    -------
-    Volume
-        ``data`` is uint8, 0 or 1.
+    """Read a lesion mask or a segmentation with the labels 0 and 1; uint8.
 
     Raises
     ------
     CaseError
-        As :func:`read_volume`, and for any value that is not exactly 0 or 1 (255, 0.9999…, several
-        labels): which voxels are lesion is for the person who drew it to say.
+        As :func:`read_volume`, and for any value that is not exactly 0 or 1 (255, 0.9999, several labels): only the
+        person who drew it can decide which voxels are lesion.
     """
     volume = read_volume(path, case=case)
     values = np.unique(volume.data)

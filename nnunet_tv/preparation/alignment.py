@@ -26,18 +26,10 @@ FLAIR_NAME = "FLAIR"
 
 @dataclass(frozen=True)
 class RegistrationOptions:
-    """How scans are registered and brains found; ignored for the space ``none``.
+    """How scans are registered and brains found; ignored for the space ``none``."""
 
-    Attributes
-    ----------
-    backend : str
-        A key of :data:`nnunet_tv.registration.registry.BACKENDS`.
-    brain : str
-        One of :data:`nnunet_tv.brain.registry.BRAIN_CHOICES`.
-    """
-
-    backend: str = "simpleitk"
-    brain: str = "auto"
+    backend: str = "simpleitk"  #: a key of :data:`nnunet_tv.registration.registry.BACKENDS`
+    brain: str = "auto"  #: one of :data:`nnunet_tv.brain.registry.BRAIN_CHOICES`
 
 
 def check_options(options: RegistrationOptions) -> RegistrationOptions:
@@ -56,38 +48,18 @@ def check_options(options: RegistrationOptions) -> RegistrationOptions:
 
 @dataclass(frozen=True)
 class Alignment:
-    """The grid of a case and the maps from it to the scans.
+    """The grid of a case and the maps from it to the scans."""
 
-    Attributes
-    ----------
-    grid : Grid
-        Grid of every output.
-    to_scan : dict of str to Affine
-        By scan name: scanner space of `grid` to that of the scan. A scan that is not listed is placed by its
-        own header.
-    notes : tuple of str
-        Remarks for the conversion table.
-    brain : Volume, optional
-        uint8 mask on `grid`; images are 0 outside of it.
-    clip : bool
-        Whether intensities are limited to percentiles (of the brain; of all voxels without `brain`).
-    flags : tuple of str
-        Signs that the alignment is wrong.
-    flair_to_t1, t1_to_template : Affine, optional
-        The registrations.
-    details : dict
-        Metrics, parameters and versions for the case's provenance.
-    """
-
-    grid: Grid
+    grid: Grid  #: of every output
+    #: By scan name, from the scanner space of `grid`; a scan that is not listed is placed by its own header.
     to_scan: Mapping[str, Affine] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    brain: Volume | None = None
-    clip: bool = False
-    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  #: for the conversion table
+    brain: Volume | None = None  #: uint8 mask on `grid`; images are 0 outside of it
+    clip: bool = False  #: whether intensities are limited to percentiles, of the brain where there is a mask
+    flags: tuple[str, ...] = ()  #: signs that the alignment is wrong
     flair_to_t1: Affine | None = None
     t1_to_template: Affine | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)  #: metrics and parameters for the provenance
 
 
 def keep_headers(case: str, scans: Mapping[str, Volume], options: RegistrationOptions) -> Alignment:

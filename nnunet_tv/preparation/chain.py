@@ -31,30 +31,14 @@ COVERAGE, MINIMUM_COVERAGE = 0.5, 0.05
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """Result of :func:`prepare_case`.
+    """Result of :func:`prepare_case`."""
 
-    Attributes
-    ----------
-    images : dict of str to Volume
-        float32, in the order of the channels, all on one grid.
-    label : Volume
-        uint8, 0 and 1, on the same grid; all 0 where there was no mask.
-    notes : tuple of str
-        Steps that are not self-evident, and oddities of the data.
-    record : Provenance
-        For ``CASE.prep.json``: grids, transforms, metrics, versions, and the reasons for a review (``flags``).
-    scans : dict of str to Volume
-        The scans on their own grids.
-    brain : Volume or None
-        Brain mask, uint8, on the same grid; None where the skull was kept.
-    """
-
-    images: dict[str, Volume]
-    label: Volume
-    notes: tuple[str, ...]
+    images: dict[str, Volume]  #: float32, in the order of the channels, all on one grid
+    label: Volume  #: uint8, 0 and 1, on the same grid; all 0 where there was no mask
+    notes: tuple[str, ...]  #: steps that are not self-evident, and oddities of the data
     record: Provenance
-    scans: dict[str, Volume]
-    brain: Volume | None = None
+    scans: dict[str, Volume]  #: the scans on their own grids
+    brain: Volume | None = None  #: brain mask, uint8, on the grid of `images`; None where the skull was kept
 
     @property
     def flags(self) -> tuple[str, ...]:

@@ -27,38 +27,18 @@ MAPS = {"flair_to_t1": (FLAIR, T1), "t1_to_template": (T1, MNI)}
 
 @dataclass(frozen=True)
 class Provenance:
-    """Everything that was decided and measured for one case.
-
-    Attributes
-    ----------
-    case : str
-        Case identifier.
-    registration : str
-        Space of `grid`: ``none``, ``t1`` or ``mni``.
-    grid : Grid
-        The grid of the prepared images.
-    sources : dict of str to Grid
-        Original grids of the scans, by channel name (``T1w``, ``FLAIR``).
-    flair_to_t1, t1_to_template : Affine
-        The registrations; the identity where nothing was registered. :meth:`to_grid` composes those that lead to
-        `grid`.
-    flags : list of str
-        Reasons to review the case before trusting it.
-    details : dict
-        Files, hashes, orientations, metrics, parameters, backends and their versions.
-    version : str
-        Of nnunet-tv.
-    """
+    """Everything that was decided and measured for one case."""
 
     case: str
-    registration: str
-    grid: Grid
-    sources: dict[str, Grid]
+    registration: str  #: space of `grid`: ``none``, ``t1`` or ``mni``
+    grid: Grid  #: of the prepared images
+    sources: dict[str, Grid]  #: original grids of the scans, by channel name (``T1w``, ``FLAIR``)
+    #: The registrations; the identity where nothing was registered. :meth:`to_grid` composes those that lead to `grid`.
     flair_to_t1: Affine = field(default_factory=lambda: Affine.identity(*MAPS["flair_to_t1"]))
     t1_to_template: Affine = field(default_factory=lambda: Affine.identity(*MAPS["t1_to_template"]))
-    flags: list[str] = field(default_factory=list)
-    details: dict[str, Any] = field(default_factory=dict)
-    version: str = __version__
+    flags: list[str] = field(default_factory=list)  #: reasons to review the case before trusting it
+    details: dict[str, Any] = field(default_factory=dict)  #: files, hashes, metrics, parameters, versions of backends
+    version: str = __version__  #: of nnunet-tv
 
     @property
     def brain_method(self) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_tv.imaging.clusters import bounding_box
 from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
 from nnunet_tv.imaging.resample import resample_image
 from nnunet_tv.imaging.volume import Volume
@@ -33,16 +34,10 @@ def draw_prepared(prepared: PreparedCase, output: str | Path) -> None:
 
 
 def draw_qc(
-    case: str,
-    t1: Volume,
-    flair: Volume,
-    output: str | Path,
-    *,
-    brain: Volume | None = None,
-    template: Volume | None = None,
-    lines: Sequence[str] = (),
+    case: str, t1: Volume, flair: Volume, output: str | Path, *, brain: Volume | None = None,
+    template: Volume | None = None, lines: Sequence[str] = (),
 ) -> None:
-    """Draw the picture of a prepared case as PNG.
+    """Draw the picture of a prepared case as PNG, atomically.
 
     Parameters
     ----------
@@ -51,11 +46,9 @@ def draw_qc(
     t1, flair : Volume
         On one grid, with the skull, so that it shows what the mask leaves out. The affine determines the sides.
     output : Path
-        Written atomically.
-    brain : Volume, optional
-        Brain mask on the same grid; its border is drawn.
-    template : Volume, optional
-        On the same grid; its edges are drawn on the T1w.
+        The file.
+    brain, template : Volume, optional
+        On the same grid; the mask's border and the template's edges are drawn on the T1w.
     lines : sequence of str
         Flags and orientations, drawn below the title.
     """
@@ -112,18 +105,15 @@ def checkerboard(shape: tuple[int, int], size_mm: tuple[float, float], *, field_
 
 
 def edges(picture: np.ndarray, size_mm: tuple[float, float], within: np.ndarray | None = None) -> np.ndarray:
-    """Where a 2D picture changes most, smoothed by 1.5 mm; all False for a flat one.
-
-    The strongest tenth of the picture, or the strongest fifth of what is `within` a mask.
-    """
+    """Strongest gradients of a 2D picture smoothed by 1.5 mm: a tenth of it, or a fifth of the pixels `within`."""
     from scipy import ndimage
 
     magnitude = ndimage.gaussian_gradient_magnitude(picture, [1.5 / size for size in size_mm])
-    if within is None:
-        return magnitude > max(float(np.percentile(magnitude, 90)), 1e-4)
+    percentile = 90 if within is None else 80
+    within = np.ones(picture.shape, bool) if within is None else within
     if not within.any():
-        return np.zeros(picture.shape, bool)
-    return within & (magnitude > max(float(np.percentile(magnitude[within], 80)), 1e-4))
+        return within
+    return within & (magnitude > max(float(np.percentile(magnitude[within], percentile)), 1e-4))
 
 
 def _tinted(where: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
@@ -133,7 +123,7 @@ def _tinted(where: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray
 
 
 def _scaled(array: np.ndarray) -> np.ndarray:
-    """Values to 0 … 1, by percentiles of what is not background; a flat image is all 0."""
+    """Values scaled to 0 to 1 by percentiles without the background; a flat image is all 0."""
     values = array[array > array.min()]
     if not values.size:
         return np.zeros(array.shape, np.float32)
@@ -146,9 +136,8 @@ def _centre(mask: np.ndarray) -> tuple[int, int, int]:
     if not mask.any():
         x, y, z = (side // 2 for side in mask.shape)
         return x, y, z
-    bounds = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    shares = (0.4, 0.5, 0.6)
-    x, y, z = (int(found[0] + share * (found[-1] - found[0])) for found, share in zip(bounds, shares, strict=True))
+    shares = zip(bounding_box(mask), (0.4, 0.5, 0.6), strict=True)
+    x, y, z = (int(side.start + share * (side.stop - 1 - side.start)) for side, share in shares)
     return x, y, z
 
 

@@ -54,7 +54,7 @@ def refine_affine(pose: np.ndarray, fixed: Volume, moving: Volume, region: Volum
     Returns
     -------
     ndarray, shape (4, 4)
-        Affine, by least squares; `pose` itself where the blocks are too few or the mean fit does not improve.
+        By least squares; `pose` itself where the blocks are too few or the mean fit does not improve.
     """
     points = random_points(region, _POINTS)
     if not len(points):

@@ -6,7 +6,6 @@ import importlib.util
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import SimpleITK as sitk
 from nnunet_tv.imaging.sampling import at_resolution, itk_image
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.external import package_version
 
 #: greedy's matrices are in RAS mm, and the headers of its images in ITK's LPS.
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -33,10 +33,7 @@ class GreedyBackend:
 
     def version(self) -> str:
         """Version of picsl_greedy, or ``unknown``."""
-        try:
-            return version("picsl_greedy")
-        except PackageNotFoundError:
-            return "unknown"
+        return package_version("picsl_greedy")
 
     def align(self, fixed: Volume, moving: Volume, *, degrees_of_freedom: int, fixed_mask: Volume,
               starts: Sequence[np.ndarray]) -> np.ndarray:

@@ -60,23 +60,10 @@ class PoseScore:
 def candidate_poses(
     fixed: Volume, moving: Volume, fixed_mask: Volume, *, header_pose: bool, keep: int = 4
 ) -> list[np.ndarray]:
-    """Rigid poses worth refining, best first.
+    """At most `keep` rigid poses (4 x 4, points of `fixed` to points of `moving`), best first.
 
-    Parameters
-    ----------
-    fixed, moving : Volume
-        The two scans.
-    fixed_mask : Volume
-        Region of `fixed` in which they are compared; its centre is taken as the centre of the head.
-    header_pose : bool
-        Also try the pose given by the headers (identity).
-    keep : int
-        Largest number of poses.
-
-    Returns
-    -------
-    list of ndarray, shape (4, 4)
-        Points of `fixed` to points of `moving`.
+    The scans are compared within `fixed_mask`, whose centre is taken as the centre of the head. With `header_pose`, the
+    pose given by the headers (identity) is also tried.
     """
     score = PoseScore(fixed, moving, fixed_mask)
     centre, target = score.points.mean(axis=0), head_centre_mm(moving)

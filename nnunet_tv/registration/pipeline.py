@@ -29,24 +29,12 @@ TEMPLATE_MARGIN_MM, FLAIR_MARGIN_MM = 3, 12
 
 @dataclass(frozen=True)
 class Registration:
-    """A registration and its checks.
-
-    Attributes
-    ----------
-    affine : Affine
-        The map.
-    metrics : dict of str to float
-        Measures of fit, named with their units.
-    flags : tuple of str
-        Signs that the result is wrong; empty if there are none.
-    parameters : dict
-        Backend, version, degrees of freedom.
-    """
+    """A registration and its checks."""
 
     affine: Affine
-    metrics: dict[str, float]
-    flags: tuple[str, ...] = ()
-    parameters: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float]  #: measures of fit, named with their units
+    flags: tuple[str, ...] = ()  #: signs that the result is wrong
+    parameters: dict[str, Any] = field(default_factory=dict)  #: backend, version, degrees of freedom
 
 
 def t1_to_template(t1: Volume, *, backend: Backend) -> Registration:

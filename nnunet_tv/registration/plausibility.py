@@ -37,22 +37,10 @@ _BLOCK_MM, _BLOCK_POINTS, _BLOCK_BINS = 45.0, 1500, 16
 
 
 def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Check a map from the template to a T1w.
+    """Metrics and flags of a map (4 x 4) from MNI mm to scanner mm of a T1w.
 
-    Parameters
-    ----------
-    to_t1 : ndarray, shape (4, 4)
-        MNI mm to scanner mm.
-    t1 : Volume
-        The T1w.
-
-    Returns
-    -------
-    metrics : dict of str to float
-        ``mutual_information_nats``, ``scale_min``, ``scale_max`` (of the T1w, to fit the template),
-        ``white_to_grey`` (ratio of brightness), ``turn_deg`` (between the header's axes and the template's).
-    flags : tuple of str
-        Signs that it is wrong.
+    The metrics are ``mutual_information_nats``, ``scale_min`` and ``scale_max`` (of the T1w, to fit the template),
+    ``white_to_grey`` (ratio of brightness) and ``turn_deg`` (between the header's axes and the template's).
     """
     template = load_template()
     points = random_points(template.brain, _POINTS)
@@ -82,24 +70,10 @@ def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tup
 def check_flair(
     to_flair: np.ndarray, flair: Volume, t1: Volume, region: Volume
 ) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Check a rigid map from a T1w to a FLAIR.
+    """Metrics and flags of a rigid map (4 x 4) from scanner mm of a T1w to those of a FLAIR.
 
-    Parameters
-    ----------
-    to_flair : ndarray, shape (4, 4)
-        Scanner mm of the T1w to scanner mm of the FLAIR.
-    flair, t1 : Volume
-        The scans.
-    region : Volume
-        Mask of the brain, in the T1w's scanner coordinates.
-
-    Returns
-    -------
-    metrics : dict of str to float
-        ``mutual_information_nats``, ``block_shift_mm``, ``correlation``, ``covered`` (share of the brain
-        within the FLAIR's field of view), ``turn_deg`` (between the two headers).
-    flags : tuple of str
-        Signs that it is wrong.
+    The metrics, within the brain mask `region` in mm of the T1w, are ``mutual_information_nats``, ``block_shift_mm``,
+    ``correlation``, ``covered`` (share of the brain within the FLAIR) and ``turn_deg`` (between the two headers).
     """
     points = random_points(region, _POINTS)
     first, second = at_resolution(t1, _RESOLUTION_MM), at_resolution(flair, _RESOLUTION_MM)
@@ -138,16 +112,8 @@ def turn_deg(matrix: np.ndarray) -> float:
 def block_shift_mm(points: np.ndarray, fixed: Volume, moving: Volume, pose: np.ndarray) -> float:
     """Median over blocks of 45 mm of the distance that each alone moves to fit best.
 
-    With scans of one person every block is in place; with scans of two persons no rigid map fits all blocks.
-
-    Parameters
-    ----------
-    points : ndarray, shape (N, 3)
-        Points of the brain in mm of `fixed`.
-    fixed, moving : Volume
-        The scans.
-    pose : ndarray, shape (4, 4)
-        Points of `fixed` to points of `moving`.
+    With scans of one person every block is in place; with scans of two persons no rigid map fits all blocks. `points`
+    (N, 3) of the brain are in mm of `fixed`; `pose` (4 x 4) maps points of `fixed` to points of `moving`.
     """
     bins = binned(sample(fixed, points), limits(fixed), _BLOCK_BINS)
     low_high = limits(moving)

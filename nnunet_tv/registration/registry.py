@@ -42,33 +42,18 @@ class Backend(Protocol):
         ndarray, shape (4, 4)
             Points of `fixed` to points of `moving`, RAS+ mm.
 
-        Raises
-        ------
-        NnunetTVError
-            The program behind it failed.
         """
         ...
 
 
 @dataclass(frozen=True)
 class BackendRow:
-    """A backend in the registry.
+    """A backend in the registry."""
 
-    Attributes
-    ----------
-    key : str
-        Value of ``--registration-backend``.
-    module, factory : str
-        Module of this package, and the class in it that is called without arguments. It raises an
-        :class:`~nnunet_tv.utils.errors.NnunetTVError` with advice where the program is not installed.
-    help : str
-        One line, with what must be installed.
-    """
-
-    key: str
-    module: str
-    factory: str
-    help: str
+    key: str  #: value of ``--registration-backend``
+    module: str  #: module of this package
+    factory: str  #: class in it; raises an `NnunetTVError` with advice where its program is not installed
+    help: str  #: one line, with what must be installed
 
 
 BACKENDS = {row.key: row for row in (

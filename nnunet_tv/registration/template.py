@@ -22,21 +22,11 @@ NAME = "ICBM 2009a nonlinear symmetric (MNI152), as nilearn ships it"
 
 @dataclass(frozen=True)
 class Template:
-    """The target of the registration, on :data:`TEMPLATE_GRID`.
+    """The target of the registration, on :data:`TEMPLATE_GRID`."""
 
-    Attributes
-    ----------
-    t1 : Volume
-        float32, 0 to 1; 0 outside of the brain.
-    brain : Volume
-        uint8 mask that includes sulci and ventricles.
-    grey, white : Volume
-        float32, share of the tissue, 0 to 1.
-    """
-
-    t1: Volume
-    brain: Volume
-    grey: Volume
+    t1: Volume  #: float32, 0 to 1; 0 outside of the brain
+    brain: Volume  #: uint8 mask that includes sulci and ventricles
+    grey: Volume  #: share of the tissue, float32, 0 to 1
     white: Volume
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -12,6 +13,14 @@ def find_program(program: str, home: str = "") -> str | None:
     """Path of an executable: in the ``bin`` of the folder named by the variable `home`, else on ``PATH``."""
     folder = os.environ.get(home) if home else None
     return (shutil.which(program, path=str(Path(folder) / "bin")) if folder else None) or shutil.which(program)
+
+
+def package_version(name: str) -> str:
+    """Version of an installed package, or ``unknown``."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def error_text(done: CompletedProcess[str]) -> str:

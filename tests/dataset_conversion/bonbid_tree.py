@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ds004199_tree import POSES, centres, lesion_values, pose_affine, scan_values
-
-from nnunet_tv.imaging.metaimage import write_metaimage
+from metaimage_files import write_metaimage
 
 TRAIN, VALIDATION = "BONBID2023_Train", "BONBID2023_Val"
 VALIDATION_NUMBERS = (1, 2, 302, 436)

@@ -8,6 +8,7 @@ from pathlib import Path
 import bonbid_tree
 import mets_tree
 import numpy as np
+from metaimage_files import write_metaimage
 
 from nnunet_tv.demo import scanner
 from nnunet_tv.demo.anatomy import TISSUES, Anatomy, load_anatomy
@@ -15,7 +16,6 @@ from nnunet_tv.demo.dataset import TRUTH, make_dataset
 from nnunet_tv.demo.lesion import Lesion, add_lesion, draw_lesion
 from nnunet_tv.demo.phantom import PhantomOptions, draw_pose, draw_roi, head_box, make_phantom, scan
 from nnunet_tv.demo.pose import Pose
-from nnunet_tv.imaging.metaimage import write_metaimage
 from nnunet_tv.imaging.volume import write_volume
 from nnunet_tv.utils.files import read_json
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from bonbid_tree import TRAIN, VALIDATION, files, name
 from conversion_runs import check_places, failures, kill_after, snapshot, table
+from metaimage_files import write_metaimage
 from nnunet_tv.dataset_conversion.bonbid_hie import read
 
 from nnunet_tv.cli.convert import main
-from nnunet_tv.imaging.metaimage import write_metaimage
 from nnunet_tv.imaging.volume import read_volume
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json

@@ -8,11 +8,11 @@ from pathlib import Path
 import mets_tree
 import pytest
 from conversion_runs import check_places, failures, kill_after, snapshot, table
+from metaimage_files import write_metaimage
 from mets_tree import files
 from nnunet_tv.dataset_conversion.pairs import read
 
 from nnunet_tv.cli.convert import main
-from nnunet_tv.imaging.metaimage import write_metaimage
 from nnunet_tv.imaging.volume import read_volume
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
