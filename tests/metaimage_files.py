@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -14,4 +16,5 @@ def write_metaimage(data, affine, path, *, compressed=True) -> None:
     image.SetSpacing(spacing_mm.tolist())
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection((affine[:3, :3] / spacing_mm).ravel().tolist())
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     sitk.WriteImage(image, str(path), useCompression=compressed)
