@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from preprocessed_cases import Cases
 
 from nnunet_tv.training import patches as patches_module
 from nnunet_tv.training import sampling
@@ -10,24 +11,6 @@ from nnunet_tv.training.patches import SubjectPatches, loader
 from nnunet_tv.training.seeds import Stage
 
 PATCH = (16, 16, 16)
-
-
-class Cases:
-    """Stands for nnU-Net's data set class: the same interface, in memory."""
-
-    def __init__(self, names, lesions=True):
-        rng = np.random.default_rng(5)
-        self.identifiers = names
-        self.cases = {}
-        for name in names:
-            segmentation = np.full((1, 24, 20, 22), -1, np.int16)
-            segmentation[:, 2:-2, 2:-2, 2:-2] = 0
-            if lesions:
-                segmentation[:, 10:13, 4:7, 12:15] = 1
-            self.cases[name] = (rng.standard_normal((2, 24, 20, 22)).astype(np.float32), segmentation, None, {})
-
-    def load_case(self, name):
-        return self.cases[name]
 
 
 def patches(stage=Stage.TRAIN, fold=0, numbers=range(4), **settings):

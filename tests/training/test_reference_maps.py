@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import DownsampleSegForDSTransform
-from test_patches import Cases
+from preprocessed_cases import Cases
 
 from nnunet_tv.losses import DiceAdaptiveTVLoss, HausdorffDTLoss, TverskyLoss
 from nnunet_tv.losses.distance import squared_distance_or_outside
