@@ -2,6 +2,7 @@
 # first use; type checkers read this file in its place; ruff reports a name that is missing from __all__.
 from nnunet_tv.conversion.convert import convert_dataset as convert
 from nnunet_tv.inference.predict import PredictOptions, predict
+from nnunet_tv.inference.published_model import import_published as import_weights
 from nnunet_tv.inference.restore import restore_folder as restore
 from nnunet_tv.losses import (
     AdaptiveTotalVariation,
@@ -25,6 +26,7 @@ from nnunet_tv.metrics.components import find_components
 from nnunet_tv.metrics.distances import assd_mm, hd95_mm, masd_mm, nsd, surface_distances
 from nnunet_tv.metrics.froc_candidates import find_candidates
 from nnunet_tv.metrics.hit_rules import HitRule
+from nnunet_tv.planning.dataset import plan_dataset as plan
 from nnunet_tv.postprocessing import ClusterFilter, remove_small_clusters
 from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.preparation.prepare_folder import prepare_folder as prepare
@@ -64,8 +66,10 @@ __all__ = [
     "find_candidates",
     "find_components",
     "hd95_mm",
+    "import_weights",
     "masd_mm",
     "nsd",
+    "plan",
     "predict",
     "prepare",
     "remove_small_clusters",
