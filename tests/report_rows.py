@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
-from nnunet_tv.metrics.registry import MEASURES
+from nnunet_tv.metrics.registry import HEADLINE, MEASURES
 from nnunet_tv.metrics.scores import CaseScore, HitCounts, LesionScore
 from nnunet_tv.scoring.rows import CaseRow
 
 #: A score has every measure, None where undefined.
-RECORDED = [measure.key for measure in MEASURES if not measure.endpoint]
+RECORDED = [measure.key for measure in MEASURES if measure not in HEADLINE]
 
 
 def make_score(tp=0, fp=0, fn=0, *, false=0, hits=None, measures=None, clusters=(), lesions=None, worst_mm=100.0):

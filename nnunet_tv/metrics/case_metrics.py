@@ -14,7 +14,7 @@ from nnunet_tv.metrics.distances import SurfaceDistances, between_points
 from nnunet_tv.metrics.hit_rules import DISTANCE, HitRule, parse_rules
 from nnunet_tv.metrics.lesion_counts import detected, n_false_clusters
 from nnunet_tv.metrics.lesion_matching import LesionMatching
-from nnunet_tv.metrics.registry import MEASURES
+from nnunet_tv.metrics.registry import HEADLINE, MEASURES
 from nnunet_tv.metrics.scores import (
     BOTH_EMPTY,
     EMPTY_PREDICTION,
@@ -134,7 +134,7 @@ def score_case(
         predicted_mm3=inputs.predicted_mm3,
         worst_mm=float(np.linalg.norm((np.array(shape) - 1) * np.asarray(spacing_mm, float))),
         hits=counts,
-        **{key: measures.pop(key) for key in ("dice", "detected", "n_false_clusters")},
+        **{key: measures.pop(key) for key in [measure.key for measure in HEADLINE]},
         measures=measures,
         clusters=_cluster_scores(matching, rules, affine, probability,
                                  None if nearest is None else nearest[0].tolist()),

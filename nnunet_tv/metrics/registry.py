@@ -113,6 +113,8 @@ MEASURES = (
             ("probability", "reference"), needs=(LESION, PROBABILITIES)),
 )
 TABLE_ONE = tuple(measure for measure in MEASURES if measure.in_table_one)
+#: Figures of Table 1 as they are: attributes of a CaseScore. The table of all measures has the others.
+HEADLINE = tuple(measure for measure in TABLE_ONE if not measure.pooled_with)
 ENDPOINTS = {measure.short: measure for measure in MEASURES if measure.endpoint}
 
 

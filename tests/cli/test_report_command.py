@@ -74,64 +74,64 @@ def test_report_folder(study, capsys):
     assert lines[5][:11] == ["sub-1", "A", "1", "raw", "scored", "108", "116", "108", str(216 / 440), "1", "1"]
 
 
+def content(out):
+    return json.loads((out / "report.json").read_text())
+
+
 def test_report_json(study):
     assert call() == 0
-    content = json.loads((study / "out" / "report.json").read_text())
-    assert set(content["groups"]) == {"A", "B"}
-    for stages in content["groups"].values():
+    report = content(study / "out")
+    assert set(report["groups"]) == {"A", "B"}
+    for stages in report["groups"].values():
         assert set(stages) == {"raw", "filtered"}
         for measures in stages.values():
-            assert set(measures) == {"Sens", "Prec", "DC", "sSens", "nFPC"}
-            assert all(set(value) == {"mean", "std", "runs"} for value in measures.values())
-    raw, filtered = content["groups"]["A"]["raw"], content["groups"]["A"]["filtered"]
+            assert list(measures) == ["Sens", "Prec", "DC", "sSens", "nFPC"]
+            assert all(list(value) == ["mean", "std", "runs"] for value in measures.values())
+    raw, filtered = report["groups"]["A"]["raw"], report["groups"]["A"]["filtered"]
     assert raw["Sens"]["runs"] == [1.0, 0.5] and raw["nFPC"]["runs"] == [0.0, 1.0]
     assert filtered["nFPC"]["runs"] == [0.0, 0.0] and filtered["Sens"]["runs"][0] == 160 / 216  # rounded by opening
-    assert content["groups"]["B"]["raw"]["Prec"] == {"mean": 0.0, "std": None, "runs": [0.0]}
-    assert content["per_subject"]["A"]["raw"]["Sens"]["mean"] == 0.75
-    meta = content["meta"]
+    assert report["groups"]["B"]["raw"]["Prec"] == {"mean": 0.0, "std": None, "runs": [0.0]}
+    assert report["per_subject"]["A"]["raw"]["Sens"]["mean"] == 0.75
+    meta = report["meta"]
     assert meta["sha256"]["ref/sub-1.nii.gz"] == sha256("ref/sub-1.nii.gz") and len(meta["sha256"]) == 8
     assert meta["command"][:3] == ["nnunet-tv-report", "--ref", "ref"]
     assert meta["versions"]["numpy"] == np.__version__ and meta["versions"]["nnunet-tv"]
     assert meta["settings"]["filter"] == {"min_voxels": 50, "connectivity": 26} and meta["runs"][1]["run"] == 1
-    assert len(content["cases"]) == 12 and content["problems"] == [] and "paper" not in content
+    assert len(report["cases"]) == 12 and report["problems"] == [] and "paper" not in report
 
 
 def test_undefined_is_null_and_never_nan(study):
     for case in ("sub-1", "sub-2"):
         save(study / "a1", case, cube())
     assert call() == 0
-    text = (study / "out" / "report.json").read_text()
-    precision = json.loads(text)["groups"]["A"]["raw"]["Prec"]
-    assert precision == {"mean": None, "std": None, "runs": [1.0, None]} and "NaN" not in text
+    assert content(study / "out")["groups"]["A"]["raw"]["Prec"] == {"mean": None, "std": None, "runs": [1.0, None]}
+    assert "NaN" not in (study / "out" / "report.json").read_text()
     assert "undefined in 1 of 2 runs" in (study / "out" / "table1.md").read_text()
 
 
-def test_a_report_of_an_earlier_version_without_a_measure(study, capsys):
+def test_a_report_of_an_earlier_version_without_a_measure(study):
     assert call("--measures") == 0
-    path = study / "out" / "report.json"
-    content = json.loads(path.read_text())
-    for row in content["cases"]:
+    report = content(study / "out")
+    for row in report["cases"]:
         del row["score"]["measures"]["nsd"]
-    path.write_text(json.dumps(content))
+    (study / "out" / "report.json").write_text(json.dumps(report))
     assert main(["--from", "out", "-o", "again"]) == 0
     table = (study / "again" / "tables" / "measures.md").read_text()
     assert re.search(r"\| NSD \| not recorded \| – \| 0 \| not recorded \|", table)
     assert (study / "again" / "table1.csv").read_bytes() == (study / "out" / "table1.csv").read_bytes()
 
 
-def test_html_is_one_file_that_needs_no_network(study):
+def test_names_are_escaped_on_the_page(study):
     assert main(["--ref", "ref", "--pred", "<b>&=a0", "-np", "1", "-o", "out"]) == 0
     page = (study / "out" / "report.html").read_text()
-    assert page.startswith("<!DOCTYPE html>") and page.count('src="data:image/png;base64,') == 3  # a curve, two cases
-    assert not re.search(r"<script|<link|https?://", page)
+    assert page.count('src="data:image/png;base64,') == 3  # a curve, two cases
     assert "&lt;b&gt;&amp;" in page and "<b>&" not in page
-    assert "Radiological convention" in page
 
 
 def test_filtered_folders_are_used(study):
     shutil.copytree(study / "a1", study / "a1 filtered")
     assert call("--pred-pp", "A=b0", "A=a1 filtered") == 0
-    groups = json.loads((study / "out" / "report.json").read_text())["groups"]
+    groups = content(study / "out")["groups"]
     assert groups["A"]["filtered"]["Sens"]["runs"] == [0.0, 0.5]
     note = (study / "out" / "table1.md").read_text()
     assert "given as files for A, run 0; A, run 1" in note and "applied here to B, run 0:" in note
@@ -148,7 +148,7 @@ def test_filter_size(study, options, left):
         false[18:21, 18:21, 16:20] = 1
         save(study / "a0", case, false)
     assert main(["--ref", "ref", "--pred", "A=a0", "-np", "1", *options, "-o", "out"]) == 0
-    stages = json.loads((study / "out" / "report.json").read_text())["groups"]["A"]
+    stages = content(study / "out")["groups"]["A"]
     assert (stages["raw"]["nFPC"]["mean"], stages["filtered"]["nFPC"]["mean"]) == (1, left)
 
 
@@ -158,8 +158,8 @@ def test_workers_and_connectivity(study):
     for connectivity, clusters, processes in ((26, 1, "2"), (18, 2, "1")):
         options = ["-np", processes, "--connectivity", f"{connectivity}", "-o", "out"]
         assert main(["--ref", "b0", "--pred", "A=a0", *options]) == 0
-        content = json.loads((study / "out" / "report.json").read_text())
-        assert [case["score"]["n_clusters"] for case in content["cases"][:2]] == [clusters] * 2
+        report = content(study / "out")
+        assert [case["score"]["n_clusters"] for case in report["cases"][:2]] == [clusters] * 2
         assert f"({connectivity}-connectivity) without any voxel" in (study / "out" / "table1.md").read_text()
 
 
@@ -170,32 +170,14 @@ def test_missing_prediction_fails_and_flatters_nobody(study, capsys):
     assert "error: sub-2: missing raw prediction of A, run 1: expected a1/sub-2.nii.gz" in error
     assert "1 problem, so no table" in error
     assert sorted(path.name for path in (study / "out").iterdir()) == ["cases.csv", "report.json"]
-    content = json.loads((study / "out" / "report.json").read_text())
-    assert content["groups"] == {} and len(content["problems"]) == 1
+    report = content(study / "out")
+    assert report["groups"] == {} and len(report["problems"]) == 1
     lines = list(csv.DictReader((study / "out" / "cases.csv").open()))
     assert [line["case"] for line in lines if line["status"] == "missing prediction"] == ["sub-2", "sub-2"]
     assert len(lines) == 12
     save(study / "a1", "sub-2", cube((12, 4, 4)))
     assert call() == 0  # and the failed report is replaced
     assert (study / "out" / "table1.md").exists()
-
-
-def test_other_geometry_and_labels_fail(study, capsys):
-    shifted = RAS.copy()
-    shifted[0, 3] = 2
-    save(study / "a0", "sub-1", cube((2, 4, 4)), shifted)
-    save(study / "b0", "sub-2", cube((2, 4, 4)) * 255)
-    assert call() == 1
-    error = capsys.readouterr().err
-    assert "sub-1: a0/sub-1.nii.gz: geometry mismatch" in error and "b0/sub-2.nii.gz: expected the labels 0" in error
-
-
-def test_missing_folders_fail(study, capsys):
-    assert main(["--ref", "ref", "--pred", "A=nowhere", "-np", "1", "-o", "out"]) == 1
-    assert "error: nowhere: no such folder" in capsys.readouterr().err
-    assert main(["--ref", "ref", "--pred", "A=a0", "-np", "1", "--images", "gone", "-o", "out"]) == 1
-    assert "gone: no such folder of images" in capsys.readouterr().err
-    assert not (study / "out").exists()
 
 
 def test_an_earlier_report_is_replaced_and_nothing_else(study, capsys):
@@ -220,12 +202,6 @@ def test_a_place_where_nothing_can_be_written_is_named_before_scoring(study, cap
     monkeypatch.setattr(Path, "mkdir", Mock(side_effect=PermissionError("no")))
     assert call("-o", "below/out") == 1
     assert "may be written to; choose another place" in capsys.readouterr().err
-
-
-def test_a_reference_in_another_format_is_not_left_out_in_silence(study, capsys):
-    (study / "ref" / "sub-9.nii").write_bytes(b"")
-    assert call() == 1
-    assert "references that are not CASE.nii.gz would be left out: sub-9.nii; save" in capsys.readouterr().err
 
 
 def test_folders_and_files_of_others_are_not_overwritten(study, capsys):
@@ -290,6 +266,7 @@ def test_an_interrupted_report_leaves_the_earlier_one(study, monkeypatch):
         (["--pred", "A=a0", "--strata", "size,lobe"], "--strata lobe is a column of a participants table"),
         (["--pred", "A=a0", "--primary", "Sens"], "invalid choice: 'Sens'"),
         (["--from", "out"], "--ref needs scoring and does not go with --from"),
+        (["--model", "=x"], "expected NAME=FOLDER, found '=x'"),
     ],
 )
 def test_usage_errors(study, arguments, message, capsys):
@@ -299,16 +276,22 @@ def test_usage_errors(study, arguments, message, capsys):
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--pred", "A=a0"], "required: --ref (or --model, or --from)"),
+    *((["--from", "out", *option], f"{option[0]} needs scoring and does not go with --from") for option in (
+        ["--connectivity", "6"], ["--hit", "center"], ["--min-voxels", "0"], ["--measures"], ["--images", "i"])),
+])
+def test_usage_errors_without_references(arguments, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, "-o", "out"])
+    assert caught.value.code == 2 and message in capsys.readouterr().err
+
+
 def test_help_needs_no_heavy_import():
     code = ("import sys; from nnunet_tv.cli.report import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
             "print(sorted({'numpy', 'scipy', 'nibabel', 'matplotlib', 'torch', 'pandas'} & set(sys.modules)))")
     text = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert text.endswith("[]\n") and "--pred-pp" in text and "Exit status" in text
-
-
-def test_a_group_with_a_name_of_the_papers_rows_is_refused(study, capsys):
-    assert main(["--ref", "ref", "--pred", "TV paper: Dice=a0", "-np", "1", "--paper", "-o", "out"]) == 1
-    assert "'TV paper: Dice' is the name of a row of the paper's" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -330,21 +313,21 @@ def validated(study, model, *folds):
 def test_equal_folds_of_a_model_are_runs_of_a_selection_set(study, model):
     validated(study, model, ("sub-1", "sub-2"), ("sub-1", "sub-2"))
     assert main(["--model", str(model), "--pred", "Exact=a0", "-np", "1", "-o", "out"]) == 0
-    content = json.loads((study / "out" / "report.json").read_text())
-    assert content["groups"]["DiceTV"]["raw"]["Sens"]["runs"] == [0.5, 0.5]
-    assert content["groups"]["Exact"]["raw"]["Sens"]["runs"] == [1.0]
+    report = content(study / "out")
+    assert report["groups"]["DiceTV"]["raw"]["Sens"]["runs"] == [0.5, 0.5]
+    assert report["groups"]["Exact"]["raw"]["Sens"]["runs"] == [1.0]
     assert "Selection set, not test" in (study / "out" / "table1.md").read_text()
     page = (study / "out" / "report.html").read_text()
     assert "Selection set, not test" in page[page.index('id="table-1"'):page.index('id="uncertainty"')]
-    assert any("the same files, byte by byte" in text for text in content["warnings"])
+    assert any("the same files, byte by byte" in text for text in report["warnings"])
 
 
 def test_disjoint_folds_of_a_model_are_one_pooled_run(study, model, capsys):
     validated(study, model, ("sub-1",), ("sub-2",))
     assert main(["--model", f"CV={model}", "-np", "1", "-o", "out"]) == 0
-    content = json.loads((study / "out" / "report.json").read_text())
-    assert content["groups"]["CV"]["raw"]["Sens"]["runs"] == [0.5] and len(content["cases"]) == 4
-    folds = content["meta"]["runs"][0]["folds"]
+    report = content(study / "out")
+    assert report["groups"]["CV"]["raw"]["Sens"]["runs"] == [0.5] and len(report["cases"]) == 4
+    folds = report["meta"]["runs"][0]["folds"]
     assert [(Path(fold["raw"]).parent.name, fold["cases"]) for fold in folds] == [
         ("fold_0", ["sub-1"]), ("fold_1", ["sub-2"])]
     assert "Cross-validation: 2 disjoint folds" in (study / "out" / "report.html").read_text()
@@ -354,16 +337,24 @@ def test_disjoint_folds_of_a_model_are_one_pooled_run(study, model, capsys):
     assert "two groups are named A: name a model with --model NAME=FOLDER" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--pred", "A=a0"], "required: --ref (or --model, or --from)"),
-        (["--from", "out", "--connectivity", "6"], "--connectivity needs scoring and does not go with --from"),
-        (["--from", "out", "--hit", "center"], "--hit needs scoring and does not go with --from"),
-        (["--model", "=x"], "expected NAME=FOLDER, found '=x'"),
-    ],
-)
-def test_what_is_missing_or_does_not_go_together(arguments, message, capsys):
-    with pytest.raises(SystemExit) as caught:
-        main([*arguments, "-o", "out"])
-    assert caught.value.code == 2 and message in capsys.readouterr().err
+def shift(study):
+    shifted = RAS.copy()
+    shifted[0, 3] = 2
+    save(study / "a0", "sub-1", cube((2, 4, 4)), shifted)
+
+
+@pytest.mark.parametrize(("change", "arguments", "message"), [
+    (shift, [], "sub-1: a0/sub-1.nii.gz: geometry mismatch"),
+    (lambda study: save(study / "b0", "sub-2", cube((2, 4, 4)) * 255), [], "b0/sub-2.nii.gz: expected the labels 0"),
+    (lambda study: (study / "ref" / "sub-9.nii").write_bytes(b""), [],
+     "references that are not CASE.nii.gz would be left out: sub-9.nii; save"),
+    (None, ["--pred", "C=nowhere"], "error: nowhere: no such folder"),
+    (None, ["--images", "gone"], "gone: no such folder of images"),
+    (None, ["--pred", "TV paper: Dice=a0", "--paper"], "'TV paper: Dice' is the name of a row of the paper's"),
+])
+def test_faults_are_named_and_end_with_status_1(study, capsys, change, arguments, message):
+    if change:
+        change(study)
+    assert call(*arguments) == 1
+    assert message in capsys.readouterr().err
+    assert not (study / "out" / "table1.md").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
-from nnunet_tv.metrics.registry import ENDPOINTS, MEASURES, NOT_RECORDED, Measure
+from nnunet_tv.metrics.registry import HEADLINE, MEASURES, NOT_RECORDED, Measure
 from nnunet_tv.metrics.scores import CaseScore, ClusterScore, HitCounts, LesionScore
 from nnunet_tv.reporting.tables.table import csv_text
 from nnunet_tv.scoring.rows import CaseRow, LostLesions
@@ -16,7 +16,7 @@ _SIZES = ("n_clusters", "n_lesions", "n_lesions_hit", "reference_mm3", "predicte
 _LOST = tuple(field.name for field in fields(LostLesions))
 _HITS = tuple(field.name for field in fields(HitCounts))
 _PART = ("voxels", "volume_mm3", "x_mm", "y_mm", "z_mm", "overlap_voxels")
-_MEASURES = [measure for measure in MEASURES if not measure.endpoint]
+_MEASURES = [measure for measure in MEASURES if measure not in HEADLINE]
 
 
 def cases_csv(rows: Sequence[CaseRow]) -> str:
@@ -26,7 +26,7 @@ def cases_csv(rows: Sequence[CaseRow]) -> str:
     have columns such as ``detected [center]``; ``lost_*`` count true lesions lost to the filter.
     """
     rules = list(dict.fromkeys(rule for row in rows if row.score for rule in row.score.hits))[1:]
-    header = [*_COUNTS, *(measure.key for measure in ENDPOINTS.values()), *_SIZES,
+    header = [*_COUNTS, *(measure.key for measure in HEADLINE), *_SIZES,
               *(measure.key for measure in _MEASURES), *(f"{name} [{rule}]" for rule in rules for name in _HITS)]
 
     def line(row: CaseRow) -> list[object]:
@@ -38,7 +38,7 @@ def cases_csv(rows: Sequence[CaseRow]) -> str:
 
 
 def _figures(score: CaseScore, rules: Sequence[str]) -> list[object]:
-    return [*(getattr(score, name) for name in _COUNTS), *(_figure(score, measure) for measure in ENDPOINTS.values()),
+    return [*(getattr(score, name) for name in _COUNTS), *(_figure(score, measure) for measure in HEADLINE),
             *(getattr(score, name) for name in _SIZES), *(_figure(score, measure) for measure in _MEASURES),
             *(getattr(score.hits[rule], name) for rule in rules for name in _HITS)]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnunet_tv.metrics.registry import (
     DISTANCES,
+    HEADLINE,
     LESION,
     MEASURES,
     PREDICTION,
@@ -82,7 +83,7 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
 
 
 def measures_table(groups: Sequence[GroupStage], *, distances: bool, seed: int = 0) -> Table:
-    """Every measure but the endpoints: mean where defined, how often undefined, and the penalised mean.
+    """Every measure but those of Table 1: mean where defined, how often undefined, and the penalised mean.
 
     Parameters
     ----------
@@ -93,7 +94,8 @@ def measures_table(groups: Sequence[GroupStage], *, distances: bool, seed: int =
     seed : int
         Of the bootstrap.
     """
-    shown = [measure for measure in MEASURES if not measure.endpoint and (distances or DISTANCES not in measure.needs)]
+    shown = [measure for measure in MEASURES if measure not in HEADLINE
+             and (distances or DISTANCES not in measure.needs)]
     rows = [(measure, (group.group, group.stage, measure.label, *figures))
             for group in groups for measure in shown if (figures := _mean_and_penalised(group, measure, seed))]
     return Table(
