@@ -159,7 +159,7 @@ class ClusterFilter:
 
 
 #: The TV paper's filter.
-STANDARD = ClusterFilter()
+STANDARD: ClusterFilter = ClusterFilter()
 
 
 def remove_small_clusters(segmentation: np.ndarray, **settings: Any) -> np.ndarray:
@@ -197,21 +197,8 @@ def filter_folder(source: str | Path, destination: str | Path, *, cluster_filter
     """Filter every ``*.nii.gz`` of a folder; geometry is kept, other files are not copied.
 
     Each file is written whole or not at all, so a killed run can be started again. A bad file is named after
-    the others are done.
-
-    Parameters
-    ----------
-    source, destination : Path
-        Folders; `destination` is made where missing. Files of the same name are replaced.
-    cluster_filter : ClusterFilter
-        With `min_mm3` and no `voxel_mm3`, each file's voxel size is used.
-    processes : int
-        Worker processes.
-
-    Returns
-    -------
-    list of Path
-        The files written, sorted.
+    the others are done. `destination` is made where missing; files of the same name are replaced. With `min_mm3` and no
+    `voxel_mm3`, each file's voxel size is used. The files written are returned, sorted.
 
     Raises
     ------

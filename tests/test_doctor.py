@@ -44,7 +44,7 @@ def test_without_the_start_up_line_the_export_line_is_given(nnunet_folders, monk
     assert "nnUNetTrainerDiceTV: does not resolve: nnU-Net does not see our folder" in shown
 
 
-def test_a_foreign_class_of_our_name_is_told(nnunet_folders, monkeypatch, tmp_path):
+def test_a_foreign_class_of_our_name_is_reported(nnunet_folders, monkeypatch, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "theirs.py").write_text(
         "from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer\n"

@@ -26,7 +26,7 @@ def test_both_families_have_a_trainer_for_each_loss():
         name for name in names if name.endswith("Loss")}
 
 
-def test_a_fresh_process_knows_the_folder():
+def test_a_fresh_process_has_the_folder():
     assert environment_of_a_fresh_process() == trainers_folder()
 
 
@@ -42,7 +42,7 @@ def test_blank_entries_do_not_survive():
     assert extended(f" {os.pathsep}/mine", "/ours") == f"/mine{os.pathsep}/ours"
 
 
-def test_a_broken_installation_is_said_and_does_not_stop_the_interpreter(monkeypatch, capsys):
+def test_a_broken_installation_is_reported_and_does_not_stop_the_interpreter(monkeypatch, capsys):
     def broken():
         raise ImportError("gone")
 
@@ -51,7 +51,7 @@ def test_a_broken_installation_is_said_and_does_not_stop_the_interpreter(monkeyp
     assert capsys.readouterr().err == "nnunet-tv: nnU-Net will not find our trainers: gone\n"
 
 
-def test_a_missing_folder_is_an_error_that_says_what_to_do(monkeypatch):
+def test_a_missing_folder_is_an_error_with_advice(monkeypatch):
     monkeypatch.setattr("os.path.isdir", lambda _: False)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ImportError, match=r"nnunet_tv\.trainers is not installed beside .*reinstall nnunet-tv"):

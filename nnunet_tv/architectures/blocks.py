@@ -11,15 +11,8 @@ from nnunet_tv.architectures.initialization import NEGATIVE_SLOPE
 class ResidualUnit(nn.Module):
     """Conv 3³, norm, LeakyReLU, conv 3³, norm, plus a shortcut, then LeakyReLU.
 
-    The shortcut is a 1³ convolution with norm where the width changes, else the identity. Convolutions have
-    no bias.
-
-    Parameters
-    ----------
-    channels_in, channels_out : int
-        Widths.
-    norm : type
-        ``nn.InstanceNorm3d`` (no learned parameters) or ``nn.BatchNorm3d`` (affine, running statistics).
+    The shortcut is a 1³ convolution with norm where the width changes, else the identity. Convolutions have no bias.
+    `norm` is ``nn.InstanceNorm3d`` (no learned parameters) or ``nn.BatchNorm3d`` (affine, running statistics).
     """
 
     def __init__(self, channels_in: int, channels_out: int, *, norm: type[nn.Module] = nn.InstanceNorm3d):

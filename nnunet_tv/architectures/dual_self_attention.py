@@ -32,23 +32,12 @@ class DualSelfAttention(nn.Module):
 
     Parameters
     ----------
-    channels : int
-        C, divisible by `heads`.
-    positions : int
-        N.
-    projected_positions : int
-        P.
-    heads : int
-        Number of heads.
+    channels, positions, projected_positions, heads : int
+        C (divisible by `heads`), N, P and the number of heads.
     dropout : float
         Dropout of both attention maps.
     published_token_order : bool
         See above.
-
-    Raises
-    ------
-    ValueError
-        `channels` is not divisible by `heads`.
     """
 
     def __init__(self, channels: int, positions: int, *, projected_positions: int, heads: int = HEADS,

@@ -29,26 +29,17 @@ class MSDSANet(nn.Module):
 
     Parameters
     ----------
-    input_channels : int
-        Number of images per case; 2 (T1w, FLAIR) in the papers.
-    num_classes : int
-        Number of output channels, background included.
+    input_channels, num_classes : int
+        Images per case (2, T1w and FLAIR, in the papers), and output channels, background included.
     input_size : sequence of 3 int
         Patch size in voxels: sides are multiples of 32 (five poolings) and at least 64 (at 32 the deepest map is one
-        voxel, which instance norm cannot normalise).
+        voxel, which instance norm cannot normalise); else PatchSizeError, a ValueError.
     deep_supervision : bool
         Must be False: there is one output.
     published_token_order : bool
-        True: the spatial attention's result is laid out as the published code does, which scatters positions;
-        published weights need it. False: the clean order, for training anew.
+        Of :class:`~nnunet_tv.architectures.dual_self_attention.DualSelfAttention`; True for published weights.
     dropout : float
         Of attention maps, and of whole channels at the end of each transformer block.
-
-    Raises
-    ------
-    ValueError
-        `input_size` does not fit; `deep_supervision` is True; a forward pass on another spatial shape or number
-        of channels.
     """
 
     def __init__(self, input_channels: int, num_classes: int, *, input_size: Sequence[int],

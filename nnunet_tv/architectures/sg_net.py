@@ -14,28 +14,14 @@ WIDTHS = (16, 32, 64, 128)
 class SpatialGate(nn.Module):
     """Hard gates, one per group of channels and voxel (our design: theirs is not published).
 
-    The channels are split into `groups`. Of each group, the mean and the maximum over its channels are two
-    maps, from which a convolution of its own (5³, no sharing between groups) makes a score s. The gate is
-    open where sigmoid(s + opening) > 0.5, that is where s + opening > 0. It multiplies the group's channels by
-    exactly 0 or 1.
+    The `channels` are split into `groups` (a divisor). Of each group, the mean and the maximum over its channels are
+    two maps, from which a convolution of its own (of side `kernel_size`, odd; no sharing between groups) makes a score
+    s. The gate is open where sigmoid(s + opening) > 0.5, that is where s + opening > 0. It multiplies the group's
+    channels by exactly 0 or 1.
 
     A step has no slope, so the gradient is the straight-through one (Bengio et al. 2013, arXiv 1308.3432): the
-    backward pass sees the sigmoid in the gate's place, and closed gates can open again. `opening`, one learned
+    backward pass uses the sigmoid instead of the gate, and closed gates can open again. `opening`, one learned
     number per group, is 1 at first: most gates begin open.
-
-    Parameters
-    ----------
-    channels : int
-        Divisible by `groups`.
-    groups : int
-        Number of groups.
-    kernel_size : int
-        Side of the convolution, odd.
-
-    Raises
-    ------
-    ValueError
-        `channels` is not divisible by `groups`; `kernel_size` is even.
     """
 
     def __init__(self, channels: int, *, groups: int = 4, kernel_size: int = 5):
@@ -82,19 +68,12 @@ class SGNet(nn.Module):
 
     Parameters
     ----------
-    input_channels : int
-        Number of images per case.
-    num_classes : int
-        Number of output channels, background included.
+    input_channels, num_classes : int
+        Images per case, and output channels, background included.
     gates : bool
         False gives the released network.
     groups : int
-        Groups of channels in each gate.
-
-    Raises
-    ------
-    ValueError
-        `groups` does not divide 16, 32 and 64.
+        Groups of channels in each gate; divides 16, 32 and 64.
     """
 
     def __init__(self, input_channels: int, num_classes: int, *, gates: bool = True, groups: int = 4):

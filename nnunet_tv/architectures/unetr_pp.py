@@ -55,21 +55,12 @@ class UNETRPlusPlus(nn.Module):
 
     Parameters
     ----------
-    input_channels : int
-        Number of images per case.
-    num_classes : int
-        Number of output channels, background included.
+    input_channels, num_classes : int
+        Images per case, and output channels, background included.
     input_size : sequence of 3 int
-        Patch size in voxels, multiples of 32 and at least 64: the network is built for it.
+        Patch size in voxels, multiples of 32 and at least 64 (else PatchSizeError): the network is built for it.
     dropout : float
         Of attention maps, and of whole channels at the end of each block.
-
-    Raises
-    ------
-    PatchSizeError
-        (a ValueError) `input_size` does not fit.
-    ValueError
-        A forward pass on another spatial shape.
     """
 
     def __init__(self, input_channels: int, num_classes: int, *, input_size: Sequence[int], dropout: float = 0.1):

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",), network: str | None = None,
                  patch_size: Sequence[int] | None = None, processes: int = 2,
                  replace_split: bool = False, redo: bool = False) -> list[Path]:
-    """Do everything between conversion and training; what is done and unchanged stays.
+    """Do everything between conversion and training; what is done and unchanged stays. The plans files are returned.
 
     Parameters
     ----------
@@ -49,12 +49,7 @@ def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",), 
     replace_split : bool
         Take over a split that differs from the one already preprocessed.
     redo : bool
-        Fingerprint, plan and preprocess again even though the raw data are what they were.
-
-    Returns
-    -------
-    list of Path
-        The plans files.
+        Fingerprint, plan and preprocess again although the raw data have not changed.
 
     Raises
     ------

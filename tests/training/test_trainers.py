@@ -107,22 +107,6 @@ def test_an_interrupted_run_continues_to_the_same_weights(tiny, error, capsys):
     assert not Path(resumed.output_folder, "checkpoint_latest.pth").exists()
 
 
-def test_interrupted_in_the_first_epoch_there_is_a_checkpoint(tiny):
-    made = trainer()
-
-    def interrupt(_):
-        raise KeyboardInterrupt
-
-    made.train_step = interrupt
-    with pytest.raises(KeyboardInterrupt):
-        made.run_training()
-    assert read(made, "checkpoint_latest.pth")["current_epoch"] == 0
-    resumed, fresh = trainer(continued=True), trainer()
-    resumed.run_training()
-    fresh.run_training()
-    assert same(weights(resumed), weights(fresh))
-
-
 def test_a_start_without_continuing_keeps_the_unfinished_runs_checkpoint(tiny):
     name = "nnUNetTrainerDiceTV_12epochs"
     unfinished = trainer(name)
@@ -135,11 +119,16 @@ def test_a_start_without_continuing_keeps_the_unfinished_runs_checkpoint(tiny):
     assert kept["current_epoch"] == 5 and len(kept["logging"]["val_losses"]) == 5
 
 
-def test_continuing_from_the_first_checkpoint_puts_nothing_aside(tiny):
-    break_in(trainer(), epoch=0, error=Stop)
-    continued = trainer(continued=True)
-    continued.run_training()
-    assert not list(Path(continued.output_folder).glob("earlier_*"))
+def test_interrupted_in_the_first_epoch_it_continues_and_puts_nothing_aside(tiny):
+    broken = trainer()
+    break_in(broken, epoch=0, error=KeyboardInterrupt)
+    assert read(broken, "checkpoint_latest.pth")["current_epoch"] == 0
+    resumed = trainer(continued=True)
+    resumed.run_training()
+    assert not list(Path(resumed.output_folder).glob("earlier_*"))
+    fresh = trainer()
+    fresh.run_training()
+    assert same(weights(resumed), weights(fresh))
 
 
 def test_the_best_weights_are_kept_and_loaded(tiny):
@@ -249,12 +238,6 @@ def test_scoring_the_selection_cases_is_warned_about_at_start_and_end(tiny, caps
     assert start.count("WARNING: early stopping and the choice of weights") == warned
     assert ("WARNING: the mean validation Dice above" in end.partition("Mean Validation Dice:")[2]) is warned
     assert end.count("WARNING") == warned
-
-
-def test_a_split_with_unknown_cases_is_refused(tiny):
-    write_split(tiny, {"train": [1, 99], "val": [4]})
-    with pytest.raises(NnunetTVError, match=r"names cases that are not preprocessed: sub-00099"):
-        trainer().run_training()
 
 
 def test_trivial_output_is_warned_about(tiny, capsys):
@@ -501,6 +484,7 @@ def test_continued_from_the_best_checkpoint_alone_it_stays_the_best(tiny):
     ({"train": [], "val": [4]}, "has no train case"),
     ({"train": [1, 2, 3], "val": [4], "selection": [3]}, "in train and in the selection set.*: sub-00003"),
     ({"train": [1, 2], "val": [99], "selection": [3]}, "not preprocessed: sub-00099"),
+    ({"train": [1, 99], "val": [4]}, "not preprocessed: sub-00099"),
 ])
 def test_a_split_that_cannot_be_trained_is_refused_before_training(tiny, split, found):
     write_split(tiny, split)
@@ -514,7 +498,7 @@ def test_a_fold_beyond_the_split_is_refused(tiny):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_without_a_cuda_device_the_flag_is_told(planned):
+def test_without_a_cuda_device_the_error_names_the_flag(planned):
     with pytest.raises(NnunetTVError, match=r"no CUDA device was found.*add `-device cpu`"):
         get_trainer_from_args("DatasetFCD", "3d_fullres", 0, "nnUNetTrainerDiceTV", "nnUNetPlans")
 
