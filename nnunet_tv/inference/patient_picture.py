@@ -41,14 +41,12 @@ def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = list(clusters[:MOST])
-    rows = max(1, len(shown))
-    figure = Figure(figsize=(2.15 * 3 * len(scans), 0.8 + 2.3 * rows), facecolor="black", layout="constrained")
+    shown: list[Cluster | None] = [*clusters[:MOST]] or [None]
+    figure = Figure(figsize=(2.15 * 3 * len(scans), 0.8 + 2.3 * len(shown)), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{case}: {_headline(len(shown), len(clusters))}", color="white", fontsize=12, parse_math=False)
+    figure.suptitle(f"{case}: {_headline(len(clusters))}", color="white", fontsize=12, parse_math=False)
     views = [_View(scan) for scan in scans]
-    rows_shown: Sequence[Cluster | None] = shown or [None]
-    for cluster, axes in zip(rows_shown, figure.subplots(rows, 3 * len(scans), squeeze=False), strict=True):
+    for cluster, axes in zip(shown, figure.subplots(len(shown), 3 * len(scans), squeeze=False), strict=True):
         for number, view in enumerate(views):
             cells = axes[3 * number:3 * number + 3]
             position = view.middle() if cluster is None else view.at(focus_mm(labels, cluster))
@@ -60,10 +58,10 @@ def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], 
         figure.savefig(temporary, dpi=110, format="png")
 
 
-def _headline(shown: int, total: int) -> str:
+def _headline(total: int) -> str:
     if not total:
         return "no cluster found (slices through the middle)"
-    return f"{total} cluster{'s' if total > 1 else ''}{f', the first {shown} drawn' if shown < total else ''}"
+    return f"{total} cluster{'s' if total > 1 else ''}{f', the first {MOST} drawn' if total > MOST else ''}"
 
 
 def _label(cluster: Cluster | None) -> str:
