@@ -60,7 +60,7 @@ def find_candidates(
     The components are found once, at the lowest threshold, so that a lower confidence only adds candidates: detection
     and false clusters can only rise along the curve. Components found anew at each threshold merge, and do not have
     this property. The cost is that candidates joined at the lowest threshold stay one, so that a hard segmentation
-    (one half) may lie beside the curve.
+    (one half) may be beside the curve.
 
     Parameters
     ----------

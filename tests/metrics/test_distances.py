@@ -59,13 +59,6 @@ def test_surface_is_what_has_a_face_outside():
     np.testing.assert_array_equal(on_surface(blobs(3), np.argwhere(blobs(3))), ~eroded[blobs(3)])
 
 
-def test_empties():
-    nothing, something = mask() > 0, voxels((1, 2, 3)) > 0
-    assert measured(nothing, nothing, ISOTROPIC) == (0.0, 0.0, 0.0, 1.0)
-    for pair in ((nothing, something), (something, nothing)):
-        assert measured(*pair, ISOTROPIC) == (None, None, None, 0.0)
-
-
 def test_full_masks_are_finite():
     full, something = np.ones((4, 4, 4), bool), voxels((0, 0, 0), shape=(4, 4, 4)) > 0
     assert measured(full, full, ISOTROPIC) == (0.0, 0.0, 0.0, 1.0)
@@ -103,7 +96,7 @@ def test_equals_all_pairs_of_surface_voxels():
         assert measured(*pair, THICK, tolerance_mm=1.5) == pytest.approx(expected)
 
 
-def test_scores_carry_distances_only_when_asked_for():
+def test_scores_have_distances_on_request():
     prediction, reference = voxels((2, 2, 2), (2, 2, 6)), voxels((2, 2, 2))
     plain, asked = (score_case(prediction, reference, THICK, distances=given) for given in (False, True))
     assert [plain.measures[key] for key in ("hd95_mm", "masd_mm", "assd_mm", "nsd")] == [None] * 4
@@ -114,15 +107,10 @@ def test_scores_carry_distances_only_when_asked_for():
     assert plain.worst_mm == pytest.approx(11 * np.linalg.norm(THICK))
 
 
-def test_scores_of_empties():
-    keys = ("hd95_mm", "masd_mm", "assd_mm", "nsd")
-    nothing, something = mask(), voxels((1, 2, 3))
-    for prediction, reference, expected in ((nothing, nothing, [0, 0, 0, 1]), (something, nothing, [None] * 3 + [0]),
-                                            (nothing, something, [None] * 3 + [0])):
-        score = score_case(prediction, reference, THICK, distances=True)
-        assert [score.measures[key] for key in keys] == expected
-
-
-def test_tolerance_is_checked():
-    with pytest.raises(ValueError, match="expected nsd_tolerance_mm from 0, found -1"):
-        score_case(mask(), mask(), ISOTROPIC, nsd_tolerance_mm=-1)
+@pytest.mark.parametrize(("prediction", "reference", "expected"), [
+    (mask(), mask(), [0, 0, 0, 1]), (voxels((1, 2, 3)), mask(), [None] * 3 + [0]),
+    (mask(), voxels((1, 2, 3)), [None] * 3 + [0])])
+def test_empties(prediction, reference, expected):
+    measures = score_case(prediction, reference, THICK, distances=True).measures
+    assert [measures[key] for key in ("hd95_mm", "masd_mm", "assd_mm", "nsd")] == expected
+    assert list(measured(prediction, reference, THICK)) == expected

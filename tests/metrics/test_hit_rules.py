@@ -1,4 +1,4 @@
-"""Hit rules on masks whose answers are counted by hand."""
+"""Hit rules on masks whose results are counted by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from masks import ISOTROPIC, mask, voxels
 
 from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.metrics.hit_rules import HitRule, parse_rules
-from nnunet_tv.metrics.scores import HitCounts
 
 
 def hits(prediction, reference, *rules, spacing=ISOTROPIC):
@@ -17,13 +16,12 @@ def hits(prediction, reference, *rules, spacing=ISOTROPIC):
             for rule, c in score.hits.items()}
 
 
-@pytest.mark.parametrize("text", ["any", "center", "overlap:0.1", "overlap:1", "distance:20", "distance:0"])
-def test_text_and_rule_are_one(text):
-    assert str(HitRule.parse(text)) == text and HitRule.parse(HitRule.parse(text)) == HitRule.parse(f" {text} ")
-
-
-def test_one_spelling():
-    assert str(HitRule.parse("overlap:0.10")) == "overlap:0.1" and str(HitRule.parse("distance:20.0")) == "distance:20"
+@pytest.mark.parametrize(("text", "spelling"), [
+    ("any", "any"), (" center ", "center"), ("overlap:0.10", "overlap:0.1"), ("overlap:1", "overlap:1"),
+    ("distance:20.0", "distance:20"), ("distance:0", "distance:0")])
+def test_one_spelling_of_each_rule(text, spelling):
+    rule = HitRule.parse(text)
+    assert str(rule) == spelling and HitRule.parse(spelling) == HitRule.parse(rule) == rule
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -36,18 +34,12 @@ def test_one_spelling():
     ("overlap:nan", "a share above 0 and up to 1 in the hit rule, found overlap:nan"),
     ("distance:-1", "a distance in mm from 0 in the hit rule, found distance:-1"),
     ("distance:inf", "a distance in mm from 0 in the hit rule, found distance:inf"),
+    ([], r"expected at least one hit rule: any, overlap:0\.1"),
+    (["overlap:0.1", "any", "overlap:0.10"], "hit rule overlap:0.1 is given twice"),
 ])
-def test_what_is_no_rule_is_named(text, message):
+def test_unusable_rules_are_named(text, message):
     with pytest.raises(ValueError, match=message):
-        HitRule.parse(text)
-
-
-def test_lists_of_rules():
-    assert parse_rules("any") == (HitRule("any"),)
-    with pytest.raises(ValueError, match=r"expected at least one hit rule: any, overlap:0\.1"):
-        parse_rules([])
-    with pytest.raises(ValueError, match=r"hit rule overlap:0.1 is given twice"):
-        parse_rules(["overlap:0.1", "any", "overlap:0.10"])
+        parse_rules(text)
 
 
 def test_overlap_counts_each_side_by_its_own_size():
@@ -56,12 +48,8 @@ def test_overlap_counts_each_side_by_its_own_size():
     found = hits(cluster, lesion, "overlap:0.2", "overlap:0.21", "overlap:0.5", "overlap:0.51")
     assert found == {"overlap:0.2": (True, 0, 1, 1), "overlap:0.21": (False, 0, 1, 0),
                      "overlap:0.5": (False, 0, 1, 0), "overlap:0.51": (False, 1, 0, 0)}
-
-
-def test_overlap_of_several_clusters_adds_up_for_the_lesion():
-    lesion = mask(((0, 10), (0, 1), (0, 1)))
-    clusters = voxels((0, 0, 0), (5, 0, 0), (9, 0, 0))
-    assert hits(clusters, lesion, "overlap:0.3") == {"overlap:0.3": (True, 0, 3, 1)}
+    # Several clusters add up for the lesion.
+    assert hits(voxels((0, 0, 0), (5, 0, 0), (9, 0, 0)), lesion, "overlap:0.3") == {"overlap:0.3": (True, 0, 3, 1)}
 
 
 def test_a_share_is_exact():
@@ -71,10 +59,13 @@ def test_a_share_is_exact():
 
 
 def test_centre_beside_a_curved_lesion():
-    # An arch of three boxes; its centre of mass lies in the hollow.
+    # An arch of three boxes; its centre of mass is in the hollow.
     arch = mask(((0, 2), (0, 8), (0, 2)), ((6, 8), (0, 8), (0, 2)), ((0, 8), (0, 2), (0, 2)))
     assert hits(arch, arch, "any", "center") == {"any": (True, 0, 1, 1), "center": (False, 1, 0, 0)}
     assert hits(mask(((0, 2), (0, 8), (0, 2))), arch, "center") == {"center": (True, 0, 1, 1)}
+    # A cluster over two lesions has its centre in neither.
+    lesions, cluster = voxels((1, 1, 1), (9, 1, 1)), mask(((1, 10), (1, 2), (1, 2)))
+    assert hits(cluster, lesions, "any", "center") == {"any": (True, 0, 1, 2), "center": (False, 1, 0, 0)}
 
 
 def test_centre_halfway_counts_from_either_end():
@@ -85,18 +76,10 @@ def test_centre_halfway_counts_from_either_end():
     assert hits(pair, voxels((3, 0, 0), (6, 0, 0)), "center")["center"] == (False, 1, 0, 0)
 
 
-def test_a_cluster_over_two_lesions_has_its_centre_in_neither():
-    lesions, cluster = voxels((1, 1, 1), (9, 1, 1)), mask(((1, 10), (1, 2), (1, 2)))
-    assert hits(cluster, lesions, "any", "center") == {"any": (True, 0, 1, 2), "center": (False, 1, 0, 0)}
-
-
-def test_distance_in_mm_along_an_anisotropic_diagonal():
+def test_distance_in_mm():
     # Two voxels apart along x (0.5 mm each) and one along z (4 mm): sqrt(1 + 16) = 4.1231 mm.
     found = hits(voxels((2, 2, 2)), voxels((4, 2, 3)), "any", "distance:4.12", "distance:4.13", spacing=(0.5, 0.8, 4.0))
     assert found == {"any": (False, 1, 0, 0), "distance:4.12": (False, 1, 0, 0), "distance:4.13": (True, 0, 1, 1)}
-
-
-def test_distance_limit_holds_for_voxel_sizes_of_float32():
     spacing = (float(np.float32(0.8)),) * 3  # 0.800000011920929
     assert hits(voxels((0, 0, 0)), voxels((5, 0, 0)), "distance:4", spacing=spacing)["distance:4"] == (True, 0, 1, 1)
 
@@ -104,14 +87,12 @@ def test_distance_limit_holds_for_voxel_sizes_of_float32():
 def test_distance_zero_is_a_shared_voxel_inside_too():
     big, inside = mask(((0, 9), (0, 9), (0, 9))), voxels((4, 4, 4))  # the surfaces are 4 mm apart
     for prediction, reference in ((big, inside), (inside, big)):
-        score = score_case(prediction, reference, ISOTROPIC, hits=["distance:0"])
-        assert score.hits["distance:0"] == HitCounts(True, 0, 1, 1) and score.clusters[0].distance_mm == 0
+        assert hits(prediction, reference, "distance:0") == {"distance:0": (True, 0, 1, 1)}
+        assert score_case(prediction, reference, ISOTROPIC, distances=True).clusters[0].distance_mm == 0
 
 
 def test_each_cluster_and_lesion_has_its_own_distance():
-    prediction = voxels((0, 0, 0), (9, 0, 0))
-    reference = voxels((2, 0, 0), (0, 9, 0))
-    score = score_case(prediction, reference, (1, 2, 1), hits=["distance:2"])
+    score = score_case(voxels((0, 0, 0), (9, 0, 0)), voxels((2, 0, 0), (0, 9, 0)), (1, 2, 1), hits=["distance:2"])
     assert [(c.distance_mm, c.true["distance:2"]) for c in score.clusters] == [(2.0, True), (7.0, False)]
     assert [lesion.found["distance:2"] for lesion in score.lesions] == [False, True]  # in the order of their voxels
 
@@ -119,14 +100,12 @@ def test_each_cluster_and_lesion_has_its_own_distance():
 @pytest.mark.parametrize("rule", ["any", "overlap:0.5", "center", "distance:5"])
 def test_empties(rule):
     nothing, something = mask(), voxels((1, 1, 1), (8, 8, 8))
-    assert hits(nothing, nothing, rule)[rule] == (None, 0, 0, 0)
-    assert hits(something, nothing, rule)[rule] == (None, 2, 0, 0)
-    assert hits(nothing, something, rule)[rule] == (False, 0, 0, 0)
+    assert [hits(*pair, rule)[rule] for pair in ((nothing, nothing), (something, nothing), (nothing, something))] == [
+        (None, 0, 0, 0), (None, 2, 0, 0), (False, 0, 0, 0)]
 
 
-def test_the_first_rule_is_the_primary_one():
-    prediction, reference = voxels((2, 2, 2)), voxels((2, 2, 5))
-    for rules, detected, false in ((("any", "distance:3"), False, 1), (("distance:3", "any"), True, 0)):
-        score = score_case(prediction, reference, ISOTROPIC, hits=rules)
-        assert (score.detected, score.n_false_clusters, score.n_lesions_hit) == (detected, false, 1 - false)
-        assert score.hits[rules[0]].n_true_clusters == 1 - false
+@pytest.mark.parametrize(("rules", "detected", "false"), [(("any", "distance:3"), False, 1),
+                                                          (("distance:3", "any"), True, 0)])
+def test_the_first_rule_is_the_primary_one(rules, detected, false):
+    score = score_case(voxels((2, 2, 2)), voxels((2, 2, 5)), ISOTROPIC, hits=rules)
+    assert (score.detected, score.n_false_clusters, score.n_lesions_hit) == (detected, false, 1 - false)

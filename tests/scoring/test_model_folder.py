@@ -76,15 +76,14 @@ def test_disjoint_folds_are_one_pooled_run(host):
     assert scores.rows[6].score.dice == 1.0
 
 
-def test_a_cross_validation_without_selection_sets_says_so(host):
-    found = model_runs(trained(host, dict(enumerate(split(host, (0, 1), (2, 3))))))
-    assert "a trainer that stops early chose its weights on the cases scored here" in found.note
-
-
-def test_a_split_whose_validation_does_not_select(host):
-    folds = split(host, (0, 1), (0, 1), selection=((4,), (5,)))
-    assert model_runs(trained(host, dict(enumerate(folds)))).note == (
-        "Validation cases of one split, not used for the choice of weights.")
+@pytest.mark.parametrize(("folds", "selection", "note"), [
+    (((0, 1), (2, 3)), (), "; where the split has no selection set of its own, a trainer that stops early chose its "
+     "weights on the cases scored here."),
+    (((0, 1), (0, 1)), ((4,), (5,)), "Validation cases of one split, not used for the choice of weights."),
+])
+def test_notes_on_selection(host, folds, selection, note):
+    model = trained(host, dict(enumerate(split(host, *folds, selection=selection))))
+    assert model_runs(model).note.endswith(note)
 
 
 def test_folds_that_are_not_there_are_named(host):
@@ -98,41 +97,31 @@ def test_folds_that_are_not_there_are_named(host):
     assert "fold_1: no segmentations in validation; left out. Validate it with nnUNetv2_train … 1 --val" in (
         found.warnings[0])
     assert "fold_all: trained on all cases" in found.warnings[1]
-    said = "fold 1 of the split's 3 not validated, so that their cases are in no figure"
-    assert found.warnings[2].endswith(said) and found.note.endswith(f"Incomplete: {said}.")  # over the tables too
+    text = "fold 1 of the split's 3 not validated, so that their cases are in no figure"
+    assert found.warnings[2].endswith(text) and found.note.endswith(f"Incomplete: {text}.")  # over the tables too
 
 
 def test_a_missing_prediction_of_a_fold_is_found_by_scoring(host):
     folds = split(host, (0, 1), (0, 1))
-    model = trained(host, {0: folds[0], 1: folds[1][:1]})
-    found = model_runs(model)
+    found = model_runs(trained(host, {0: folds[0], 1: folds[1][:1]}))
     scores = score_folders(found.reference, found.runs, cases=found.cases)
     assert len(scores.problems) == 2 and all("sub-1: missing" in text and "run 1" in text for text in scores.problems)
 
 
-def test_filtered_twins_of_some_folds_only_are_not_mixed_with_the_filter(host):
+def test_incomplete_parts_of_folds_are_not_used(host):
+    # Filtered twins and probabilities of some folds or cases only, and a case that the split does not name.
     folds = split(host, (0, 1), (0, 1))
-    model = trained(host, dict(enumerate(folds)))
+    model = trained(host, {0: folds[0], 1: [*folds[1], "sub-5"]})
     shutil.rmtree(model / "fold_1" / "validation_filtered")
-    found = model_runs(model)
-    assert [run.filtered for run in found.runs] == [None, None]
-    assert "not every fold has validation_filtered; the filter is applied in memory for all" in found.warnings[0]
-
-
-def test_probabilities_where_all_cases_have_them(host):
-    folds = split(host, (0, 1), (0, 1))
-    model = trained(host, dict(enumerate(folds)))
     for name in ("fold_0/validation/sub-0.npz", "fold_0/validation/sub-1.npz", "fold_1/validation/sub-0.npz"):
         (model / name).write_bytes(b"")
     found = model_runs(model)
+    assert [run.filtered for run in found.runs] == [None, None]
     assert [run.probabilities for run in found.runs] == [model / "fold_0" / "validation", None]
-    assert "fold_1/validation: probabilities of 1 of 2 cases only; not used" in found.warnings[0]
-
-
-def test_segmentations_that_the_split_does_not_name(host):
-    model = trained(host, {0: [*split(host, (0, 1))[0], "sub-5"]})
-    assert "1 segmentations of cases that the split does not give to this fold, not scored: sub-5" in (
-        model_runs(model).warnings[0])
+    twins, probabilities, extra = found.warnings
+    assert "not every fold has validation_filtered; the filter is applied in memory for all" in twins
+    assert "fold_1/validation: probabilities of 1 of 2 cases only; not used" in probabilities
+    assert "1 segmentations of cases that the split does not give to this fold, not scored: sub-5" in extra
 
 
 @pytest.mark.parametrize(("trainer", "group"), [

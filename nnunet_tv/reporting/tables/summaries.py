@@ -158,7 +158,7 @@ def rules_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
         ("Group", "Stage", "Hit rule", "sSens", "nFPC", "Lesions found"), tuple(rows),
         notes=(
             "any: one shared voxel. overlap:F: at least the share F of the lesion's voxels (for a cluster to be true: "
-            "of the cluster's). center: a cluster's centre of mass lies in the lesion. distance:D: at most D mm "
+            "of the cluster's). center: a cluster's centre of mass is in the lesion. distance:D: at most D mm "
             "between voxel centres; MELD counts a border zone of 20 mm.",
             "A cluster that is not true by the rule is a false one. Lesions found: summed over runs; a subject may "
             "have several lesions. All other tables use the primary rule.",
