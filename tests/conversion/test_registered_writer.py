@@ -7,20 +7,21 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from output_folders import table
 from PIL import Image
+from small_data import small_dataset
 
 from nnunet_tv.conversion.plan import ConversionOptions, make_plan
-from nnunet_tv.conversion.source import SourceCase, SourceDataset
+from nnunet_tv.conversion.source import SourceDataset
 from nnunet_tv.conversion.writer import convert
 from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
 from nnunet_tv.imaging.grid import Grid
-from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
+from nnunet_tv.imaging.volume import Volume, read_volume
 from nnunet_tv.preparation import prepare_case, qc
 from nnunet_tv.preparation.alignment import SPACES, Alignment, RegistrationOptions
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
-from nnunet_tv.utils.tables import read_tsv
 
 SHIFT = np.eye(4)
 SHIFT[0, 3] = 1.0
@@ -41,28 +42,14 @@ def source(tmp_path, monkeypatch) -> SourceDataset:
 
     monkeypatch.setitem(SPACES, "mni", fake)
     monkeypatch.setattr(prepare_case, "draw_prepared", lambda _, output: Path(output).write_bytes(b"drawn"))
-    folder, cases = tmp_path / "source", []
-    for number in range(6):
-        name, generator = f"case{number}", np.random.default_rng(number)
-        files = {kind: folder / f"{name}_{kind}.nii.gz" for kind in ("T1w", "FLAIR", "roi")}
-        for kind in ("T1w", "FLAIR"):
-            write_volume(Volume(1 + generator.random((12, 12, 12)).astype(np.float32), np.eye(4)), files[kind])
-        mask = np.zeros((12, 12, 12), np.uint8)
-        mask[5:10, 3:9, 3:9] = 1
-        write_volume(Volume(mask, np.eye(4)), files["roi"])
-        cases.append(SourceCase(name, "patient", {"T1w": files["T1w"], "FLAIR": files["FLAIR"]}, files["roi"]))
-    return SourceDataset(folder, ("T1w", "FLAIR"), {"background": 0, "FCD": 1}, "FLAIR", tuple(cases),
-                         "test data", "CC0", "none")
+    return small_dataset(tmp_path / "source", shape=(12, 12, 12), spacing=1.0,
+                         lesion=(slice(5, 10), slice(3, 9), slice(3, 9)))
 
 
 def run(source, root, split="paper", registration="mni", **choices):
     repeats = None if split == "cv5" else 2
     settings = ConversionOptions(split, repeats, space=registration, registration=RegistrationOptions(**choices))
     return convert(make_plan(source, settings), root)
-
-
-def table(path) -> list[dict[str, str]]:
-    return list(read_tsv(path)[1].values())
 
 
 def beside(root) -> set[str]:
@@ -91,7 +78,7 @@ def test_images_are_brain_only_and_flags_reach_the_table(source, tmp_path):
     run(source, root)
     image = read_volume(next(root.glob("images*/case0_0001.nii.gz")), case="case0")
     assert not image.data[8:].any() and image.data[3:7, 3:7, 3:7].all()
-    notes = {row["case"]: row["notes"] for row in table(root / "conversion.tsv")}
+    notes = {case: row["notes"] for case, row in table(root / "conversion.tsv").items()}
     assert "flagged: odd" in notes["case1"] and notes["case2"] == ""
     assert "of the lesion lies outside of the brain mask" in notes["case0"]
     flags = read_json(next(root.glob("images*/case0.prep.json")))["flags"]
@@ -110,7 +97,7 @@ def test_a_second_run_changes_nothing_and_another_backend_everything(source, tmp
 def test_flagged_cases_have_their_status_and_every_case_its_picture(source, tmp_path):
     root = tmp_path / "raw"
     run(source, root)
-    rows = {row["case"]: row for row in table(root / "conversion.tsv")}
+    rows = table(root / "conversion.tsv")
     assert {case for case, row in rows.items() if row["status"] == "flagged"} == {"case0", "case1"}
     assert "flagged: odd" in rows["case1"]["notes"] and rows["case2"]["status"] == "converted"
     page = (root / "qc.html").read_text()

@@ -1,31 +1,59 @@
-"""What the tests of all converters look at: the table, the files, and a run that is killed."""
+"""What the tests of all converters share: a run of the command, its table, damaged files, and a run that is killed."""
 
 from __future__ import annotations
 
-import csv
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import ds004199_tree
+import nibabel as nib
 import numpy as np
+import output_folders
 import SimpleITK as sitk
+from metaimage_files import write_metaimage
+
+from nnunet_tv.cli.convert import main
+from nnunet_tv.imaging.volume import read_volume
+from nnunet_tv.utils.files import read_json
 
 FOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
 
 
+@dataclass(frozen=True)
+class Converter:
+    """A data set's command; called, it converts a tree into a raw root and returns the exit status."""
+
+    data_set: str
+    folder: str
+    options: tuple[str, ...] = ()
+
+    def arguments(self, tree: Path, out: Path) -> list[str]:
+        return [self.data_set, "-i", str(tree), "-o", str(out), *self.options]
+
+    def __call__(self, tree: Path, out: Path, *options: str) -> int:
+        return main([*self.arguments(tree, out), "-np", "1", *options])
+
+
+# the scans of the trees are too small to be registered; preparation has tests of its own
+DS004199 = Converter("ds004199", "DatasetFCD", ("--space", "none"))
+BONBID = Converter("bonbid-hie", "DatasetBONBID")
+METS = Converter("brain-mets-lung", "DatasetBrainMets")
+PAIRS = Converter("pairs", "DatasetPairs")
+
+
 def table(folder: Path, name: str = "conversion.tsv") -> dict[str, dict[str, str]]:
     """Rows of a conversion table by case."""
-    with (folder / name).open(newline="", encoding="utf-8") as file:
-        return {row["case"]: row for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
+    return output_folders.table(folder / name)
 
 
-def snapshot(root: Path) -> dict[str, bytes]:
-    """All files but the lock, by path."""
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*"))
-            if path.is_file() and path.name != "lock"}
+def count(folder: Path, *names: str) -> list[int]:
+    """Number of files in each of the folders."""
+    return [len(list((folder / name).iterdir())) for name in names]
 
 
 def failures(folder: Path) -> dict[str, str]:
@@ -33,9 +61,22 @@ def failures(folder: Path) -> dict[str, str]:
     return {case: row["notes"] for case, row in table(folder).items() if row["status"] == "failed"}
 
 
-def kill_after(labels: int, folder: Path, *arguments: object) -> list[Path]:
-    """Start a conversion into `folder`, kill it after so many labels; what it left where nnU-Net reads."""
-    run = subprocess.Popen([sys.executable, "-m", "nnunet_tv.cli.convert", *map(str, arguments)],
+def check_failed(folder: Path, case: str, message: str, error: str, *, named: Path) -> None:
+    """Only `case` has failed, with a message about the file `named` in the table and in `error`; nothing of it is
+    left.
+    """
+    failed = failures(folder)
+    assert list(failed) == [case]
+    for text in (failed[case], error):
+        assert re.search(message, text) and str(named) in text
+    assert "1 cases failed" in error and f"  {case}: " in error
+    assert not list(folder.glob(f"*/{case}*")) and case not in (folder / "splits_final.json").read_text()
+    assert read_json(folder / "dataset.json")["numTraining"] == count(folder, "labelsTr")[0]
+
+
+def kill_after(labels: int, folder: Path, arguments: list[str], *, processes: int = 1) -> list[Path]:
+    """Start a conversion into `folder`, kill it after so many labels; the files that it left for nnU-Net."""
+    run = subprocess.Popen([sys.executable, "-m", "nnunet_tv.cli.convert", *arguments, "-np", str(processes)],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while len(list(folder.glob("labelsTr/*"))) < labels and run.poll() is None and time.monotonic() < deadline:
@@ -44,6 +85,66 @@ def kill_after(labels: int, folder: Path, *arguments: object) -> list[Path]:
     run.wait()
     assert run.returncode == -signal.SIGKILL, "the run ended before it could be killed"
     return [path for name in FOLDERS for path in (folder / name).iterdir()]
+
+
+def damage(path: Path, kind: str) -> None:
+    """Damage an image file; a key of the two tables below."""
+    if kind in FILE_DAMAGES:
+        FILE_DAMAGES[kind](path)
+        return
+    if path.suffix == ".mha":
+        volume = read_volume(path, case="x")
+        data, affine = volume.data.astype(np.float32), volume.affine.copy()
+    else:
+        image = nib.load(path)
+        data, affine = np.asarray(image.dataobj).astype(np.float32), image.affine.copy()
+    data, affine = VOXEL_DAMAGES[kind](data, affine)
+    if path.suffix == ".mha":
+        write_metaimage(data, affine, path)
+        return
+    header = nib.Nifti1Header()
+    if affine is None:
+        header["sform_code"], header["srow_x"], header["srow_y"] = 1, (1, 0, 0, 0), (0, 1, 0, 0)
+    nib.Nifti1Image(data, affine, header).to_filename(path)
+
+
+def _link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("../../.git/annex/objects/x/y/MD5E-s1--z.nii.gz/MD5E-s1--z.nii.gz")
+
+
+def _moved(distance: float):
+    return lambda data, affine: (data, affine + np.pad(np.full((3, 1), distance), ((0, 1), (3, 0))))
+
+
+def _first_voxels(value: float, n: int = 1):
+    def change(data, affine):
+        data[0, 0, :n] = value
+        return data, affine
+    return change
+
+
+FILE_DAMAGES = {
+    "missing": Path.unlink,
+    "dangling": _link,
+    "pointer": lambda path: path.write_text("/annex/objects/MD5E-s1--z.nii.gz\n"),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-10]),
+    "half": lambda path: path.write_bytes(path.read_bytes()[:path.stat().st_size // 2]),
+    "both endings": lambda path: nib.save(nib.load(path), path.with_name(path.name.removesuffix(".gz"))),
+}
+VOXEL_DAMAGES = {
+    "4D": lambda data, affine: (np.stack([data, data], axis=-1), affine),
+    "cropped": lambda data, affine: (data[:, :, :-1], affine),
+    "NaN": _first_voxels(np.nan, 2),
+    "two labels": _first_voxels(2),
+    "0 and 255": lambda data, affine: (data * 255, affine),
+    "0.9999": lambda data, affine: (data * np.float32(0.9999), affine),
+    "empty": lambda data, affine: (data * 0, affine),
+    "rounded": _moved(0.02),
+    "shifted": _moved(1.0),
+    "elsewhere": _moved(400.0),
+    "affine": lambda data, affine: (data, None),
+}
 
 
 def physical(image: sitk.Image) -> np.ndarray:

@@ -1,16 +1,162 @@
-"""The layout of ds004199: every subject of the real list is paired; each irregularity is named for its subject."""
+"""nnunet-tv-convert ds004199 on the complete real list with tiny volumes, and on damaged parts of it."""
 
 from __future__ import annotations
 
+import csv
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import ds004199_tree
+import nibabel as nib
+import numpy as np
 import pytest
+import SimpleITK as sitk
+from conversion_runs import DS004199, FOLDERS, check_failed, count, damage, table
 from nnunet_tv.dataset_conversion.ds004199 import read
 
+from nnunet_tv.cli.convert import main
 from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.files import read_json
 
 whole_tree, tree = ds004199_tree.whole_tree, ds004199_tree.tree  # fixtures
+
+
+def file_of(tree: Path, subject: str, kind: str) -> Path:
+    return next((tree / subject / "anat").glob(f"*_{kind}.nii.gz"))
+
+
+@pytest.fixture(scope="module")
+def whole(whole_tree, tmp_path_factory) -> Path:
+    """DatasetFCD from the complete list, with the defaults."""
+    out = tmp_path_factory.mktemp("raw")
+    assert DS004199(whole_tree, out) == 0
+    return out / "DatasetFCD"
+
+
+def test_the_complete_list_is_converted(whole):
+    folds, content, rows = read_json(whole / "splits_final.json"), read_json(whole / "dataset.json"), table(whole)
+    assert [len(folds), len(folds[0]["train"]), len(folds[0]["val"])] == [10, 59, 12]
+    assert content["numTraining"] == 71 and content["licence"] == "CC0"
+    assert count(whole, *FOLDERS) == [142, 71, 28, 14]
+    assert len(rows) == 85 and {row["status"] for row in rows.values()} == {"converted"}
+    splits = [row["split"] for row in rows.values()]
+    assert (splits.count("train"), splits.count("selection"), splits.count("test")) == (59, 12, 14)
+    notes = {case: row["notes"] for case, row in rows.items() if row["notes"]}
+    assert list(notes) == ["sub-00048"] and "placed by its own affine" in notes["sub-00048"]
+
+
+def test_all_files_of_a_case_have_one_geometry_for_sitk(whole):
+    for label_path in whole.glob("labelsT?/*"):
+        images = label_path.parent.with_name(label_path.parent.name.replace("labels", "images"))
+        paths = [label_path, *images.glob(f"{label_path.name[:-7]}_*.nii.gz")]
+        read = [sitk.ReadImage(str(path)) for path in paths]
+        geometry = {(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()) for image in read}
+        assert len(read) == 3 and len(geometry) == 1, label_path
+
+
+def test_the_grid_is_the_t1s_and_its_values_are_kept(whole, whole_tree):
+    for case in ("sub-00001", "sub-00048", "sub-00074"):
+        before = nib.load(file_of(whole_tree, case, "T1w"))
+        after = nib.load(next(whole.glob(f"images*/{case}_0000.nii.gz")))
+        assert np.array_equal(before.get_fdata(), after.get_fdata())
+        assert np.allclose(before.affine, after.affine, atol=1e-4)
+
+
+def test_official_split_is_the_authors(whole_tree, tmp_path):
+    assert DS004199(whole_tree, tmp_path, "--split", "official", "--repeats", "3", "--name", "Dataset085_FCD") == 0
+    with (ds004199_tree.LIST / "participants.tsv").open(encoding="utf-8-sig") as file:
+        test = {row["participant_id"] for row in csv.DictReader(file, delimiter="\t") if row["split"] == "test"}
+    folder = tmp_path / "Dataset085_FCD"
+    assert {path.name[:-7] for path in (folder / "labelsTs").iterdir()} == test and len(test) == 28
+    folds = read_json(folder / "splits_final.json")
+    assert len(folds) == 3 and len(folds[0]["train"]) == 47 and len(folds[0]["selection"]) == 10
+
+
+@pytest.mark.parametrize("controls, training, test", [("train", 156, 14), ("test", 71, 99)])
+def test_controls_of_the_complete_list(whole_tree, tmp_path, controls, training, test):
+    assert DS004199(whole_tree, tmp_path, "--controls", controls) == 0
+    folder = tmp_path / "DatasetFCD"
+    assert count(folder, "labelsTr", "labelsTs") == [training, test]
+    assert read_json(folder / "dataset.json")["numTraining"] == training
+    assert not np.asarray(nib.load(next(folder.glob("labels*/sub-00002.nii.gz"))).dataobj).any()
+
+
+def test_workers_end_when_their_parent_is_killed(whole_tree, tmp_path):
+    command = [sys.executable, "-m", "nnunet_tv.cli.convert", *DS004199.arguments(whole_tree, tmp_path), "-np", "2"]
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*/labelsTr/*")) and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    run.kill()
+    run.wait()
+    while (left := _session(run.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def _session(leader: int) -> list[int]:
+    """Live processes of the session that `leader` started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, *numbers = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if state != "Z" and int(numbers[2]) == leader:
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("kind, target, message", [
+    ("dangling", "T1w", "dangling link"),
+    ("pointer", "FLAIR", "git-annex pointer"),
+    ("half", "roi", "not a readable NIfTI image"),
+    ("4D", "FLAIR", r"expected a 3D image, found shape \(14, 14, 14, 2\)"),
+    ("NaN", "T1w", "2 voxels are NaN or infinite"),
+    ("two labels", "roi", r"expected the labels 0 \(background\) and 1 \(lesion\), found 0, 1, 2"),
+    ("0 and 255", "roi", "found 0, 255: decide which values are lesion"),
+    ("0.9999", "roi", "found 0, 0.99989"),
+    ("empty", "roi", "found an empty mask"),
+    ("affine", "T1w", "the affine is not invertible"),
+    ("elsewhere", "roi", "does not overlap the FLAIR's"),
+    ("elsewhere", "FLAIR", "lies wholly outside the grid"),
+    ("missing", "roi", "expected one T1w, one FLAIR and one lesion mask"),
+])
+def test_a_bad_file_fails_only_its_case(tree, tmp_path, capsys, kind, target, message):
+    path = file_of(tree, "sub-00003", target)
+    damage(path, kind)
+    assert DS004199(tree, tmp_path / "raw", "--repeats", "2") == 1
+    check_failed(tmp_path / "raw" / "DatasetFCD", "sub-00003", message, capsys.readouterr().err,
+                 named=path.parent if kind == "missing" else path)
+
+
+def test_a_dry_run_on_a_clone_without_content(tree, tmp_path, capsys):
+    for path in tree.rglob("*.nii.gz"):
+        damage(path, "dangling")
+    assert DS004199(tree, tmp_path / "raw", "--dry-run") == 0
+    folder = tmp_path / "raw" / "DatasetFCD"
+    rows = table(folder, "conversion.plan.tsv")
+    assert len(rows) == 8 and {row["status"] for row in rows.values()} == {"planned"}
+    assert all(row["notes"].count("content missing") == 3 for row in rows.values())
+    printed = capsys.readouterr().out
+    assert (folder / "conversion.plan.tsv").read_text() in printed and "note: folds 0-9: 6 train" in printed
+    assert DS004199(tree, tmp_path / "raw") == 1
+    assert "no training case could be converted" in capsys.readouterr().err
+
+
+def test_a_relative_path_with_spaces(tree, tmp_path, monkeypatch):
+    shutil.move(tree, tmp_path / "my data")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("nnUNet_raw", "raw folder")
+    assert main(["ds004199", "-i", "my data", "--space", "none", "-np", "1"]) == 0
+    assert [path.name for path in (tmp_path / "raw folder").iterdir()] == ["DatasetFCD"]
+    assert (tmp_path / "raw folder" / "DatasetFCD" / "dataset.json").is_file()
+
+
+# ---- the layout -----------------------------------------------------------------------------------
 
 
 def cases(root):
@@ -38,34 +184,28 @@ def test_every_subject_of_the_real_list_is_paired_with_its_own_files(whole_tree)
     for subject, case in found.items():
         assert list(case.channels) == ["T1w", "FLAIR"]
         assert all(path.name.startswith(f"{subject}_") for path in case.files.values())
-        assert case.channels["T1w"].name.endswith("_T1w.nii.gz")
-        assert case.channels["FLAIR"].name.endswith("_FLAIR.nii.gz")
+        assert all(path.name.endswith(f"_{name}.nii.gz") for name, path in case.channels.items())
         assert (case.group == "patient") == (case.label is not None)
     groups = [case.group for case in found.values()]
     assert groups.count("patient") == 85 and groups.count("control") == 85
     official = [case.assigned for case in found.values() if case.group == "patient"]
     assert official.count("train") == 57 and official.count("test") == 28
-
-
-def test_the_one_mask_with_another_name_is_paired_by_subject_and_noted(whole_tree):
-    noted = {case.case: case.notes for case in read(whole_tree).cases if case.notes}
-    assert list(noted) == ["sub-00048"]
-    assert "sub-00048_acq-32ch10_FLAIR_roi.nii.gz" in noted["sub-00048"][0]
-    assert "sub-00048_acq-T2sel_FLAIR.nii.gz" in noted["sub-00048"][0]
+    (noted,) = [case for case in found.values() if case.notes]
+    assert noted.case == "sub-00048" and "sub-00048_acq-32ch10_FLAIR_roi.nii.gz" in noted.notes[0]
+    assert "sub-00048_acq-T2sel_FLAIR.nii.gz" in noted.notes[0]
 
 
 def test_two_candidates_are_listed(tree):
     anat = tree / "sub-00003" / "anat"
     shutil.copy(anat / "sub-00003_acq-iso08_T1w.nii.gz", anat / "sub-00003_acq-iso08_run-2_T1w.nii.gz")
-    told = problem(tree, "sub-00003")
-    assert "expected one T1w, one FLAIR and one lesion mask (_roi)" in told
-    assert "sub-00003_acq-iso08_T1w.nii.gz" in told and "sub-00003_acq-iso08_run-2_T1w.nii.gz" in told
+    text = problem(tree, "sub-00003")
+    assert "expected one T1w, one FLAIR and one lesion mask (_roi)" in text
+    assert "sub-00003_acq-iso08_T1w.nii.gz" in text and "sub-00003_acq-iso08_run-2_T1w.nii.gz" in text
 
 
-@pytest.mark.parametrize(("pattern", "missing"), [("*_T1w.nii.gz", "T1w"), ("*_FLAIR.nii.gz", "FLAIR"),
-                                                  ("*_roi.nii.gz", "lesion mask")])
-def test_a_patient_without_one_of_the_files(tree, pattern, missing):
-    next((tree / "sub-00001" / "anat").glob(pattern)).unlink()
+@pytest.mark.parametrize("kind, missing", [("T1w", "T1w"), ("FLAIR", "FLAIR"), ("roi", "lesion mask")])
+def test_a_patient_without_one_of_the_files(tree, kind, missing):
+    file_of(tree, "sub-00001", kind).unlink()
     expected = f"expected one T1w, one FLAIR and one lesion mask (_roi), found 0 × {missing} (sub-00001_"
     assert expected in problem(tree, "sub-00001")
 
@@ -76,57 +216,38 @@ def test_a_subject_without_images(tree):
         "0 × lesion mask (no NIfTI file): complete the download, or leave one of each")
 
 
-def test_a_control_with_a_mask_is_told_whatever_is_done_with_controls(tree):
-    anat = tree / "sub-00002" / "anat"
-    shutil.copy(next((tree / "sub-00001" / "anat").glob("*_roi.nii.gz")),
-                anat / "sub-00002_acq-T2sel_FLAIR_roi.nii.gz")
+def test_a_control_with_a_mask_is_reported_for_all_choices_of_controls(tree):
+    shutil.copy(file_of(tree, "sub-00001", "roi"), tree / "sub-00002" / "anat" / "sub-00002_acq-T2sel_FLAIR_roi.nii.gz")
     assert "expected one T1w, one FLAIR and no lesion mask, found" in problem(tree, "sub-00002")
     assert cases(tree)["sub-00002"].group == ""
 
 
-def test_a_file_of_another_subject_is_not_taken(tree):
-    anat = tree / "sub-00001" / "anat"
-    next(anat.glob("*_T1w.nii.gz")).rename(anat / "sub-00003_acq-iso08_T1w.nii.gz")
+def test_names_that_are_taken_and_not_taken(tree):
+    t1 = file_of(tree, "sub-00001", "T1w")
+    (t1.parent / "._sub-00001_acq-iso08_T1w.nii.gz").write_bytes(b"")  # hidden
+    plain = t1.rename(t1.with_suffix(""))
+    damage(file_of(tree, "sub-00001", "roi"), "dangling")
+    found = cases(tree)["sub-00001"]
+    assert found.channels["T1w"] == plain and not found.problem and found.label.is_symlink()
+    plain.rename(t1.parent / "sub-00003_acq-iso08_T1w.nii")  # another subject's
     assert "found 0 × T1w (sub-00001_acq-T2sel_FLAIR.nii.gz" in problem(tree, "sub-00001")
 
 
-def test_hidden_files_and_plain_nifti(tree):
-    anat = tree / "sub-00001" / "anat"
-    (anat / "._sub-00001_acq-iso08_T1w.nii.gz").write_bytes(b"")
-    next(anat.glob("sub*_T1w.nii.gz")).rename(anat / "sub-00001_acq-iso08_T1w.nii")
-    assert cases(tree)["sub-00001"].channels["T1w"].name == "sub-00001_acq-iso08_T1w.nii"
-
-
-def test_links_without_content_are_paired(tree):
-    path = next((tree / "sub-00001" / "anat").glob("*_roi.nii.gz"))
-    path.unlink()
-    path.symlink_to("../../.git/annex/objects/aa/bb/nothing")
-    assert cases(tree)["sub-00001"].label == path
-
-
-def test_a_subject_in_the_list_without_a_folder(tree):
-    shutil.rmtree(tree / "sub-00006")
-    assert "it is in participants.tsv, but there is no folder for it" in problem(tree, "sub-00006")
-
-
-def test_a_folder_that_is_not_in_the_list(tree):
-    shutil.copytree(tree / "sub-00001", tree / "sub-00999")
-    assert "sub-00999: the folder's subject is not in participants.tsv" in problem(tree, "sub-00999")
-
-
-def test_a_subject_listed_twice(tree):
-    rewrite_list(tree, lambda text: text + next(line for line in text.split(b"\r\n") if b"sub-00001" in line) + b"\r\n")
-    assert problem(tree, "sub-00001") == "participants.tsv has 2 rows for it: leave the right one"
-
-
-def test_an_unknown_group(tree):
-    rewrite_list(tree, lambda text: text.replace(b"sub-00001\tfcd", b"sub-00001\tFCD?"))
-    assert "expected group fcd or hc, found 'FCD?'" in problem(tree, "sub-00001")
-
-
-def test_an_identifier_that_is_no_subject(tree):
-    rewrite_list(tree, lambda text: text + b"../x\tfcd\r\n")
-    assert "expected an identifier such as sub-00001" in problem(tree, "../x")
+@pytest.mark.parametrize("change, subject, message", [
+    (lambda root: shutil.rmtree(root / "sub-00006"), "sub-00006",
+     "it is in participants.tsv, but there is no folder for it"),
+    (lambda root: shutil.copytree(root / "sub-00001", root / "sub-00999"), "sub-00999",
+     "sub-00999: the folder's subject is not in participants.tsv"),
+    (lambda root: rewrite_list(root, lambda text: text + b"sub-00001\tfcd\r\n"), "sub-00001",
+     "participants.tsv has 2 rows for it: leave the right one"),
+    (lambda root: rewrite_list(root, lambda text: text.replace(b"sub-00001\tfcd", b"sub-00001\tFCD?")), "sub-00001",
+     "expected group fcd or hc, found 'FCD?'"),
+    (lambda root: rewrite_list(root, lambda text: text + b"../x\tfcd\r\n"), "../x",
+     "expected an identifier such as sub-00001"),
+], ids=["no folder", "no row", "two rows", "group", "identifier"])
+def test_a_subject_whose_row_and_folder_do_not_fit(tree, change, subject, message):
+    change(tree)
+    assert message in problem(tree, subject)
 
 
 def test_line_ends_and_byte_order_mark_do_not_matter(tree):
@@ -135,30 +256,20 @@ def test_line_ends_and_byte_order_mark_do_not_matter(tree):
     assert read(tree).cases == before
 
 
-def test_another_folder(tmp_path):
-    with pytest.raises(NnunetTVError, match=r"found no participants.tsv: give the data set's own folder"):
+@pytest.mark.parametrize("content, message", [
+    (None, r"found no participants.tsv: give the data set's own folder"),
+    (b"participant_id\tage\nsub-00001\t3\n", r"participants.tsv: expected columns participant_id, group, found "
+                                             r"participant_id, age: this is not the list"),
+    (b"", r"found nothing: this is not the list"),
+    (b"\xff\xfe\x00participant_id", r"participants.tsv: expected a tab-separated UTF-8 table"),
+    (b"participant_id\tgroup\nsub-00001\tfcd\n", r"expected subject folders .sub-00001 …., found none"),
+])
+def test_another_folder(tmp_path, capsys, content, message):
+    if content is not None:
+        (tmp_path / "participants.tsv").write_bytes(content)
+    with pytest.raises(NnunetTVError, match=message):
         read(tmp_path)
     with pytest.raises(NnunetTVError, match=r"nowhere: no such folder"):
         read(tmp_path / "nowhere")
-
-
-def test_a_list_of_another_data_set(tree):
-    (tree / "participants.tsv").write_text("participant_id\tage\nsub-00001\t3\n")
-    with pytest.raises(NnunetTVError, match=r"participants.tsv: expected columns participant_id, group, found "
-                                            r"participant_id, age: this is not the list"):
-        read(tree)
-    (tree / "participants.tsv").write_text("")
-    with pytest.raises(NnunetTVError, match=r"found nothing: this is not the list"):
-        read(tree)
-
-
-def test_a_list_that_is_not_text(tree):
-    (tree / "participants.tsv").write_bytes(b"\xff\xfe\x00participant_id")
-    with pytest.raises(NnunetTVError, match=r"participants.tsv: expected a tab-separated UTF-8 table"):
-        read(tree)
-
-
-def test_the_list_alone(tmp_path):
-    shutil.copy(ds004199_tree.LIST / "participants.tsv", tmp_path)
-    with pytest.raises(NnunetTVError, match=r"expected subject folders .sub-00001 …., found none"):
-        read(tmp_path)
+    assert DS004199(tmp_path, tmp_path / "raw") == 1
+    assert "error: " in capsys.readouterr().err and not (tmp_path / "raw").exists()

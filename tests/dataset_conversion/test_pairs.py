@@ -1,4 +1,4 @@
-"""nnunet-tv-convert pairs, in-process: the table, what is wrong with tables, and what comes out."""
+"""nnunet-tv-convert pairs: the table, errors of tables, and the data set."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from pathlib import Path
 
 import mets_tree
 import pytest
-from conversion_runs import check_places, failures, kill_after, snapshot, table
+from conversion_runs import PAIRS, check_places, count, failures, kill_after, table
 from metaimage_files import write_metaimage
-from mets_tree import files
 from nnunet_tv.dataset_conversion.pairs import read
+from output_folders import snapshot
 
-from nnunet_tv.cli.convert import main
 from nnunet_tv.imaging.volume import read_volume
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
@@ -23,11 +22,10 @@ SPLITS = {1: "test", 2: "train", 3: "train", 4: "train", 5: "selection", 6: "tra
 @pytest.fixture
 def lines(tmp_path) -> list[list[str]]:
     """A table of six cases, the fourth with MetaImage files; cells by row and column."""
-    root = tmp_path / "scans"
     rows = [["case", "T1w", "FLAIR", "label", "split"]]
     for number in range(1, 7):
-        mets_tree.write_patient(root, number)
-        paths = [files(root, number)[kind] for kind in ("t1ce_img", "flair_img", "core_seg")]
+        mets_tree.write_patient(tmp_path / "scans", number)
+        paths = [mets_tree.files(tmp_path / "scans", number)[kind] for kind in ("t1ce_img", "flair_img", "core_seg")]
         if number == 4:
             for index, path in enumerate(paths):
                 volume = read_volume(path, case="x")
@@ -37,6 +35,11 @@ def lines(tmp_path) -> list[list[str]]:
     return rows
 
 
+@pytest.fixture
+def result(tmp_path) -> Path:
+    return tmp_path / "raw" / "DatasetPairs"
+
+
 def write(lines: list[list[str]], tmp_path: Path) -> Path:
     path = tmp_path / "table.tsv"
     path.write_text("".join("\t".join(cells) + "\r\n" for cells in lines), encoding="utf-8-sig")
@@ -44,81 +47,72 @@ def write(lines: list[list[str]], tmp_path: Path) -> Path:
 
 
 def convert(lines, tmp_path: Path, *options: str) -> int:
-    return main(["pairs", "-i", str(write(lines, tmp_path)), "-o", str(tmp_path / "raw"), "-np", "1", *options])
+    return PAIRS(write(lines, tmp_path), tmp_path / "raw", *options)
 
 
-def result(tmp_path: Path) -> Path:
-    return tmp_path / "raw" / "DatasetPairs"
+def with_patients(lines, patients: str) -> None:
+    for row, patient in zip(lines, ("patient", *patients), strict=True):
+        row.append(patient)
 
 
-def test_the_tables_split_channels_and_label(lines, tmp_path):
-    assert convert(lines, tmp_path, "--repeats", "2", "--label-name", "tuber", "--label-on", "FLAIR") == 0
-    folds, content = read_json(result(tmp_path) / "splits_final.json"), read_json(result(tmp_path) / "dataset.json")
+def test_the_tables_split_channels_and_label(lines, tmp_path, result):
+    options = ["--repeats", "2", "--label-name", "tuber", "--label-on", "FLAIR"]
+    assert convert(lines, tmp_path, *options) == 0
+    folds, content = read_json(result / "splits_final.json"), read_json(result / "dataset.json")
     assert folds == [{"train": ["c2", "c3", "c4", "c6"], "val": ["c5"], "selection": ["c5"]}] * 2
     assert content["channel_names"] == {"0": "T1w", "1": "FLAIR"} and content["labels"] == {"background": 0, "tuber": 1}
     assert content["conversion"]["label_on"] == "FLAIR" and content["conversion"]["split"] == "table"
-    assert [path.name for path in (result(tmp_path) / "labelsTs").iterdir()] == ["c1.nii.gz"]
-    assert table(result(tmp_path))["c4"]["sources"].startswith("T1w=scans/P004/P004_t1ce_img.mha; FLAIR=scans/P004/")
+    assert [path.name for path in (result / "labelsTs").iterdir()] == ["c1.nii.gz"]
+    assert table(result)["c4"]["sources"].startswith("T1w=scans/P004/P004_t1ce_img.mha; FLAIR=scans/P004/")
+    for case in ("c1", "c2", "c3", "c4", "c5", "c6"):  # NIfTI, packed or not, and MetaImage, in five poses
+        check_places(result, case, ("0000", "0001"))
 
 
-def test_marker_and_lesion_stay_where_they_were_in_the_scanner(lines, tmp_path):
-    """NIfTI, packed or not, and MetaImage, in five poses."""
-    assert convert(lines, tmp_path, "--split", "cv5") == 0
-    for case in ("c1", "c2", "c3", "c4", "c5", "c6"):
-        check_places(result(tmp_path), case, ("0000", "0001"))
-
-
-def test_without_selection_in_the_table_it_is_drawn_from_training(lines, tmp_path):
+def test_without_selection_in_the_table_it_is_drawn_from_training(lines, tmp_path, result):
     lines[5][4] = "train"
     assert convert(lines, tmp_path) == 0
-    fold = read_json(result(tmp_path) / "splits_final.json")[0]
+    fold = read_json(result / "splits_final.json")[0]
     assert len(fold["selection"]) == 1 and len(fold["train"]) == 4 and "c1" not in {*fold["train"], *fold["val"]}
 
 
-def test_cases_of_one_patient_stay_together(lines, tmp_path):
-    lines[0].append("patient")
-    for row, patient in zip(lines[1:], ("a", "a", "b", "c", "d", "e"), strict=True):
-        row.append(patient)
+def test_cases_of_one_patient_stay_together(lines, tmp_path, result):
+    with_patients(lines, "aabcde")
     assert convert(lines, tmp_path, "--split", "cv5") == 0
-    for fold in read_json(result(tmp_path) / "splits_final.json"):
+    for fold in read_json(result / "splits_final.json"):
         for role in ("train", "val", "selection"):
             assert ("c1" in fold[role]) == ("c2" in fold[role])
     assert convert(lines, tmp_path) == 1  # the table tests c1 and trains on c2
-    assert failures(result(tmp_path)) == dict.fromkeys(("c1", "c2"), (
+    assert failures(result) == dict.fromkeys(("c1", "c2"), (
         "the cases of a are assigned to test and train: one person's cases belong to one side; leave those of one "
         "side"))
 
 
-def test_a_killed_run_is_continued(lines, tmp_path):
+def test_a_killed_run_is_continued(lines, tmp_path, result):
     path = write(lines, tmp_path)
-    kill_after(1, result(tmp_path), "pairs", "-i", path, "-o", tmp_path / "raw", "-np", "1")
-    assert not (result(tmp_path) / "dataset.json").exists()
+    kill_after(1, result, PAIRS.arguments(path, tmp_path / "raw"))
+    assert not (result / "dataset.json").exists()
     assert convert(lines, tmp_path) == 0
-    again = ["pairs", "-i", str(path), "-o", str(tmp_path / "other"), "-np", "1"]
-    assert main(again) == 0 and snapshot(result(tmp_path)) == snapshot(tmp_path / "other" / "DatasetPairs")
+    assert PAIRS(path, tmp_path / "other") == 0 and snapshot(result) == snapshot(tmp_path / "other" / "DatasetPairs")
 
 
 @pytest.mark.parametrize("controls, where", [("test", "labelsTs"), ("train", "labelsTr"), ("none", "")])
-def test_a_case_without_a_lesion(lines, tmp_path, capsys, controls, where):
+def test_a_case_without_a_lesion(lines, tmp_path, result, capsys, controls, where):
     lines[6][3] = "none"
     assert convert(lines, tmp_path, "--controls", controls) == 0
-    found = [path.parent.name for path in result(tmp_path).glob("labels*/c6.nii.gz")]
-    assert found == ([where] if where else [])
-    for path in result(tmp_path).glob("labels*/c6.nii.gz"):
-        assert not read_volume(path, case="c6").data.any()
+    found = list(result.glob("labels*/c6.nii.gz"))
+    assert [path.parent.name for path in found] == ([where] if where else [])
+    assert not any(read_volume(path, case="c6").data.any() for path in found)
     assert ("1 controls left out" in capsys.readouterr().out) == (controls == "none")
 
 
-def test_a_scan_without_lesion_of_a_patient_is_no_control(lines, tmp_path):
-    lines[0].append("patient")
-    for row, patient in zip(lines[1:], ("a", "b", "c", "d", "e", "a"), strict=True):
-        row.append(patient)
+def test_a_scan_without_lesion_of_a_patient_is_no_control(lines, tmp_path, result):
+    with_patients(lines, "abcdea")
     lines[6][3] = "none"
     assert convert(lines, tmp_path, "--controls", "train") == 1
-    assert "it has no lesion, but a has other cases with one" in failures(result(tmp_path))["c6"]
+    assert "it has no lesion, but a has other cases with one" in failures(result)["c6"]
 
 
-@pytest.mark.parametrize("cell, text, told", [
+@pytest.mark.parametrize("cell, text, message", [
     ((6, 0), "../c6", "expected a case of letters, digits, - and _"),
     ((6, 4), "validation", "expected split train, selection, test or nothing, found 'validation': repair the row"),
     ((6, 4), "", "--split table needs train or test for it in the data set's list, found ''"),
@@ -129,21 +123,21 @@ def test_a_scan_without_lesion_of_a_patient_is_no_control(lines, tmp_path):
     ((6, 3), "scans/P006/P006_flair_img.nii.gz", "P006_flair_img.nii.gz is named 2 times in the table, expected once"),
     ((6, 3), "scans/P006/P006_t1ce_img.nii.gz", "is named 2 times in the table"),
 ])
-def test_a_bad_row_costs_only_its_case(lines, tmp_path, capsys, cell, text, told):
+def test_a_bad_row_fails_only_its_case(lines, tmp_path, result, capsys, cell, text, message):
     lines[cell[0]][cell[1]] = text
     assert convert(lines, tmp_path) == 1
-    failed = failures(result(tmp_path))
+    failed = failures(result)
     case = lines[6][0] if cell[1] else "../c6 (row 7)"
-    assert list(failed) == [case] and re.search(told, failed[case])
-    assert re.search(told, capsys.readouterr().err)
-    assert len(list((result(tmp_path) / "labelsTr").iterdir())) == 4
+    assert list(failed) == [case] and re.search(message, failed[case])
+    assert re.search(message, capsys.readouterr().err)
+    assert count(result, "labelsTr") == [4]
 
 
-def test_rows_with_one_name_or_one_file(lines, tmp_path):
-    lines[5][0] = "C6"  # the same file on disks that do not tell capitals
+def test_rows_with_one_name_or_one_file(lines, tmp_path, result):
+    lines[5][0] = "C6"  # the same file on disks that ignore case
     lines[3][1] = lines[2][1]
     assert convert(lines, tmp_path) == 1
-    failed = failures(result(tmp_path))
+    failed = failures(result)
     assert set(failed) == {"C6 (row 6)", "c6 (row 7)", "c2", "c3"}
     assert failed["c6 (row 7)"] == "2 rows have the case c6: give each its own name"
     assert "P002_t1ce_img.nii.gz is named 2 times in the table" in failed["c2"]
@@ -151,25 +145,25 @@ def test_rows_with_one_name_or_one_file(lines, tmp_path):
 
 @pytest.mark.parametrize("write_it", [lambda path: f"./{path}", lambda path: path.replace("/", "/../scans/", 1),
                                       lambda path: str(Path.cwd() / path)])
-def test_one_file_is_known_by_every_path(lines, tmp_path, write_it, monkeypatch):
+def test_one_file_is_known_by_every_path(lines, tmp_path, write_it, monkeypatch, result):
     """c1 is tested: trained on under another path, its scan would be on both sides."""
     monkeypatch.chdir(tmp_path)
     lines[2][1] = write_it(lines[1][1])
     assert convert(lines, tmp_path) == 1
-    failed = failures(result(tmp_path))
+    failed = failures(result)
     assert set(failed) == {"c1", "c2"} and f"{lines[2][1]} is named 2 times in the table" in failed["c2"]
 
 
-def test_another_table_does_not_replace_what_the_first_one_made(lines, tmp_path, capsys):
+def test_another_table_does_not_replace_what_the_first_one_made(lines, tmp_path, capsys, result):
     assert convert(lines, tmp_path) == 0
-    before = snapshot(result(tmp_path))
+    before = snapshot(result)
     others = [lines[0], *([f"other{number}", *row[1:]] for number, row in enumerate(lines[1:]))]
     assert convert(others, tmp_path) == 1
     assert ("holds the conversion of another data set (such as c1; none of its 6 cases is to be converted now), which "
             "this one would replace: choose another --name, or delete the folder") in capsys.readouterr().err
-    assert snapshot(result(tmp_path)) == before
+    assert snapshot(result) == before
     assert convert([*others, *lines[1:2]], tmp_path) == 1  # one table that has grown: its files are named twice
-    assert set(failures(result(tmp_path))) == {"c1", "other0"}
+    assert set(failures(result)) == {"c1", "other0"}
 
 
 def test_rows_without_text_are_none_and_names_of_columns_are_trimmed(lines, tmp_path):
@@ -182,7 +176,7 @@ def test_rows_without_text_are_none_and_names_of_columns_are_trimmed(lines, tmp_
     assert [case.case for case in found.cases] == ["c1", "c2", "c3", "c 4 (row 8)", "c5", "c6"]
 
 
-@pytest.mark.parametrize("header, told", [
+@pytest.mark.parametrize("header, message", [
     ("case\tT1w\tFLAIR\tmask\tsplit", "expected the columns case, one named for each channel, label .*'mask'"),
     ("id\tT1w\tFLAIR\tlabel\tsplit", "expected the columns case"),
     ("case\tT1w\tT1w\tlabel\tsplit", "each once; found 'case', 'T1w', 'T1w'"),
@@ -190,10 +184,10 @@ def test_rows_without_text_are_none_and_names_of_columns_are_trimmed(lines, tmp_
     ("case,T1w,FLAIR,label,split", "expected the columns case"),
     ("", "expected the columns case, .*found nothing"),
 ])
-def test_a_table_with_other_columns(lines, tmp_path, header, told):
+def test_a_table_with_other_columns(lines, tmp_path, header, message):
     path = write(lines, tmp_path)
     path.write_text(header + "\n" + path.read_text(encoding="utf-8-sig").split("\n", 1)[1] if header else "")
-    with pytest.raises(NnunetTVError, match=told):
+    with pytest.raises(NnunetTVError, match=message):
         read(path)
 
 

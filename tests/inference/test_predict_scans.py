@@ -1,4 +1,4 @@
-"""nnunet-tv-predict from scans as they come: NIfTI and DICOM, sides, privacy, and the DICOM SEG."""
+"""nnunet-tv-predict from original scans: NIfTI and DICOM, sides, privacy, and the DICOM SEG."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_scans_in_every_orientation_and_one_bad_patient(tmp_path, capsys):
         people[name] = patient(name, registration="none", t1=grid, flair=other, seed=number)
         for channel, scan in people[name].scans.items():
             write_volume(scan, tmp_path / "in" / name / f"{channel}.nii.gz")
-    write_volume(people["RAS"].scans["T1w"], tmp_path / "in" / "nobody" / "T1w.nii.gz")
+    write_volume(people["RAS"].scans["T1w"], tmp_path / "in" / "no-flair" / "T1w.nii.gz")
     assert command(tmp_path, "--space", "none") == 1
-    said = capsys.readouterr()
-    assert "nobody: failed: " in said.err and "5 of 6 patients" in said.out
+    printed = capsys.readouterr()
+    assert "no-flair: failed: " in printed.err and "5 of 6 patients" in printed.out
     status = json.loads((tmp_path / "out" / "status.json").read_text())
-    assert status["cases"]["nobody"]["status"] == "failed" and "FLAIR" in status["cases"]["nobody"]["text"]
+    assert status["cases"]["no-flair"]["status"] == "failed" and "FLAIR" in status["cases"]["no-flair"]["text"]
     for name, someone in people.items():
         assert status["cases"][name]["clusters"] == 1, status["cases"][name]
         check_findings(tmp_path / "out" / name, name, someone)
@@ -73,7 +73,7 @@ def dicom(tmp_path):
     return someone
 
 
-def test_dicom_in_dicom_seg_out_and_no_name_told(dicom, tmp_path, capsys):
+def test_dicom_in_dicom_seg_out_and_no_name_shown(dicom, tmp_path, capsys):
     import highdicom as hd
 
     assert command(tmp_path, "--space", "none") == 0
@@ -88,14 +88,14 @@ def test_dicom_in_dicom_seg_out_and_no_name_told(dicom, tmp_path, capsys):
     np.testing.assert_allclose(centre_mm(found), centre_mm(native), atol=0.02)
     source = pydicom.dcmread(next((tmp_path / "in" / "Quixano" / "T1w").iterdir()))
     assert segments.ReferencedSeriesSequence[0].SeriesInstanceUID == source.SeriesInstanceUID
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     secrets = [part for value in PATIENT.values() for part in value.split("^")]
-    told = said.out + said.err
+    text = printed.out + printed.err
     for path in (tmp_path / "out").rglob("*"):
-        told += str(path.relative_to(tmp_path))
+        text += str(path.relative_to(tmp_path))
         if path.suffix in (".json", ".html", ".csv", ".tsv"):
-            told += path.read_text(encoding="utf-8")
-    assert [secret for secret in secrets if secret.lower() in told.lower()] == []
+            text += path.read_text(encoding="utf-8")
+    assert [secret for secret in secrets if secret.lower() in text.lower()] == []
 
 
 def test_a_dicom_patient_without_clusters_has_no_seg(dicom, tmp_path):
@@ -107,7 +107,7 @@ def test_a_dicom_patient_without_clusters_has_no_seg(dicom, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_whole_way_through_the_template(tmp_path):
+def test_through_the_template(tmp_path):
     """A phantom's head, registered to MNI152: the side comes out of the template, the place out of the scan."""
     write_model(tmp_path / "model", spacing_mm=1.0)
     phantom = make_phantom(np.random.default_rng(11), patient=True, options=PhantomOptions())

@@ -1,4 +1,4 @@
-"""Masks and probabilities on the patient's own grids: place, side, size, and every bad input."""
+"""Masks and probabilities on the patient's own grids: place, side, size, and bad inputs."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_bad_case_is_named_and_costs_only_itself(folders, capsys, what):
+def test_a_bad_case_fails_alone(folders, capsys, what):
     root, _ = folders
     second = patient("sub-2", seed=2)
     second.write(root / "imagesTs")
@@ -257,14 +257,15 @@ def test_folders_are_checked(folders, tmp_path, capsys):
     assert "no such folder" in capsys.readouterr().err
 
 
-def test_cases_without_a_segmentation_and_lost_clusters_are_told(folders, capsys):
+def test_cases_without_a_segmentation_and_lost_clusters_are_reported(folders, capsys):
     root, _ = folders
     thick = patient("sub-3", registration="none", t1=scan_grid(spacing_mm=(2, 2, 2)),
                     flair=scan_grid(spacing_mm=(2, 2, 9.0)))
     thick.write(root / "imagesTs")
     assert command(root) == 1
-    said = capsys.readouterr()
-    assert "error: sub-3: prepared, but without a segmentation" in said.err and "restored 1 of 2 cases" in said.out
+    printed = capsys.readouterr()
+    assert "error: sub-3: prepared, but without a segmentation" in printed.err
+    assert "restored 1 of 2 cases" in printed.out
     mask = like(thick.record.grid)
     mask.data[30:33, 40:43, 50:51] = 1
     write_volume(mask, root / "pred" / "sub-3.nii.gz")

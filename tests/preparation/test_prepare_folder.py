@@ -1,14 +1,14 @@
-"""A folder of scans to a folder that nnU-Net reads: what is written, kept, refused and told."""
+"""A folder of scans to a folder that nnU-Net reads: what is written, kept and refused."""
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
 from dicom_series import FLAIR, PATIENT, T1, write_series
+from output_folders import snapshot, table, times
 
 from nnunet_tv.demo.phantom import MARKER_MM, Phantom, PhantomOptions, make_phantom
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
@@ -39,13 +39,7 @@ def run(source: Path, out: Path, **options):
 
 
 def rows(out: Path) -> dict[str, dict[str, str]]:
-    header, *lines = (out / "preparation.tsv").read_text().splitlines()
-    cells = [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
-    return {row["case"]: row for row in cells}
-
-
-def snapshot(out: Path) -> dict[str, bytes]:
-    return {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    return table(out / "preparation.tsv")
 
 
 def test_what_is_written(source, tmp_path):
@@ -84,26 +78,14 @@ def test_nnunet_finds_the_cases(source, tmp_path):
 
 def test_a_second_run_touches_nothing_and_workers_make_the_same(source, tmp_path):
     run(source, tmp_path / "out")
-    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    before = times(tmp_path / "out")
     done = run(source, tmp_path / "out")
-    assert not any(outcome.changed for outcome in done.outcomes)
-    state = tmp_path / "out" / ".preparation" / "lock"
-    assert all(path.stat().st_mtime_ns == before for path, before in times.items() if path != state)
+    assert not any(outcome.changed for outcome in done.outcomes) and times(tmp_path / "out") == before
     run(source, tmp_path / "other", processes=2)
     assert snapshot(tmp_path / "other") == snapshot(tmp_path / "out")
 
 
-def test_only_what_changed_is_made_again(source, tmp_path):
-    run(source, tmp_path / "out")
-    scans(source / "bert", seed=9)
-    (tmp_path / "out" / "anna_0001.nii.gz").write_bytes(b"damaged")
-    before = (tmp_path / "out" / "bert.prep.json").read_bytes()
-    assert [outcome.changed for outcome in run(source, tmp_path / "out").outcomes] == [True, True]
-    assert (tmp_path / "out" / "bert.prep.json").read_bytes() != before
-    read_volume(tmp_path / "out" / "anna_0001.nii.gz", case="x")
-
-
-def test_a_bad_case_costs_only_itself_and_leaves_nothing_of_an_earlier_run(source, tmp_path):
+def test_a_bad_case_fails_alone_and_leaves_nothing_of_an_earlier_run(source, tmp_path):
     run(source, tmp_path / "out")
     (source / "anna" / "FLAIR.nii.gz").write_bytes(gzip.compress(b"broken"))
     done = run(source, tmp_path / "out")
@@ -121,26 +103,7 @@ def test_the_same_scan_twice(source, tmp_path):
     assert "are the same scan (equal SHA-256)" in run(source, tmp_path / "out").failed["anna"]
 
 
-def test_a_surprise_costs_only_its_case(source, tmp_path, monkeypatch):
-    def surprising(case, *arguments, **options):
-        raise RuntimeError(f"surprise at {case}")
-
-    monkeypatch.setattr(case_worker, "prepare_case", surprising)
-    failed = run(source, tmp_path / "out").failed
-    assert failed["anna"].startswith("unexpected RuntimeError: surprise at anna (test_prepare_folder.py, line")
-    assert not (tmp_path / "out" / ".preparation" / "staging").exists()
-
-
-def test_what_is_no_cases_fault_ends_the_command(source, tmp_path, monkeypatch):
-    def missing(case, *arguments, **options):
-        raise NnunetTVError("backend missing")
-
-    monkeypatch.setattr(case_worker, "prepare_case", missing)
-    with pytest.raises(NnunetTVError, match="backend missing"):
-        run(source, tmp_path / "out")
-
-
-def test_flags_are_told_first(source, tmp_path, monkeypatch):
+def test_flags_come_first(source, tmp_path, monkeypatch):
     from dataclasses import replace
 
     original = case_worker.prepare_case
@@ -158,7 +121,7 @@ def test_flags_are_told_first(source, tmp_path, monkeypatch):
     assert page.index('id="bert"') < page.index('id="anna"') and "fit cost" in page and "0.25" in page
 
 
-def test_cases_of_earlier_inputs_stay_and_are_told(source, tmp_path):
+def test_cases_of_earlier_inputs_stay_and_are_reported(source, tmp_path):
     run(source, tmp_path / "out")
     (source / "bert").rename(tmp_path / "bert")
     done = run(source, tmp_path / "out")
@@ -166,7 +129,7 @@ def test_cases_of_earlier_inputs_stay_and_are_told(source, tmp_path):
     assert "1 cases of earlier runs are not in" in done.remarks[0] and "bert" in done.remarks[0]
 
 
-def test_pins_from_the_written_table(source, tmp_path):
+def test_pairs_from_the_written_table(source, tmp_path):
     scans(source / "anna")
     (source / "anna" / "T1.nii.gz").rename(source / "anna" / "x.nii.gz")
     assert "x.nii.gz: other: neither its name" in run(source, tmp_path / "out").failed["anna"]
@@ -175,17 +138,6 @@ def test_pins_from_the_written_table(source, tmp_path):
     mine.write_text(table.read_text().replace("anna\t\t\t", "anna\tanna/x.nii.gz\tanna/FLAIR.nii.gz\t"))
     done = run(source, tmp_path / "out", manual_pairs=read_manual_pairs(table=mine))
     assert not done.failed and rows(tmp_path / "out")["anna"]["t1"] == "anna/x.nii.gz"
-
-
-@pytest.mark.parametrize("make, message", [
-    (lambda out: (out.mkdir(), (out / "mine.nii.gz").write_text("")),
-     r"it was not made by nnunet-tv-prepare .it holds mine.nii.gz. .* choose another output folder .-o."),
-    (lambda out: out.write_text(""), "expected a folder or nothing, found a file"),
-])
-def test_what_is_not_ours_is_left_alone(source, tmp_path, make, message):
-    make(tmp_path / "out")
-    with pytest.raises(NnunetTVError, match=message):
-        run(source, tmp_path / "out")
 
 
 def test_a_foreign_file_in_our_folder(source, tmp_path):
@@ -200,14 +152,6 @@ def test_input_and_output_are_two_folders(source):
         run(source, source)
 
 
-def test_two_runs_at_once(source, tmp_path):
-    run(source, tmp_path / "out")
-    with open(tmp_path / "out" / ".preparation" / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(NnunetTVError, match="another nnunet-tv-prepare is writing here"):
-            run(source, tmp_path / "out")
-
-
 def marker_mm(volume: Volume) -> np.ndarray:
     """Centre of the phantom's marker, the brightest thing there is."""
     where = np.argwhere(volume.data > 0.95 * volume.data.max()).mean(axis=0)
@@ -220,7 +164,7 @@ def phantom() -> Phantom:
     return make_phantom(np.random.default_rng(5), patient=True, options=options)
 
 
-def test_dicom_to_prepared_keeps_sides_and_names_nobody(phantom, tmp_path, capfd):
+def test_dicom_to_prepared_keeps_sides_and_hides_the_patient(phantom, tmp_path, capfd):
     folder = tmp_path / "in" / "Quixano_Alonso_19470929"
     write_series(phantom.t1, folder / "ZX4711981", study="one", number=3, tags=T1)
     write_series(phantom.flair, folder, study="one", number=5, tags={**FLAIR, "SeriesDescription": "FLAIR Quixano"})
@@ -234,15 +178,15 @@ def test_dicom_to_prepared_keeps_sides_and_names_nobody(phantom, tmp_path, capfd
         for name in (f"scans/{good}_{channel}.nii.gz", f"{good}_000{index}.nii.gz"):
             assert np.linalg.norm(marker_mm(read_volume(tmp_path / "out" / name, case="x")) - truth) < 2
     assert not any(outcome.changed for outcome in run(tmp_path / "in", tmp_path / "out").outcomes)
-    said = " ".join([*capfd.readouterr(), *done.failed.values(), *done.remarks])
+    text = " ".join([*capfd.readouterr(), *done.failed.values(), *done.remarks])
     for name, content in snapshot(tmp_path / "out").items():
         plain = gzip.decompress(content) if name.endswith(".gz") else content
-        said += name + plain.decode("latin-1")
+        text += name + plain.decode("latin-1")
     secrets = ["quixano", "alonso", PATIENT["PatientID"].lower(), PATIENT["PatientBirthDate"], "acc990077", "panza"]
-    assert not [secret for secret in secrets if secret in said.lower()]
+    assert not [secret for secret in secrets if secret in text.lower()]
 
 
-def test_surprises_of_dicom_quote_nothing(phantom, tmp_path, monkeypatch):
+def test_unexpected_errors_of_dicom_quote_nothing(phantom, tmp_path, monkeypatch):
     def surprising(case, channels, **options):
         raise RuntimeError("Quixano")
 
