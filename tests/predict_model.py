@@ -21,7 +21,7 @@ def weights(threshold=1.35, bias=-1.0, channel=1):
 
 def write_model(folder: Path, *, folds=("0",), reader="SimpleITKIO", spacing_mm=3.0, trained_on=None,
                 **settings) -> Path:
-    """A model folder; every further fold is a little less sure. `settings` as :func:`weights`.
+    """A model folder; every further fold gives lower probabilities. `settings` as :func:`weights`.
 
     `trained_on` is the content of dataset.json on the training scans.
     """

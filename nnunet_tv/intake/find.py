@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nnunet_tv.intake.dicom import Study, is_dicom, read_studies
 from nnunet_tv.intake.layout import case_name, nifti_cases, walk
@@ -74,21 +75,30 @@ def find_cases(
     groups, clashes = _groups(folder, niftis, by_case)
     remarks = _remarks(len(niftis), len(studies), unreadable, others)
 
-    cases, used = [], set()
+    results: list[tuple[str, ScanPair | CaseError]] = []
     elsewhere = {f"{name}/{series.label}": series for name, study in by_case.items() for series in study.series}
     for name, manual in (manual_pairs or {}).items():
-        clashes.pop(name, "")
-        case = _manual_case(manual, groups.pop(name, []), folder, elsewhere, by_case)
-        cases.append(case)
-        used |= set(_files(case.pair))
-    cases += [_with_study(name, by_case, problem=problem) for name, problem in clashes.items()]
+        clashes.pop(name, None)
+        results.append((case_name(name), _attempt(_manual_pair, manual, groups.pop(name, []), folder, elsewhere,
+                                                  by_case)))
+    used = {path for _, pair in results if isinstance(pair, ScanPair) for scan in pair.scans.values()
+            for path in scan.files}
+    results += clashes.items()
     for name, group in groups.items():
         left = [series for series in group if not used & set(series.files)]
         if name in by_case and len(left) < len(group):
             remarks.append(f"{name}: no case of its own, since a pair takes a scan of it")
         elif left:  # else pairs of other names use all of it
-            cases.append(_automatic_case(name, left, by_case))
-    return Found(tuple(sorted(cases, key=lambda case: case.case)), tuple(remarks), dict(study_names))
+            results.append((name, _attempt(_automatic_pair, name, left, by_case)))
+    cases = [_case(name, result, by_case) for name, result in sorted(results, key=lambda named: named[0])]
+    return Found(tuple(cases), tuple(remarks), dict(study_names))
+
+
+def _attempt(function: Callable[..., ScanPair], *arguments: Any) -> ScanPair | CaseError:
+    try:
+        return function(*arguments)
+    except CaseError as error:
+        return error
 
 
 def _sort_files(folder: Path, exclude: Path | None) -> tuple[list[Path], list[Path], list[Path]]:
@@ -153,70 +163,59 @@ def _study_names(studies: Sequence[Study], names: Mapping[str, str], keep_ids: b
 
 def _groups(
     folder: Path, niftis: list[Path], studies: Mapping[str, Study]
-) -> tuple[dict[str, list[Series]], dict[str, str]]:
-    """Scans by case name; problems by case name where two groups have one name."""
+) -> tuple[dict[str, list[Series]], dict[str, CaseError]]:
+    """Scans by case name, and an error for each name that two groups share."""
     groups: dict[str, list[Series]] = {}
     origin: dict[str, str] = {}
-    clashes: dict[str, str] = {}
+    clashes: dict[str, CaseError] = {}
     for found, scans in nifti_cases(folder, niftis).items() if niftis else ():
         name = case_name(found)
         if origin.setdefault(name, found) != found:
-            clashes[name] = f"{origin[name]!r} and {found!r} would both be called {name}: rename one"
+            clashes[name] = CaseError(name, f"{origin[name]!r} and {found!r} would both be called {name}: rename one")
         groups[name] = scans
     for name, study in studies.items():
         if name in groups:
-            clashes[name] = "a NIfTI case and a DICOM study have this name: give -i one of them"
+            clashes[name] = CaseError(name, "a NIfTI case and a DICOM study have this name: give -i one of them")
         groups[name] = list(study.series)
     return {name: scans for name, scans in groups.items() if name not in clashes}, clashes
 
 
-def _manual_case(
+def _manual_pair(
     pair: ManualPair, scans: Sequence[Series], folder: Path, elsewhere: Mapping[str, Series],
     studies: Mapping[str, Study],
-) -> FoundCase:
-    """The case of a pair chosen by hand."""
-    name = pair.case
-    if case_name(name) != name:
-        return _with_study(case_name(name), studies, problem=(
-            f"the pair's case {name!r} is not a valid file name: use letters, digits, - and _"))
-    try:
-        found = find_manual_pair(pair, scans, folder, elsewhere=elsewhere)
-    except CaseError as error:
-        return _with_study(name, studies, problem=error.problem)
+) -> ScanPair:
+    """The scans of a pair chosen by hand, all of one patient."""
+    if case_name(pair.case) != pair.case:
+        raise CaseError(pair.case, f"the pair's case {pair.case!r} is not a valid file name: use letters, digits, - "
+                        "and _")
+    found = find_manual_pair(pair, scans, folder, elsewhere=elsewhere)
     if len({study.patient_id for study in _studies_of(found, studies)}) > 1:
-        return _with_study(name, studies, problem=(
-            "the pair takes its scans from studies with different patient ids: name two scans of one patient; if the "
-            "ids are of one person, make them equal, or convert the series to NIfTI"))
-    return _with_study(name, studies, pair=found)
+        raise CaseError(pair.case, "the pair takes its scans from studies with different patient ids: name two scans "
+                        "of one patient; if the ids are of one person, make them equal, or convert the series to NIfTI")
+    return found
 
 
-def _automatic_case(name: str, scans: Sequence[Series], studies: Mapping[str, Study]) -> FoundCase:
-    """The case of a pair that the metadata decide; its problem names other studies of the same patient."""
+def _automatic_pair(name: str, scans: Sequence[Series], studies: Mapping[str, Study]) -> ScanPair:
+    """The pair that the metadata determine; the problem names other studies of the same patient."""
     try:
-        return _with_study(name, studies, pair=choose_pair(name, scans))
+        return choose_pair(name, scans)
     except CaseError as error:
-        problem = error.problem
-    patient_id = studies[name].patient_id if name in studies else ""
-    others = [other for other, study in studies.items() if patient_id == study.patient_id and other != name]
-    if patient_id and others:
-        problem += (f"\n    The same patient has {', '.join(others)} too: a scan of another study is given as "
-                    f"{others[0]}/series-N")
-    return _with_study(name, studies, problem=problem)
+        patient_id = studies[name].patient_id if name in studies else ""
+        others = [other for other, study in studies.items() if study.patient_id == patient_id and other != name]
+        if not (patient_id and others):
+            raise
+        raise CaseError(name, f"{error.problem}\n    The same patient has {', '.join(others)} too: a scan of another "
+                        f"study is given as {others[0]}/series-N") from error
 
 
-def _files(pair: ScanPair | None) -> Iterable[Path]:
-    return (path for scan in (pair.scans.values() if pair else ()) for path in scan.files)
-
-
-def _studies_of(pair: ScanPair | None, studies: Mapping[str, Study]) -> list[Study]:
+def _studies_of(pair: ScanPair, studies: Mapping[str, Study]) -> list[Study]:
     """Studies that contain a scan of `pair`, the T1w's first."""
-    scans = pair.scans.values() if pair else ()
-    return [study for scan in scans for study in studies.values() if scan in study.series]
+    return [study for scan in pair.scans.values() for study in studies.values() if scan in study.series]
 
 
-def _with_study(name: str, studies: Mapping[str, Study], *, pair: ScanPair | None = None,
-                problem: str = "") -> FoundCase:
+def _case(name: str, result: ScanPair | CaseError, studies: Mapping[str, Study]) -> FoundCase:
     """A case with the key and the secrets of the studies that it belongs to."""
-    involved = [*([studies[name]] if name in studies else []), *_studies_of(pair, studies)]
+    pair, problem = (None, result.problem) if isinstance(result, CaseError) else (result, "")
+    involved = [*([studies[name]] if name in studies else []), *(_studies_of(pair, studies) if pair else [])]
     return FoundCase(name, pair, problem, involved[0].key if involved else "",
                      frozenset().union(*(study.secrets for study in involved)))
