@@ -38,13 +38,24 @@ def module_of(name: str) -> str:
 def entry(name: str, thing: object) -> str:
     """Heading, signature and docstring of a function or class, with the public methods of a class."""
     description = to_markdown(inspect.getdoc(thing) or "")
-    text = f"### {name}\n\n```python\n{_wrapped(name, _signature(thing))}\n```\n\n{description}\n\n"
+    text = f"### {name}\n\n```python\n{name}{_signature(thing, lines=True)}\n```\n\n{description}\n\n"
     if inspect.isclass(thing):
+        text += field_list(inspect.getsource(thing))
         for method, function in vars(thing).items():
             if (method == "__call__" or method[0] != "_") and inspect.isfunction(function):
                 text += f"- `{method}{_signature(function)}`: {summary(function.__doc__)}\n"
         text += "\n"
     return text
+
+
+def field_list(source: str) -> str:
+    """Fields of a class that are described by a comment ``#:`` beside them.
+
+    >>> print(field_list("    size: float = 1.0  #: edge in mm").strip())
+    - `size` (float): edge in mm
+    """
+    fields = re.findall(r"^    (\w+): ([^=#\n]+?)(?: = .*?)?  #: (.+)$", source, re.M)
+    return "".join(f"- `{name}` ({kind}): {_marks(text)}\n" for name, kind, text in fields) + "\n" * bool(fields)
 
 
 def summary(docstring: str | None) -> str:
@@ -91,18 +102,22 @@ def package_table() -> str:
     return "| package | content |\n|---|---|\n" + "\n".join(rows) + "\n"
 
 
-def _signature(thing) -> str:
-    """Signature without the quotes of postponed annotations."""
-    return re.sub(r"(: |-> )'([^']+)'", r"\1\2", str(inspect.signature(thing)))
+def _signature(thing, *, lines: bool = False) -> str:
+    """Signature without the quotes of postponed annotations; with `lines`, long ones have a line per parameter."""
+    signature = inspect.signature(thing)
+    text = _unquoted(str(signature))
+    if not lines or len(text) <= 90:
+        return text
+    parameters = list(signature.parameters.values())
+    shown = [re.sub(r" = .{40,}", " = ...", _unquoted(str(parameter))) for parameter in parameters]
+    keywords = [number for number, parameter in enumerate(parameters) if parameter.kind is parameter.KEYWORD_ONLY]
+    if keywords:
+        shown.insert(keywords[0], "*")
+    return "(\n    " + ",\n    ".join(shown) + f",\n){text[text.rindex(')') + 1:]}"
 
 
-def _wrapped(name: str, signature: str) -> str:
-    """The signature, one parameter per line where it is long."""
-    if len(name + signature) <= 100:
-        return name + signature
-    inside, _, returns = signature[1:].rpartition(")")
-    parameters = re.split(r", (?=\*|\w+(?::|=|,|$))", inside)
-    return f"{name}(\n    " + ",\n    ".join(parameters) + f",\n){returns}"
+def _unquoted(text: str) -> str:
+    return re.sub(r"(: |-> )'([^']+)'", r"\1\2", text).replace("<factory>", "...")
 
 
 def _entries(body: str) -> str:
@@ -122,6 +137,9 @@ def _prose(text: str) -> str:
     for paragraph in re.split(r"\n\s*\n", text.strip()):
         if paragraph.lstrip().startswith(">>>"):
             paragraphs.append(f"```python\n{inspect.cleandoc(paragraph)}\n```")
+        elif paragraph.startswith(".. math::"):
+            formula = inspect.cleandoc(paragraph.removeprefix(".. math::").strip())
+            paragraphs.append(f"```latex\n{formula}\n```")
         else:
             paragraphs.append(_marks(paragraph))
     return "\n\n".join(paragraphs)
