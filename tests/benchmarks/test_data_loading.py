@@ -1,17 +1,12 @@
 """The benchmark of data loading runs on small cases."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
+import data_loading
 import pytest
 
 
-def test_costs_and_idle_share(tmp_path, capsys, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    import data_loading
-
+def test_costs_and_idle_share(tmp_path, capsys):
     result = tmp_path / "out.json"
     assert data_loading.main([*"--cases 2 --shape 20 22 20 --patch 16 --workers 1 --step 0.001 --scale-to 3".split(),
                               *"--batches 4 --warm-up 2".split(), "--json", str(result)]) == 0

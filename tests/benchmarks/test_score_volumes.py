@@ -1,24 +1,17 @@
 """The benchmark of scoring runs, and finds equal numbers."""
 
-from __future__ import annotations
-
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "score_volumes.py"
+import score_volumes
 
 
 @pytest.mark.slow
-def test_numbers_are_equal(tmp_path):
-    done = subprocess.run(
-        [sys.executable, SCRIPT, *"--cases 2 --runs 1 --groups 1 --sample 4 --repeats 1 --json out.json".split()],
-        cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    result = json.loads((tmp_path / "out.json").read_text())
-    assert result["equal"] is True and result["plain_sampled"] == result["volumes"] == 4
-    assert result["ratio"] == pytest.approx(result["plain_s"] / result["ours_s"]) and "cores" in result["machine"]
-    assert "numbers equal" in done.stdout
+def test_numbers_are_equal(tmp_path, capsys):
+    result = tmp_path / "out.json"
+    options = "--cases 2 --runs 1 --groups 1 --sample 4 --repeats 1 --json".split()
+    assert score_volumes.main([*options, str(result)]) == 0
+    content = json.loads(result.read_text())
+    assert content["equal"] is True and content["plain_sampled"] == content["volumes"] == 4
+    assert content["ratio"] == pytest.approx(content["plain_s"] / content["ours_s"]) and "cores" in content["machine"]
+    assert "numbers equal" in capsys.readouterr().out

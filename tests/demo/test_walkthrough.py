@@ -37,10 +37,6 @@ def value(step, flag):
     return step.command[step.command.index(flag) + 1]
 
 
-def test_order(folders):
-    assert [step.name for step in commands(folders)] == ORDER
-
-
 @pytest.mark.parametrize("name", ORDER)
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_each_line_is_accepted_by_its_own_parser(folders, monkeypatch, name, device):
@@ -61,6 +57,7 @@ def test_a_folder_with_other_data_is_refused(tmp_path, name):
 
 
 def test_lines_fit_together(folders):
+    assert [step.name for step in commands(folders)] == ORDER
     convert, plan, train, predict, postprocess, report = commands(folders)
     assert value(plan, "-d") == value(predict, "-d") == train.command[1] == folders.raw.name
     assert plan.command[plan.command.index("--patch-size") + 1:][:3] == ("64", "64", "64")
