@@ -48,13 +48,13 @@ def controls_tables(
                      rate_interval(counts, seed=seed), poisson_of_run(group, lambda score: float(score.n_clusters))))
     setup, warnings = _setup(patients, controls[0].scores, participants or {})
     clusters = Table(
-        "controls", "Controls: subjects without a lesion, apart from all other tables",
+        "controls", "Controls: subjects without a lesion, not included in other tables",
         ("Group", "Stage", "Runs", "Controls", "With any cluster", "Without (specificity)", "Clusters per control",
          "the same, exact Poisson"),
         tuple(rows), warnings=tuple(warnings) if setup else (UNKNOWN_SETUP,),
         notes=("Shares: Clopper-Pearson for one run, bootstrap over controls for several. Clusters per control: "
                f"bootstrap, seed {seed}; exact Poisson if there was no cluster.",
-               "Controls are not included in any other table unless they are among the references as well."),
+               "Controls that are also among the references are included in the other tables as well."),
     )
     if not setup:
         return (clusters,)
