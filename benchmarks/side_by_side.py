@@ -39,7 +39,7 @@ def machine() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             versions[name] = None
     result = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count(),
-            "processor": _processor(), "load": os.getloadavg()[0], "versions": versions}
+              "processor": _processor(), "load": os.getloadavg()[0], "versions": versions}
     try:
         import torch
 

@@ -125,7 +125,7 @@ def main() -> None:
     arguments.add_argument("--amp", action="store_true", help="float16 on CUDA, bfloat16 on the CPU")
     arguments.add_argument("--no-compile", action="store_true", help="eager rows only")
     arguments.add_argument("--networks", nargs="+", choices=("ours", "plain", "no attention", UNET),
-                        help="these only (default: all)")
+                           help="these only (default: all)")
     options = arguments.parse_args()
     device = options.device
     chosen = [one for one in contestants(device=device, compiled=not options.no_compile)

@@ -1,1 +1,1 @@
-
+"""Synthetic phantoms, data sets of them, and the walk-through of the demo."""

@@ -61,7 +61,7 @@ def with_network(plans: dict, configuration: str, *, network: str, patch_size: S
 
 
 def with_listed_network(plans: dict, configuration: str, network: Network,
-                       patch_size: Sequence[int] = PATCH_SIZE) -> dict:
+                        patch_size: Sequence[int] = PATCH_SIZE) -> dict:
     """A copy of `plans` with a network of ours or MONAI's at `patch_size`; PatchSizeError where it does not fit."""
     sides = network.rule.check(patch_size)
     plans = with_network(plans, configuration, network=network.class_name, patch_size=sides,

@@ -52,5 +52,3 @@ def tree(tmp_path) -> Path:
     for number in range(1, 7):
         write_patient(root, number)
     return root
-
-

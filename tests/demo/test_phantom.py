@@ -73,7 +73,7 @@ def test_white_matter_is_brightest_in_t1_and_fluid_darkest_in_both(phantom):
 def test_marker_is_on_the_right(index):
     """The capsule is on the right of the head in both scans, however they are stored and posed."""
     options = PhantomOptions(marker=True, rotation_deg=25.0, translation_mm=20.0, oblique_deg=12.0, motion_mm=6.0,
-                        motion_deg=6.0, noise=0.0, bias=0.0, max_side=None)
+                             motion_deg=6.0, noise=0.0, bias=0.0, max_side=None)
     made = make_phantom(np.random.default_rng([8, index]), patient=False, options=options, protocol=ALL[index])
     for image, pose in ((made.t1, made.t1_pose), (made.flair, made.flair_pose)):
         expected = pose.to_scanner(np.array(MARKER_MM))

@@ -59,7 +59,7 @@ def test_reference_to_the_source_series(tmp_path, series, caplog):
     every = {pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID for file in files}
     assert {item.ReferencedSOPInstanceUID for item in referred.ReferencedInstanceSequence} <= every
     assert [segment.SegmentLabel for segment in seg.SegmentSequence] == ["Cluster 1, research use",
-                                                                        "Cluster 2, research use"]
+                                                                         "Cluster 2, research use"]
     assert seg.SegmentSequence[0].SegmentAlgorithmType == "AUTOMATIC" and "research use" in seg.SeriesDescription
 
 

@@ -120,7 +120,7 @@ def double(*_, **__):
 
 
 @pytest.mark.parametrize(("way", "reason"), [("no Triton", "ModuleNotFoundError"), (fail, "RuntimeError: out of regis"),
-                                           (double, "AssertionError")], ids=["no Triton", "failure", "other numbers"])
+                                             (double, "AssertionError")], ids=["no Triton", "failure", "other numbers"])
 def test_a_failure_is_logged_once_and_the_reference_is_used(on_the_cpu, monkeypatch, caplog, way, reason):
     if way == "no Triton":
         monkeypatch.setitem(sys.modules, "triton", None)

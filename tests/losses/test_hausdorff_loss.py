@@ -53,7 +53,7 @@ def test_equals_monais_in_voxels_where_that_is_defined():
     p, g = random_batch((2, 9, 8, 7), seed=8)
     logits, target = as_logits(p), torch.from_numpy(g)[:, None]
     for ours, theirs in ((HausdorffDTLoss(), monai.HausdorffDTLoss), (HausdorffDTLoss(log=True),
-                                                                     monai.LogHausdorffDTLoss)):
+                                                                      monai.LogHausdorffDTLoss)):
         expected = theirs(softmax=True, to_onehot_y=True)(logits, target)
         torch.testing.assert_close(ours(logits, target), expected, rtol=1e-5, atol=0)
 

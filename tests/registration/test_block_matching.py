@@ -27,7 +27,7 @@ def moved() -> tuple[Volume, Affine]:
     """The template on 2 mm voxels after a small shift, rotation and stretch, and the map."""
     turn = np.deg2rad(2)
     matrix = rotation_about(np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1.03]]),
-                   np.array([0, -18, 10]), np.array([1.5, -20, 12]))
+                            np.array([0, -18, 10]), np.array([1.5, -20, 12]))
     grid = Grid((91, 109, 91), np.diag([2.0, 2, 2, 1]))
     grid.affine[:3, 3] = -90, -126, -72
     affine = Affine(matrix, MNI, T1)
