@@ -74,9 +74,20 @@ def check_failed(folder: Path, case: str, message: str, error: str, *, named: Pa
     assert read_json(folder / "dataset.json")["numTraining"] == count(folder, "labelsTr")[0]
 
 
+#: The command with a pause before each file is moved into place, so that it cannot end before it is killed.
+_SLOWED = """
+import os, sys, time
+def slowed(move):
+    return lambda *places, **options: (time.sleep(0.02), move(*places, **options))[1]
+os.replace, os.rename = slowed(os.replace), slowed(os.rename)
+from nnunet_tv.cli.convert import main
+sys.exit(main())
+"""
+
+
 def kill_after(labels: int, folder: Path, arguments: list[str], *, processes: int = 1) -> list[Path]:
     """Start a conversion into `folder`, kill it after so many labels; the files that it left for nnU-Net."""
-    run = subprocess.Popen([sys.executable, "-m", "nnunet_tv.cli.convert", *arguments, "-np", str(processes)],
+    run = subprocess.Popen([sys.executable, "-c", _SLOWED, *arguments, "-np", str(processes)],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while len(list(folder.glob("labelsTr/*"))) < labels and run.poll() is None and time.monotonic() < deadline:
