@@ -7,7 +7,7 @@ from itertools import combinations
 
 from nnunet_tv.metrics.registry import ENDPOINTS, NOT_RECORDED, SHARE, Measure
 from nnunet_tv.reporting.groups import GroupStage
-from nnunet_tv.reporting.statistics import bootstrap, holm, mcnemar, permutation_test
+from nnunet_tv.reporting.statistics import Interval, bootstrap, holm, mcnemar, permutation_test
 from nnunet_tv.reporting.tables.table import Cell, PValue, Table
 from nnunet_tv.scoring.rows import STAGES
 from nnunet_tv.utils.errors import NnunetTVError
@@ -41,15 +41,12 @@ def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed:
     pairs = [pair for stage in STAGES
              for pair in combinations([group for group in groups if group.stage == stage], 2)]
     rows: list[tuple[Cell, ...]] = []
-    few = False
     for family, endpoints in (("primary", [ENDPOINTS[primary]]), ("secondary", others)):
-        compared = [(endpoint, *pair) for endpoint in endpoints for pair in pairs]
-        tested = [_compare(*each, seed=seed) for each in compared if _recorded(*each)]
-        adjusted = holm([p for _, p in tested])
-        rows += [(family, *row, PValue(p), PValue(corrected))
-                 for (row, p), corrected in zip(tested, adjusted, strict=True)]
-        rows += [(family, *_names(*each), *[NOT_RECORDED] * 5) for each in compared if not _recorded(*each)]
-        few = few or any(row[4].n < 6 for row, _ in tested)
+        compared = [_compare(endpoint, *pair, seed=seed) for endpoint in endpoints for pair in pairs]
+        adjusted = iter(holm([p for _, p in compared if p is not None]))
+        rows += [(family, *row, *((NOT_RECORDED,) * 2 if p is None else (PValue(p), PValue(next(adjusted)))))
+                 for row, p in compared]
+    few = any(isinstance(cell, Interval) and cell.n < 6 for row in rows for cell in row)
     warnings = ("With fewer than 6 pairs no exact test can reach p < 0.05, whatever the difference.",) if few else ()
     return Table(
         "comparisons", f"Comparisons, paired over subjects; primary endpoint {primary}",
@@ -75,15 +72,13 @@ def check_primary(primary: str) -> None:
         raise NnunetTVError(f"primary endpoint {primary!r}: expected one of {', '.join(ENDPOINTS)}")
 
 
-def _recorded(endpoint: Measure, first: GroupStage, second: GroupStage) -> bool:
-    return first.recorded(endpoint) and second.recorded(endpoint)
-
-
-def _names(endpoint: Measure, first: GroupStage, second: GroupStage) -> tuple[str, str, str]:
-    return endpoint.short, first.stage, f"{second.group} − {first.group}"
-
-
-def _compare(endpoint: Measure, first: GroupStage, second: GroupStage, *, seed: int) -> tuple[tuple, float]:
+def _compare(
+    endpoint: Measure, first: GroupStage, second: GroupStage, *, seed: int
+) -> tuple[tuple[Cell, ...], float | None]:
+    """Cells from the endpoint to the test, and p; None where an earlier report did not record the endpoint."""
+    names = endpoint.short, first.stage, f"{second.group} − {first.group}"
+    if not (first.recorded(endpoint) and second.recorded(endpoint)):
+        return (*names, *[NOT_RECORDED] * 3), None
     one, two = first.subjects(endpoint.value), second.subjects(endpoint.value)
     cases = [case for case in one if case in two]
     a, b = [one[case] for case in cases], [two[case] for case in cases]
@@ -91,4 +86,4 @@ def _compare(endpoint: Measure, first: GroupStage, second: GroupStage, *, seed: 
     p = mcnemar([x > 0 for x in a], [y > 0 for y in b]) if binary else permutation_test(a, b, seed=seed)
     difference = bootstrap([y - x for x, y in zip(a, b, strict=True)], seed=seed)
     means = ", ".join(f"{sum(values) / len(values):.{endpoint.digits}f}" for values in (a, b)) if cases else "–"
-    return (*_names(endpoint, first, second), means, difference, "McNemar" if binary else "permutation"), p
+    return (*names, means, difference, "McNemar" if binary else "permutation"), p

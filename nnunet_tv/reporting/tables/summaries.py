@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -49,24 +49,19 @@ def poisson_of_run(group: GroupStage, value: Value) -> Interval | str:
 
 def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
     """Table 1's figures, each with its 95 % interval over subjects."""
-    single = any(group.one_run for group in groups)
-    columns: list[str] = []
-    digits = {}
-    cells: list[list[Cell]] = [[] for _ in groups]
+    columns: dict[str, Callable[[GroupStage], Cell]] = {}
+    digits: dict[str, int] = {}
     for measure in leading(TABLE_ONE, "sSens", "nFPC", "DC"):
         name = f"{measure.short}, pooled" if measure.pooled_with else measure.short
-        columns.append(name)
+        columns[name] = (partial(pooled_interval, other=measure.pooled_with, seed=seed) if measure.pooled_with
+                         else partial(GroupStage.interval, measure=measure, seed=seed))
         digits[name] = measure.digits
-        for row, group in zip(cells, groups, strict=True):
-            row.append(pooled_interval(group, measure.pooled_with, seed=seed) if measure.pooled_with
-                       else group.interval(measure, seed=seed))
-        if measure.interval == RATE and single:
-            columns.append(f"{name}, exact Poisson")
-            for row, group in zip(cells, groups, strict=True):
-                row.append(poisson_of_run(group, measure.value))
+        if measure.interval == RATE and any(group.one_run for group in groups):
+            columns[f"{name}, exact Poisson"] = partial(poisson_of_run, value=measure.value)
     return Table(
         "uncertainty", "Figures with 95 % intervals over subjects", ("Group", "Stage", "Runs", *columns),
-        tuple((group.group, group.stage, len(group.runs), *row) for group, row in zip(groups, cells, strict=True)),
+        tuple((group.group, group.stage, len(group.runs), *(column(group) for column in columns.values()))
+              for group in groups),
         digits=digits,
         notes=(
             "Intervals show how far a figure may be from that of more such patients; ± in Table 1 shows how training "
