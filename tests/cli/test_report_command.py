@@ -287,13 +287,6 @@ def test_usage_errors_without_references(arguments, message, capsys):
     assert caught.value.code == 2 and message in capsys.readouterr().err
 
 
-def test_help_needs_no_heavy_import():
-    code = ("import sys; from nnunet_tv.cli.report import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
-            "print(sorted({'numpy', 'scipy', 'nibabel', 'matplotlib', 'torch', 'pandas'} & set(sys.modules)))")
-    text = subprocess.check_output([sys.executable, "-c", code], text=True)
-    assert text.endswith("[]\n") and "--pred-pp" in text and "Exit status" in text
-
-
 @pytest.fixture
 def model(study, monkeypatch):
     """A model folder of two folds, whose split is to be written."""
