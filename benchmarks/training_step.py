@@ -7,7 +7,7 @@ All have the same weights at the start, the same batch, AdamW, and gradients cli
 is the same mathematics with the N × P attention map kept and MONAI-style losses; `no attention` is the bound of
 what attention could gain. Each runs in a process of its own, since memory belongs to a process: on the CPU `ours`
 keeps freed memory, as the trainers do (nnunet_tv/utils/host_memory.py), and the rows that end with
-"memory kept" or "given back" show the effect of that alone. Rows say whether they are compiled, and whether they are
+"memory kept" or "given back" show the effect of that alone. Rows state whether they are compiled, and whether they are
 channels-last (a trial: the trainers do not use it). Peak memory is from the second step on.
 """
 

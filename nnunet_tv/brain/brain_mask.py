@@ -39,7 +39,7 @@ def resolve_method(method: str) -> str:
     ValueError
         An unknown method.
     NnunetTVError
-        The program behind it is not installed; the message says how to install it.
+        The program behind it is not installed; the message explains how to install it.
     """
     if method == AUTO:
         from nnunet_tv.brain.deepbet import installed

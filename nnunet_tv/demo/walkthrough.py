@@ -151,7 +151,7 @@ def default_device() -> str:
 def check_folder(folders: Folders) -> None:
     """Raise if the folder holds data with the names of the demo's own folders, but no phantoms.
 
-    Such data are somebody's real data set, which the demo would overwrite.
+    Such data may be a real data set, which the demo would overwrite.
     """
     own = (*map(Path, folders.variables.values()), folders.predictions.parent, folders.report, folders.logs)
     found = [path.name for path in own if path.exists()]

@@ -181,8 +181,9 @@ def _lesion_scores(
     return tuple(LesionScore(i + 1, *described[i], found[i]) for i in range(len(described)))
 
 
-def _described(parts: Components, overlap: np.ndarray, spacing_mm: Sequence[float], affine: np.ndarray
-               ) -> list[tuple[int, float, Point, int]]:
+def _described(
+    parts: Components, overlap: np.ndarray, spacing_mm: Sequence[float], affine: np.ndarray
+) -> list[tuple[int, float, Point, int]]:
     """Voxels, volume in mm³, centroid in mm and overlap of each component."""
     voxel_mm3 = float(math.prod(spacing_mm))
     centres = (parts.centres() @ affine[:3, :3].T + affine[:3, 3]).tolist()

@@ -40,7 +40,7 @@ def check_options(options: RegistrationOptions) -> RegistrationOptions:
     ValueError
         Unknown names.
     NnunetTVError
-        Something is not installed; the message says how to install it.
+        Something is not installed; the message explains how to install it.
     """
     get_backend(options.backend)
     return replace(options, brain=resolve_method(options.brain))

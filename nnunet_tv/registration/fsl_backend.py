@@ -22,7 +22,7 @@ def find_flirt() -> str:
     Raises
     ------
     NnunetTVError
-        Not found; the message says how to install it.
+        Not found; the message explains how to install it.
     """
     found = find_program("flirt", "FSLDIR")
     if found is None:

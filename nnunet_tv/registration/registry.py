@@ -71,7 +71,7 @@ def get_backend(key: str) -> Backend:
     ValueError
         Not a key of :data:`BACKENDS`.
     NnunetTVError
-        The program behind it is not installed; the message says what to install.
+        The program behind it is not installed; the message names what to install.
     """
     if key not in BACKENDS:
         raise ValueError(f"registration backend is one of {', '.join(BACKENDS)}, not {key!r}")

@@ -38,7 +38,7 @@ def test_repeats_are_not_for_cv5(capsys):
                                                "--repeats", "3")
 
 
-@pytest.mark.parametrize(("data_set", "options", "told"), [
+@pytest.mark.parametrize(("data_set", "options", "message"), [
     ("bonbid-hie", ["--space", "mni"], "--space mni: expected none (the ADC maps are skull-stripped and of"),
     ("bonbid-hie", ["--space", "x"], "--space x: expected none\n"),
     ("bonbid-hie", ["--brain", "auto"], "--brain is not for this data set: the ADC maps are skull-stripped"),
@@ -53,10 +53,10 @@ def test_repeats_are_not_for_cv5(capsys):
     ("ds004199", ["--label-name", "x"], "--label-name is not for this data set: it has no such choice"),
     ("pairs", ["--split", "official"], "invalid choice: 'official'"),
 ])
-def test_options_of_other_data_sets_are_refused(capsys, data_set, options, told):
+def test_options_of_other_data_sets_are_refused(capsys, data_set, options, message):
     error = usage_error(capsys, data_set, "-i", "x", "-o", "y", *options).replace("'official', 'seeded', 'cv5'",
                                                                                   "official, seeded, cv5")
-    assert f"nnunet-tv-convert {data_set}: error: " in error and told in error
+    assert f"nnunet-tv-convert {data_set}: error: " in error and message in error
 
 
 def test_an_unknown_data_set(capsys):

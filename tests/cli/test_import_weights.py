@@ -20,9 +20,9 @@ def weights(published_weights, tmp_path):
 
 def test_writes_the_folder_and_says_what_images_need(weights, tmp_path, capsys):
     assert main([str(weights), "-o", str(tmp_path / "model"), "--dataset", "Dataset901_Imported"]) == 0
-    said = capsys.readouterr().out
-    assert f"wrote {tmp_path / 'model'}" in said and "64 x 64 x 64" in said
-    assert "0.5 and 99.5 percentiles" in said.replace("\n", " ") and f"-m {tmp_path / 'model'}" in said
+    output = capsys.readouterr().out
+    assert f"wrote {tmp_path / 'model'}" in output and "64 x 64 x 64" in output
+    assert "0.5 and 99.5 percentiles" in output.replace("\n", " ") and f"-m {tmp_path / 'model'}" in output
     plans = json.loads((tmp_path / "model" / "plans.json").read_text())
     assert plans["dataset_name"] == "Dataset901_Imported"
     assert plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"] == {"input_size": [64, 64, 64]}

@@ -27,14 +27,14 @@ def source(tmp_path) -> Path:
 def test_a_folder_with_a_case_that_needs_a_pin(source, tmp_path, capsys):
     arguments = ["-i", str(source), "-o", str(tmp_path / "out"), "--space", "none", "-np", "1"]
     assert main(arguments) == 1
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert ("anna: T1w anna/T1.nii.gz (the name contains 't1'), "
-            "FLAIR anna/FLAIR.nii.gz (the name contains 'flair')") in said.out
-    assert "1 cases prepared, 0 of them flagged" in said.out
-    assert "bert: expected one T1w and one FLAIR, found two that are T1w" in said.err
+            "FLAIR anna/FLAIR.nii.gz (the name contains 'flair')") in output.out
+    assert "1 cases prepared, 0 of them flagged" in output.out
+    assert "bert: expected one T1w and one FLAIR, found two that are T1w" in output.err
     assert main([*arguments, "--pair", "bert,T1_b.nii.gz,FLAIR.nii.gz"]) == 0
-    said = capsys.readouterr().out
-    assert "up to date" in said and "bert: T1w bert/T1_b.nii.gz (chosen by hand)" in said
+    output = capsys.readouterr().out
+    assert "up to date" in output and "bert: T1w bert/T1_b.nii.gz (chosen by hand)" in output
     assert (tmp_path / "out" / "bert_0001.nii.gz").is_file()
 
 

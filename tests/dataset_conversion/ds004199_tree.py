@@ -21,7 +21,7 @@ LESION_RADIUS_MM = 4.0
 
 
 def pose_affine(pose: str, spacing: tuple[float, float, float], shape: tuple[int, int, int]) -> np.ndarray:
-    """Affine of a grid centred on CENTRE, whose axes point as `pose` says."""
+    """Affine of a grid centred on CENTRE, with the axes of `pose`."""
     if pose == "oblique":
         axes = Rotation.from_euler("xyz", (12, -9, 17), degrees=True).as_matrix()
     else:
