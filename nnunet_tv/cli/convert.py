@@ -108,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _convert(arguments: argparse.Namespace, target: Path) -> int:
     from nnunet_tv.conversion.convert import convert_dataset
+    from nnunet_tv.conversion.writer import remarks_of
     from nnunet_tv.preparation.alignment import RegistrationOptions
 
     report = convert_dataset(
@@ -118,9 +119,9 @@ def _convert(arguments: argparse.Namespace, target: Path) -> int:
                                           for option in arguments.spec.options})
     if arguments.dry_run:
         print((target / "conversion.plan.tsv").read_text(encoding="utf-8"), end="")
-    for case, lines in report.notes.items():
-        for line in lines:
-            print(f"note: {case}: {line}")
+    for outcome in report.outcomes:
+        for line in [] if outcome.problem else remarks_of(outcome):
+            print(f"note: {outcome.case}: {line}")
     for line in report.remarks:
         print(f"note: {line}")
     counts = report.counts

@@ -7,8 +7,8 @@ stops at a name without a file), nor ``numTraining``, and is reported.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from nnunet_tv.conversion.plan import Plan, PlannedCase, missing_content
 from nnunet_tv.conversion.splits import SEED, Fold, without
 from nnunet_tv.preparation.qc_html import qc_page
 from nnunet_tv.utils.case_outcome import CaseOutcome
-from nnunet_tv.utils.files import read_json, write_if_changed, write_json
+from nnunet_tv.utils.files import write_if_changed, write_json, write_json_if_changed
 from nnunet_tv.utils.tables import write_tsv
 
 COLUMNS = ("case", "sources", "sha256", "split", "status", "notes")
@@ -30,11 +30,15 @@ COLUMNS = ("case", "sources", "sha256", "split", "status", "notes")
 class ConversionReport:
     """Result of a conversion, or of a dry run."""
 
-    failed: dict[str, str]  #: problem of each case that is not in the data set
-    notes: dict[str, tuple[str, ...]]  #: remarks on the other cases
+    outcomes: tuple[CaseOutcome, ...]  #: one per case of the plan
     remarks: tuple[str, ...] = ()  #: on the data set as a whole
     incomplete: str = ""  #: why there is no usable data set; empty if there is one
-    counts: dict[str, int] = field(default_factory=dict)  #: ``training``, ``test``, ``changed``
+    counts: Mapping[str, int] = field(default_factory=dict)  #: ``training``, ``test``, ``changed``
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Problem of each case that is not in the data set."""
+        return {outcome.case: outcome.problem for outcome in self.outcomes if outcome.problem}
 
     @property
     def ok(self) -> bool:
@@ -48,16 +52,12 @@ def dry_run(plan: Plan, root: Path) -> ConversionReport:
     The names differ from a conversion's, so that the two cannot be confused.
     """
     RawFolder(root).create(root)
-    outcomes = {}
-    for planned in plan.cases:
-        source = planned.source
-        missing = () if source.problem else tuple(f"content missing: {line}" for line in missing_content(source))
-        outcomes[source.case] = CaseOutcome(source.case, problem=source.problem, notes=missing)
-    failed, notes, rows = _summary(plan, outcomes, "planned")
-    write_tsv(COLUMNS, rows, root / PLAN_TABLE)
-    folds = without(plan.folds, set(failed))
+    outcomes = _noted(plan, [CaseOutcome(case.source.case, problem=case.source.problem, notes=tuple(
+        f"content missing: {line}" for line in missing_content(case.source))) for case in plan.cases])
+    write_tsv(COLUMNS, _rows(plan, outcomes, "planned"), root / PLAN_TABLE)
+    folds = without(plan.folds, {outcome.case for outcome in outcomes if outcome.problem})
     write_json(folds, root / PLAN_SPLITS)
-    return ConversionReport(failed, notes, (*_remarks(plan), *_fold_lines(folds)), counts=_counts(plan, failed))
+    return ConversionReport(tuple(outcomes), (*_remarks(plan), *_fold_lines(folds)), counts=_counts(plan, outcomes))
 
 
 def convert(plan: Plan, root: Path, *, processes: int = 1) -> ConversionReport:
@@ -73,14 +73,20 @@ def convert(plan: Plan, root: Path, *, processes: int = 1) -> ConversionReport:
     folder = RawFolder(root)
     with folder.opened(case.source.case for case in plan.cases):
         jobs = [_job(case, plan, folder) for case in plan.cases if not case.source.problem]
-        outcomes = {case.source.case: CaseOutcome(case.source.case, problem=case.source.problem)
-                    for case in plan.cases}
-        outcomes |= {outcome.case: outcome
-                     for outcome in folder.process_all(jobs, processes=processes, label="convert")}
-        converted = {case for case, outcome in outcomes.items() if not outcome.problem}
+        done = {outcome.case: outcome
+                for outcome in folder.process_all(jobs, processes=processes, label="convert")}
+        outcomes = [done.get(case.source.case) or CaseOutcome(case.source.case, problem=case.source.problem)
+                    for case in plan.cases]
+        converted = {outcome.case for outcome in outcomes if not outcome.problem}
         keep = {path for job in jobs if job.case in converted for path in job.outputs.values()}
         removed = folder.remove_others(keep, converted)
         return _finish(plan, folder, outcomes, removed)
+
+
+def _noted(plan: Plan, outcomes: Sequence[CaseOutcome]) -> list[CaseOutcome]:
+    """`outcomes` with the notes of the data set's layout."""
+    return [outcome if outcome.problem else replace(outcome, notes=(*planned.source.notes, *outcome.notes))
+            for planned, outcome in zip(plan.cases, outcomes, strict=True)]
 
 
 def _job(planned: PlannedCase, plan: Plan, folder: RawFolder) -> ConversionJob:
@@ -93,56 +99,47 @@ def _job(planned: PlannedCase, plan: Plan, folder: RawFolder) -> ConversionJob:
 
 
 def _finish(
-    plan: Plan, folder: RawFolder, outcomes: Mapping[str, CaseOutcome], removed: Sequence[str]
+    plan: Plan, folder: RawFolder, outcomes: Sequence[CaseOutcome], removed: Sequence[str]
 ) -> ConversionReport:
     """Write the summary files, dataset.json last."""
-    failed, notes, rows = _summary(plan, outcomes, "converted")
-    counts = _counts(plan, failed) | {"changed": sum(outcome.changed for outcome in outcomes.values())}
-    folds = without(plan.folds, set(failed))
+    counts = _counts(plan, outcomes) | {"changed": sum(outcome.changed for outcome in outcomes)}
+    folds = without(plan.folds, {outcome.case for outcome in outcomes if outcome.problem})
     incomplete = _incomplete(folds, counts)
     if incomplete:
         folder.begin_change()  # without a split nnU-Net would draw one of its own
     else:
-        _write_unless_equal(folds, folder.root / SPLITS)
-    write_tsv(COLUMNS, rows, folder.root / TABLE)
+        write_json_if_changed(folds, folder.root / SPLITS)
     if plan.options.space != "none":
-        page = qc_page([outcomes[case.source.case] for case in plan.cases], registration=plan.options.space)
-        write_if_changed(page, folder.root / PAGE)
+        write_if_changed(qc_page(outcomes, registration=plan.options.space), folder.root / PAGE)
+    outcomes = _noted(plan, outcomes)
+    write_tsv(COLUMNS, _rows(plan, outcomes, "converted"), folder.root / TABLE)
     if not incomplete:
-        _write_unless_equal(_dataset_json(plan, counts["training"]), folder.root / DATASET_JSON)
+        write_json_if_changed(_dataset_json(plan, counts["training"]), folder.root / DATASET_JSON)
     for name in (PLAN_TABLE, PLAN_SPLITS):  # superseded
         (folder.root / name).unlink(missing_ok=True)
     remarks = _remarks(plan)
     if removed:
         remarks.append(f"removed what an earlier conversion had made of {len(removed)} cases: {', '.join(removed)}")
-    axes = Counter(outcome.orientation for outcome in outcomes.values() if not outcome.problem)
+    axes = Counter(outcome.orientation for outcome in outcomes if not outcome.problem)
     if len(axes) > 1 and plan.options.space == "none":
         found = ", ".join(f"{name} {count}" for name, count in sorted(axes.items()))
         remarks.append(f"the {plan.dataset.channels[0]} grids have different axes ({found}), which nnU-Net does not "
                        "turn: its flips and rotations mean different things in different cases")
-    return ConversionReport(failed, notes, (*remarks, *_fold_lines(folds)), incomplete, counts)
+    return ConversionReport(tuple(outcomes), (*remarks, *_fold_lines(folds)), incomplete, counts)
 
 
-def _summary(
-    plan: Plan, outcomes: Mapping[str, CaseOutcome], success: str
-) -> tuple[dict[str, str], dict[str, tuple[str, ...]], list[tuple[str, ...]]]:
-    """Problems by case, remarks by case, and the rows of the table."""
-    failed, notes = {}, {}
-    rows: list[tuple[str, ...]] = []
-    for planned in plan.cases:
-        source, outcome = planned.source, outcomes[planned.source.case]
-        remarks = [outcome.problem] if outcome.problem else [
-            *(f"flagged: {flag}" for flag in outcome.flags), *source.notes, *outcome.notes]
-        if outcome.problem:
-            failed[source.case] = outcome.problem
-        elif remarks:
-            notes[source.case] = tuple(remarks)
-        folder = plan.dataset.folder
+def remarks_of(outcome: CaseOutcome) -> list[str]:
+    """The problem, or flags and notes."""
+    return [outcome.problem] if outcome.problem else [*(f"flagged: {flag}" for flag in outcome.flags), *outcome.notes]
+
+
+def _rows(plan: Plan, outcomes: Sequence[CaseOutcome], success: str) -> Iterator[tuple[str, ...]]:
+    folder = plan.dataset.folder
+    for planned, outcome in zip(plan.cases, outcomes, strict=True):
         files = {name: path.relative_to(folder) if path.is_relative_to(folder) else path
-                 for name, path in source.files.items()}
-        rows.append((source.case, _named(files), _named(outcome.sha256), planned.split, outcome.status(success),
-                     "; ".join(" ".join(remark.split()) for remark in remarks)))
-    return failed, notes, rows
+                 for name, path in planned.source.files.items()}
+        yield (outcome.case, _named(files), _named(outcome.sha256), planned.split, outcome.status(success),
+               "; ".join(" ".join(remark.split()) for remark in remarks_of(outcome)))
 
 
 def _named(values: Mapping[str, object]) -> str:
@@ -160,8 +157,8 @@ def _incomplete(folds: list[Fold], counts: dict[str, int]) -> str:
     return ""
 
 
-def _counts(plan: Plan, failed: Mapping[str, str]) -> dict[str, int]:
-    training = [case.training for case in plan.cases if case.source.case not in failed]
+def _counts(plan: Plan, outcomes: Sequence[CaseOutcome]) -> dict[str, int]:
+    training = [case.training for case, outcome in zip(plan.cases, outcomes, strict=True) if not outcome.problem]
     return {"training": sum(training), "test": len(training) - sum(training)}
 
 
@@ -195,13 +192,3 @@ def _dataset_json(plan: Plan, n_training: int) -> dict[str, Any]:
         "conversion": {"split": options.split, "seed": SEED, "runs": len(plan.folds), "controls": options.controls,
                        "registration": options.space, **registered, **dataset.options},
     }
-
-
-def _write_unless_equal(content: Any, path: Path) -> None:
-    """Write JSON unless the file has this content: a run that changes nothing touches nothing."""
-    try:
-        same = read_json(path) == content
-    except (OSError, ValueError):
-        same = False
-    if not same:
-        write_json(content, path)

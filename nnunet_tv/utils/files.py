@@ -60,13 +60,22 @@ def _writable(text: str) -> str:
 def write_if_changed(text: str, path: str | Path) -> None:
     """Write `text` as :func:`write_text` unless the file has this content, so that its time stamp stays."""
     path = Path(path)
-    if not path.is_file() or path.read_text(encoding="utf-8") != _writable(text):
+    if not path.is_file() or path.read_bytes() != _writable(text).encode():
         write_text(text, path)
 
 
 def write_json(content: Any, path: str | Path, *, indent: int = 2) -> None:
     """Write `content` as JSON to `path`; NaN is an error, write None."""
-    write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n", path)
+    write_text(_json(content, indent), path)
+
+
+def write_json_if_changed(content: Any, path: str | Path, *, indent: int = 2) -> None:
+    """As :func:`write_json`, unless the file has this content."""
+    write_if_changed(_json(content, indent), path)
+
+
+def _json(content: Any, indent: int) -> str:
+    return json.dumps(content, indent=indent, allow_nan=False) + "\n"
 
 
 def read_json(path: str | Path) -> Any:
