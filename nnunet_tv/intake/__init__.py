@@ -1,1 +1,1 @@
-"""Scans as people keep them (BIDS, folders, NIfTI files, DICOM) -> cases of one T1w and one FLAIR each."""
+"""Recognition of scans in BIDS trees, folders, NIfTI files or DICOM: cases of one T1w and one FLAIR each."""

@@ -105,7 +105,7 @@ def test_what_is_up_to_date_stays_and_what_changed_is_made_again(root, model, ca
     assert command(root, model) == 0
     before = (root / "out" / "sub-1" / "sub-1.png").stat().st_mtime_ns
     with monkeypatch.context() as patch:
-        patch.setattr("nnunet_tv.inference.predictor.Predictor.predict", lambda *_: pytest.fail("nothing to predict"))
+        patch.setattr("nnunet_tv.inference.predictor.Predictor.predict", lambda *_, **__: pytest.fail("again"))
         assert command(root, model) == 0
     assert (root / "out" / "sub-1" / "sub-1.png").stat().st_mtime_ns == before
     assert status(root)["cases"]["sub-2"]["status"] == "empty"
