@@ -16,10 +16,8 @@ def lesion_contrast(scan: np.ndarray, lesion: np.ndarray, spacing_mm: tuple[floa
 
     Parameters
     ----------
-    scan : ndarray, shape (X, Y, Z)
-        0 outside of the brain.
-    lesion : ndarray, shape (X, Y, Z), bool
-        True inside.
+    scan, lesion : ndarray, shape (X, Y, Z)
+        Scan, 0 outside of the brain; mask of the lesion, bool.
     spacing_mm : tuple of 3 floats
         Voxel size.
 

@@ -15,19 +15,9 @@ from nnunet_tv.metrics.components import Components, as_mask, find_components
 from nnunet_tv.metrics.froc_candidates import find_candidates
 from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.postprocessing import ENDING, STANDARD, ClusterFilter
+from nnunet_tv.scoring import rows
 from nnunet_tv.scoring.mask_file import read_mask_hashed
-from nnunet_tv.scoring.rows import (
-    FILTERED,
-    MISMATCH,
-    MISSING,
-    RAW,
-    STAGES,
-    UNFILTERED,
-    UNUSABLE,
-    CaseRow,
-    LostLesions,
-    Scores,
-)
+from nnunet_tv.scoring.rows import CaseRow, LostLesions, Scores
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import sha256
@@ -65,9 +55,9 @@ def score_one(case: str, *, reference: Path | None, runs: tuple[Run, ...], optio
         try:
             scorer.set_reference(scorer.read(reference / f"{case}{ENDING}"))
         except CaseError as error:
-            rows = [CaseRow(case, run.group, run.run, stage, UNUSABLE, None, str(error))
-                    for run in runs for stage in STAGES]
-            return replace(scorer.scores, rows=rows, problems=[str(error)])
+            unusable = [CaseRow(case, run.group, run.run, stage, rows.UNUSABLE, None, str(error))
+                        for run in runs for stage in rows.STAGES]
+            return replace(scorer.scores, rows=unusable, problems=[str(error)])
     for run in runs:
         if reference is None:
             scorer.has_reference = False  # each run has its own grid
@@ -104,15 +94,15 @@ class _CaseScorer:
         return volume
 
     def score_run(self, run: Run) -> None:
-        raw = filtered = self.prediction(run, RAW, run.file(RAW, self.case))
+        raw = filtered = self.prediction(run, rows.RAW, run.file(rows.RAW, self.case))
         probability = self.probability(run, raw)
-        before = self.add_row(run, RAW, raw, probability)
+        before = self.add_row(run, rows.RAW, raw, probability)
         in_memory = run.of(self.case).filtered is None
         if not in_memory:
-            filtered = self.prediction(run, FILTERED, run.file(FILTERED, self.case))
+            filtered = self.prediction(run, rows.FILTERED, run.file(rows.FILTERED, self.case))
         elif raw.volume is not None and not raw.status:
             filtered = self.filtered(run, raw.volume)
-        after = self.add_row(run, FILTERED, filtered, probability)
+        after = self.add_row(run, rows.FILTERED, filtered, probability)
         if before is not None and after is not None and not filtered.status:
             lost = self.lost(before, after, raw.volume if in_memory else None)
             self.scores.rows[-1] = replace(self.scores.rows[-1], lost=lost)
@@ -124,13 +114,13 @@ class _CaseScorer:
         try:
             stored = self.read(path)
         except CaseError as error:
-            return self.refused(UNUSABLE, str(error))
+            return self.refused(rows.UNUSABLE, str(error))
         if not self.has_reference:
             self.set_reference(_empty(stored))
         volume = on_grid_of(stored, self.reference)
         if volume is None:
-            return self.refused(MISMATCH, f"{self.case}: {path}: geometry mismatch: {what} has {_grid(stored)}, its "
-                                f"reference {_grid(self.reference)}; bring both onto one grid")
+            return self.refused(rows.MISMATCH, f"{self.case}: {path}: geometry mismatch: {what} has {_grid(stored)}, "
+                                f"its reference {_grid(self.reference)}; bring both onto one grid")
         if volume is not stored:
             self.scores.warnings.append(f"{self.case}: {what} is stored as {stored.orientation}, its reference as "
                                         f"{self.reference.orientation}, on one grid; turned")
@@ -139,10 +129,10 @@ class _CaseScorer:
     def missing(self, what: str, path: Path) -> _Prediction:
         if self.options.allow_missing and self.has_reference:
             self.scores.warnings.append(f"{self.case}: missing {what}: expected {path}; scored as an empty prediction")
-            return _Prediction(_empty(self.reference), MISSING,
+            return _Prediction(_empty(self.reference), rows.MISSING,
                                f"{self.case}: missing {what}: scored as an empty prediction")
-        return self.refused(MISSING, f"{self.case}: missing {what}: expected {path}; predict it, or take the case out "
-                            "of the references")
+        return self.refused(rows.MISSING, f"{self.case}: missing {what}: expected {path}; predict it, or take the case "
+                            "out of the references")
 
     def refused(self, status: str, text: str) -> _Prediction:
         self.scores.problems.append(text)
@@ -152,8 +142,9 @@ class _CaseScorer:
         try:
             return _Prediction(self.options.cluster_filter.filter_volume(raw))
         except ValueError as error:
-            return self.refused(UNFILTERED, f"{self.case}: {run.file(RAW, self.case)}: the raw prediction is scored "
-                                f"but cannot be filtered: {error}, or give filtered files")
+            path = run.file(rows.RAW, self.case)
+            return self.refused(rows.UNFILTERED, f"{self.case}: {path}: the raw prediction is scored but cannot be "
+                                f"filtered: {error}, or give filtered files")
 
     def probability(self, run: Run, raw: _Prediction) -> np.ndarray | None:
         """The probability on the reference's grid, checked against the mask; adds its FROC candidates."""

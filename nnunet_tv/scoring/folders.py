@@ -30,8 +30,8 @@ def score_folders(
     """Score every run on every reference, one volume at a time.
 
     Cases are matched by file name. A prediction stored with other axis directions on the same grid is turned; any
-    other difference of geometry is an error. Predictions without a reference are named in a warning, and only
-    ``*.nii.gz`` are read.
+    other difference of geometry is an error. Only ``*.nii.gz`` are read, and predictions without a reference are named
+    in a warning. Cases that cannot be scored (missing, other geometry, unusable) have rows and problems too.
 
     Parameters
     ----------
@@ -45,11 +45,6 @@ def score_folders(
         Hit rules, connectivity, distances, the filter.
     processes : int
         Worker processes.
-
-    Returns
-    -------
-    Scores
-        Cases that cannot be scored (missing, other geometry, unusable) have rows and problems too.
 
     Raises
     ------
@@ -86,17 +81,8 @@ def score_folders(
 def score_controls(runs: Sequence[Run], *, options: ScoringOptions | None = None, processes: int = 1) -> Scores:
     """Count clusters in predictions of subjects without a lesion, which need no folder of references.
 
-    Parameters
-    ----------
-    runs : sequence of Run
-        The predictions; the cases are those of all folders together, and one that a run lacks is a problem.
-    options, processes
-        As :func:`score_folders`.
-
-    Returns
-    -------
-    Scores
-        Rows with the status ``empty reference`` (clusters, all of them false) or ``both empty``.
+    The cases are those of all folders together; a run without one of them is a problem. Parameters are those of
+    :func:`score_folders`.
 
     Raises
     ------

@@ -39,20 +39,17 @@ def model_runs(
 ) -> ModelRuns:
     """Runs of ``RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION``.
 
+    Filtered twins (``validation_filtered``) are used where every fold has them, probabilities (``.npz``) where every
+    case of a fold has them.
+
     Parameters
     ----------
     model : Path
-        Contains ``fold_0/validation`` and so on. Filtered twins (``validation_filtered``) are used where every fold
-        has them, probabilities (``.npz``) where every case of a fold has them.
+        Contains ``fold_0/validation`` and so on.
     group : str, optional
         Name of the group.
     reference, splits : Path, optional
-        Folder of references and file of the split; by default ``gt_segmentations`` and ``splits_final.json`` of the
-        preprocessed data set.
-
-    Returns
-    -------
-    ModelRuns
+        Folder of references and file of the split; by default those of the preprocessed data set.
 
     Raises
     ------

@@ -14,27 +14,10 @@ from nnunet_tv.utils.errors import NnunetTVError
 
 
 def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed: int = 0) -> Table:
-    """Every pair of groups, stage by stage and endpoint by endpoint.
+    """Compare every pair of groups, stage by stage and endpoint by endpoint.
 
-    Parameters
-    ----------
-    groups : sequence of GroupStage
-        As :func:`nnunet_tv.reporting.groups.gather` returns them.
-    primary : str
-        The endpoint chosen before results are seen, a key of :data:`nnunet_tv.metrics.registry.ENDPOINTS`; its
-        comparisons are one family for Holm's correction, those of the other endpoints another.
-    seed : int
-        Of permutations and bootstrap.
-
-    Returns
-    -------
-    Table
-        Without rows for a single group.
-
-    Raises
-    ------
-    NnunetTVError
-        Another endpoint.
+    The comparisons of `primary`, the endpoint chosen before results are seen, are one family for Holm's correction,
+    those of the other endpoints another. Raises NnunetTVError for another endpoint than those of the registry.
     """
     check_primary(primary)
     others = [measure for name, measure in ENDPOINTS.items() if name != primary]

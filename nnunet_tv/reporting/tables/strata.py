@@ -46,10 +46,8 @@ def make_strata(
         side of the lesion's centroid), or columns of the participants table.
     references : mapping of str to CaseScore
         Any score of each case, for its reference.
-    participants : dict, optional
-        Columns by case.
-    contrast : mapping of str to float, optional
-        Lesion contrast by case.
+    participants, contrast : mapping, optional
+        Columns and lesion contrast by case.
 
     Raises
     ------
@@ -61,13 +59,7 @@ def make_strata(
 
 
 def check_strata(names: Sequence[str], participants: Participants | None, *, has_images: bool) -> None:
-    """Raise unless every stratum can be made; cheap, so that it can be called before scoring.
-
-    Raises
-    ------
-    NnunetTVError
-        A name that is neither a column nor one of :data:`OWN`, ``contrast`` without images.
-    """
+    """Raise NnunetTVError for a name that is no column and not in :data:`OWN`, or ``contrast`` without images."""
     columns = _columns(participants)
     for name in names:
         if name not in (*OWN, *columns):

@@ -80,14 +80,7 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
 def measures_table(groups: Sequence[GroupStage], *, distances: bool, seed: int = 0) -> Table:
     """Every measure but those of Table 1: mean where defined, how often undefined, and the penalised mean.
 
-    Parameters
-    ----------
-    groups : sequence of GroupStage
-        As :func:`nnunet_tv.reporting.groups.gather` returns them.
-    distances : bool
-        Whether distances were measured; without, their None is not an undefined value.
-    seed : int
-        Of the bootstrap.
+    Without `distances` these were not measured, and their None is not an undefined value.
     """
     shown = [measure for measure in MEASURES if measure not in HEADLINE
              and (distances or DISTANCES not in measure.needs)]

@@ -73,15 +73,10 @@ class TableOneRow:
 
 
 def table_one(rows: Sequence[CaseRow]) -> list[TableOneRow]:
-    """Table 1, stage by stage.
+    """Table 1, stage by stage; ValueError for a row without a score, since leaving it out biases the result.
 
     Sens and Prec pool the voxels of all subjects of a run; DC is the mean over subjects with a lesion; sSens the share
     of these that are detected; nFPC the false clusters per subject, over all subjects.
-
-    Raises
-    ------
-    ValueError
-        A row has no score: leaving it out biases the result.
     """
     return [TableOneRow(group.group, group.stage, _summaries(group, TABLE_ONE, pooled=True),
                         _summaries(group, _PER_SUBJECT, pooled=False)) for group in gather(rows)]
