@@ -1,4 +1,4 @@
-"""Dice + TV, value and gradient, on 4×2×128³ logits: our kernels, the reference and MONAI's DiceLoss with sliced TV.
+"""Dice + TV, value and gradient, on 4×2×128³ logits: our kernels, the reference and plain_peers.PlainDiceTV.
 
   python benchmarks/losses.py --device cuda --repeats 50 --compiled --json losses.json
 
@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from monai.losses import DiceLoss as MonaiDice
+from plain_peers import PlainDiceTV
 from side_by_side import TIMES, alternate, parser, summary, table, write
 from torch import Tensor
 
@@ -25,20 +25,6 @@ from nnunet_tv.losses.compound import WeightedSum
 
 #: Steps in a burst on CUDA, and bytes of the copy that measures the bandwidth.
 BURST, COPY_BYTES = 20, 1 << 29
-
-
-def monai_and_slices() -> Callable[[Tensor, Tensor], Tensor]:
-    """MONAI's Dice with our settings, and 0.1 of the TV of its softmax."""
-    dice = MonaiDice(include_background=False, to_onehot_y=True, softmax=True, batch=True, smooth_nr=1e-5,
-                     smooth_dr=1e-5)
-
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
-        p = torch.softmax(logits, 1)[:, 1]
-        tv = sum((p.narrow(axis, 1, p.shape[axis] - 1) - p.narrow(axis, 0, p.shape[axis] - 1)).abs().mean()
-                 for axis in (1, 2, 3))
-        return dice(logits, target) + 0.1 * tv
-
-    return loss
 
 
 def reference() -> Callable[[Tensor, Tensor], Tensor]:
@@ -102,7 +88,7 @@ def main() -> None:
     arguments.add_argument("--compiled", action="store_true", help="also the reference under torch.compile")
     options = arguments.parse_args()
     logits, target = batch(options.side, options.device)
-    losses = {"ours": DiceTVLoss(), "ours without kernels": reference(), "MONAI Dice + sliced TV": monai_and_slices()}
+    losses = {"ours": DiceTVLoss(), "ours without kernels": reference(), "plain Dice + sliced TV": PlainDiceTV()}
     if options.compiled:
         losses["ours without kernels, compiled"] = torch.compile(reference())
     ours, gradient = step(losses["ours"], logits, target)

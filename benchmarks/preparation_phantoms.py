@@ -19,7 +19,7 @@ from nnunet_tv.demo import scanner
 from nnunet_tv.demo.anatomy import TISSUES, Anatomy, load_anatomy
 from nnunet_tv.demo.lesion import add_lesion, draw_lesion
 from nnunet_tv.demo.phantom import PhantomOptions, Protocol, draw_roi, make_phantom
-from nnunet_tv.demo.pose import Pose, rigid
+from nnunet_tv.demo.pose import Pose, Warp, rigid
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.resample import resample_image
 from nnunet_tv.imaging.volume import Volume
@@ -163,7 +163,7 @@ def _scan(name: str, anatomy: Anatomy, pose: Pose, rng: np.random.Generator, sce
         low[2] = -112.0
     spacing = (scenario.t1_mm,) * 3 if extra is None else scenario.flair_mm
     turn = scenario.oblique_deg * np.array([1.0, -0.6, 0.8]) * (1 if extra is None else -1)
-    level = Pose(rigid(np.zeros(3), np.array(scenario.offset_mm), np.zeros(3)), np.eye(4), _NO_BENDS)
+    level = Pose(rigid(np.zeros(3), np.array(scenario.offset_mm), np.zeros(3)), np.eye(4), Warp(*np.zeros((3, 0, 3))))
     grid = scanner.make_grid(level, np.stack([low, _HIGH_MM]), orientation=_axes_of(name, scenario),
                              spacing_mm=spacing, oblique_deg=tuple(turn))
     contrast = scanner.vary(scanner.CONTRASTS[name], rng, share=0.08)
@@ -174,14 +174,6 @@ def _scan(name: str, anatomy: Anatomy, pose: Pose, rng: np.random.Generator, sce
     data = scanner.acquire(seen, np.ones(grid.shape, np.uint8), rng, noise=0.03,
                            bias=scanner.bias_field(grid, rng, 0.18))
     return Volume(data, grid.affine), grid
-
-
-class _Straight:
-    def displacement(self, points_mm: np.ndarray) -> np.ndarray:
-        return np.zeros_like(points_mm)
-
-
-_NO_BENDS: Bends = _Straight()  # type: ignore[assignment]
 
 
 def _axes_of(name: str, scenario: Scenario) -> str:
