@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from output_folders import table
 from PIL import Image
-from small_data import small_dataset
+from small_dataset import small_dataset
 
 from nnunet_tv.conversion.plan import ConversionOptions, make_plan
 from nnunet_tv.conversion.source import SourceDataset

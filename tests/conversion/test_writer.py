@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from output_folders import snapshot, table, times
-from small_data import small_dataset
+from small_dataset import small_dataset
 
 from nnunet_tv.conversion import convert_case
 from nnunet_tv.conversion.folder import RawFolder
