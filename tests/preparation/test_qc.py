@@ -20,7 +20,7 @@ def head(flip: bool = False) -> Volume:
     return Volume(data, affine)
 
 
-def test_the_right_is_on_the_left_whatever_the_axes(tmp_path):
+def test_the_right_is_on_the_left_for_all_axes(tmp_path):
     pictures = []
     for flip in (False, True):
         volume = head(flip)

@@ -60,7 +60,7 @@ def write_scans(folder: Path) -> None:
 
 
 def test_the_letters_and_the_phantom_agree():
-    """The ball is on the left by array positions alone, however it is stored: what the test below relies on."""
+    """The ball is on the left by array positions alone in every storage, as the tests below assume."""
     flair = scans_with_a_ball()["FLAIR"]
     for codes in ORIENTATIONS:
         stored = as_stored(flair, codes)
@@ -85,7 +85,7 @@ def check_sides(tmp_path: Path, orientations: tuple[str, ...]) -> None:
             scan = read_volume(tmp_path / "in" / codes / f"{name}.nii.gz", case=codes)
             assert native.shape == scan.shape and np.allclose(native.affine, scan.affine, atol=1e-3)
             assert native.data.any() and left_half(native.shape, codes)[native.data > 0].all(), (codes, name)
-            if name == "FLAIR":  # and it lies in the ball
+            if name == "FLAIR":  # and it is in the ball
                 assert (scan.data[native.data > 0] == scan.data.max()).mean() > 0.8, codes
 
 
@@ -97,7 +97,7 @@ def test_left_stays_left_through_the_template(tmp_path):
 
 
 def test_left_stays_left_without_registration(tmp_path):
-    """The same looks on the scans' own grids, where nothing but the storage differs."""
+    """The same on the scans' own grids, where only the storage differs."""
     write_scans(tmp_path / "in")
     assert prepare(["-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--space", "none"]) == 0
     for codes in ORIENTATIONS:
