@@ -6,7 +6,7 @@ import argparse
 import io
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nnunet_tv import __version__
 from nnunet_tv.utils.errors import NnunetTVError
@@ -38,3 +38,11 @@ def run(action: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("interrupted: no partial files are left; run the same command again", file=sys.stderr)
         return 130
+
+
+def print_failed(failed: Mapping[str, str], place: str, advice: str) -> None:
+    """List the cases that are not in the output, with their problems, on stderr."""
+    if failed:
+        lines = [f"  {case}: {problem}" for case, problem in failed.items()]
+        print(f"\n{len(failed)} cases failed and are not in the {place}:", *lines, *([advice] if advice else []),
+              sep="\n", file=sys.stderr)

@@ -128,12 +128,8 @@ def _convert(arguments: argparse.Namespace, target: Path) -> int:
     holds = "would hold" if arguments.dry_run else "holds"
     changed = "" if arguments.dry_run else f", {counts['changed']} written or moved in this run"
     print(f"{target} {holds} {counts['training']} training and {counts['test']} test cases{changed}")
-    if report.failed:
-        print(f"\n{len(report.failed)} cases failed and are not in the data set:", file=sys.stderr)
-        for case, problem in report.failed.items():
-            print(f"  {case}: {problem}", file=sys.stderr)
-        if not arguments.dry_run:
-            print("Repair them and run the same command again; the details are in conversion.tsv.", file=sys.stderr)
+    cli.print_failed(report.failed, "data set", "" if arguments.dry_run else
+                     "Repair them and run the same command again; the details are in conversion.tsv.")
     if report.incomplete:
         print(f"error: {report.incomplete}", file=sys.stderr)
     return 0 if report.ok else 1

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_tv.cli import parser, run
+from nnunet_tv.cli import parser, print_failed, run
 from nnunet_tv.cli.types import add_preparation, add_processes, add_scan_options, add_space
 from nnunet_tv.conversion.dataset_spec import SPACES
 
@@ -81,11 +80,7 @@ def _print_outcomes(done: Preparation, out: Path) -> None:
     flagged = sum(not outcome.problem and bool(outcome.flags) for outcome in done.outcomes)
     print(f"{out}: {len(done.outcomes) - len(done.failed)} cases prepared, {flagged} of them flagged; look at "
           f"{out / 'qc.html'}")
-    if done.failed:
-        print(f"\n{len(done.failed)} cases failed and are not in the folder:", file=sys.stderr)
-        for name, problem in done.failed.items():
-            print(f"  {name}: {problem}", file=sys.stderr)
-        print("Run the same command again when they are repaired or paired.", file=sys.stderr)
+    print_failed(done.failed, "folder", "Run the same command again when they are repaired or paired.")
 
 
 def _described(scan: Series) -> str:

@@ -1,4 +1,4 @@
-"""Roles: who goes where, for every split and every choice about controls."""
+"""Roles of the cases for every split and every choice of controls."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_case_with_a_problem_is_drawn_like_the_others():
     assert make_plan(damaged, ConversionOptions()).folds == make_plan(whole, ConversionOptions()).folds
 
 
-def test_a_case_of_unknown_group_is_told_and_drawn_nowhere():
+def test_a_case_of_unknown_group_is_reported_and_not_drawn():
     plan = make_plan(dataset(extra=[SourceCase("x", "", problem="not in the list")]), ConversionOptions())
     planned = next(planned for planned in plan.cases if planned.source.case == "x")
     assert planned.split == "" and not any("x" in cases for fold in plan.folds for cases in fold.values())
@@ -83,22 +83,21 @@ def test_official_names_the_patients_without_assignment():
     assert "needs train or test" in problems["p99"] and "found ''" in problems["p99"]
 
 
-def test_what_cannot_be_planned():
-    with pytest.raises(NnunetTVError, match="official: the data set assigns no patient to train or test; use another"):
-        make_plan(dataset(assigned=False), ConversionOptions("official"))
-    with pytest.raises(NnunetTVError, match="bids: expected patients, found none among 4 cases"):
-        make_plan(dataset(0), ConversionOptions())
-    with pytest.raises(NnunetTVError, match="repeats are not for --split cv5, which has five folds"):
-        make_plan(dataset(), ConversionOptions("cv5", repeats=2))
-    with pytest.raises(NnunetTVError, match="at least one repeat, found 0"):
-        make_plan(dataset(), ConversionOptions(repeats=0))
-    with pytest.raises(ValueError, match="controls is one of none, test, train, not 'all'"):
-        make_plan(dataset(), ConversionOptions(controls="all"))
-    with pytest.raises(ValueError, match="split is one of paper, seeded, official, table, cv5, not 'mine'"):
-        make_plan(dataset(), ConversionOptions("mine"))
+@pytest.mark.parametrize("error, message, source, options", [
+    (NnunetTVError, "official: the data set assigns no patient to train or test; use another",
+     dataset(assigned=False), {"split": "official"}),
+    (NnunetTVError, "bids: expected patients, found none among 4 cases", dataset(0), {}),
+    (NnunetTVError, "repeats are not for --split cv5, which has five folds", dataset(), {"split": "cv5", "repeats": 2}),
+    (NnunetTVError, "at least one repeat, found 0", dataset(), {"repeats": 0}),
+    (ValueError, "controls is one of none, test, train, not 'all'", dataset(), {"controls": "all"}),
+    (ValueError, "split is one of paper, seeded, official, table, cv5, not 'mine'", dataset(), {"split": "mine"}),
+])
+def test_what_cannot_be_planned(error, message, source, options):
+    with pytest.raises(error, match=message):
+        make_plan(source, ConversionOptions(**options))
 
 
-def test_missing_content_is_told_by_file(tmp_path):
+def test_missing_content_is_reported_by_file(tmp_path):
     (tmp_path / "a.nii.gz").symlink_to("nowhere")
     (tmp_path / "b.nii.gz").write_bytes(b"")
     (tmp_path / "c.nii.gz").write_bytes(b"content")

@@ -1,4 +1,4 @@
-"""Splits: sizes, no overlap, the same for everyone whatever the order of the list."""
+"""Splits: sizes, no overlap, the same for any order of the list."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_paper_sizes_for_the_real_number_of_patients():
 
 
 def test_the_draw_is_fixed():
-    """Changing the seed or the way of drawing changes who is tested: that must be on purpose."""
+    """A change of the seed or of the draw changes the test patients; it must be deliberate."""
     assert split_paper(REAL).test[:4] == PAPER_TEST
     assert tuple(split_cv5(REAL).folds[3]["selection"][:3]) == CV5_SELECTION
 
@@ -101,7 +101,7 @@ def test_the_draws_of_the_splits_are_not_the_same_order():
     assert len({*official, *paper.folds[0]["selection"], *paper.test}) > 26  # one order would overlap far more
 
 
-def test_failed_cases_leave_the_folds_and_nobody_moves():
+def test_failed_cases_leave_the_folds_and_no_other_moves():
     folds = split_cv5(REAL).folds
     gone = {*random.Random(0).sample(REAL, 7)}
     for before, after in zip(folds, without(folds, gone), strict=True):

@@ -109,15 +109,6 @@ def test_a_case_that_left_the_plan_leaves_the_data_set(source, root):
     assert read_json(root / "dataset.json")["numTraining"] == 5
 
 
-@pytest.mark.parametrize("controls, folder", [("train", "Tr"), ("test", "Ts")])
-def test_controls_have_an_empty_label(source, root, controls, folder):
-    convert(plan_of(source, controls=controls), root)
-    for case in ("case6", "case7"):
-        label = read_volume(root / f"labels{folder}" / f"{case}.nii.gz", case=case)
-        assert label.shape == (6, 7, 8) and not label.data.any()
-        assert (root / f"images{folder}" / f"{case}_0001.nii.gz").is_file()
-
-
 def test_a_bad_case_fails_alone_and_is_in_no_fold(source, root):
     source.cases[1].channels["FLAIR"].write_bytes(b"broken")
     report = convert(plan_of(source), root)
@@ -139,12 +130,6 @@ def test_a_case_that_fails_later_is_taken_out_again_and_back_when_repaired(sourc
     assert "no such file" in report.failed["case1"] and not [name for name in snapshot(root) if "case1" in name]
     source.cases[1].channels["T1w"].write_bytes(good)
     assert convert(plan_of(source), root).counts["changed"] == 1 and snapshot(root) == before
-
-
-def test_workers_make_the_same_files(source, root, tmp_path):
-    convert(plan_of(source), root)
-    convert(plan_of(source), tmp_path / "other", processes=2)
-    assert snapshot(root) == snapshot(tmp_path / "other")
 
 
 def test_nothing_usable(source, root):

@@ -145,7 +145,7 @@ def test_rows_with_one_name_or_one_file(lines, tmp_path, result):
 
 @pytest.mark.parametrize("write_it", [lambda path: f"./{path}", lambda path: path.replace("/", "/../scans/", 1),
                                       lambda path: str(Path.cwd() / path)])
-def test_one_file_is_known_by_every_path(lines, tmp_path, write_it, monkeypatch, result):
+def test_one_file_is_recognised_by_every_path(lines, tmp_path, write_it, monkeypatch, result):
     """c1 is tested: trained on under another path, its scan would be on both sides."""
     monkeypatch.chdir(tmp_path)
     lines[2][1] = write_it(lines[1][1])
