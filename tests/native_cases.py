@@ -40,17 +40,6 @@ def scan_grid(codes="RAS", spacing_mm=(3.0, 3.0, 3.0), size_mm=180.0, oblique_de
     return Grid(tuple(int(side) for side in shape), affine)
 
 
-def points(grid, to_template):
-    """Template coordinates of all voxel centres of a scan's grid, shape (X, Y, Z, 3)."""
-    indices = np.moveaxis(np.indices(grid.shape), 0, -1)
-    return to_template.apply(grid.to_mm(indices))
-
-
-def ball(grid, to_template, centre, radius):
-    """Voxels of `grid` whose centre lies in a ball that is round in template space."""
-    return np.linalg.norm(points(grid, to_template) - centre, axis=-1) <= radius
-
-
 @dataclass(frozen=True)
 class Patient:
     """A record, the two scans and the lesion mask on each of them."""
@@ -98,7 +87,7 @@ def patient(case="sub-1", *, registration="mni", t1=None, flair=None, lesions=(L
     scans, masks = {}, {}
     for channel, source in record.sources.items():
         world = record.to_grid(channel)
-        where = points(source, world)
+        where = world.apply(source.to_mm(np.moveaxis(np.indices(source.shape), 0, -1)))
         brain = np.linalg.norm(where / (66, 78, 62), axis=-1) <= 1
         lesion = np.zeros(source.shape, bool)
         for centre in lesions:

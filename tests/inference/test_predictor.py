@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 from native_cases import patient
-from predict_model import weights, write_model
-from tiny_network import TinyNetwork
+from predict_model import write_model
 
 from nnunet_tv.imaging.volume import read_mask
 from nnunet_tv.inference import precision
@@ -61,12 +60,3 @@ def test_bfloat16_and_its_repetition_in_float32(tmp_path, images, monkeypatch, c
         again = rough.predict(images)
     assert "segments 11 voxels of a patch differently from float32: repeated in float32" in caplog.text
     np.testing.assert_array_equal(again.probability.data, exact.probability.data)
-
-
-def test_hand_set_network_marks_bright_voxels():
-    network = TinyNetwork(2, 2).eval()
-    network.load_state_dict(weights())
-    image = torch.zeros(1, 2, 5, 5, 5)
-    image[0, 1, 2, 2, 2] = 3
-    out = network(image)[0, 1] - network(image)[0, 0]
-    assert out[2, 2, 2].item() == pytest.approx(4 * 1.65 - 1) and out[0, 0, 0].item() == pytest.approx(-1)
