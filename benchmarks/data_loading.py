@@ -1,4 +1,4 @@
-"""What a batch of the recipe costs the workers, and whether they keep a GPU busy.
+"""Cost of a batch of the recipe in the workers, and whether they keep a GPU busy.
 
   python benchmarks/data_loading.py
   python benchmarks/data_loading.py --workers 2 --step 0.07 --scale-to 12 --json data_loading.json

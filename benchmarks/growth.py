@@ -1,4 +1,4 @@
-"""How time and memory grow: with the patch in training, with the number of cases in convert and report.
+"""Growth of time and memory: with the patch in training, with the number of cases in convert and report.
 
 ``python benchmarks/growth.py patch --sides 64 96 128 --json patch.json``: one training step (MS-DSA-Net, Dice + TV,
 float32, CPU, batch 1) per side, each in a process of its own, with freed memory kept as the trainers do where there is

@@ -63,7 +63,7 @@ class Contestant:
 
 
 def _plain_conv_unet() -> nn.Module:
-    """What nnU-Net plans for 1 mm brains at 128³."""
+    """Plan of nnU-Net for 1 mm brains at 128³."""
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
     return PlainConvUNet(2, 6, (32, 64, 128, 256, 320, 320), nn.Conv3d, 3, [1, 2, 2, 2, 2, 2], 2, 2, 2, conv_bias=True,

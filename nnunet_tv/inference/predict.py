@@ -175,7 +175,7 @@ class FindingsFolder(CaseFolders):
 
 @dataclass
 class _Run:
-    """What all cases of a run share; the network is loaded when the first case needs it."""
+    """State shared by all cases of a run; the network is loaded when the first case needs it."""
 
     prepared: Path
     store: FindingsFolder

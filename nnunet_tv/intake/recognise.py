@@ -74,7 +74,7 @@ _EXCLUDED_IMAGE_TYPES = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a scan is taken for."""
+    """Contrast that was recognised in a scan, with the reason."""
 
     kind: str  #: ``T1w``, ``FLAIR`` or ``other``
     reason: str  #: for messages

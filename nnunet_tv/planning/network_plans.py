@@ -130,7 +130,7 @@ def _rule_of_plan(network: Network, configuration: dict) -> PatchRule:
 
 
 def _plan(dataset: str, network: Network) -> dict:
-    """What nnU-Net's planner of the network plans; it writes no plans file."""
+    """Plans of nnU-Net's planner for the network, which writes no plans file."""
     from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 
     planner_class: Any = pydoc.locate(network.planner)

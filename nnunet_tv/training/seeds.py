@@ -13,7 +13,7 @@ FOLD_ALL = 1_000_003
 
 
 class Stage(IntEnum):
-    """What a draw is for; part of its seed."""
+    """Purpose of a random draw; part of its seed."""
 
     WEIGHTS = 0
     ORDER = 1

@@ -60,7 +60,7 @@ def test_every_problem_is_listed(published_weights):
         assert line in message
 
 
-def test_other_patch_size_channels_and_classes_are_told_by_shape(published_weights):
+def test_patch_size_channels_and_classes_follow_from_shapes(published_weights):
     with pytest.raises(PublishedWeightsError) as caught:
         MSDSANet.from_published(published_weights, input_size=(64, 64, 96), input_channels=1, num_classes=3)
     for line in ("trans6.2.pos_embed: expected 1x12x256, found 1x8x256",

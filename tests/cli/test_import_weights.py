@@ -18,7 +18,7 @@ def weights(published_weights, tmp_path):
     return tmp_path / "model.pth"
 
 
-def test_writes_the_folder_and_says_what_images_need(weights, tmp_path, capsys):
+def test_writes_the_folder_and_the_requirements_of_images(weights, tmp_path, capsys):
     assert main([str(weights), "-o", str(tmp_path / "model"), "--dataset", "Dataset901_Imported"]) == 0
     output = capsys.readouterr().out
     assert f"wrote {tmp_path / 'model'}" in output and "64 x 64 x 64" in output
@@ -42,7 +42,7 @@ def test_existing_folder_needs_overwrite(weights, tmp_path, capsys):
     assert main([*arguments, "--overwrite"]) == 0
 
 
-def test_help_tells_of_the_clipping_and_loads_no_torch():
+def test_help_describes_the_clipping_without_torch():
     code = "import sys; from nnunet_tv.cli.import_weights import main\ntry: main(['--help'])\nfinally: " \
            "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

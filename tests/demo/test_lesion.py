@@ -33,7 +33,7 @@ def test_anatomy_points_and_voxels_are_inverse(anatomy):
     assert anatomy.points(np.zeros(3)) == pytest.approx([-92, -124, -96])
 
 
-def test_skull_lies_between_brain_and_scalp(anatomy):
+def test_skull_is_between_brain_and_scalp(anatomy):
     """From the vertex upwards: fluid or brain, then bone, then fat or muscle, then air."""
     x, y, _ = np.round(anatomy.voxels(np.array([20.0, -20.0, 0.0]))).astype(int)
     names = list(anatomy.tissues)

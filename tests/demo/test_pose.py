@@ -52,7 +52,7 @@ def test_warp_never_folds(seed):
     assert np.linalg.det(np.eye(3) + np.stack(columns, -1)).min() > 0
 
 
-def test_warp_size_is_about_what_is_asked_for():
+def test_warp_has_about_the_size_given():
     points = np.random.default_rng(1).uniform(-90, 90, (2000, 3))
     sizes = [np.sqrt((Warp.draw(np.random.default_rng(s), 2.0).displacement(points) ** 2).sum(1).mean())
              for s in range(20)]

@@ -76,7 +76,7 @@ def test_no_workers_are_refused(nnunet_folders, monkeypatch, capsys):
     assert "-np: expected a whole number of at least 1, found '0'" in capsys.readouterr().err
 
 
-def test_a_split_that_differs_is_refused_until_said(planned, capsys):
+def test_a_split_that_differs_needs_an_option(planned, capsys):
     raw = planned / "nnUNet_raw" / "DatasetFCD" / "splits_final.json"
     split = [{"train": ["sub-00001"], "val": ["sub-00002"]}]
     raw.write_text(json.dumps(split))

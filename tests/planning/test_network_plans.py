@@ -88,12 +88,12 @@ def test_nnunets_network_keeps_deep_supervision_in_the_loss_only_family(planned)
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_the_patch_is_128_unless_said(planned):
+def test_the_patch_is_128_by_default(planned):
     plan_dataset("DatasetFCD", network="sg-net", processes=1)
     assert written(planned, "sg-net")["configurations"]["3d_fullres"]["patch_size"] == [128, 128, 128]
 
 
-def test_the_command_says_how_to_train_in_both_families(planned, capsys):
+def test_the_command_prints_how_to_train_in_both_families(planned, capsys):
     assert main(["-d", "DatasetFCD", "--network", "sg-net", "--patch-size", "32", "32", "40", "-np", "1"]) == 0
     shown = capsys.readouterr().out
     assert "SGNetPlans.json" in shown

@@ -61,7 +61,7 @@ def test_without_brain_the_case_is_named():
 
 @settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 200), st.data())
-def test_the_patch_lies_inside_or_is_centred(size, patch, data):
+def test_the_patch_is_inside_or_centred(size, patch, data):
     middle = data.draw(st.integers(0, size - 1))
     (start,) = patch_start((middle,), (size,), (patch,))
     if size >= patch:

@@ -46,7 +46,7 @@ def test_several_runs_are_no_further_subjects():
     assert first["Test"] == "permutation" and first["p"] == 2 / 128 and first["Difference"].n == 8
 
 
-def test_three_groups_make_three_pairs_and_few_subjects_are_said():
+def test_three_groups_make_three_pairs_and_few_subjects_are_noted():
     rows = [make_row(f"s{i}", group, tp=i + 1, fn=3) for i in range(5) for group in "ABC"]
     table = comparison_table(gather(rows))
     assert [row[3] for row in table.rows if row[0] == "primary"] == ["B − A", "C − A", "C − B"]

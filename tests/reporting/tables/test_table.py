@@ -39,7 +39,7 @@ def test_texts_carry_bounds_and_n():
     assert [cell_parts(PValue(p))[0] for p in (0.00001, 0.04567, 0.0001)] == ["< 0.0001", "0.0457", "0.0001"]
 
 
-def test_markdown_says_warnings_before_and_notes_after():
+def test_markdown_has_warnings_before_and_notes_after():
     text = to_markdown(TABLE)
     assert text.startswith("## A & B\n\n**Beware.**\n\n| Group | x\\|y | Share |") and "- 50 mm³\n- † Fewer" in text
 
