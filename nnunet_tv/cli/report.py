@@ -187,7 +187,7 @@ def _named(text: str) -> Named:
 
 
 def _model(text: str) -> tuple[str | None, Path]:
-    """A model folder with or without a name; one that exists as it is has none."""
+    """A model folder with or without a name; the text of an existing folder is taken as a path."""
     return (None, Path(text)) if "=" not in text or Path(text).is_dir() else _named(text)
 
 

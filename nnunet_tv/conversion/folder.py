@@ -44,7 +44,7 @@ class RawFolder(SharedFolder):
 
     @contextmanager
     def opened(self, cases: Iterable[str]) -> Iterator[None]:
-        """As for every shared folder; it also must not hold an earlier conversion of none of these cases."""
+        """As for every shared folder; an earlier conversion of other cases only is refused too."""
         planned = set(cases)
         with super().opened(planned):
             earlier = {case for case, _ in self.files()}

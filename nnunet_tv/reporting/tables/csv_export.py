@@ -1,4 +1,4 @@
-"""Everything, one line each: cases, clusters, lesions. Nothing is left out in silence."""
+"""CSV files of all cases, clusters and lesions, one line each."""
 
 from __future__ import annotations
 
