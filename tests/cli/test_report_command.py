@@ -137,33 +137,25 @@ def test_filtered_folders_are_used(study):
     assert "given as files for A, run 0; A, run 1" in note and "applied here to B, run 0:" in note
 
 
-@pytest.mark.parametrize(
-    ("options", "left"),
-    [(["--min-voxels", "12"], 1), (["--min-voxels", "13"], 0), (["--min-mm3", "12"], 1), (["--min-mm3", "12.5"], 0)],
-)
-def test_filter_size(study, options, left):
-    # A block of 3×3×4 is eroded to 1×1×2, then dilated to 2 + 2·4 + 2 = 12 voxels.
+@pytest.mark.parametrize(("options", "clusters", "left"), [
+    (["--min-voxels", "12"], 2, 3), (["--min-mm3", "12.5", "-np", "2"], 2, 0),
+    (["--min-voxels", "13", "--connectivity", "18"], 3, 0)])
+def test_options_of_the_filter_and_the_clusters(study, options, clusters, left):
+    # Two blocks of 3×3×4 that touch with a corner and one apart. Opening erodes each to 1×1×2 and dilates it to
+    # 2 + 2·4 + 2 = 12 voxels, which touch no longer.
+    false = np.zeros(SHAPE, np.uint8)
+    for x, y, z in ((1, 16, 8), (4, 19, 12), (18, 18, 16)):
+        false[x:x + 3, y:y + 3, z:z + 4] = 1
     for case in ("sub-1", "sub-2"):
-        false = np.zeros(SHAPE, np.uint8)
-        false[18:21, 18:21, 16:20] = 1
         save(study / "a0", case, false)
     assert main(["--ref", "ref", "--pred", "A=a0", "-np", "1", *options, "-o", "out"]) == 0
     stages = content(study / "out")["groups"]["A"]
-    assert (stages["raw"]["nFPC"]["mean"], stages["filtered"]["nFPC"]["mean"]) == (1, left)
+    assert (stages["raw"]["nFPC"]["mean"], stages["filtered"]["nFPC"]["mean"]) == (clusters, left)
+    connectivity = options[-1] if "--connectivity" in options else 26
+    assert f"({connectivity}-connectivity) without any voxel" in (study / "out" / "table1.md").read_text()
 
 
-def test_workers_and_connectivity(study):
-    for case in ("sub-1", "sub-2"):  # two false cubes that touch with a corner
-        save(study / "a0", case, cube((10, 12, 12), side=4) | cube((14, 16, 16), side=4))
-    for connectivity, clusters, processes in ((26, 1, "2"), (18, 2, "1")):
-        options = ["-np", processes, "--connectivity", f"{connectivity}", "-o", "out"]
-        assert main(["--ref", "b0", "--pred", "A=a0", *options]) == 0
-        report = content(study / "out")
-        assert [case["score"]["n_clusters"] for case in report["cases"][:2]] == [clusters] * 2
-        assert f"({connectivity}-connectivity) without any voxel" in (study / "out" / "table1.md").read_text()
-
-
-def test_missing_prediction_fails_and_flatters_nobody(study, capsys):
+def test_a_missing_prediction_fails_without_tables(study, capsys):
     (study / "a1" / "sub-2.nii.gz").unlink()
     assert call() == 1
     error = capsys.readouterr().err
@@ -181,20 +173,27 @@ def test_missing_prediction_fails_and_flatters_nobody(study, capsys):
 
 
 def test_an_earlier_report_is_replaced_and_nothing_else(study, capsys):
-    assert call() == 0
+    (study / "out").mkdir()
+    assert call() == 0  # an empty folder is fine
     created = (study / "out" / "report.json").stat().st_ino
     assert call() == 0
     assert (study / "out" / "report.json").stat().st_ino != created
     (study / "out" / "my-notes.txt").write_text("keep me")
-    assert call() == 1
-    assert "out: contains my-notes.txt, which is not part of a report" in capsys.readouterr().err
+    (study / "file").write_text("mine")
+    for out, message in (("out", "out: contains my-notes.txt, which is not part of a report"),
+                         ("ref", "ref: contains sub-1.nii.gz, sub-2.nii.gz, which is not part of a report"),
+                         ("file", "file: expected a folder for the report, found a file"),
+                         ("file/out", f"{study / 'file'} is not a folder that may be written to")):
+        assert call("-o", out) == 1
+        assert message in capsys.readouterr().err
     assert (study / "out" / "my-notes.txt").read_text() == "keep me" and (study / "out" / "table1.md").exists()
+    (study / "out" / "my-notes.txt").unlink()
+    (study / "out" / "report.json").write_text('{"meta": {"tool": "another"}}')
+    assert call() == 1
+    assert "out: not an earlier report" in capsys.readouterr().err
 
 
 def test_a_place_where_nothing_can_be_written_is_named_before_scoring(study, capsys, monkeypatch):
-    (study / "file").write_text("mine")
-    assert call("-o", "file/out") == 1
-    assert f"{study / 'file'} is not a folder that may be written to" in capsys.readouterr().err
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert call("-o", "below/out") == 1
     assert f"below/out: cannot be made: {study} is not a folder" in capsys.readouterr().err
@@ -202,21 +201,6 @@ def test_a_place_where_nothing_can_be_written_is_named_before_scoring(study, cap
     monkeypatch.setattr(Path, "mkdir", Mock(side_effect=PermissionError("no")))
     assert call("-o", "below/out") == 1
     assert "may be written to; choose another place" in capsys.readouterr().err
-
-
-def test_folders_and_files_of_others_are_not_overwritten(study, capsys):
-    (study / "out").mkdir()
-    assert call() == 0  # an empty folder is fine
-    for path in (study / "out").iterdir():
-        if path.name == "report.json":
-            path.write_text('{"meta": {"tool": "another"}}')
-    assert call() == 1
-    assert "out: not an earlier report" in capsys.readouterr().err
-    assert main(["--ref", "ref", "--pred", "A=a0", "-np", "1", "-o", "ref"]) == 1
-    assert "ref: contains sub-1.nii.gz, sub-2.nii.gz, which is not part of a report" in capsys.readouterr().err
-    (study / "file").write_text("x")
-    assert main(["--ref", "ref", "--pred", "A=a0", "-np", "1", "-o", "file"]) == 1
-    assert "file: expected a folder for the report, found a file" in capsys.readouterr().err
 
 
 def test_what_a_killed_run_left_is_removed_but_not_a_running_ones(study):
@@ -242,49 +226,38 @@ def test_an_interrupted_report_leaves_the_earlier_one(study, monkeypatch):
     assert [path.name for path in study.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--pred", "a0"], "expected NAME=FOLDER, found 'a0'"),
-        (["--pred", "=a0"], "expected NAME=FOLDER, found '=a0'"),
-        (["--pred", "A=a0", "A=a0"], "--pred A=a0 is given twice: one run would count as two"),
-        (["--pred", "A=a0", "--pred-pp", "B=b0"], "--pred-pp B has no --pred B; names are A"),
-        (["--pred", "A=a0", "A=a1", "--pred-pp", "A=b0"], "A: 2 folders with --pred but 1 with --pred-pp"),
-        (["--pred", "A=a0", "--min-voxels", "-1"], "expected one argument|at least 0"),
-        (["--pred", "A=a0", "--min-voxels", "x"], "expected a whole number of at least 0, found 'x'"),
-        (["--pred", "A=a0", "--min-mm3", "x"], "volume in mm³ from 0, found 'x'"),
-        (["--pred", "A=a0", "--min-mm3", "5", "--min-voxels", "5"], "not allowed with"),
-        (["--pred", "A=a0", "-np", "0"], "expected a whole number of at least 1, found '0'"),
-        (["--pred", "A=a0", "--connectivity", "8"], "invalid choice: 8"),
-        ([], "required: --pred or --model"),
-        (["--pred", "A=a0", "--probabilities", "B=b0"], "--probabilities B has no --pred B; names are A"),
-        (["--pred", "A=a0", "A=a1", "--probabilities", "A=b0"], "2 folders with --pred but 1 with --probabilities"),
-        (["--pred", "A=a0", "--controls", "A=c", "A=c"], "--controls A=c is given twice"),
-        (["--pred", "A=a0", "--hit", "near"], "expected a hit rule any, overlap:0.1"),
-        (["--pred", "A=a0", "--hit", "overlap:0.1", "--hit", "overlap:0.10"], "--hit overlap:0.1 is given twice"),
-        (["--pred", "A=a0", "--strata", "lobe,,"], "expected names with commas between, found 'lobe,,'"),
-        (["--pred", "A=a0", "--strata", "size,lobe"], "--strata lobe is a column of a participants table"),
-        (["--pred", "A=a0", "--primary", "Sens"], "invalid choice: 'Sens'"),
-        (["--from", "out"], "--ref needs scoring and does not go with --from"),
-        (["--model", "=x"], "expected NAME=FOLDER, found '=x'"),
-    ],
-)
-def test_usage_errors(study, arguments, message, capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["--ref", "ref", "-o", "out", *arguments])
-    assert caught.value.code == 2
-    assert re.search(message, capsys.readouterr().err)
-
-
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--pred", "A=a0"], "required: --ref (or --model, or --from)"),
+    (["--ref=ref", "--pred", "a0"], "expected NAME=FOLDER, found 'a0'"),
+    (["--ref=ref", "--pred", "=a0"], "expected NAME=FOLDER, found '=a0'"),
+    (["--ref=ref", "--pred", "A=a0", "A=a0"], "--pred A=a0 is given twice: one run would count as two"),
+    (["--ref=ref", "--pred", "A=a0", "--pred-pp", "B=b0"], "--pred-pp B has no --pred B; names are A"),
+    (["--ref=ref", "--pred", "A=a0", "A=a1", "--pred-pp", "A=b0"], "A: 2 folders with --pred but 1 with --pred-pp"),
+    (["--ref=ref", "--pred", "A=a0", "--min-voxels", "-1"], "expected one argument|at least 0"),
+    (["--ref=ref", "--pred", "A=a0", "--min-voxels", "x"], "expected a whole number of at least 0, found 'x'"),
+    (["--ref=ref", "--pred", "A=a0", "--min-mm3", "x"], "volume in mm³ from 0, found 'x'"),
+    (["--ref=ref", "--pred", "A=a0", "--min-mm3", "5", "--min-voxels", "5"], "not allowed with"),
+    (["--ref=ref", "--pred", "A=a0", "-np", "0"], "expected a whole number of at least 1, found '0'"),
+    (["--ref=ref", "--pred", "A=a0", "--connectivity", "8"], "invalid choice: 8"),
+    (["--ref=ref"], "required: --pred or --model"),
+    (["--ref=ref", "--pred", "A=a0", "--probabilities", "B=b0"], "--probabilities B has no --pred B; names are A"),
+    (["--ref=ref", "--pred", "A=a0", "A=a1", "--probabilities", "A=b0"], "2 folders with --pred but 1 with --probabilities"),
+    (["--ref=ref", "--pred", "A=a0", "--controls", "A=c", "A=c"], "--controls A=c is given twice"),
+    (["--ref=ref", "--pred", "A=a0", "--hit", "near"], "expected a hit rule any, overlap:0.1"),
+    (["--ref=ref", "--pred", "A=a0", "--hit", "overlap:0.1", "--hit", "overlap:0.10"], "--hit overlap:0.1 is given twice"),
+    (["--ref=ref", "--pred", "A=a0", "--strata", "lobe,,"], "expected names with commas between, found 'lobe,,'"),
+    (["--ref=ref", "--pred", "A=a0", "--strata", "size,lobe"], "--strata lobe is a column of a participants table"),
+    (["--ref=ref", "--pred", "A=a0", "--primary", "Sens"], "invalid choice: 'Sens'"),
+    (["--from", "out", "--ref", "ref"], "--ref needs scoring and does not go with --from"),
+    (["--model", "=x"], "expected NAME=FOLDER, found '=x'"),
+    (["--pred", "A=a0"], r"required: --ref \(or --model, or --from\)"),
     *((["--from", "out", *option], f"{option[0]} needs scoring and does not go with --from") for option in (
         ["--connectivity", "6"], ["--hit", "center"], ["--min-voxels", "0"], ["--measures"], ["--images", "i"])),
 ])
-def test_usage_errors_without_references(arguments, message, capsys):
+def test_usage_errors(arguments, message, capsys):
     with pytest.raises(SystemExit) as caught:
         main([*arguments, "-o", "out"])
-    assert caught.value.code == 2 and message in capsys.readouterr().err
+    assert caught.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
 
 
 @pytest.fixture
