@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from registration_phantoms import phantom, scan
 
-from nnunet_tv.imaging.affine import MNI, T1, Affine, rotation_about
+from nnunet_tv.imaging.affine import Affine
 from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.preparation import chain
-from nnunet_tv.preparation.alignment import SPACES, Alignment, RegistrationOptions, check_options
+from nnunet_tv.preparation.alignment import SPACES, Alignment
 from nnunet_tv.preparation.chain import prepare_case
-from nnunet_tv.registration.pipeline import Registration
-from nnunet_tv.utils.errors import CaseError, NnunetTVError
+from nnunet_tv.utils.errors import CaseError
 
 
 def affine(spacing: float = 1.0, origin=(0.0, 0.0, 0.0)) -> np.ndarray:
@@ -115,24 +113,3 @@ def test_a_registration_moves_scan_and_mask_together(tmp_path, monkeypatch):
     assert np.array_equal(prepared.images["T1w"].data, noise())
     assert np.allclose(prepared.images["FLAIR"].data[:7], noise()[1:], atol=1e-6)
     assert np.array_equal(prepared.label.data[:7], box()[1:])
-
-
-def test_scans_that_cannot_be_registered(monkeypatch):
-    t1, flat = scan(phantom(1).t1), Volume(np.full((4, 4, 4), 7, np.float32), np.eye(4))
-    with pytest.raises(CaseError, match="sub-1: registration needs one T1w and one FLAIR, found T1w"):
-        SPACES["t1"]("sub-1", {"T1w": t1}, RegistrationOptions())
-    with pytest.raises(CaseError, match="every voxel of the FLAIR is 7: nothing can be registered"):
-        SPACES["mni"]("sub-1", {"T1w": t1, "FLAIR": flat}, RegistrationOptions())
-    away = Registration(Affine(rotation_about(np.eye(3), np.zeros(3), np.full(3, 900.0)), T1, MNI), {})
-    monkeypatch.setattr("nnunet_tv.preparation.alignment.t1_to_template", lambda *_, **__: away)
-    with pytest.raises(CaseError, match="the T1w was not found on the template"):
-        SPACES["mni"]("sub-1", {"T1w": t1, "FLAIR": t1}, RegistrationOptions())
-
-
-def test_missing_programs_are_reported_before_any_case(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("FSLDIR", raising=False)
-    with pytest.raises(NnunetTVError, match="flirt was found neither"):
-        check_options(RegistrationOptions(backend="fsl"))
-    with pytest.raises(NnunetTVError, match="the program bet was not found"):
-        check_options(RegistrationOptions(brain="fsl"))

@@ -1,0 +1,64 @@
+"""Alignment of scans: a T1w or T1c with its FLAIR, scans that cannot be registered, missing programs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine, rotation_about
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.preparation import alignment
+from nnunet_tv.preparation.alignment import SPACES, RegistrationOptions, check_options
+from nnunet_tv.registration.pipeline import Registration
+from nnunet_tv.registration.template import TEMPLATE_GRID
+from nnunet_tv.utils.errors import CaseError, NnunetTVError
+
+SHIFT = Affine(np.eye(4), FLAIR, T1)
+SHIFT.matrix[:3, 3] = (3.0, -2.0, 1.0)
+
+
+@pytest.fixture
+def scans(monkeypatch) -> dict[str, Volume]:
+    """A T1c and a FLAIR; the registration between them is a shift, that to the template the identity."""
+    monkeypatch.setattr(alignment, "get_backend", lambda name: None)
+    monkeypatch.setattr(alignment, "t1_to_template", lambda t1, backend: Registration(Affine.identity(T1, MNI), {}))
+    monkeypatch.setattr(alignment, "flair_to_t1", lambda flair, t1, **_: Registration(SHIFT, {}))
+    monkeypatch.setattr(alignment, "find_brain", lambda *_, **__: None)
+    values = np.arange(60, dtype=np.float32)
+    return {"T1c": Volume(values.reshape(3, 4, 5), np.eye(4)), "FLAIR": Volume(values.reshape(5, 4, 3), np.eye(4))}
+
+
+def test_the_flair_is_placed_on_the_t1c(scans):
+    found = SPACES["t1"]("p-1", scans, RegistrationOptions())
+    assert found.grid.shape == (3, 4, 5) and list(found.to_scan) == ["FLAIR"]
+    assert found.to_scan["FLAIR"] == SHIFT.inverse()
+
+
+def test_both_go_to_the_template(scans):
+    found = SPACES["mni"]("p-1", scans, RegistrationOptions())
+    assert found.grid == TEMPLATE_GRID and set(found.to_scan) == {"T1c", "FLAIR"}
+    assert found.to_scan["T1c"] == Affine.identity(MNI, T1)
+
+
+def test_scans_that_cannot_be_registered(scans, monkeypatch):
+    t1, flair = scans.values()
+    flat = Volume(np.full((4, 4, 4), 7, np.float32), np.eye(4))
+    for found, message in (({"T1w": t1}, "sub-1: registration needs one T1w and one FLAIR, found T1w"),
+                           ({"T1c": t1, "ADC": flair}, "registration needs one T1c and one FLAIR, found T1c, ADC"),
+                           ({"T1w": t1, "FLAIR": flat}, "every voxel of the FLAIR is 7: nothing can be registered")):
+        for space in ("t1", "mni"):
+            with pytest.raises(CaseError, match=message):
+                SPACES[space]("sub-1", found, RegistrationOptions())
+    away = Affine(rotation_about(np.eye(3), np.zeros(3), np.full(3, 900.0)), T1, MNI)
+    monkeypatch.setattr(alignment, "t1_to_template", lambda *_, **__: Registration(away, {}))
+    with pytest.raises(CaseError, match="the T1c was not found on the template"):
+        SPACES["mni"]("sub-1", scans, RegistrationOptions())
+
+
+def test_missing_programs_are_reported_before_any_case(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("FSLDIR", raising=False)
+    with pytest.raises(NnunetTVError, match="flirt was found neither"):
+        check_options(RegistrationOptions(backend="fsl"))
+    with pytest.raises(NnunetTVError, match="the program bet was not found"):
+        check_options(RegistrationOptions(brain="fsl"))
