@@ -1,4 +1,4 @@
-"""``nnunet-tv-convert``: a data set into an nnU-Net raw data set."""
+"""``nnunet-tv-convert``: convert a data set to nnU-Net's raw format."""
 
 from __future__ import annotations
 

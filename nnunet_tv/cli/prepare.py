@@ -1,4 +1,4 @@
-"""``nnunet-tv-prepare``: scans into a folder that nnU-Net predicts from."""
+"""``nnunet-tv-prepare``: prepare scans for ``nnUNetv2_predict``."""
 
 from __future__ import annotations
 

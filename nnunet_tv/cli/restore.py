@@ -1,4 +1,4 @@
-"""``nnunet-tv-restore``: predictions back on the patients' own T1w and FLAIR."""
+"""``nnunet-tv-restore``: restore predictions to the grids of the original T1w and FLAIR."""
 
 from __future__ import annotations
 

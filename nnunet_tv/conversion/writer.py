@@ -1,4 +1,4 @@
-"""All cases of a plan into an nnU-Net raw data set; or the plan alone.
+"""Write all cases of a plan as an nnU-Net raw data set, or the plan alone.
 
 The summary files describe what is there: a case that failed is in neither imagesTr, nor ``splits_final.json`` (nnU-Net
 stops at a name without a file), nor ``numTraining``, and is reported.

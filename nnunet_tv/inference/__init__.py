@@ -1,1 +1,1 @@
-"""From trained or imported models to segmentations."""
+"""Prediction with trained or imported models, from prepared cases to findings."""

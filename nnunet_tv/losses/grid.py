@@ -1,4 +1,4 @@
-"""The voxel grid of a patch: what a distance in mm is."""
+"""The voxel grid of a patch: the voxel size for distances in mm."""
 
 from __future__ import annotations
 

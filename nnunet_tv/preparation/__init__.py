@@ -1,1 +1,1 @@
-"""Raw scans to one grid, ready for nnU-Net."""
+"""Preparation of scans: the scans of a case on one grid, ready for nnU-Net."""

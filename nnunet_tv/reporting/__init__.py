@@ -1,1 +1,1 @@
-"""Scored rows to statistics, tables, figures and the HTML report."""
+"""Statistics, tables, figures and the HTML report, from scored rows."""

@@ -1,1 +1,1 @@
-"""Folders of segmentations to scored rows."""
+"""Scoring of folders of segmentations: one row per case, run and stage."""

@@ -1,1 +1,1 @@
-"""Tools of all rooms: atomic files, parallel cases, errors, HTML."""
+"""Shared tools: atomic files, parallel cases, the case store, errors, HTML."""

@@ -1,1 +1,1 @@
-"""Scored rows to tables: one table type, and a module for each kind of table."""
+"""Tables from scored rows: one table type, and a module for each kind of table."""
