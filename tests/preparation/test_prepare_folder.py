@@ -13,8 +13,11 @@ from output_folders import snapshot, table, times
 from nnunet_tv.demo.phantom import MARKER_MM, Phantom, PhantomOptions, make_phantom
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.intake.manual_pairs import read_manual_pairs
+from nnunet_tv.intake.scan_pair import ScanPair
 from nnunet_tv.preparation import prepare_case as case_worker
+from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.preparation.prepare_folder import prepare_folder
+from nnunet_tv.preparation.prepared_folder import PreparedFolder
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -150,6 +153,14 @@ def test_a_foreign_file_in_our_folder(source, tmp_path):
 def test_input_and_output_are_two_folders(source):
     with pytest.raises(NnunetTVError, match="-i and -o are the same folder"):
         run(source, source)
+
+
+def test_options_are_recorded_as_by_version_0_1_0(tmp_path):
+    """Otherwise all cases of existing folders would be prepared again."""
+    job = case_worker.PreparationJob(case="a", folder=PreparedFolder(tmp_path), pair=ScanPair({}, {}), study="",
+                                     space="mni", registration=RegistrationOptions())
+    assert job.made_from({})["options"] == {
+        "registration": "mni", "choices": "Choices(backend='simpleitk', brain='auto')"}
 
 
 def marker_mm(volume: Volume) -> np.ndarray:
