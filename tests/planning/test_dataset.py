@@ -48,7 +48,7 @@ def test_a_patch_that_the_network_cannot_take_is_refused_before_any_work(nnunet_
 
 def test_an_unknown_data_set_is_named(nnunet_folders, capsys):
     assert main(["-d", "DatasetNone"]) == 1
-    assert "DatasetNone holds no dataset.json: convert the data first" in capsys.readouterr().err
+    assert "DatasetNone has no dataset.json: convert the data first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["FCD", "Dataset__FCD", "Dataset/FCD", "Dataset FCD"])
@@ -133,7 +133,7 @@ def test_a_conversion_that_is_not_complete_is_not_planned(planned, capsys):
     content = json.loads((raw / "dataset.json").read_text())
     (raw / "dataset.json").write_text(json.dumps({**content, "converted_by": "nnunet-tv"}))
     assert main(["-d", "DatasetFCD", "-np", "1"]) == 1
-    assert "holds no splits_final.json, so nnU-Net would draw a split of its own" in capsys.readouterr().err
+    assert "has no splits_final.json, so nnU-Net would draw a split of its own" in capsys.readouterr().err
 
 
 def test_a_2d_configuration_cannot_take_our_patch(planned, capsys):
