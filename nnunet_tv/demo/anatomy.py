@@ -1,4 +1,4 @@
-"""The head every phantom is made from: MNI152 tissue maps with shells and a neck of our own making.
+"""The head of every phantom: MNI152 tissue maps with added shells and a neck.
 
 The maps come from nilearn's bundled ICBM 2009a symmetric template (no download). The shells are concentric
 layers around the brain's hull, not anatomy: they are there so that a scan has scalp, skull and cerebrospinal
@@ -90,7 +90,7 @@ def _on_grid(image, affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _add_shells(tissues: dict[str, np.ndarray], inside: np.ndarray, affine: np.ndarray) -> None:
-    """Fill what is around the brain: fluid, skull with marrow, scalp, and a neck of muscle and fat."""
+    """Add the surroundings of the brain: fluid, skull with marrow, scalp, and a neck of muscle and fat."""
     shape = inside.shape
     ranges = [low + affine[0, 0] * np.arange(n, dtype=np.float32)
               for low, n in zip(affine[:3, 3], shape, strict=True)]
