@@ -169,8 +169,12 @@ def _cluster_scores(
         order, peaks, means = np.lexsort((order, -parts.sizes, -peak, -mean)), peak.tolist(), mean.tolist()
     described = _described(parts, matching.cluster_overlap, matching.spacing_mm, affine)
     true = _by_part(rules, matching.true_clusters)
-    return tuple(ClusterScore(rank, *described[i], (distances or unknown)[i], peaks[i], means[i], true[i])
-                 for rank, i in enumerate(order.tolist(), 1))
+    scores = []
+    for rank, i in enumerate(order.tolist(), 1):
+        voxels, volume_mm3, centroid_mm, overlap = described[i]
+        scores.append(ClusterScore(rank, voxels, volume_mm3, centroid_mm, overlap, (distances or unknown)[i],
+                                   peaks[i], means[i], true[i]))
+    return tuple(scores)
 
 
 def _lesion_scores(
