@@ -34,12 +34,7 @@ class Brain:
 def resolve_method(method: str) -> str:
     """`method`, with ``auto`` replaced by ``deepbet`` if it is installed, else by ``template``.
 
-    Raises
-    ------
-    ValueError
-        An unknown method.
-    NnunetTVError
-        The program behind it is not installed; the message explains how to install it.
+    Raises a `ValueError` for an unknown method, and a `NnunetTVError` with advice where its program is not installed.
     """
     if method == AUTO:
         from nnunet_tv.brain.deepbet import installed
@@ -52,14 +47,10 @@ def resolve_method(method: str) -> str:
 def find_brain(t1: Volume, t1_to_mni: Affine, *, method: str = AUTO) -> Brain | None:
     """Brain mask of a T1w of a whole head with axes near RAS; None for the method ``none``.
 
-    Raises
-    ------
-    ValueError, NnunetTVError
-        As :func:`resolve_method`; the program behind the method failed.
+    Raises as :func:`resolve_method`, and a `NnunetTVError` where the program behind the method failed.
     """
     method = resolve_method(method)
-    mask = get_method(method).find(t1, t1_to_mni)
-    if mask is None:
+    if (mask := get_method(method).find(t1, t1_to_mni)) is None:
         return None
     metrics, flags = {"volume_ml": float(mask.data.sum()) / 1000 / t1_to_mni.volume_ratio}, []
     if method != "template":

@@ -46,13 +46,7 @@ class BrainProgram(BrainMethod):
         return resample_mask(self.run(t1), TEMPLATE_GRID, world=t1_to_mni.inverse())
 
     def run(self, t1: Volume) -> Volume:
-        """Brain mask of a T1w with axes near RAS, uint8, on its own grid.
-
-        Raises
-        ------
-        NnunetTVError
-            The program is not installed, failed (with its message), or wrote no mask on the T1w's grid.
-        """
+        """Brain mask of a T1w with axes near RAS, uint8, on its own grid."""
         program = self.path()
         with tempfile.TemporaryDirectory(prefix="nnunet-tv-brain-") as name:
             folder = Path(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class BrainMethod:
-    """A way to find the brain in a T1w; subclasses define :meth:`find`."""
+    """A way to find the brain in a T1w; this base class keeps the whole head."""
 
     def check(self) -> None:
         """Raise a :class:`~nnunet_tv.utils.errors.NnunetTVError` with advice where it is not installed."""
@@ -23,26 +22,18 @@ class BrainMethod:
 
     def find(self, t1: Volume, t1_to_mni: Affine) -> Volume | None:
         """Brain mask of a T1w with axes near RAS: uint8 on the template's grid; None to keep the whole head."""
-        raise NotImplementedError
+        return None
 
 
-@dataclass(frozen=True)
-class BrainRow:
-    """A method in the registry."""
-
-    key: str  #: value of ``--brain``
-    module: str  #: module of this package whose ``METHOD`` is a :class:`BrainMethod`
-    help: str  #: one line, with what must be installed
-
-
-BRAIN_METHODS = {row.key: row for row in (
-    BrainRow("deepbet", "deepbet", "a network (needs the package deepbet)"),
-    BrainRow("template", "template", "the template's mask, refined by intensity"),
-    BrainRow("fsl", "fsl", "BET (needs FSL)"),
-    BrainRow("hd-bet", "hd_bet", "HD-BET (needs the package hd-bet)"),
-    BrainRow("synthstrip", "synthstrip", "SynthStrip (needs FreeSurfer 7.3 or later)"),
-    BrainRow("none", "none", "keeps the skull"),
-)}
+#: Help of each value of ``--brain``. The module of that name (``_`` for ``-``) has a :class:`BrainMethod`, ``METHOD``.
+BRAIN_METHODS = {
+    "deepbet": "a network (needs the package deepbet)",
+    "template": "the template's mask, refined by intensity",
+    "fsl": "BET (needs FSL)",
+    "hd-bet": "HD-BET (needs the package hd-bet)",
+    "synthstrip": "SynthStrip (needs FreeSurfer 7.3 or later)",
+    "none": "keeps the skull",
+}
 #: ``deepbet`` if it is installed, else ``template``.
 AUTO = "auto"
 BRAIN_CHOICES = (AUTO, *BRAIN_METHODS)
@@ -52,4 +43,4 @@ def get_method(key: str) -> BrainMethod:
     """Method by its key; raises a `ValueError` for an unknown one."""
     if key not in BRAIN_METHODS:
         raise ValueError(f"brain is one of {', '.join(BRAIN_CHOICES)}, not {key!r}")
-    return import_module(f"nnunet_tv.brain.{BRAIN_METHODS[key].module}").METHOD
+    return import_module(f"nnunet_tv.brain.{key.replace('-', '_')}").METHOD

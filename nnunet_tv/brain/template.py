@@ -38,8 +38,10 @@ def refined_template_mask(t1: Volume) -> Volume:
     prior = sitk.Cast(itk_image(load_template().brain), sitk.sitkUInt8)
     image = itk_image(t1)
     reach = sitk.BinaryDilate(prior, [_REACH_MM] * 3, sitk.sitkBall)
-    box = _bounding_box(reach, 4)
-    prior, image, reach = (sitk.RegionOfInterest(one, *box) for one in (prior, image, reach))
+    indices = np.argwhere(sitk.GetArrayViewFromImage(reach))[:, ::-1]
+    low = np.maximum(indices.min(axis=0) - 4, 0)
+    size = np.minimum(indices.max(axis=0) + 5, reach.GetSize()) - low
+    prior, image, reach = (sitk.RegionOfInterest(one, size.tolist(), low.tolist()) for one in (prior, image, reach))
     image = _without_bias(image, prior)
     values = sitk.GetArrayViewFromImage(image)
     core = values[sitk.GetArrayViewFromImage(sitk.BinaryErode(prior, [_CORE_MM] * 3, sitk.sitkBall)) > 0]
@@ -48,34 +50,22 @@ def refined_template_mask(t1: Volume) -> Volume:
     def brighter(share):
         return sitk.And(sitk.BinaryThreshold(image, share * middle, max(high, share * middle)), reach)
 
-    mask = _largest(sitk.BinaryMorphologicalOpening(brighter(_DARKEST), [2] * 3, sitk.sitkBall))
+    opened = sitk.BinaryMorphologicalOpening(brighter(_DARKEST), [2] * 3, sitk.sitkBall)
+    mask = sitk.RelabelComponent(sitk.ConnectedComponent(opened), sortByObjectSize=True) == 1
     mask = sitk.Or(mask, sitk.And(sitk.BinaryDilate(mask, [1] * 3, sitk.sitkBall), brighter(_DARKEST_RIM)))
     mask = sitk.BinaryMorphologicalClosing(mask, [5] * 3, sitk.sitkBall)
     mask = sitk.BinaryFillhole(sitk.And(mask, reach))
     whole = sitk.Paste(sitk.Image([int(n) for n in t1.shape], sitk.sitkUInt8), mask, mask.GetSize(),
-                       destinationIndex=box[1])
+                       destinationIndex=low.tolist())
     return Volume(np.ascontiguousarray(sitk.GetArrayFromImage(whole).T), t1.affine)
-
-
-def _bounding_box(mask: sitk.Image, margin: int) -> tuple[list[int], list[int]]:
-    """Size and first index of the box around `mask` with a margin, within the image."""
-    indices = np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1]
-    low = np.maximum(indices.min(axis=0) - margin, 0)
-    high = np.minimum(indices.max(axis=0) + margin + 1, mask.GetSize())
-    return (high - low).tolist(), low.tolist()
 
 
 def _without_bias(image: sitk.Image, prior: sitk.Image) -> sitk.Image:
     """N4 (Tustison et al., IEEE TMI 2010) at a quarter of the resolution."""
     filter_ = sitk.N4BiasFieldCorrectionImageFilter()
     filter_.SetMaximumNumberOfIterations([30, 20])
-    small, small_mask = sitk.Shrink(image, [4] * 3), sitk.Shrink(prior, [4] * 3)
     try:
-        filter_.Execute(sitk.Clamp(small, lowerBound=1e-3), small_mask)
+        filter_.Execute(sitk.Clamp(sitk.Shrink(image, [4] * 3), lowerBound=1e-3), sitk.Shrink(prior, [4] * 3))
     except RuntimeError:  # a flat image has no field
         return image
     return image / sitk.Exp(filter_.GetLogBiasFieldAsImage(image))
-
-
-def _largest(mask: sitk.Image) -> sitk.Image:
-    return sitk.RelabelComponent(sitk.ConnectedComponent(mask), sortByObjectSize=True) == 1

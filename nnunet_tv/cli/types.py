@@ -55,7 +55,7 @@ def add_preparation(parser: _ActionsContainer, *, brain: str | None = AUTO) -> N
                         help=f"{backends} (default: %(default)s)")
     parser.add_argument("--registration", dest="registration_backend", choices=tuple(BACKENDS), default=SUPPRESS,
                         help=SUPPRESS)
-    methods = "; ".join(f"{row.key}: {row.help}" for row in BRAIN_METHODS.values())
+    methods = "; ".join(f"{key}: {text}" for key, text in BRAIN_METHODS.items())
     parser.add_argument("--brain", choices=BRAIN_CHOICES, default=brain,
                         help=f"brain mask; auto: deepbet if it is installed, else template; {methods} (default: "
                              + ("as the model's training scans)" if brain is None else "%(default)s)"))

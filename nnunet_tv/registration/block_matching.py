@@ -40,32 +40,20 @@ def best_shift(fit: Callable[[np.ndarray], float], steps_mm: Sequence[float] = _
 
 
 def refine_affine(pose: np.ndarray, fixed: Volume, moving: Volume, region: Volume) -> np.ndarray:
-    """Refine an affine pose by block matching, with equal weight per block.
+    """Refine an affine pose by block matching, by least squares with equal weight per block.
 
-    Parameters
-    ----------
-    pose : ndarray, shape (4, 4)
-        Points of `fixed` to points of `moving`, right to a few mm.
-    fixed, moving : Volume
-        Of one contrast: blocks are compared by correlation, which is insensitive to slow changes of brightness.
-    region : Volume
-        Mask of the brain, in mm of `fixed`.
-
-    Returns
-    -------
-    ndarray, shape (4, 4)
-        By least squares; `pose` itself where the blocks are too few or the mean fit does not improve.
+    `pose` (4 x 4) maps points of `fixed` to points of `moving`, right to a few mm; it is returned where the blocks of
+    the brain mask `region`, in mm of `fixed`, are too few or the mean fit does not improve. Both scans are of one
+    contrast: blocks are compared by correlation, which is insensitive to slow changes of brightness.
     """
     points = random_points(region, _POINTS)
-    if not len(points):
+    found = blocks((points - points.min(axis=0, initial=np.inf)) / _BLOCK_MM, _FEWEST_POINTS)
+    if len(found) < _FEWEST_BLOCKS:
         return pose
     target = at_resolution(moving, _RESOLUTION_MM)
     values = sample(at_resolution(fixed, _RESOLUTION_MM), points)
-    blocks = _blocks(points)
-    if len(blocks) < _FEWEST_BLOCKS:
-        return pose
     centres, moved = [], []
-    for block in blocks:
+    for block in found:
         def fit(shift, here=values[block], where=points[block]):
             return _correlation(here, sample(target, transform(pose, where + shift)))
 
@@ -75,18 +63,17 @@ def refine_affine(pose: np.ndarray, fixed: Volume, moving: Volume, region: Volum
     step[:3] = np.linalg.lstsq(np.c_[centres, np.ones(len(centres))], np.array(moved), rcond=None)[0].T
 
     def mean_fit(matrix):
-        found = sample(target, transform(matrix, points))
-        return np.mean([_correlation(values[block], found[block]) for block in blocks])
+        here = sample(target, transform(matrix, points))
+        return np.mean([_correlation(values[block], here[block]) for block in found])
 
     return pose @ step if mean_fit(pose @ step) > mean_fit(pose) else pose
 
 
-def _blocks(points: np.ndarray) -> list[np.ndarray]:
-    """Indices of the points of each block."""
-    cells = np.floor((points - points.min(axis=0)) / _BLOCK_MM).astype(int)
-    _, numbers, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+def blocks(positions: np.ndarray, fewest: int) -> list[np.ndarray]:
+    """Indices of the points in each unit cube of `positions`, shape (N, 3), with at least `fewest` of them."""
+    _, numbers, counts = np.unique(np.floor(positions).astype(int), axis=0, return_inverse=True, return_counts=True)
     order = np.argsort(numbers.ravel(), kind="stable")
-    return [block for block in np.split(order, np.cumsum(counts)[:-1]) if len(block) >= _FEWEST_POINTS]
+    return [block for block in np.split(order, np.cumsum(counts)[:-1]) if len(block) >= fewest]
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -17,13 +17,7 @@ from nnunet_tv.utils.external import error_text, find_program
 
 
 def find_flirt() -> str:
-    """Path of ``flirt``: in ``$FSLDIR/bin``, else on ``PATH``.
-
-    Raises
-    ------
-    NnunetTVError
-        Not found; the message explains how to install it.
-    """
+    """Path of ``flirt``: in ``$FSLDIR/bin``, else on ``PATH``; a `NnunetTVError` with advice where there is none."""
     found = find_program("flirt", "FSLDIR")
     if found is None:
         raise NnunetTVError("--registration-backend fsl: flirt was found neither in $FSLDIR/bin nor on PATH: install "
@@ -61,8 +55,7 @@ class FSLBackend:
                  f"{folder}/weight.nii.gz", "-init", f"{folder}/start.mat", "-omat", f"{folder}/result.mat",
                  "-dof", str(degrees_of_freedom), "-cost", cost, "-nosearch"],
                 capture_output=True, text=True, check=False)
-            result = folder / "result.mat"
-            if done.returncode or not result.is_file():
+            if done.returncode or not (result := folder / "result.mat").is_file():
                 raise NnunetTVError(f"flirt failed ({error_text(done)}): check the installation of FSL, or use "
                                     "--registration-backend simpleitk")
             return np.linalg.inv(world_from_flirt(np.loadtxt(result), moving.grid, fixed.grid))

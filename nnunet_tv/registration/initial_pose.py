@@ -18,10 +18,8 @@ from nnunet_tv.imaging.sampling import at_resolution, itk_image, random_points, 
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.registration.mutual_information import binned, limits, mutual_information
 
-#: Resolution at which poses are tried.
-RESOLUTION_MM = 6.0
-#: Height of a head from the vertex down; below is the neck.
-HEAD_MM = 170.0
+#: Resolution at which poses are tried; height of a head from the vertex down, where the neck begins.
+RESOLUTION_MM, HEAD_MM = 6.0, 170.0
 _BINS = 24
 _ANGLES_DEG = (-40.0, -20.0, 0.0, 20.0, 40.0)
 _SHIFTS_MM = (-20.0, 0.0, 20.0)
@@ -44,10 +42,10 @@ def head_centre_mm(volume: Volume) -> np.ndarray:
 class PoseScore:
     """Mutual information of two scans as a function of the pose (4 x 4, points of `fixed` to points of `moving`)."""
 
-    def __init__(self, fixed: Volume, moving: Volume, fixed_mask: Volume, *, points: int = _POINTS):
+    def __init__(self, fixed: Volume, moving: Volume, fixed_mask: Volume):
         small = at_resolution(fixed, RESOLUTION_MM)
         where = at_resolution(Volume(fixed_mask.data.astype(np.float32), fixed_mask.affine), RESOLUTION_MM)
-        self.points = chosen = random_points(Volume(where.data > 0.5, where.affine), points)
+        self.points = chosen = random_points(Volume(where.data > 0.5, where.affine), _POINTS)
         self._fixed = binned(sample(small, chosen), limits(small), _BINS)
         self._moving = at_resolution(moving, RESOLUTION_MM)
         self._limits = limits(self._moving)
@@ -57,10 +55,8 @@ class PoseScore:
         return mutual_information(self._fixed, binned(values, self._limits, _BINS), _BINS)
 
 
-def candidate_poses(
-    fixed: Volume, moving: Volume, fixed_mask: Volume, *, header_pose: bool, keep: int = 4
-) -> list[np.ndarray]:
-    """At most `keep` rigid poses (4 x 4, points of `fixed` to points of `moving`), best first.
+def candidate_poses(fixed: Volume, moving: Volume, fixed_mask: Volume, *, header_pose: bool) -> list[np.ndarray]:
+    """At most four rigid poses (4 x 4, points of `fixed` to points of `moving`), best first.
 
     The scans are compared within `fixed_mask`, whose centre is taken as the centre of the head. With `header_pose`, the
     pose given by the headers (identity) is also tried.
@@ -72,7 +68,7 @@ def candidate_poses(
         turn = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
         poses += [rotation_about(turn, centre, target + shift) for shift in product(_SHIFTS_MM, repeat=3)]
     values = np.array([score(pose) for pose in poses])
-    starts = [poses[index] for index in np.argsort(-values, kind="stable")[: 3 * keep]]
+    starts = [poses[index] for index in np.argsort(-values, kind="stable")[:12]]
     if header_pose:
         starts.insert(0, np.eye(4))
     refined = sorted((_refine(score, start, centre) for start in starts), key=lambda one: -one[0])
@@ -80,7 +76,7 @@ def candidate_poses(
     for _, pose in refined:
         if all(displacement_mm(pose, other, score.points).mean() > _DISTINCT_MM for other in distinct):
             distinct.append(pose)
-    return distinct[:keep]
+    return distinct[:4]
 
 
 def _refine(score: PoseScore, pose: np.ndarray, centre: np.ndarray) -> tuple[float, np.ndarray]:

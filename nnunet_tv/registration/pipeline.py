@@ -38,17 +38,10 @@ class Registration:
 
 
 def t1_to_template(t1: Volume, *, backend: Backend) -> Registration:
-    """Affine map (12 degrees of freedom) from the T1w to MNI152.
+    """Affine map (12 degrees of freedom) from the T1w (whole head, axes near RAS) to MNI152.
 
     The backend's result is refined by block matching: on phantoms whose brains differ from the template by bends of
     2.5 to 2.8 mm, mean errors against the best affine map fell from 1.0 to 0.4 mm.
-
-    Parameters
-    ----------
-    t1 : Volume
-        Whole head, axes near RAS (:func:`~nnunet_tv.imaging.volume.canonical`).
-    backend : Backend
-        Of :func:`~nnunet_tv.registration.registry.get_backend`.
     """
     template, region = load_template(), template_region()
     starts = candidate_poses(template.t1, t1, region, header_pose=False)
@@ -59,21 +52,10 @@ def t1_to_template(t1: Volume, *, backend: Backend) -> Registration:
 
 
 def flair_to_t1(flair: Volume, t1: Volume, *, t1_to_mni: Affine, backend: Backend) -> Registration:
-    """Rigid map (6 degrees of freedom) from the FLAIR to the T1w of the same person.
+    """Rigid map (6 degrees of freedom) from the FLAIR to the T1w of the same person, both with axes near RAS.
 
-    Parameters
-    ----------
-    flair, t1 : Volume
-        Axes near RAS.
-    t1_to_mni : Affine
-        From :func:`t1_to_template`; restricts the comparison to the brain, since neck and jaw move independently.
-    backend : Backend
-        Of :func:`~nnunet_tv.registration.registry.get_backend`.
-
-    Raises
-    ------
-    ValueError
-        No part of the template's brain is on `t1`.
+    `t1_to_mni`, from :func:`t1_to_template`, restricts the comparison to the brain, since neck and jaw move
+    independently; a `ValueError` where no part of the template's brain is on `t1`.
     """
     region = resample_mask(template_region(FLAIR_MARGIN_MM), t1.grid, world=t1_to_mni)
     brain = resample_mask(load_template().brain, t1.grid, world=t1_to_mni)

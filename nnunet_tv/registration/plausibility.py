@@ -16,7 +16,7 @@ import numpy as np
 from nnunet_tv.imaging.affine import nearest_rotation, transform
 from nnunet_tv.imaging.sampling import at_resolution, random_points, sample
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.registration.block_matching import best_shift
+from nnunet_tv.registration.block_matching import best_shift, blocks
 from nnunet_tv.registration.mutual_information import binned, limits, mutual_information
 from nnunet_tv.registration.template import load_template
 
@@ -117,12 +117,8 @@ def block_shift_mm(points: np.ndarray, fixed: Volume, moving: Volume, pose: np.n
     """
     bins = binned(sample(fixed, points), limits(fixed), _BLOCK_BINS)
     low_high = limits(moving)
-    cells = np.floor((points - points.mean(axis=0)) / _BLOCK_MM + 0.5).astype(int)
-    _, numbers, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
     found = []
-    for number in np.flatnonzero(counts >= _BLOCK_POINTS):
-        chosen = numbers.ravel() == number
-
+    for chosen in blocks((points - points.mean(axis=0)) / _BLOCK_MM + 0.5, _BLOCK_POINTS):
         def fit(shift, where=points[chosen], here=bins[chosen]):
             values = sample(moving, transform(pose, where + shift))
             return mutual_information(here, binned(values, low_high, _BLOCK_BINS), _BLOCK_BINS)

@@ -20,7 +20,6 @@ class Backend(Protocol):
 
     def version(self) -> str:
         """Version of the program behind it."""
-        ...
 
     def align(self, fixed: Volume, moving: Volume, *, degrees_of_freedom: int, fixed_mask: Volume,
               starts: Sequence[np.ndarray]) -> np.ndarray:
@@ -41,39 +40,30 @@ class Backend(Protocol):
         -------
         ndarray, shape (4, 4)
             Points of `fixed` to points of `moving`, RAS+ mm.
-
         """
-        ...
 
 
 @dataclass(frozen=True)
 class BackendRow:
     """A backend in the registry."""
 
-    key: str  #: value of ``--registration-backend``
-    module: str  #: module of this package
+    key: str  #: value of ``--registration-backend``; its module is ``KEY_backend``
     factory: str  #: class in it; raises an `NnunetTVError` with advice where its program is not installed
     help: str  #: one line, with what must be installed
 
 
 BACKENDS = {row.key: row for row in (
-    BackendRow("simpleitk", "simpleitk_backend", "SimpleITKBackend", "Mattes mutual information"),
-    BackendRow("fsl", "fsl_backend", "FSLBackend", "FLIRT, as in the paper (needs FSL)"),
-    BackendRow("greedy", "greedy_backend", "GreedyBackend", "greedy (needs the package picsl_greedy)"),
+    BackendRow("simpleitk", "SimpleITKBackend", "Mattes mutual information"),
+    BackendRow("fsl", "FSLBackend", "FLIRT, as in the paper (needs FSL)"),
+    BackendRow("greedy", "GreedyBackend", "greedy (needs the package picsl_greedy)"),
 )}
 
 
 def get_backend(key: str) -> Backend:
     """Backend by its key.
 
-    Raises
-    ------
-    ValueError
-        Not a key of :data:`BACKENDS`.
-    NnunetTVError
-        The program behind it is not installed; the message names what to install.
+    Raises a `ValueError` for an unknown key, and a `NnunetTVError` with advice where its program is not installed.
     """
     if key not in BACKENDS:
         raise ValueError(f"registration backend is one of {', '.join(BACKENDS)}, not {key!r}")
-    row = BACKENDS[key]
-    return getattr(import_module(f"nnunet_tv.registration.{row.module}"), row.factory)()
+    return getattr(import_module(f"nnunet_tv.registration.{key}_backend"), BACKENDS[key].factory)()
