@@ -44,8 +44,6 @@ class Affine:
         return (isinstance(other, Affine) and (self.source, self.target) == (other.source, other.target)
                 and np.array_equal(self.matrix, other.matrix))
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __matmul__(self, other: Affine) -> Affine:
         """Compose: ``(second @ first).apply(points) == second.apply(first.apply(points))``."""
         if other.target != self.source:
@@ -67,10 +65,9 @@ class Affine:
         return abs(float(np.linalg.det(self.matrix[:3, :3])))
 
     def write_itk(self, path: str | Path) -> None:
-        """Write as an ITK transform (``.tfm``), atomically.
+        """Write as an ITK transform (``.tfm``), atomically, as antsApplyTransforms and 3D Slicer expect it.
 
-        As antsApplyTransforms and 3D Slicer expect it, the file holds the map with which `source` (the moving
-        scan) is resampled on `target` (the fixed one): points of `target` to points of `source`, in LPS mm.
+        The file maps points of `target` (the fixed scan) to points of `source` (the moving one), in LPS mm.
         """
         import SimpleITK as sitk
 
@@ -87,7 +84,7 @@ class Affine:
 
 
 def itk_affine(matrix: np.ndarray):
-    """SimpleITK transform with a 4 x 4 `matrix` in its own coordinates."""
+    """SimpleITK transform with a 4 x 4 `matrix`."""
     import SimpleITK as sitk
 
     itk = sitk.AffineTransform(3)

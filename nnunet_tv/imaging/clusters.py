@@ -13,21 +13,10 @@ CONNECTIVITIES = (6, 18, 26)
 
 
 def label_clusters(mask: np.ndarray, *, connectivity: int = 26) -> tuple[np.ndarray, int]:
-    """Number the clusters of a mask.
+    """Number the clusters of a mask of shape (X, Y, Z).
 
-    Parameters
-    ----------
-    mask : ndarray, shape (X, Y, Z), bool
-        True inside.
-    connectivity : {26, 18, 6}
-        Neighbourhood of a voxel; any other value raises a `ValueError`.
-
-    Returns
-    -------
-    labels : ndarray, shape of `mask`, unsigned integers
-        0 outside, 1 to n in the clusters.
-    n : int
-        Number of clusters.
+    Returns the labels, unsigned integers (0 outside, 1 to n in the clusters), and n. A `connectivity` other than 26,
+    18 or 6 raises a `ValueError`.
     """
     if connectivity not in CONNECTIVITIES:
         raise ValueError(f"expected connectivity 6, 18 or 26, found {connectivity!r}")
@@ -36,13 +25,9 @@ def label_clusters(mask: np.ndarray, *, connectivity: int = 26) -> tuple[np.ndar
     # contiguous memory.
     mask = mask.astype(bool, copy=False)
     mask = mask if mask.flags.forc else np.ascontiguousarray(mask)
-    cc3d_connectivity = cast(Literal[6, 18, 26], connectivity)
-    labels, n = cc3d.connected_components(mask.view(np.uint8), connectivity=cc3d_connectivity, return_N=True)
+    labels, n = cc3d.connected_components(mask.view(np.uint8), return_N=True,
+                                          connectivity=cast(Literal[6, 18, 26], connectivity))
     return labels, int(n)
-
-
-#: With more clusters than this there is a single box.
-_MOST_BOXES = 200
 
 
 def separate_boxes(mask: np.ndarray, *, gap: int) -> list[tuple[slice, ...]]:
@@ -50,13 +35,13 @@ def separate_boxes(mask: np.ndarray, *, gap: int) -> list[tuple[slice, ...]]:
 
     Voxels of different boxes are more than `gap` (at least 1) apart, and no cluster encloses another box. Operations
     with a reach of at most `gap` voxels, and the filling of holes, therefore give the same result box by box as on
-    the whole mask. A mask with many clusters has one box.
+    the whole mask. A mask of more than 200 clusters has one box.
     """
     whole = bounding_box(mask)
     if not mask[whole].any():
         return []
     labels, n = label_clusters(mask[whole])
-    if n > _MOST_BOXES:
+    if n > 200:
         return [whole]
     boxes = np.array([[(side.start + first.start, side.stop + first.start)
                        for side, first in zip(box, whole, strict=True)] for box in ndimage.find_objects(labels, n)])

@@ -21,10 +21,7 @@ def turned(volume: Volume) -> tuple[np.ndarray, tuple[float, float, float]]:
     Axes are permuted and flipped; nothing is interpolated.
     """
     turn = nib.orientations.ornt_transform(nib.io_orientation(volume.affine), nib.orientations.axcodes2ornt("LAS"))
-    sizes_mm = [0.0] * 3
-    for axis, size in enumerate(volume.spacing_mm):
-        sizes_mm[int(turn[axis, 0])] = size
-    left, front, up = sizes_mm
+    left, front, up = (volume.spacing_mm[axis] for axis in np.argsort(turn[:, 0]))
     return nib.apply_orientation(volume.data, turn), (left, front, up)
 
 
@@ -32,11 +29,9 @@ def outline(mask: np.ndarray, across_mm: float, up_mm: float) -> np.ndarray:
     """Edges between inside and outside pixels of a 2D mask: segments, shape (n, 2 ends, 2 coordinates), in mm."""
     padded = np.pad(mask.astype(np.int8), 1)
     segments = []
-    for axis in (0, 1):
-        i, j = np.nonzero(np.diff(padded, axis=axis))
-        start = np.stack([i if axis == 0 else i - 1, j if axis == 1 else j - 1], axis=1)
-        end = start + ((0, 1) if axis == 0 else (1, 0))
-        segments.append(np.stack([start, end], axis=1))
+    for axis, along in ((0, (0, 1)), (1, (1, 0))):
+        start = np.argwhere(np.diff(padded, axis=axis)) - along
+        segments.append(np.stack([start, start + along], axis=1))
     return np.concatenate(segments) * (across_mm, up_mm)
 
 

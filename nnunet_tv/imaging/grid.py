@@ -30,8 +30,6 @@ class Grid:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Grid) and self.shape == other.shape and np.array_equal(self.affine, other.affine)
 
-    __hash__ = None  # type: ignore[assignment]
-
     @property
     def spacing_mm(self) -> tuple[float, ...]:
         """Voxel size along X, Y, Z in mm."""

@@ -14,34 +14,16 @@ ENDING = ".mha"
 #: Bytes of a voxel's component, by ``ElementType``.
 _BYTES = {"MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4,
           "MET_LONG": 4, "MET_ULONG": 4, "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8, "MET_FLOAT": 4, "MET_DOUBLE": 8}
-#: Names of the directions in a header.
-_DIRECTIONS = ("TransformMatrix", "Rotation", "Orientation")
 _LAST, _LONGEST_HEADER = "ElementDataFile", 1 << 16
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _AGAIN = "download or export it again"
 
 
 def read_metaimage(path: Path, *, case: str) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels and affine of a MetaImage file.
+    """Voxels as stored, with as many axes as the file has, and affine of a MetaImage file that contains its voxels.
 
-    Parameters
-    ----------
-    path : Path
-        File that contains its voxels (``ElementDataFile = LOCAL``).
-    case : str
-        Case identifier for messages.
-
-    Returns
-    -------
-    data : ndarray, shape (X, Y, Z) or as many axes as the file has
-        Values as stored.
-    affine : ndarray, shape (4, 4), float64
-        Voxel indices to scanner mm, RAS+; the identity for an image with fewer than three axes.
-
-    Raises
-    ------
-    CaseError
-        Not a MetaImage file; voxels in another file; truncated or damaged voxels; no directions; colour.
+    The affine, shape (4, 4), float64, maps voxel indices to scanner mm, RAS+; it has no meaning with fewer than three
+    axes. A :class:`CaseError` for other files, truncated or damaged voxels, no directions, and colour.
     """
     _check(path.read_bytes(), path, case)
     import SimpleITK as sitk
@@ -54,8 +36,7 @@ def read_metaimage(path: Path, *, case: str) -> tuple[np.ndarray, np.ndarray]:
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise CaseError(case, f"expected one value a voxel, found {image.GetNumberOfComponentsPerPixel()} (colour or "
                         "vectors): export a plain image", path)
-    affine = np.eye(4)
-    axes = image.GetDimension()
+    affine, axes = np.eye(4), image.GetDimension()
     if axes >= 3:
         affine[:3, :3] = np.array(image.GetDirection()).reshape(axes, axes)[:3, :3] * image.GetSpacing()[:3]
         affine[:3, 3] = image.GetOrigin()[:3]
@@ -90,6 +71,6 @@ def _check(content: bytes, path: Path, case: str) -> None:
     if len(stored) != expected:
         raise CaseError(case, f"expected {expected} bytes of voxels ({header['DimSize']} of {header['ElementType']}), "
                         f"found {len(stored)}: {_AGAIN}", path)
-    if not any(name in header for name in _DIRECTIONS):
+    if not header.keys() & {"TransformMatrix", "Rotation", "Orientation"}:
         raise CaseError(case, "the header holds no scanner coordinates (TransformMatrix), so left and right are "
                         "unknown: convert the scan from DICOM again", path)

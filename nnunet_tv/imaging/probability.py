@@ -14,8 +14,6 @@ from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import read_json
 
-#: nnU-Net's reader that reorients images to RAS; its probabilities remain in RAS.
-_REORIENTING = "NibabelIOWithReorient"
 #: Rounding error allowed beyond 0 and 1.
 _ROUNDING = 1e-3
 #: Least median within the mask: one half, less the blur of averaging over mirrors and of resampling.
@@ -25,21 +23,9 @@ _LEAST_MEDIAN = 0.4
 def read_npz(path: str | Path, grid: Grid, *, case: str, name: str, advice: str) -> Volume:
     """Lesion probability from nnU-Net's ``.npz``, float32 on `grid`.
 
-    Its axes are (class, z, y, x) of the image as oriented by nnU-Net's reader, which ``plans.json`` beside it names.
-
-    Parameters
-    ----------
-    path : Path
-        File with the array ``probabilities``, shape (2, Z, Y, X).
-    grid : Grid
-        Grid of the image that was predicted from.
-    case, name, advice : str
-        For messages: case identifier, name of `grid`, and what to do if the file does not fit it.
-
-    Raises
-    ------
-    CaseError
-        Unreadable; not of one foreground class; not finite; another shape.
+    Its axes are (class, z, y, x) of the image as oriented by nnU-Net's reader, which ``plans.json`` beside it names;
+    `grid` is that of the image that was predicted from. A :class:`CaseError` with `name` (of the grid) and `advice` for
+    a file that is unreadable, not of one foreground class, not finite, or of another shape.
     """
     path = Path(path)
     try:
@@ -52,8 +38,9 @@ def read_npz(path: str | Path, grid: Grid, *, case: str, name: str, advice: str)
         raise CaseError(case, "expected finite probabilities of background and one lesion class, shape (2, z, y, x), "
                         f"found shape {probabilities.shape}: predict with a model of one foreground class", path)
     data = probabilities[-1].transpose(2, 1, 0)
-    if _reader(path.parent) == _REORIENTING:
-        data = _from_canonical(data, grid)
+    if _reader(path.parent) == "NibabelIOWithReorient":  # its images and probabilities are RAS
+        turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.io_orientation(grid.affine))
+        data = nib.apply_orientation(data, turn)
     if data.shape != grid.shape:
         raise CaseError(case, f"expected the {name}'s {grid.shape} voxels, found {data.shape}: {advice}", path)
     return Volume(np.ascontiguousarray(data, np.float32), grid.affine)
@@ -76,8 +63,3 @@ def _reader(folder: Path) -> str:
         return str(read_json(folder / "plans.json").get("image_reader_writer", ""))
     except (OSError, ValueError, AttributeError):
         return ""
-
-
-def _from_canonical(data: np.ndarray, grid: Grid) -> np.ndarray:
-    stored = nib.io_orientation(grid.affine)
-    return nib.apply_orientation(data, nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), stored))

@@ -17,23 +17,11 @@ from nnunet_tv.imaging.affine import Affine, itk_affine, transform
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.volume import Volume
 
-#: Points per axis at which two grids are tested for overlap.
-_LATTICE = 9
-
 
 def index_map(source: Grid, target: Grid, *, world: Affine | None = None) -> np.ndarray:
-    """Matrix from voxel indices of `target` to voxel indices of `source`.
+    """Matrix, shape (4, 4), from voxel indices of `target` to voxel indices of `source`.
 
-    Parameters
-    ----------
-    source, target : Grid
-        Grid of the values; grid on which they are needed.
-    world : Affine, optional
-        Scanner space of `target` to that of `source`. Identity if left out.
-
-    Returns
-    -------
-    ndarray, shape (4, 4), float64
+    `world` maps the scanner space of `target` to that of `source`; the identity if left out.
     """
     matrix = np.eye(4) if world is None else world.matrix
     return np.linalg.inv(source.affine) @ matrix @ target.affine
@@ -91,7 +79,7 @@ def grids_overlap(first: Grid, second: Grid, *, world: Affine | None = None) -> 
     """Whether two grids overlap, tested at 9 x 9 x 9 points of each, outer faces included; `world` as for index_map."""
     to_first = index_map(first, second, world=world)
     for matrix, here, there in ((to_first, second, first), (np.linalg.inv(to_first), first, second)):
-        axes = [np.linspace(-0.5, size - 0.5, _LATTICE) for size in here.shape]
+        axes = [np.linspace(-0.5, size - 0.5, 9) for size in here.shape]
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
         if _inside(transform(matrix, points), there.shape).any():
             return True

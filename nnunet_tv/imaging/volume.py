@@ -88,24 +88,12 @@ def check_file(path: str | Path, case: str) -> Path:
 
 
 def read_volume(path: str | Path, *, case: str) -> Volume:
-    """Read a 3D NIfTI or MetaImage (``.mha``) image with finite voxels and a usable affine.
-
-    Parameters
-    ----------
-    path : Path
-        NIfTI or MetaImage file. Trailing axes of length one are dropped.
-    case : str
-        Case identifier for messages.
-
-    Returns
-    -------
-    Volume
-        float32.
+    """Read a 3D NIfTI or MetaImage (``.mha``) image as float32; trailing axes of length one are dropped.
 
     Raises
     ------
     CaseError
-        Missing, not downloaded, unreadable, not 3D, NaN or infinite voxels, no or a singular or
+        With `case`: missing, not downloaded, unreadable, not 3D, NaN or infinite voxels, no or a singular or
         sheared affine.
     """
     path = check_file(path, case)
@@ -118,8 +106,7 @@ def read_volume(path: str | Path, *, case: str) -> Volume:
         raise CaseError(case, f"expected real numbers, found {data.dtype} (colour or complex): export a plain image",
                         path)
     data = data.astype(np.float32)
-    bad = int(data.size - np.isfinite(data).sum())
-    if bad:
+    if bad := int(data.size - np.isfinite(data).sum()):
         raise CaseError(case, f"{bad} voxels are NaN or infinite: export the image again", path)
     return Volume(data, _checked_affine(affine, case, path))
 
@@ -174,11 +161,8 @@ def _checked_affine(affine: np.ndarray, case: str, path: Path) -> np.ndarray:
 def read_mask(path: str | Path, *, case: str) -> Volume:
     """Read a lesion mask or a segmentation with the labels 0 and 1; uint8.
 
-    Raises
-    ------
-    CaseError
-        As :func:`read_volume`, and for any value that is not exactly 0 or 1 (255, 0.9999, several labels): only the
-        person who drew it can decide which voxels are lesion.
+    Raises as :func:`read_volume`, and for any value that is not exactly 0 or 1 (255, 0.9999, several labels): only the
+    person who drew it can decide which voxels are lesion.
     """
     volume = read_volume(path, case=case)
     values = np.unique(volume.data)

@@ -33,14 +33,9 @@ class RegistrationOptions:
 
 
 def check_options(options: RegistrationOptions) -> RegistrationOptions:
-    """`options` with ``auto`` resolved, after a check that everything is installed.
+    """`options` with ``auto`` resolved.
 
-    Raises
-    ------
-    ValueError
-        Unknown names.
-    NnunetTVError
-        Something is not installed; the message explains how to install it.
+    Raises a `ValueError` for unknown names, and a `NnunetTVError` with advice where something is not installed.
     """
     get_backend(options.backend)
     return replace(options, brain=resolve_method(options.brain))
@@ -71,12 +66,8 @@ def register_scans(case: str, scans: Mapping[str, Volume], options: Registration
     """FLAIR registered to the T1w and the T1w to the template.
 
     With `to_mni` the grid is MNI152 at 1 mm, 182 x 218 x 182; otherwise that of the T1w with RAS axes, and the
-    template serves only to find the brain.
-
-    Raises
-    ------
-    CaseError
-        Not one T1w (or T1c) and one FLAIR; a constant scan; a T1w that was not found on the template.
+    template serves only to find the brain. A :class:`CaseError` for other scans than one T1w (or T1c) and one FLAIR, a
+    constant scan, or a T1w that was not found on the template.
     """
     t1_name = next((name for name in scans if name in T1_NAMES), "T1w")
     if set(scans) != {t1_name, FLAIR_NAME}:
@@ -93,25 +84,21 @@ def register_scans(case: str, scans: Mapping[str, Volume], options: Registration
         raise CaseError(case, f"the {t1_name} was not found on the template: look at the scan and its header")
     to_t1 = flair_to_t1(flair, t1, t1_to_mni=t1_to_mni, backend=backend)
     brain = find_brain(t1, t1_to_mni, method=options.brain)
-    mask = None if brain is None else brain.mask
+    mask = brain.mask if brain else None
     t1_to_flair = to_t1.affine.inverse()
     if to_mni:
         mni_to_t1 = t1_to_mni.inverse()
         grid, to_scan = TEMPLATE_GRID, {t1_name: mni_to_t1, FLAIR_NAME: t1_to_flair @ mni_to_t1}
     else:
         grid, to_scan = t1.grid, {FLAIR_NAME: t1_to_flair}
-        mask = None if mask is None else resample_mask(mask, grid, world=t1_to_mni)
+        mask = resample_mask(mask, grid, world=t1_to_mni) if mask else None
     details = {
-        "metrics": {
-            "flair_to_t1": to_t1.metrics, "t1_to_template": to_template.metrics,
-            "brain": {} if brain is None else brain.metrics,
-        },
-        "parameters": {
-            "flair_to_t1": to_t1.parameters, "t1_to_template": to_template.parameters,
-            "brain": {"asked": options.brain, "method": brain.method if brain else "none",
-                      "version": brain.version if brain else ""},
-            "template": NAME,
-        },
+        "metrics": {"flair_to_t1": to_t1.metrics, "t1_to_template": to_template.metrics,
+                    "brain": brain.metrics if brain else {}},
+        "parameters": {"flair_to_t1": to_t1.parameters, "t1_to_template": to_template.parameters,
+                       "brain": {"asked": options.brain, "method": brain.method if brain else "none",
+                                 "version": brain.version if brain else ""},
+                       "template": NAME},
     }
     flags = (*to_template.flags, *to_t1.flags, *(brain.flags if brain else ()))
     return Alignment(grid, to_scan, brain=mask, clip=True, flags=flags, flair_to_t1=to_t1.affine,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nnunet_tv.brain.brain_mask import clip_to_brain
-from nnunet_tv.imaging.affine import Affine
-from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.resample import grids_overlap, resample_image, resample_mask, share_inside
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid
 from nnunet_tv.preparation.alignment import SPACES, Alignment, RegistrationOptions
@@ -68,8 +66,7 @@ def prepare_case(
     case : str
         Case identifier for messages.
     channels : dict of str to Path
-        Scans by name, such as ``{"T1w": ..., "FLAIR": ...}``. The first gives the grid when
-        `space` is ``none``.
+        Scans by name, such as ``{"T1w": ..., "FLAIR": ...}``. The first gives the grid when `space` is ``none``.
     label : Path, optional
         Lesion mask; without it the label is all background (a control).
     label_on : str, optional
@@ -87,9 +84,8 @@ def prepare_case(
         Unknown space or scan name.
     CaseError
         As :func:`~nnunet_tv.imaging.volume.read_volume` and :func:`~nnunet_tv.imaging.volume.read_mask`; grids that do
-        not overlap, or with `one_grid` differ; an empty mask; a lesion that lies wholly outside the grid; a
-        backend that failed on this case (:func:`~nnunet_tv.preparation.alignment.check_options` checks beforehand
-        whether it is installed).
+        not overlap, or with `one_grid` differ; an empty mask; a lesion wholly outside the grid; a backend that failed
+        on this case (:func:`~nnunet_tv.preparation.alignment.check_options` checks whether it is installed).
     """
     if space not in SPACES:
         raise ValueError(f"space is one of {', '.join(SPACES)}, not {space!r}")
@@ -101,8 +97,13 @@ def prepare_case(
     if one_grid:
         for name, scan in scans.items():
             _check_on(case, f"the {name}", scan, scans[first], first, channels[name])
-    placing = _Placing(case, _align(case, scans, space, registration or RegistrationOptions()))
-    alignment = placing.alignment
+    try:
+        alignment = SPACES[space](case, scans, registration or RegistrationOptions())
+    except CaseError:
+        raise
+    except NnunetTVError as error:  # a program that fails on one scan must not cost the others
+        raise CaseError(case, str(error)) from error
+    placing = _Placing(case, alignment, [*alignment.notes], [*alignment.flags])
     images = {}
     for name, scan in scans.items():
         placed = placing.scan(name, scan, channels[name])
@@ -120,15 +121,6 @@ def prepare_case(
     return PreparedCase(images, target, tuple(placing.notes), record, scans, alignment.brain)
 
 
-def _align(case: str, scans: Mapping[str, Volume], space: str, options: RegistrationOptions) -> Alignment:
-    try:
-        return SPACES[space](case, scans, options)
-    except CaseError:
-        raise
-    except NnunetTVError as error:  # a program that fails on one scan must not cost the others
-        raise CaseError(case, str(error)) from error
-
-
 def _check_on(case: str, what: str, image: Volume, reference: Volume, name: str, path: str | Path) -> None:
     """Raise where the headers of files whose voxels should correspond disagree: one of them is wrong."""
     if not same_grid(image, reference, ONE_GRID_TOLERANCE):
@@ -144,12 +136,8 @@ class _Placing:
 
     case: str
     alignment: Alignment
-    notes: list[str] = field(default_factory=list)
-    flags: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.notes += self.alignment.notes
-        self.flags += self.alignment.flags
+    notes: list[str]
+    flags: list[str]
 
     def scan(self, name: str, scan: Volume, path: str | Path) -> Volume:
         """A scan on the grid."""
@@ -159,7 +147,8 @@ class _Placing:
                             "head position or not the same person; check the headers of the case's scans", path)
         if scan.data.min() == scan.data.max():
             self.flags.append(f"{name}: every voxel is {scan.data.flat[0]:g}")
-        share = _coverage(grid, scan.grid, world)
+        voxels = np.stack(np.meshgrid(*(np.arange(0, size, 4) for size in grid.shape), indexing="ij"), axis=-1)
+        share = share_inside(voxels.reshape(-1, 3), grid, scan.grid, world=world.inverse() if world else None)
         if share < MINIMUM_COVERAGE:
             raise CaseError(self.case, f"the {name} covers {share:.1%} of the grid of the images, so the channel would "
                             "be all but empty: check the headers of the case's scans", path)
@@ -169,7 +158,14 @@ class _Placing:
 
     def mask(self, mask: Volume, path: str | Path, drawn_on: Volume, name: str) -> Volume:
         """A lesion mask that was drawn on the scan `name`, on the grid."""
-        self._check_mask(mask, path, drawn_on, name)
+        if not mask.data.any():
+            raise CaseError(self.case, "expected a lesion, found an empty mask (every voxel is 0): export the mask "
+                            "again, or leave the case out (a list of your own may mark it as without a lesion)", path)
+        if not grids_overlap(mask.grid, drawn_on.grid):
+            raise CaseError(self.case, f"the grid of the mask does not overlap the {name}'s: mask and {name} are not "
+                            "of the same scan; find the mask that was drawn on it", path)
+        if not same_grid(mask, drawn_on):
+            self.notes.append(f"{Path(path).name}: grid differs from the {name}'s, placed by its own affine")
         grid, world, brain = self.alignment.grid, self.alignment.to_scan.get(name), self.alignment.brain
         kept = share_inside(np.argwhere(mask.data), mask.grid, grid, world=world)
         if kept == 0:
@@ -188,21 +184,3 @@ class _Placing:
             if outside > OUTSIDE_BRAIN:
                 self.flags.append(f"{outside:.0%} of the lesion lies outside of the brain mask: look at both")
         return result
-
-    def _check_mask(self, mask: Volume, path: str | Path, drawn_on: Volume, name: str) -> None:
-        if not mask.data.any():
-            raise CaseError(self.case, "expected a lesion, found an empty mask (every voxel is 0): export the mask "
-                            "again, or leave the case out (a list of your own may mark it as without a lesion)", path)
-        if same_grid(mask, drawn_on):
-            return
-        if not grids_overlap(mask.grid, drawn_on.grid):
-            raise CaseError(self.case, f"the grid of the mask does not overlap the {name}'s: mask and {name} are not "
-                            "of the same scan; find the mask that was drawn on it", path)
-        self.notes.append(f"{Path(path).name}: grid differs from the {name}'s, placed by its own affine")
-
-
-def _coverage(grid: Grid, scan: Grid, world: Affine | None) -> float:
-    """Share of the grid's voxels inside the scan, from every fourth voxel along each axis."""
-    voxels = np.stack(np.meshgrid(*(np.arange(0, size, 4) for size in grid.shape), indexing="ij"), axis=-1)
-    inverse = None if world is None else world.inverse()
-    return share_inside(voxels.reshape(-1, 3), grid, scan, world=inverse)

@@ -85,9 +85,7 @@ class PreparationJob(CaseJob):
                 "header": scan.metadata.summary(), **({"series": scan.uid_hash} if scan.is_dicom else {})}
 
 
-def write_prepared(
-    prepared: PreparedCase, staged: Mapping[str, Path], **details: Any
-) -> CaseOutcome:
+def write_prepared(prepared: PreparedCase, staged: Mapping[str, Path], **details: Any) -> CaseOutcome:
     """Write images and, as far as `staged` has their keys, record (with `details`), transforms and picture."""
     for index, volume in enumerate(prepared.images.values()):
         write_volume(volume, staged[f"{index:04d}"])

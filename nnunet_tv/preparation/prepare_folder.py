@@ -24,21 +24,11 @@ PREPARED = "prepared"
 
 @dataclass(frozen=True)
 class Preparation:
-    """Result of :func:`prepare_folder`.
-
-    Attributes
-    ----------
-    cases : tuple of FoundCase
-        Cases with their scans.
-    outcomes : tuple of CaseOutcome
-        One per case, in the same order.
-    remarks : tuple of str
-        On the folders as a whole.
-    """
+    """Result of :func:`prepare_folder`."""
 
     cases: tuple[FoundCase, ...]
-    outcomes: tuple[CaseOutcome, ...]
-    remarks: tuple[str, ...] = ()
+    outcomes: tuple[CaseOutcome, ...]  #: one per case, in the same order
+    remarks: tuple[str, ...] = ()  #: on the folders as a whole
 
     @property
     def failed(self) -> dict[str, str]:
@@ -107,9 +97,8 @@ def prepare_folder(
             if not case.pair:
                 folder.withdraw(case.case)
         outcomes = [done.get(case.case) or CaseOutcome(case.case, problem=case.problem) for case in found.cases]
-        left = sorted(folder.known() - {case.case for case in found.cases})
         remarks = list(found.remarks)
-        if left:
+        if left := sorted(folder.known() - {case.case for case in found.cases}):
             remarks.append(f"{len(left)} cases of earlier runs are not in {source} and stay: {', '.join(left)}; to be "
                            "rid of them, delete their files or choose a new -o")
         rows = [_row(case, outcome) for case, outcome in zip(found.cases, outcomes, strict=True)]

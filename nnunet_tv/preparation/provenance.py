@@ -68,13 +68,7 @@ class Provenance:
 
     @classmethod
     def read(cls, path: str | Path) -> Provenance:
-        """Read a file written by :meth:`write`.
-
-        Raises
-        ------
-        CaseError
-            No such file, not JSON, or fields missing; the message names the file.
-        """
+        """Read a file written by :meth:`write`; a :class:`CaseError` where there is none or fields are missing."""
         path = Path(path)
         case = path.name.removesuffix(ENDING)
         try:

@@ -33,24 +33,12 @@ def draw_prepared(prepared: PreparedCase, output: str | Path) -> None:
                    *(f"! {flag}" for flag in record.flags)])
 
 
-def draw_qc(
-    case: str, t1: Volume, flair: Volume, output: str | Path, *, brain: Volume | None = None,
-    template: Volume | None = None, lines: Sequence[str] = (),
-) -> None:
-    """Draw the picture of a prepared case as PNG, atomically.
+def draw_qc(case: str, t1: Volume, flair: Volume, output: str | Path, *, brain: Volume | None = None,
+            template: Volume | None = None, lines: Sequence[str] = ()) -> None:
+    """Draw the picture of a prepared case as PNG, atomically, with `lines` below the title.
 
-    Parameters
-    ----------
-    case : str
-        Title.
-    t1, flair : Volume
-        On one grid, with the skull, so that it shows what the mask leaves out. The affine determines the sides.
-    output : Path
-        The file.
-    brain, template : Volume, optional
-        On the same grid; the mask's border and the template's edges are drawn on the T1w.
-    lines : sequence of str
-        Flags and orientations, drawn below the title.
+    All volumes are on one grid, whose affine determines the sides; the scans are with the skull, which shows what the
+    mask leaves out. The border of `brain` and the edges of `template` are drawn on the T1w.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -88,13 +76,13 @@ def _draw(ax, row: int, cuts: dict[str, np.ndarray], border: np.ndarray | None, 
     shown = (t1, np.where(checkerboard(t1.shape, size_mm), t1, flair), flair, t1)[row]
     extent = (0, t1.shape[0] * size_mm[0], 0, t1.shape[1] * size_mm[1])
     ax.imshow(shown.T, cmap="gray", vmin=0, vmax=1, extent=extent, origin="lower")
-    lines = {0: (border, MASK), 2: (t1, T1_EDGES), 3: (cuts.get("template"), TEMPLATE_EDGES)}.get(row)
-    if lines is not None and lines[0] is not None:
-        if row == 0:
-            ax.add_collection(LineCollection(list(outline(lines[0], *size_mm)), colors=[MASK], linewidths=0.9))
-        else:
-            ax.imshow(_tinted(edges(lines[0], size_mm, border), lines[1]), extent=extent, origin="lower",
-                      interpolation="nearest")
+    if row == 0 and border is not None:
+        ax.add_collection(LineCollection(list(outline(border, *size_mm)), colors=[MASK], linewidths=0.9))
+    if row >= 2:
+        picture, colour = (t1, T1_EDGES) if row == 2 else (cuts["template"], TEMPLATE_EDGES)
+        layer = np.zeros((*picture.shape[::-1], 4))
+        layer[edges(picture, size_mm, border).T] = (*colour, 0.6)
+        ax.imshow(layer, extent=extent, origin="lower", interpolation="nearest")
     ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal", facecolor="black")
 
 
@@ -116,12 +104,6 @@ def edges(picture: np.ndarray, size_mm: tuple[float, float], within: np.ndarray 
     return within & (magnitude > max(float(np.percentile(magnitude[within], percentile)), 1e-4))
 
 
-def _tinted(where: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
-    layer = np.zeros((*where.shape[::-1], 4))
-    layer[where.T] = (*colour, 0.6)
-    return layer
-
-
 def _scaled(array: np.ndarray) -> np.ndarray:
     """Values scaled to 0 to 1 by percentiles without the background; a flat image is all 0."""
     values = array[array > array.min()]
@@ -133,11 +115,9 @@ def _scaled(array: np.ndarray) -> np.ndarray:
 
 def _centre(mask: np.ndarray) -> tuple[int, int, int]:
     """A voxel in the middle of `mask`, a little off the midline; the middle of the array where it is empty."""
-    if not mask.any():
-        x, y, z = (side // 2 for side in mask.shape)
-        return x, y, z
     shares = zip(bounding_box(mask), (0.4, 0.5, 0.6), strict=True)
-    x, y, z = (int(side.start + share * (side.stop - 1 - side.start)) for side, share in shares)
+    x, y, z = (side // 2 for side in mask.shape) if not mask.any() else (
+        int(side.start + share * (side.stop - 1 - side.start)) for side, share in shares)
     return x, y, z
 
 

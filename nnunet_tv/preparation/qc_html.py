@@ -16,15 +16,7 @@ FEWEST_CASES = 6
 
 
 def qc_page(outcomes: Sequence[CaseOutcome], *, registration: str) -> str:
-    """Return the HTML page: failed cases, then flagged, then unusual, then the others.
-
-    Parameters
-    ----------
-    outcomes : sequence of CaseOutcome
-        One per case; its picture is ``qc/CASE.png`` beside the page.
-    registration : str
-        Shown at the top.
-    """
+    """HTML page: failed cases, then flagged, then unusual, then the others; pictures are ``qc/CASE.png`` beside it."""
     prepared = [outcome for outcome in outcomes if not outcome.problem]
     found = unusual_numbers({outcome.case: outcome.metrics for outcome in prepared})
     unusual = {outcome.case: found.get(outcome.case, {}) for outcome in prepared}
@@ -32,8 +24,7 @@ def qc_page(outcomes: Sequence[CaseOutcome], *, registration: str) -> str:
     return render(
         "qc.html.j2", registration=registration, failed=[outcome for outcome in outcomes if outcome.problem],
         prepared=prepared, metrics=list(dict.fromkeys(name for one in prepared for name in one.metrics)),
-        unusual=unusual, convention=CONVENTION,
-    )
+        unusual=unusual, convention=CONVENTION)
 
 
 def unusual_numbers(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
