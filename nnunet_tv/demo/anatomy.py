@@ -24,21 +24,11 @@ TISSUES = ("csf", "gm", "wm", "bone", "marrow", "fat", "muscle")
 
 @dataclass(frozen=True, eq=False)  # equal only to itself: a key of caches
 class Anatomy:
-    """Tissue fractions on a regular grid of template space.
+    """Tissue fractions on a regular grid of template space; maps have the shape (X, Y, Z)."""
 
-    Attributes
-    ----------
-    tissues : dict of str to ndarray, shape (X, Y, Z), float32
-        Share of each of :data:`TISSUES` in a voxel, 0 to 1; they add up to 1 in the head, to 0 outside.
-    brain : ndarray, shape (X, Y, Z), bool
-        Brain mask of the template (cerebrospinal fluid of the sulci and ventricles included).
-    affine : ndarray, shape (4, 4)
-        Voxel indices to template mm.
-    """
-
-    tissues: dict[str, np.ndarray]
-    brain: np.ndarray
-    affine: np.ndarray
+    tissues: dict[str, np.ndarray]  #: share of each of :data:`TISSUES`, float32; in the head they add up to 1
+    brain: np.ndarray  #: mask of the template's brain, with the fluid of its sulci and ventricles; bool
+    affine: np.ndarray  #: voxel indices to template mm, shape (4, 4)
 
     def voxels(self, points_mm: np.ndarray) -> np.ndarray:
         """Voxel indices of template points; both have shape (..., 3)."""
@@ -56,29 +46,23 @@ def load_anatomy(resolution_mm: float = 1.0) -> Anatomy:
     The template's tissue probabilities are averages of 152 brains; they are sharpened (squared and
     normalised), which makes the cortex as thin and distinct as in one brain.
     """
+    from nilearn import datasets
+
     affine = np.diag([resolution_mm] * 3 + [1.0])
     affine[:3, 3] = [low for low, _ in BOX_MM]
     shape = tuple(round((high - low) / resolution_mm) + 1 for low, high in BOX_MM)
-    gm, wm, brain = (_on_grid(image, affine, shape) for image in _template())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gm, wm, brain = (_on_grid(load(resolution=1), affine, shape) for load in (
+            datasets.load_mni152_gm_template, datasets.load_mni152_wm_template, datasets.load_mni152_brain_mask))
     inside = np.clip(brain, 0, 1)
     csf = np.clip(inside - gm - wm, 0, 1)
     powers = [np.square(part) for part in (csf, gm, wm)]
     total = sum(powers) + 1e-6
     csf, gm, wm = (inside * part / total for part in powers)
-    shells = [np.zeros(shape, np.float32) for _ in TISSUES[3:]]
-    tissues = dict(zip(TISSUES, [csf, gm, wm, *shells], strict=True))
+    tissues = {**{name: np.zeros(shape, np.float32) for name in TISSUES}, "csf": csf, "gm": gm, "wm": wm}
     _add_shells(tissues, inside, affine)
     return Anatomy({name: part.astype(np.float32) for name, part in tissues.items()}, brain > 0.5, affine)
-
-
-def _template():
-    from nilearn import datasets
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return (datasets.load_mni152_gm_template(resolution=1),
-                datasets.load_mni152_wm_template(resolution=1),
-                datasets.load_mni152_brain_mask(resolution=1))
 
 
 def _on_grid(image, affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -91,27 +75,21 @@ def _on_grid(image, affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def _add_shells(tissues: dict[str, np.ndarray], inside: np.ndarray, affine: np.ndarray) -> None:
     """Add the surroundings of the brain: fluid, skull with marrow, scalp, and a neck of muscle and fat."""
-    shape = inside.shape
-    ranges = [low + affine[0, 0] * np.arange(n, dtype=np.float32)
-              for low, n in zip(affine[:3, 3], shape, strict=True)]
-    x, y, z = np.meshgrid(*ranges, indexing="ij", sparse=True)
-    distance = _hull_distance(inside > 0.5, affine[0, 0])
+    shape, size = inside.shape, affine[0, 0]
+    x, y, z = np.meshgrid(*(low + size * np.arange(n, dtype=np.float32) for low, n in zip(
+        affine[:3, 3], shape, strict=True)), indexing="ij", sparse=True)
+    distance = _hull_distance(inside > 0.5, size)
     neck = 1.0 - np.sqrt((x / 52) ** 2 + ((y + 38) / 58) ** 2)
     base = 1.0 - np.sqrt((x / 58) ** 2 + ((y - 12) / 62) ** 2 + ((z + 42) / 46) ** 2)
     depth_mm = np.maximum(np.minimum(neck * 52, (-30 - z)), base * 46)
-    stump = _ramp(depth_mm, affine[0, 0])
-
-    def within(border_mm):
-        return _ramp(border_mm - distance, affine[0, 0])
-
     left = 1.0 - inside
-    head = np.maximum(within(LAYERS_MM["scalp"]), stump)
-    borders = [within(LAYERS_MM[name]) for name in ("csf", "skull", "marrow", "outer_skull")]
-    texture = _texture(shape, affine[0, 0])
-    tissues["csf"] += left * borders[0]
-    tissues["marrow"] += left * (borders[2] - borders[1]) * (0.5 + 0.5 * texture)
-    tissues["bone"] += left * (borders[3] - borders[0]) - tissues["marrow"]
-    soft = left * np.clip(head - borders[3], 0, 1)
+    within = {name: _ramp(border_mm - distance, size) for name, border_mm in LAYERS_MM.items()}
+    head = np.maximum(within["scalp"], _ramp(depth_mm, size))
+    texture = _texture(shape, size)
+    tissues["csf"] += left * within["csf"]
+    tissues["marrow"] += left * (within["marrow"] - within["skull"]) * (0.5 + 0.5 * texture)
+    tissues["bone"] += left * (within["outer_skull"] - within["csf"]) - tissues["marrow"]
+    soft = left * np.clip(head - within["outer_skull"], 0, 1)
     deep = _ramp(depth_mm - 5, 2.0) * _ramp(distance - LAYERS_MM["scalp"], 2.0)
     muscle = np.clip(deep * (0.55 + 0.45 * texture) + 0.25 * texture, 0, 1)
     tissues["muscle"] += soft * muscle

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunet_tv.demo import sidecars
-from nnunet_tv.demo.phantom import PROTOCOLS, PhantomOptions, Protocol, make_phantom
+from nnunet_tv.demo.phantom import PROTOCOLS, PhantomOptions, Protocol, draw_protocol, make_phantom
 from nnunet_tv.imaging.volume import write_volume
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import atomic, read_json, remove_partial, write_json, write_text
@@ -41,14 +41,13 @@ def make_dataset(folder: str | Path, *, patients: int, controls: int, seed: int 
     Parameters
     ----------
     folder : Path
-        Created if needed. Every file is written under a temporary name and moved into place.
+        Created if needed.
     patients, controls : int
         Numbers of subjects with and without a lesion. Identifiers are mixed, as in the public data set.
     seed : int
         Subject k depends on (seed, k) only: the same call gives identical files.
     test : int, optional
-        Number of patients whose ``split`` is ``test``; a third by default, as published (28 of 85). Controls are
-        ``train``.
+        Number of test patients; a third by default, as published (28 of 85). Controls are ``train``.
     options : PhantomOptions, optional
         Those of the demo by default.
     progress : bool
@@ -79,7 +78,12 @@ def make_dataset(folder: str | Path, *, patients: int, controls: int, seed: int 
         if not record.exists():  # written last: the subject is complete
             write_json(_make_member(folder, member, seed, options), record)
         rows.append(read_json(record)["participant"])
-    _write_tables(folder, rows)
+    with atomic(folder / "participants.tsv") as temporary:  # patients first, as published
+        temporary.write_bytes(sidecars.participants_tsv(sorted(rows, key=lambda row: row["group"])))
+    write_json(sidecars.PARTICIPANTS, folder / "participants.json")
+    write_json(sidecars.DESCRIPTION, folder / "dataset_description.json")
+    write_text(sidecars.README, folder / "README")
+    write_text("*_roi.nii.gz\n", folder / ".bidsignore")
     return [member.case for member in members]
 
 
@@ -106,21 +110,17 @@ def plan_members(*, patients: int, controls: int, seed: int, test: int) -> list[
     The first patient with a T2sel FLAIR gets the mask with the odd name.
     """
     rng = np.random.default_rng([seed, 0])
-    total = patients + controls
-    is_patient = np.zeros(total, bool)
-    is_patient[rng.permutation(total)[:patients]] = True
+    is_patient = np.zeros(patients + controls, bool)
+    is_patient[rng.permutation(len(is_patient))[:patients]] = True
     tested = set(rng.permutation(np.flatnonzero(is_patient))[:test].tolist())
-    protocols = list(PROTOCOLS)
-    members, odd_done, seen = [], False, 0
-    for index in range(total):
-        drawn = protocols[rng.choice(len(protocols), p=list(PROTOCOLS.values()))]
-        if is_patient[index]:
-            drawn = protocols[seen] if seen < len(protocols) else drawn
-            seen += 1
-        odd = bool(is_patient[index]) and not odd_done and drawn.flair == "T2sel"
+    first, members, odd_done = iter(PROTOCOLS), [], False
+    for index, patient in enumerate(is_patient.tolist()):
+        protocol = draw_protocol(rng)
+        if patient:
+            protocol = next(first, protocol)
+        odd = patient and not odd_done and protocol.flair == "T2sel"
         odd_done |= odd
-        members.append(Member(case=f"sub-{index + 1:05d}", number=index + 1, patient=bool(is_patient[index]),
-                              test=index in tested, protocol=drawn, odd_roi=odd))
+        members.append(Member(f"sub-{index + 1:05d}", index + 1, patient, index in tested, protocol, odd))
     return members
 
 
@@ -141,12 +141,3 @@ def _make_member(folder: Path, member: Member, seed: int, options: PhantomOption
         write_volume(phantom.roi, anat / f"{case}_acq-{label}_FLAIR_roi.nii.gz")
     row = sidecars.participant(case, phantom, rng, split="test" if member.test else "train")
     return {"case": case, "participant": row, **phantom.truth()}
-
-
-def _write_tables(folder: Path, rows: list[dict[str, str]]) -> None:
-    with atomic(folder / "participants.tsv") as temporary:  # patients first, as published
-        temporary.write_bytes(sidecars.participants_tsv(sorted(rows, key=lambda row: row["group"])))
-    write_json(sidecars.PARTICIPANTS, folder / "participants.json")
-    write_json(sidecars.DESCRIPTION, folder / "dataset_description.json")
-    write_text(sidecars.README, folder / "README")
-    write_text("*_roi.nii.gz\n", folder / ".bidsignore")

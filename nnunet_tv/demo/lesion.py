@@ -24,27 +24,13 @@ _FADE_MM = 1.2
 
 @dataclass(frozen=True)
 class Lesion:
-    """Place and kind of a lesion.
+    """Place and kind of a lesion."""
 
-    Attributes
-    ----------
-    hemisphere : str
-        ``L`` or ``R``; left is where template x is negative.
-    lobe : str
-        ``FL``, ``PL``, ``TL`` or ``OL`` (coarse planes, :func:`lobe_of`).
-    histology : str
-        ``IIa`` or ``IIb``.
-    centre_mm : tuple of 3 floats
-        Template (MNI) coordinates.
-    radius_mm : float
-        Extent along the cortex.
-    """
-
-    hemisphere: str
-    lobe: str
-    histology: str
-    centre_mm: tuple[float, float, float]
-    radius_mm: float
+    hemisphere: str  #: ``L`` or ``R``; left is where template x is negative
+    lobe: str  #: ``FL``, ``PL``, ``TL`` or ``OL`` (:func:`lobe_of`)
+    histology: str  #: ``IIa`` or ``IIb``
+    centre_mm: tuple[float, float, float]  #: template (MNI) coordinates
+    radius_mm: float  #: extent along the cortex
 
 
 def lobe_of(x: float, y: float, z: float) -> str:
@@ -83,14 +69,9 @@ def _cortex(anatomy: Anatomy) -> np.ndarray:
 
 
 def add_lesion(anatomy: Anatomy, lesion: Lesion, rng: np.random.Generator) -> tuple[Anatomy, np.ndarray]:
-    """Add a lesion to the anatomy.
+    """The anatomy with thicker grey matter and a blurred boundary, and the lesion's strength there.
 
-    Returns
-    -------
-    anatomy : Anatomy
-        New tissue fractions: grey matter thickened into the white matter, the boundary blurred.
-    strength : ndarray, shape (X, Y, Z), float32
-        Strength of the lesion, 0 to 1; a voxel belongs to it from 0.5 upwards.
+    The strength, shape (X, Y, Z), float32, is 0 to 1; a voxel belongs to the lesion from 0.5 upwards.
     """
     box = _box(anatomy, lesion)
     spacing = anatomy.affine[0, 0]
@@ -115,17 +96,14 @@ def add_lesion(anatomy: Anatomy, lesion: Lesion, rng: np.random.Generator) -> tu
 
 
 def _box(anatomy: Anatomy, lesion: Lesion) -> tuple[slice, ...]:
-    reach_mm = 2 * lesion.radius_mm + 6
-    centre = np.array(lesion.centre_mm)
-    low = np.floor(anatomy.voxels(centre - reach_mm)).astype(int)
-    high = np.ceil(anatomy.voxels(centre + reach_mm)).astype(int) + 1
-    limits = zip(low, high, anatomy.brain.shape, strict=True)
-    return tuple(slice(max(0, int(a)), min(n, int(b))) for a, b, n in limits)
+    centre, reach_mm = np.array(lesion.centre_mm), 2 * lesion.radius_mm + 6
+    low = np.maximum(np.floor(anatomy.voxels(centre - reach_mm)).astype(int), 0)
+    high = np.minimum(np.ceil(anatomy.voxels(centre + reach_mm)).astype(int) + 1, anatomy.brain.shape)
+    return tuple(map(slice, low, high))
 
 
 def _coordinates(anatomy: Anatomy, box: tuple[slice, ...]) -> np.ndarray:
-    indices = np.stack(np.meshgrid(*[np.arange(s.start, s.stop) for s in box], indexing="ij"), axis=-1)
-    return anatomy.points(indices)
+    return anatomy.points(np.moveaxis(np.mgrid[box], 0, -1))
 
 
 def _zone(anatomy: Anatomy, lesion: Lesion, box: tuple[slice, ...], rng: np.random.Generator) -> np.ndarray:
@@ -154,6 +132,5 @@ def _tail(anatomy: Anatomy, lesion: Lesion, box: tuple[slice, ...]) -> np.ndarra
 
 def _ball(radius_mm: float, spacing: float) -> np.ndarray:
     reach = int(np.ceil(radius_mm / spacing))
-    grid = np.arange(-reach, reach + 1) * spacing
-    x, y, z = np.meshgrid(grid, grid, grid, indexing="ij")
+    x, y, z = np.mgrid[(slice(-reach, reach + 1),) * 3] * spacing
     return x**2 + y**2 + z**2 <= radius_mm**2

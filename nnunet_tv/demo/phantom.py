@@ -45,16 +45,13 @@ class PhantomOptions:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Acquisition labels (``acq-…``) of a pair of series, directions of their stored voxel axes, and slice distance.
+    """How a pair of series is acquired."""
 
-    `slice_mm` is that of a 2D FLAIR (slices are stored last); None for a 3D one.
-    """
-
-    t1: str
+    t1: str  #: label (``acq-…``), as for the FLAIR
     flair: str
-    t1_orientation: str
+    t1_orientation: str  #: directions of the stored voxel axes, as for the FLAIR
     flair_orientation: str
-    slice_mm: float | None = None
+    slice_mm: float | None = None  #: slice distance of a 2D FLAIR (slices are stored last); None for a 3D one
 
     def flair_spacing_mm(self, resolution_mm: float) -> tuple[float, float, float]:
         """Voxel size of the FLAIR beside a T1w of `resolution_mm`."""
@@ -74,18 +71,15 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Phantom:
-    """One subject's scans (int16), lesion mask (uint8, None for a control), lesion and poses.
+    """One subject's scans, and what is in them."""
 
-    The two poses differ by the motion of the head between the scans.
-    """
-
-    t1: Volume
+    t1: Volume  #: int16, as the FLAIR
     flair: Volume
-    roi: Volume | None
+    roi: Volume | None  #: lesion mask, uint8; a control has none
     lesion: Lesion | None
     protocol: Protocol
     t1_pose: Pose
-    flair_pose: Pose
+    flair_pose: Pose  #: differs from the T1w's by the motion of the head between the scans
 
     def truth(self) -> dict:
         """Lesion and transforms for JSON; :meth:`Pose.from_json` reads the poses back."""
@@ -96,24 +90,13 @@ class Phantom:
 
 def make_phantom(rng: np.random.Generator, *, patient: bool, options: PhantomOptions | None = None,
                  protocol: Protocol | None = None, roi_on_own_grid: bool = False) -> Phantom:
-    """Make one subject.
+    """Make one subject, with a lesion if it is a `patient`; the same state of `rng` gives the same phantom.
 
-    Parameters
-    ----------
-    rng : Generator
-        Source of all random numbers; the same state gives the same phantom.
-    patient : bool
-        With a lesion or without.
-    options : PhantomOptions, optional
-        Those of the demo by default.
-    protocol : Protocol, optional
-        Drawn from :data:`PROTOCOLS` when not given.
-    roi_on_own_grid : bool
-        Sample the mask on another grid than the FLAIR's.
+    Without `protocol` one of :data:`PROTOCOLS` is drawn. With `roi_on_own_grid` the mask's grid is not the FLAIR's.
     """
     options = options or PhantomOptions()
     base = load_anatomy(1.0 if options.resolution_mm < 1.8 else 1.5)
-    protocol = protocol or list(PROTOCOLS)[rng.choice(len(PROTOCOLS), p=list(PROTOCOLS.values()))]
+    protocol = protocol or draw_protocol(rng)
     pose = draw_pose(rng, options)
     motion = rigid(options.motion_deg * rng.uniform(-1, 1, 3), options.motion_mm * rng.uniform(-1, 1, 3),
                    pose.to_scanner(np.array(_HEAD_CENTRE_MM)))
@@ -133,6 +116,11 @@ def make_phantom(rng: np.random.Generator, *, patient: bool, options: PhantomOpt
         grid = scanner.make_grid(flair_pose, head_box(anatomy), orientation="LAS", spacing_mm=tuple(spacing))
     roi = None if strength is None else draw_roi(strength, anatomy, flair_pose, grid)
     return Phantom(t1, flair, roi, lesion, protocol, pose, flair_pose)
+
+
+def draw_protocol(rng: np.random.Generator) -> Protocol:
+    """Draw one of :data:`PROTOCOLS` by its share."""
+    return list(PROTOCOLS)[rng.choice(len(PROTOCOLS), p=list(PROTOCOLS.values()))]
 
 
 def draw_roi(strength: np.ndarray, anatomy: Anatomy, pose: Pose, grid: Grid) -> Volume:
@@ -162,8 +150,10 @@ def scan(contrast: dict[str, float], anatomy: Anatomy, pose: Pose, rng: np.rando
     signal = scanner.brightness(anatomy, scanner.vary(contrast, rng))
     if extra is not None:
         signal += extra
-    if options.marker:
-        signal, head = _with_marker(signal, head, anatomy)
+    if options.marker:  # a bright capsule by which tests recognise the right side
+        points = anatomy.points(np.moveaxis(np.indices(signal.shape), 0, -1))
+        ball = np.linalg.norm(points - MARKER_MM, axis=-1) < _MARKER_RADIUS_MM
+        signal, head = np.where(ball, np.float32(_MARKER_BRIGHTNESS), signal), np.maximum(head, ball)
     signal, head = scanner.sample([signal, head], anatomy, pose, grid)
     gain = float(rng.uniform(0.8, 1.25))
     data = scanner.acquire(gain * signal, head, rng, bias=scanner.bias_field(grid, rng, options.bias),
@@ -171,15 +161,7 @@ def scan(contrast: dict[str, float], anatomy: Anatomy, pose: Pose, rng: np.rando
     return Volume(data, grid.affine), grid
 
 
-def _with_marker(signal: np.ndarray, head: np.ndarray, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
-    """Add a bright capsule over the right temple, by which tests recognise the right side."""
-    indices = np.stack(np.meshgrid(*[np.arange(n) for n in signal.shape], indexing="ij"), -1)
-    ball = np.linalg.norm(anatomy.points(indices) - MARKER_MM, axis=-1) < _MARKER_RADIUS_MM
-    return np.where(ball, np.float32(_MARKER_BRIGHTNESS), signal), np.maximum(head, ball)
-
-
 def head_box(anatomy: Anatomy) -> np.ndarray:
     """Lowest and highest corner of the head in template mm, shape (2, 3)."""
-    head = reduce(np.add, anatomy.tissues.values()) > 0.5
-    slices = [np.flatnonzero(head.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-    return anatomy.points(np.array([[indices[end] for indices in slices] for end in (0, -1)], float))
+    indices = np.argwhere(reduce(np.add, anatomy.tissues.values()) > 0.5)
+    return anatomy.points(np.stack([indices.min(axis=0), indices.max(axis=0)]).astype(float))

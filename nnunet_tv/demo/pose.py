@@ -23,19 +23,11 @@ def rigid(rotation_deg: np.ndarray, translation_mm: np.ndarray, centre_mm: np.nd
 
 @dataclass(frozen=True)
 class Warp:
-    """Smooth displacement: a sum of sine waves, ``u(p) = sum_k a_k sin(2 pi f_k·p + phase_k)``.
+    """Smooth displacement: a sum of sine waves, ``u(p) = sum_k a_k sin(2 pi f_k·p + phase_k)``."""
 
-    Attributes
-    ----------
-    amplitude_mm : ndarray, shape (K, 3)
-    frequency_per_mm : ndarray, shape (K, 3)
-    phase : ndarray, shape (K,)
-        Radians.
-    """
-
-    amplitude_mm: np.ndarray
-    frequency_per_mm: np.ndarray
-    phase: np.ndarray
+    amplitude_mm: np.ndarray  #: shape (K, 3)
+    frequency_per_mm: np.ndarray  #: shape (K, 3)
+    phase: np.ndarray  #: radians, shape (K,)
 
     @classmethod
     def draw(cls, rng: np.random.Generator, size_mm: float, *, waves: int = 10,
@@ -64,21 +56,11 @@ class Warp:
 
 @dataclass(frozen=True)
 class Pose:
-    """Position of a subject's anatomy in one scan.
+    """Position of a subject's anatomy in one scan."""
 
-    Attributes
-    ----------
-    scanner_from_head : ndarray, shape (4, 4)
-        Rigid position of the head in the scanner.
-    template_from_head : ndarray, shape (4, 4)
-        Affine part of the subject's anatomy.
-    warp : Warp
-        Added after the affine part, in template mm.
-    """
-
-    scanner_from_head: np.ndarray
-    template_from_head: np.ndarray
-    warp: Warp
+    scanner_from_head: np.ndarray  #: rigid position of the head, shape (4, 4)
+    template_from_head: np.ndarray  #: affine part of the subject's anatomy, shape (4, 4)
+    warp: Warp  #: added after the affine part, in template mm
 
     def to_template(self, points_mm: np.ndarray) -> np.ndarray:
         """Template points (MNI mm) of scanner points of shape (..., 3)."""
@@ -100,9 +82,9 @@ class Pose:
 
     def as_json(self) -> dict:
         """The arrays as nested lists."""
-        warp = {name: values.tolist() for name, values in vars(self.warp).items()}
         return {"scanner_from_head": self.scanner_from_head.tolist(),
-                "template_from_head": self.template_from_head.tolist(), "warp": warp}
+                "template_from_head": self.template_from_head.tolist(),
+                "warp": {name: values.tolist() for name, values in vars(self.warp).items()}}
 
     @classmethod
     def from_json(cls, content: dict) -> Pose:

@@ -54,14 +54,7 @@ def run_steps(steps: Sequence[Step], *, logs: Path, variables: Mapping[str, str]
               echo: Callable[[str], None] = print) -> None:
     """Run every step with additional environment `variables`; its output goes to ``logs/NN-NAME.log``.
 
-    `echo` prints a line on the terminal.
-
-    Raises
-    ------
-    StepFailed
-        At the first exit status other than 0; later commands are not started.
-    NnunetTVError
-        A command is not installed.
+    The first exit status other than 0 raises :class:`StepFailed`. `echo` prints a line on the terminal.
     """
     logs.mkdir(parents=True, exist_ok=True)
     scripts = [find_script(step.name) for step in steps]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import combinations_with_replacement, product
+from typing import Any
+
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
@@ -21,45 +24,24 @@ SCALE = 800.0
 
 def make_grid(pose: Pose, box_mm: np.ndarray, *, orientation: str, spacing_mm: tuple[float, float, float],
               oblique_deg: tuple[float, float, float] = (0.0, 0.0, 0.0), max_side: int | None = None) -> Grid:
-    """Grid that covers a head.
+    """Grid that covers the head between the corners `box_mm` (template mm, shape (2, 3)).
 
-    Parameters
-    ----------
-    pose : Pose
-        Position of the head.
-    box_mm : ndarray, shape (2, 3)
-        Lowest and highest corner of the head in template mm.
-    orientation : str
-        Directions of the voxel axes as stored, such as ``RAS``, ``LAS`` or ``PSR``.
-    spacing_mm : tuple of 3 floats
-        Voxel size along the stored axes.
-    oblique_deg : tuple of 3 floats
-        Rotation of the slice stack about scanner x, y, z.
-    max_side : int, optional
-        Largest number of voxels along an axis; the rest of the head is outside the field of view.
+    The stored axes have the directions `orientation`, such as ``PSR``, and the voxel size `spacing_mm`; `oblique_deg`
+    rotates them about scanner x, y, z. Beyond `max_side` voxels the head is outside the field of view.
     """
-    corners = np.array([[x, y, z] for x in box_mm[:, 0] for y in box_mm[:, 1] for z in box_mm[:, 2]])
-    corners = pose.to_scanner(corners)
-    directions = rigid(np.array(oblique_deg), np.zeros(3), np.zeros(3))[:3, :3] @ _axes(orientation)
-    along = corners @ directions
-    middle = (along.max(0) + along.min(0)) / 2
-    extent = along.max(0) - along.min(0)
-    shape = np.ceil(extent / spacing_mm).astype(int) + 1
+    axes = np.zeros((3, 3))
+    for column, (axis, sign) in enumerate(nib.orientations.axcodes2ornt(tuple(orientation))):
+        axes[int(axis), column] = sign
+    directions = rigid(np.array(oblique_deg), np.zeros(3), np.zeros(3))[:3, :3] @ axes
+    along = pose.to_scanner(np.array(list(product(*box_mm.T)))) @ directions
+    low, high = along.min(0), along.max(0)
+    shape = np.ceil((high - low) / spacing_mm).astype(int) + 1
     if max_side is not None:
         shape = np.minimum(shape, max_side)
     affine = np.eye(4)
     affine[:3, :3] = directions * spacing_mm
-    affine[:3, 3] = directions @ (middle - (shape - 1) / 2 * spacing_mm)
-    x, y, z = (int(n) for n in shape)
-    return Grid((x, y, z), affine)
-
-
-def _axes(orientation: str) -> np.ndarray:
-    """Directions (columns, RAS+) of the voxel axes of `orientation`."""
-    columns = np.zeros((3, 3))
-    for column, (axis, sign) in enumerate(nib.orientations.axcodes2ornt(tuple(orientation))):
-        columns[int(axis), column] = sign
-    return columns
+    affine[:3, 3] = directions @ ((high + low) / 2 - (shape - 1) / 2 * spacing_mm)
+    return Grid(tuple(shape.tolist()), affine)
 
 
 def sample(fields: list[np.ndarray], anatomy: Anatomy, pose: Pose, grid: Grid) -> list[np.ndarray]:
@@ -73,9 +55,8 @@ def sample(fields: list[np.ndarray], anatomy: Anatomy, pose: Pose, grid: Grid) -
     blur = 0.35 * finest / anatomy.affine[0, 0]
     smooth = [ndimage.gaussian_filter(field, blur, truncate=2.5) for field in fields]
     totals = [np.zeros(grid.shape, np.float32) for _ in fields]
-    for offset in np.stack(np.meshgrid(*offsets, indexing="ij"), -1).reshape(-1, 3):
-        indices = np.moveaxis(anatomy.voxels(pose.to_template(grid.points(tuple(offset)))), -1, 0)
-        indices = indices.astype(np.float32)
+    for offset in product(*offsets):
+        indices = np.moveaxis(anatomy.voxels(pose.to_template(grid.points(offset))), -1, 0).astype(np.float32)
         for total, field in zip(totals, smooth, strict=True):
             total += ndimage.map_coordinates(field, indices, order=1) / np.prod(counts)
     return totals
@@ -96,10 +77,9 @@ def vary(contrast: dict[str, float], rng: np.random.Generator, share: float = 0.
 
 def bias_field(grid: Grid, rng: np.random.Generator, size: float) -> np.ndarray:
     """Smooth multiplicative field around 1, quadratic in the coordinates; `size` spreads its logarithm."""
-    ranges = [np.linspace(-1, 1, n, dtype=np.float32) for n in grid.shape]
-    axes = np.meshgrid(*ranges, indexing="ij", sparse=True)
-    terms = [axes[i] for i in range(3)] + [axes[i] * axes[j] for i in range(3) for j in range(i, 3)]
-    log = sum(np.float32(weight) * term for weight, term in zip(rng.standard_normal(9), terms, strict=True))
+    axes = np.meshgrid(*(np.linspace(-1, 1, n, dtype=np.float32) for n in grid.shape), indexing="ij", sparse=True)
+    terms = [*axes, *(first * second for first, second in combinations_with_replacement(axes, 2))]
+    log: Any = sum(np.float32(weight) * term for weight, term in zip(rng.standard_normal(9), terms, strict=True))
     return np.exp(size * (log - log.mean()) / log.std())
 
 

@@ -14,16 +14,8 @@ MEASURES = ("Sens", "Prec", "DC", "sSens", "nFPC")
 
 
 def figures(report: Path) -> dict[str, dict[str, float | None]]:
-    """Means of Table 1 by stage (``raw``, ``filtered``) from ``report.json``.
-
-    Raises
-    ------
-    NnunetTVError
-        The file is missing or holds no figures of the demo's group.
-    """
-    path = report / "report.json"
-    if not path.is_file():
-        raise NnunetTVError(f"{path}: expected the report's figures, found no file: see the report's log")
+    """Means of Table 1 by stage (``raw``, ``filtered``) from ``report.json``."""
+    path = _existing(report / "report.json", "figures")
     try:
         stages = read_json(path)["groups"][GROUP]
         return {stage: {name: stages[stage][name]["mean"] for name in MEASURES} for stage in ("raw", "filtered")}
@@ -34,14 +26,18 @@ def figures(report: Path) -> dict[str, dict[str, float | None]]:
 
 def voxel_counts(report: Path) -> pd.DataFrame:
     """Voxels ``marked`` by the network and of the ``true`` lesions (raw), a row per test patient with a lesion."""
-    path = report / "cases.csv"
-    if not path.is_file():
-        raise NnunetTVError(f"{path}: expected the report's cases, found no file: see the report's log")
+    path = _existing(report / "cases.csv", "cases")
     cases = pd.read_csv(path)
     cases = cases[(cases["stage"] == "raw") & (cases["tp"] + cases["fn"] > 0)]
     if cases.empty:
         raise NnunetTVError(f"{path}: expected test patients with a lesion, found none: make the report again")
     return pd.DataFrame({"marked": cases["tp"] + cases["fp"], "true": cases["tp"] + cases["fn"]})
+
+
+def _existing(path: Path, content: str) -> Path:
+    if not path.is_file():
+        raise NnunetTVError(f"{path}: expected the report's {content}, found no file: see the report's log")
+    return path
 
 
 def judgement(marked: float, true: float) -> str:

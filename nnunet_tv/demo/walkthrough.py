@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from nnunet_tv.utils import nnunet_paths
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
 
@@ -46,50 +47,20 @@ class Step:
         return shlex.join(self.command)
 
 
-@dataclass(frozen=True)
 class Folders:
     """Paths in the demo's folder `root`."""
 
-    root: Path
-
-    @property
-    def scans(self) -> Path:
-        """Phantoms, in the layout of ds004199."""
-        return self.root / "ds004199-phantoms"
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """nnU-Net's three variables."""
-        return {name: str(self.root / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
-
-    @property
-    def raw(self) -> Path:
-        """The converted data set."""
-        return self.root / "nnUNet_raw" / DATASET
+    def __init__(self, root: Path):
+        self.root = root
+        self.scans = root / "ds004199-phantoms"
+        self.variables = {name: str(root / name) for name in nnunet_paths.FOLDERS}
+        self.raw = root / "nnUNet_raw" / DATASET
+        self.predictions, self.filtered = root / "predictions" / "raw", root / "predictions" / "filtered"
+        self.report, self.logs = root / "report", root / "logs"
 
     def model(self, trainer: str) -> Path:
         """nnU-Net's folder of a trained model."""
         return self.root / "nnUNet_results" / DATASET / f"{trainer}__{PLANS}__{CONFIGURATION}"
-
-    @property
-    def predictions(self) -> Path:
-        """Segmentations of the network."""
-        return self.root / "predictions" / "raw"
-
-    @property
-    def filtered(self) -> Path:
-        """Segmentations after the cluster filter."""
-        return self.root / "predictions" / "filtered"
-
-    @property
-    def report(self) -> Path:
-        """The report."""
-        return self.root / "report"
-
-    @property
-    def logs(self) -> Path:
-        """Output of the commands."""
-        return self.root / "logs"
 
 
 def trainer_name(epochs: int) -> str:
@@ -133,12 +104,9 @@ def environment(folders: Folders, *, processes: int) -> dict[str, str]:
     ``nnUNet_n_proc_DA`` limits the data loading's workers; ``nnUNet_compile`` is off where PyTorch's compiler lacks
     Triton.
     """
-    variables = dict(folders.variables)
-    if "nnUNet_n_proc_DA" not in os.environ:
-        variables["nnUNet_n_proc_DA"] = str(min(2, processes))  # 0 breaks nnU-Net's planner
-    if "nnUNet_compile" not in os.environ and find_spec("triton") is None:
-        variables["nnUNet_compile"] = "f"
-    return variables
+    more = {"nnUNet_n_proc_DA": str(min(2, processes)),  # 0 breaks nnU-Net's planner
+            **({} if find_spec("triton") else {"nnUNet_compile": "f"})}
+    return {**folders.variables, **{name: value for name, value in more.items() if name not in os.environ}}
 
 
 def default_device() -> str:
