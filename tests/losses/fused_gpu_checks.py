@@ -6,27 +6,19 @@ TRITON_INTERPRET=1. Its bfloat16 stores cut off where a GPU rounds, hence that t
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
+from loss_data import random_logits
 
 from nnunet_tv.losses import DiceLoss, DiceTVLoss, TotalVariation, fused_gpu
 from nnunet_tv.losses.foreground import ForegroundLoss
 
-SHAPES = [(2, 2, 9, 7, 5), (1, 2, 1, 6, 4), (1, 2, 5, 1, 1), (3, 2, 17, 6, 33), (2, 2, 30, 37), (1, 2, 3, 5, 260),
-          (1, 2, 1, 1, 1)]
+SIZES = [(9, 7, 5), (1, 6, 4), (5, 1, 1), (17, 6, 33), (30, 37), (3, 5, 260), (1, 1, 1)]
 
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch):
     monkeypatch.setattr(fused_gpu, "_DEVICES", ("cpu",))
-
-
-def batch(shape, *, seed=0, dtype=torch.float32, labels=torch.int16, lesion=0.3):
-    rng = np.random.default_rng(seed)
-    logits = torch.from_numpy(rng.normal(scale=3, size=shape)).to(dtype)
-    target = torch.from_numpy(rng.random((shape[0], 1, *shape[2:])) < lesion).to(labels)
-    return logits.requires_grad_(), target
 
 
 def both(logits, target, *, tv_weight=0.1, smooth=1e-3, scale=1.0):
@@ -48,9 +40,9 @@ def assert_same(ours, theirs):
 
 
 @pytest.mark.parametrize("tv_weight", [0.0, 0.1, 2.5])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_value_and_gradient(shape, tv_weight):
-    assert_same(*both(*batch(shape), tv_weight=tv_weight, scale=7.0))
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_value_and_gradient(size, tv_weight):
+    assert_same(*both(*random_logits(size), tv_weight=tv_weight, scale=7.0))
 
 
 def test_every_axis_has_its_own_weight():
@@ -65,18 +57,18 @@ def test_every_axis_has_its_own_weight():
 
 @pytest.mark.parametrize("dtype", fused_gpu._LOGITS, ids=str)
 def test_dtypes_of_logits_and_a_gradient_scaler(dtype):
-    assert_same(*both(*batch((2, 2, 6, 9, 8), dtype=dtype), scale=2.0**12))
+    assert_same(*both(*random_logits((6, 9, 8), dtype=dtype), scale=2.0**12))
 
 
 @pytest.mark.parametrize("labels", fused_gpu._LABELS, ids=str)
 def test_dtypes_of_labels(labels):
-    assert_same(*both(*batch((1, 2, 4, 5, 6), labels=labels)))
+    assert_same(*both(*random_logits((4, 5, 6), labels=labels)))
 
 
-@pytest.mark.parametrize("shape", [(2, 2, 5, 6, 7), (2, 2, 9, 8)], ids=str)
-def test_memory_in_any_order(shape):
-    logits, target = batch(shape)
-    channels_last = torch.channels_last_3d if len(shape) == 5 else torch.channels_last
+@pytest.mark.parametrize("size", [(5, 6, 7), (9, 8)], ids=str)
+def test_memory_in_any_order(size):
+    logits, target = random_logits(size)
+    channels_last = torch.channels_last_3d if len(size) == 3 else torch.channels_last
     last = logits.detach().to(memory_format=channels_last).requires_grad_()
     ours, theirs = both(last, target.to(memory_format=channels_last))
     assert_same(ours, theirs)
@@ -84,33 +76,29 @@ def test_memory_in_any_order(shape):
     turned = logits.detach().transpose(-1, -2).contiguous().transpose(-1, -2).requires_grad_()
     sparse = torch.stack([logits.detach(), logits.detach()], -1)[..., 0].requires_grad_()
     labels = torch.cat([target, 5 * torch.ones_like(target)], 1)[:, :1]
-    for memory in (turned, sparse, logits.detach()[:1].expand(2, *shape[1:]).requires_grad_()):
+    for memory in (turned, sparse, logits.detach()[:1].expand(2, 2, *size).requires_grad_()):
         assert_same(*both(memory, labels))
 
 
 def test_equal_neighbours_have_no_step():
-    rng = np.random.default_rng(1)
-    logits = torch.from_numpy(rng.integers(-2, 3, (1, 2, 6, 7, 8))).float().requires_grad_()
-    target = torch.from_numpy(rng.integers(0, 2, (1, 1, 6, 7, 8)))
-    assert_same(*both(logits, target, tv_weight=5.0))
-    flat = torch.ones(1, 2, 3, 4, 5, requires_grad=True)
-    empty = torch.zeros(1, 1, 3, 4, 5)
-    (_, with_tv), (_, without) = both(flat, empty, tv_weight=9.0)[0], both(flat, empty, tv_weight=0.0)[0]
+    logits, target = random_logits((6, 7, 8))
+    assert_same(*both((logits.detach() / 3).round().requires_grad_(), target, tv_weight=5.0))
+    flat, empty = torch.ones(1, 2, 3, 4, 5, requires_grad=True), torch.zeros(1, 1, 3, 4, 5)
+    (_, with_tv), (_, without) = (both(flat, empty, tv_weight=weight)[0] for weight in (9.0, 0.0))
     assert torch.equal(with_tv, without)
 
 
 def test_saturated_logits_stay_finite():
-    logits, target = batch((1, 2, 5, 6, 7))
-    extreme = (1e4 * logits.detach().sign()).requires_grad_()
-    ours, theirs = both(extreme, target)
+    logits, target = random_logits((5, 6, 7))
+    ours, theirs = both((1e4 * logits.detach().sign()).requires_grad_(), target)
     assert ours[0].isfinite() and ours[1].isfinite().all()
     assert_same(ours, theirs)
 
 
 @pytest.mark.parametrize("voxels", [0, 1, 120], ids=["no lesion", "one voxel", "all lesion"])
 def test_lesions_of_extreme_size(voxels):
-    logits, target = batch((1, 2, 4, 5, 6), lesion=0.0)
-    target.view(-1)[60 - voxels // 2:60 - voxels // 2 + voxels] = 1
+    logits, target = random_logits((4, 5, 6), patches=1)
+    target.zero_().view(-1)[60 - voxels // 2:60 - voxels // 2 + voxels] = 1
     assert int(target.sum()) == voxels
     assert_same(*both(logits, target, smooth=1e-5))
 
@@ -122,32 +110,26 @@ def test_no_foreground_anywhere_is_a_loss_of_0():
     assert value == 0 and not gradient.any()
 
 
-def test_results_repeat_bit_by_bit():
-    logits, target = batch((2, 2, 9, 20, 30))
-    (first, gradient), _ = both(logits, target)
-    (second, again), _ = both(logits, target)
-    assert torch.equal(first, second) and torch.equal(gradient, again)
-
-
-def test_the_sums_of_many_programs_are_added(monkeypatch):
-    logits, target = batch((2, 2, 9, 20, 30))
-    monkeypatch.setattr(fused_gpu, "_FORWARD_VOXELS", 128)
-    monkeypatch.setattr(fused_gpu, "_BACKWARD_VOXELS", 128)
-    monkeypatch.setattr(fused_gpu, "_FINISH_BLOCK", 16)  # several rounds
+def test_results_repeat_bit_by_bit_and_the_sums_of_many_programs_are_added(monkeypatch):
+    logits, target = random_logits((9, 20, 30))
+    first, _ = both(logits, target)
+    torch.testing.assert_close(both(logits, target)[0], first, rtol=0, atol=0)
+    for name, number in (("_FORWARD_VOXELS", 128), ("_BACKWARD_VOXELS", 128), ("_FINISH_BLOCK", 16)):  # several rounds
+        monkeypatch.setattr(fused_gpu, name, number)
     assert fused_gpu._boxes(logits, 128)[1] > 64
     assert_same(*both(logits, target))
 
 
 @pytest.mark.parametrize("value", [2, -1, 0.5, float("nan")], ids=str)
 def test_bad_labels_are_refused(value):
-    logits, target = batch((1, 2, 4, 5, 6), labels=torch.float64)
+    logits, target = random_logits((4, 5, 6), labels=torch.float64)
     target[0, 0, 3, 4, 5] = value
     with pytest.raises(ValueError, match="DiceTVLoss: the target holds labels other than 0 and 1"):
         DiceTVLoss()(logits, target)
 
 
 def test_the_loss_takes_the_kernels(monkeypatch):
-    logits, target = batch((2, 2, 6, 9, 8))
+    logits, target = random_logits((6, 9, 8))
     with monkeypatch.context() as patch:
         patch.setattr(ForegroundLoss, "forward", None)
         value = DiceTVLoss(tv_weight=0.3, smooth=1e-3)(logits, target)
@@ -161,7 +143,7 @@ def test_the_loss_takes_the_kernels(monkeypatch):
 
 
 def test_it_is_differentiable_once():
-    logits, target = batch((1, 2, 3, 4, 5))
+    logits, target = random_logits((3, 4, 5))
     weight = torch.ones((), requires_grad=True)
     gradient, = torch.autograd.grad(weight * DiceTVLoss()(logits, target), logits, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):

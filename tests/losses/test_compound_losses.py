@@ -1,48 +1,56 @@
-"""DiceBCELoss and DiceTVLoss: the sum of parts that are computed independently."""
+"""Weighted sums of losses: the published sums, total variation added to any loss, and settings of the parts."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
+from loss_data import call, numpy_dice, numpy_focal, numpy_total_variation, numpy_tversky, random_batch
 
-from nnunet_tv.losses import DiceBCELoss, DiceLoss, DiceTVLoss, TotalVariation
-
-
-@pytest.fixture(params=[(7, 6), (7, 6, 5)])
-def batch(request):
-    generator = torch.Generator().manual_seed(3)
-    logits = torch.randn((2, 2, *request.param), generator=generator, dtype=torch.float64)
-    return logits, (torch.rand((2, 1, *request.param), generator=generator) < 0.3).short()
-
-
-def numpy_bce(logits, target):
-    p = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
-    return -np.mean(np.where(target[:, 0] == 1, np.log(p), np.log(1 - p)))
-
-
-def test_half_dice_half_cross_entropy(batch):
-    expected = 0.5 * DiceLoss()(*batch).item() + 0.5 * numpy_bce(batch[0].numpy(), batch[1].numpy())
-    assert DiceBCELoss()(*batch).item() == pytest.approx(expected, rel=1e-12)
+from nnunet_tv.losses import (
+    DiceBCELoss,
+    DiceFocalHausdorffDTLoss,
+    DiceFocalLoss,
+    DiceLoss,
+    DiceTVLoss,
+    FocalLoss,
+    HausdorffDTLoss,
+    PlusTV,
+    TverskyHausdorffDTLoss,
+    TverskyLoss,
+    WeightedSum,
+)
 
 
-def test_cross_entropy_alone_is_torchs(batch):
-    found = DiceBCELoss(dice_weight=0, bce_weight=1)(*batch)
-    torch.testing.assert_close(found, torch.nn.functional.cross_entropy(batch[0], batch[1][:, 0].long()))
+@pytest.mark.parametrize("shape", [(2, 7, 6), (3, 7, 6, 5)], ids=str)
+def test_compounds_are_the_published_sums(shape):
+    p, g = random_batch(shape)
+    dice, focal, variation, tversky = (f(p, g) for f in (numpy_dice, numpy_focal, lambda p, _: numpy_total_variation(p),
+                                                         numpy_tversky))
+    spacing = (1.0, 2.0, 0.5)[:len(shape) - 1]
+    border = np.log1p(call(HausdorffDTLoss(spacing_mm=spacing), p, g))
+    assert border > 0.1 and variation > 0.1
+    for loss, expected in (
+        (DiceBCELoss(), 0.5 * dice + 0.5 * numpy_focal(p, g, 0)),
+        (DiceTVLoss(), dice + 0.1 * variation),
+        (DiceTVLoss(tv_weight=0.4), dice + 0.4 * variation),
+        (DiceTVLoss(tv_weight=0), dice),
+        (DiceFocalLoss(), dice + focal),
+        (DiceFocalLoss(gamma=3.0, dice_weight=0.25, focal_weight=2), 0.25 * dice + 2 * numpy_focal(p, g, 3)),
+        (DiceFocalHausdorffDTLoss(spacing_mm=spacing), 0.9 * (dice + focal) + 0.1 * border),
+        (TverskyHausdorffDTLoss(spacing_mm=spacing), 0.9 * tversky + 0.1 * border),
+        (TverskyHausdorffDTLoss(alpha=0.6, beta=0.2, region_weight=1, hausdorff_weight=0),
+         numpy_tversky(p, g, 0.6, 0.2)),
+    ):
+        assert call(loss, p, g) == pytest.approx(expected, rel=1e-12), loss
 
 
-def test_cross_entropy_of_certain_errors_is_the_logit():
-    logits = torch.tensor([2e4, -2e4]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
-    value = DiceBCELoss(dice_weight=0, bce_weight=1)(logits, torch.ones(1, 1, 4, 4))
-    assert value.item() == pytest.approx(4e4)  # log(p) would be -inf here
-
-
-def test_dice_and_a_tenth_of_total_variation(batch):
-    dice, variation = DiceLoss()(*batch).item(), TotalVariation()(*batch).item()
-    assert variation > 0.1
-    assert DiceTVLoss()(*batch).item() == pytest.approx(dice + 0.1 * variation, rel=1e-12)
-    assert DiceTVLoss(tv_weight=0.4)(*batch).item() == pytest.approx(dice + 0.4 * variation, rel=1e-12)
-    assert DiceTVLoss(tv_weight=0)(*batch).item() == dice
+@pytest.mark.parametrize("loss", [DiceLoss(), TverskyLoss(), FocalLoss(), HausdorffDTLoss(), TverskyHausdorffDTLoss()],
+                         ids=repr)
+def test_total_variation_is_added_to_any(loss):
+    p, g = random_batch()
+    for weight, made in ((0.3, PlusTV(loss, tv_weight=0.3)), (0.1, PlusTV(loss))):
+        assert call(made, p, g) == pytest.approx(call(loss, p, g) + weight * numpy_total_variation(p))
+        assert made.reference_maps() == loss.reference_maps()
 
 
 @pytest.mark.parametrize("loss", [DiceBCELoss, DiceTVLoss])
@@ -51,25 +59,29 @@ def test_dice_settings_are_passed_on(loss):
     assert (made.dice.batch_dice, made.dice.smooth, made.dice.ddp) == (False, 0.5, True)
 
 
-@pytest.mark.parametrize("value", [-0.1, float("inf"), float("nan")])
-@pytest.mark.parametrize(("loss", "name"), [
-    (DiceTVLoss, "tv_weight"), (DiceBCELoss, "dice_weight"), (DiceBCELoss, "bce_weight"),
-])
-def test_weights_are_finite_and_not_negative(loss, name, value):
-    with pytest.raises(ValueError, match=f"{name} must be a finite number >= 0, found {value}"):
-        loss(**{name: value})
+def test_a_term_without_weight_is_not_computed():
+    class Never(DiceLoss):
+        def compute(self, foreground):
+            raise AssertionError("computed")
+
+    p, g = random_batch()
+    assert call(WeightedSum(a=(1.0, DiceLoss()), b=(0, Never())), p, g) == call(DiceLoss(), p, g)
+
+
+@pytest.mark.parametrize("make", [lambda: WeightedSum(a=(0, DiceLoss()), b=(0.0, DiceLoss())),
+                                  lambda: DiceFocalLoss(dice_weight=0, focal_weight=0),
+                                  lambda: TverskyHausdorffDTLoss(region_weight=0, hausdorff_weight=0)])
+def test_weights_that_are_all_0_are_refused(make):
+    with pytest.raises(ValueError, match=r"all weights \(\w+_weight, \w+_weight\) are 0, so there is nothing to train"):
+        make()
 
 
 @pytest.mark.parametrize(("loss", "words"), [
-    (DiceLoss(), "batch_dice=True, smooth=1e-05, ddp=False"),
-    (DiceBCELoss(), "dice_weight=0.5, bce_weight=0.5"),
-    (DiceTVLoss(tv_weight=0.05), "tv_weight=0.05"),
+    (DiceLoss(), "batch_dice=True, smooth=1e-05, ddp=False"), (DiceBCELoss(), "dice_weight=0.5, bce_weight=0.5"),
+    (DiceTVLoss(tv_weight=0.05), "tv_weight=0.05"), (TverskyLoss(), "alpha=0.3, beta=0.7, batch_dice=True"),
+    (FocalLoss(), "gamma=2"), (DiceFocalLoss(), "dice_weight=1, focal_weight=1"),
+    (HausdorffDTLoss(spacing_mm=(1, 2)), r"alpha=2, log=False, spacing_mm=(1.0, 2.0)"),
+    (TverskyHausdorffDTLoss(), "region_weight=0.9, hausdorff_weight=0.1"), (PlusTV(DiceLoss()), "tv_weight=0.1"),
 ])
 def test_log_shows_the_settings(loss, words):
     assert words in repr(loss)
-
-
-def test_half_precision_and_integer_labels_have_a_gradient():
-    logits = torch.randn(2, 2, 8, 8, 8, generator=torch.Generator().manual_seed(0)).bfloat16().requires_grad_()
-    DiceTVLoss()(logits, torch.ones(2, 1, 8, 8, 8, dtype=torch.int16)).backward()
-    assert logits.grad.dtype == torch.bfloat16 and logits.grad.abs().sum() > 0

@@ -11,17 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from loss_data import random_logits
 
 from nnunet_tv.losses import DiceLoss, DiceTVLoss, TotalVariation, fused_gpu
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="no Triton")
-
-
-def batch(shape=(1, 2, 6, 7, 8), device="cpu", dtype=torch.float32):
-    generator = torch.Generator().manual_seed(0)
-    logits = (3 * torch.randn(shape, generator=generator)).to(device, dtype)
-    target = (torch.rand(shape[0], 1, *shape[2:], generator=generator) > 0.8).to(device, torch.int16)
-    return logits.requires_grad_(), target
 
 
 def composed(logits, target):
@@ -79,10 +73,10 @@ class Recorder:
 
 
 @needs_triton
-@pytest.mark.parametrize(("shape", "dtype", "capability"), [
-    ((1, 2, 16, 16, 128), torch.float32, 75), ((1, 2, 16, 16, 128), torch.bfloat16, 90),
-    ((1, 2, 16, 16, 128), torch.float16, 86), ((2, 2, 9, 1), torch.float32, 80)], ids=str)
-def test_the_kernels_compile_without_a_gpu(monkeypatch, tmp_path, shape, dtype, capability):
+@pytest.mark.parametrize(("size", "dtype", "capability"), [
+    ((16, 16, 128), torch.float32, 75), ((16, 16, 128), torch.bfloat16, 90), ((16, 16, 128), torch.float16, 86),
+    ((9, 1), torch.float32, 80)], ids=str)
+def test_the_kernels_compile_without_a_gpu(monkeypatch, tmp_path, size, dtype, capability):
     # the interpreter takes what the compiler would refuse
     from nnunet_tv.losses import fused_gpu_kernels as kernels
 
@@ -91,12 +85,12 @@ def test_the_kernels_compile_without_a_gpu(monkeypatch, tmp_path, shape, dtype, 
     for name, recorder in recorders.items():
         monkeypatch.setattr(kernels, name, recorder)
     monkeypatch.setattr(fused_gpu, "require_labels", lambda valid, loss: None)
-    logits, target = batch(shape, dtype=dtype)
+    logits, target = random_logits(size, dtype=dtype)
     fused_gpu.dice_tv(logits, target.bool(), dice_weight=1.0, tv_weight=0.1, smooth=1e-5, loss="Loss").backward()
     ptx = {name: recorder.compiled(capability).asm["ptx"] for name, recorder in recorders.items()}
     assert all(f".target sm_{capability}" in text for text in ptx.values())
     assert all(".local" not in text for text in ptx.values()), "no register array lies in memory"
-    if dtype == torch.float32 and shape[-1] == 128:
+    if dtype == torch.float32 and size[-1] == 128:
         assert "ld.global.v4.b32" in ptx["sums"] and "st.global.v4.b32" in ptx["gradient"], "16 bytes at a time"
 
 
@@ -128,7 +122,7 @@ def test_a_failure_is_logged_once_and_the_reference_is_used(on_the_cpu, monkeypa
         monkeypatch.delattr("nnunet_tv.losses.fused_gpu_kernels", raising=False)
     else:
         monkeypatch.setattr(fused_gpu, "dice_tv", way)
-    logits, target = batch()
+    logits, target = random_logits((6, 7, 8))
     with caplog.at_level(logging.WARNING):
         for labels in (target, target.bool(), target):
             torch.testing.assert_close(DiceTVLoss()(logits, labels), composed(logits, target))
@@ -141,38 +135,33 @@ def test_a_failure_is_logged_once_and_the_reference_is_used(on_the_cpu, monkeypa
 
 def test_what_they_do_not_take(on_the_cpu, monkeypatch):
     monkeypatch.setattr(fused_gpu, "_works", lambda *_: True)
-    logits, target = batch()
+    logits, target = random_logits((6, 7, 8))
     assert fused_gpu.applies(logits, target) and fused_gpu.applies(logits.half(), target.bool())
-    assert not fused_gpu.applies(logits.double(), target)
-    assert not fused_gpu.applies(logits, target.to(torch.complex64))
-    assert not fused_gpu.applies(logits, target.to("meta"))
-    assert not fused_gpu.applies(logits, [target])
-    assert not fused_gpu.applies(logits[:0], target[:0])
+    for refused in ((logits.double(), target), (logits, target.to(torch.complex64)), (logits, target.to("meta")),
+                    (logits, [target]), (logits[:0], target[:0])):
+        assert not fused_gpu.applies(*refused)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     assert not fused_gpu.applies(logits, target)
 
 
-def test_per_patch_dice_and_ddp_are_composed(on_the_cpu, monkeypatch):
+def test_per_patch_dice_and_ddp_are_composed_and_the_cpu_does_not_search_for_triton(monkeypatch):
+    logits, target = random_logits((6, 7, 8))
+    with monkeypatch.context() as patch:
+        patch.setattr(fused_gpu, "_works", fail)
+        torch.testing.assert_close(DiceTVLoss()(logits, target), composed(logits, target))
     monkeypatch.setattr(fused_gpu, "applies", fail)
-    logits, target = batch()
     assert DiceTVLoss(batch_dice=False)(logits, target).isfinite()
     monkeypatch.setattr("nnunet_tv.losses.dice.over_ranks", lambda sums: sums[None])
     torch.testing.assert_close(DiceTVLoss(ddp=True)(logits, target), composed(logits, target))
 
 
-def test_the_cpu_does_not_look_for_triton(monkeypatch):
-    monkeypatch.setattr(fused_gpu, "_works", fail)
-    logits, target = batch()
-    torch.testing.assert_close(DiceTVLoss()(logits, target), composed(logits, target))
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("shape", [(4, 2, 96, 112, 128), (2, 2, 33, 20, 11), (2, 2, 160, 96)], ids=str)
-def test_on_a_gpu(shape, dtype):
-    logits, target = batch(shape, "cuda", dtype)
-    memory = torch.channels_last_3d if len(shape) == 5 else torch.channels_last
+@pytest.mark.parametrize("size", [(96, 112, 128), (33, 20, 11), (160, 96)], ids=str)
+def test_on_a_gpu(size, dtype):
+    logits, target = random_logits(size, device="cuda", dtype=dtype, labels=torch.int16, patches=4)
+    memory = torch.channels_last_3d if len(size) == 3 else torch.channels_last
     for order in (torch.contiguous_format, memory):
         x = logits.detach().contiguous(memory_format=order).requires_grad_()
         assert fused_gpu.applies(x, target), "the kernels work here"

@@ -1,0 +1,82 @@
+"""Dice, Tversky, focal loss and cross entropy against closed forms, arithmetic in NumPy and torch."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from loss_data import as_logits, as_target, call, numpy_dice, numpy_focal, numpy_tversky, random_batch
+
+from nnunet_tv.losses import DiceBCELoss, DiceLoss, FocalLoss, TverskyLoss
+
+CROSS_ENTROPY = DiceBCELoss(dice_weight=0, bce_weight=1)
+
+
+@pytest.mark.parametrize("shape", [(3, 7, 6), (3, 7, 6, 5)], ids=str)
+@pytest.mark.parametrize("batch_dice", [True, False])
+def test_equals_numpy(shape, batch_dice):
+    p, g = random_batch(shape)
+    axes = None if batch_dice else tuple(range(1, len(shape)))
+    assert call(DiceLoss(batch_dice=batch_dice), p, g) == pytest.approx(numpy_dice(p, g, axes), rel=1e-12)
+    for alpha, beta in ((0.3, 0.7), (0.9, 0.2)):
+        found = call(TverskyLoss(alpha=alpha, beta=beta, batch_dice=batch_dice), p, g)
+        assert found == pytest.approx(numpy_tversky(p, g, alpha, beta, axes), rel=1e-12)
+    for gamma in (0, 0.5, 2, 5):
+        assert call(FocalLoss(gamma=gamma), p, g) == pytest.approx(numpy_focal(p, g, gamma), rel=1e-12)
+
+
+@pytest.mark.parametrize(("loss", "expected"), [
+    (DiceLoss(), 1 - (2 * 0.5 + 1e-5) / (2 + 2 + 1e-5)),  # p is not squared
+    (TverskyLoss(alpha=0.25, beta=0.75), 1 - (0.5 + 1e-5) / (0.5 + 0.25 * 1.5 + 0.75 * 1.5 + 1e-5)),
+    (FocalLoss(), (0.75**2 * 2 * np.log(4) + 0.25**2 * 6 * np.log(4 / 3)) / 8),
+    (CROSS_ENTROPY, (2 * np.log(4) + 6 * np.log(4 / 3)) / 8),
+], ids=repr)
+def test_closed_form(loss, expected):
+    g = np.zeros((1, 2, 2, 2))
+    g[0, 0, 0] = 1
+    assert call(loss, np.full((1, 2, 2, 2), 0.25), g) == pytest.approx(expected, rel=1e-12)
+
+
+def test_alpha_weighs_false_positives_and_beta_false_negatives():
+    g = np.zeros((1, 4, 4))
+    g[0, :2] = 1  # 8 voxels
+    more, less = np.ones_like(g), np.zeros_like(g)
+    less[0, 0] = 1
+    # all lesion: 8 right, 8 false positives; half of it: 4 right, 4 false negatives
+    assert call(TverskyLoss(alpha=0.25, beta=0.75), more, g) == pytest.approx(1 - 8 / (8 + 0.25 * 8), abs=1e-5)
+    assert call(TverskyLoss(alpha=0.25, beta=0.75), less, g) == pytest.approx(1 - 4 / (4 + 0.75 * 4), abs=1e-5)
+
+
+def test_the_defaults_are_the_papers():
+    parameters = {**inspect.signature(TverskyLoss).parameters, **inspect.signature(FocalLoss).parameters}
+    assert [parameters[name].default for name in ("alpha", "beta", "gamma")] == [0.3, 0.7, 2.0]
+
+
+def test_batch_dice_and_per_patch_differ_where_lesions_do():
+    # one patch segmented perfectly, one without lesion where everything is called lesion
+    p, g = np.zeros((2, 4, 4)), np.zeros((2, 4, 4))
+    p[0, :2] = g[0, :2] = p[1] = 1
+    assert call(DiceLoss(), p, g) == pytest.approx(1 - 16 / (24 + 8), abs=1e-6)
+    assert call(DiceLoss(batch_dice=False), p, g) == pytest.approx((0 + 1) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", [DiceLoss(), TverskyLoss()], ids=repr)
+@pytest.mark.parametrize(("predicted", "is_lesion", "expected"), [(0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1)])
+def test_empty_and_full(loss, predicted, is_lesion, expected):
+    value = call(loss, np.full((2, 6, 6, 6), predicted), np.full((2, 6, 6, 6), is_lesion))
+    assert value == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", [CROSS_ENTROPY, FocalLoss(gamma=0)], ids=repr)
+def test_cross_entropy_is_torchs(loss):
+    p, g = random_batch()
+    expected = torch.nn.functional.cross_entropy(as_logits(p), torch.from_numpy(g).long())
+    torch.testing.assert_close(loss(as_logits(p), as_target(g)), expected)
+
+
+@pytest.mark.parametrize("loss", [CROSS_ENTROPY, FocalLoss()], ids=repr)
+def test_the_loss_of_certain_errors_is_the_logit(loss):
+    logits = torch.tensor([2e4, -2e4]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
+    assert loss(logits, torch.ones(1, 1, 4, 4)).item() == pytest.approx(4e4)  # log(p) would be -inf here
