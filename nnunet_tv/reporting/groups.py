@@ -16,30 +16,23 @@ Value = Callable[[CaseScore], float | None]
 
 @dataclass(frozen=True)
 class GroupStage:
-    """One group at one stage; `runs` ascend, and `scores` has each case's scores in their order."""
+    """One group at one stage."""
 
     group: str
     stage: str
-    runs: tuple[int, ...]
-    scores: dict[str, tuple[CaseScore, ...]]
+    runs: tuple[int, ...]  #: ascending
+    scores: dict[str, tuple[CaseScore, ...]]  #: scores of each case, in the order of `runs`
 
     @property
     def one_run(self) -> bool:
         """Whether every subject has one score."""
         return len(self.runs) == 1
 
-    def by_run(self) -> list[list[CaseScore]]:
-        """Scores of all subjects, run by run."""
-        return [[scores[position] for scores in self.scores.values()] for position in range(len(self.runs))]
-
     def subjects(self, value: Value) -> dict[str, float]:
         """`value` of each subject, averaged over its runs; subjects where it is None in every run are left out."""
-        means = {}
-        for case, scores in self.scores.items():
-            found = [float(number) for score in scores if (number := value(score)) is not None]
-            if found:
-                means[case] = fmean(found)
-        return means
+        found = {case: [float(number) for score in scores if (number := value(score)) is not None]
+                 for case, scores in self.scores.items()}
+        return {case: fmean(values) for case, values in found.items() if values}
 
     def recorded(self, measure: Measure) -> bool:
         """Whether every score has the measure."""
@@ -75,21 +68,15 @@ def gather(rows: Sequence[CaseRow]) -> list[GroupStage]:
     for row in rows:
         if row.score is not None:
             found.setdefault((row.group, row.stage), {}).setdefault(row.run, {})[row.case] = row.score
-    names = list(dict.fromkeys(row.group for row in rows))
-    return [_group_stage(group, stage, found[group, stage])
-            for stage in STAGES for group in names if (group, stage) in found]
+    return [_group_stage(group, stage, runs)
+            for (group, stage), runs in sorted(found.items(), key=lambda item: STAGES.index(item[0][1]))]
 
 
 def _group_stage(group: str, stage: str, runs: dict[int, dict[str, CaseScore]]) -> GroupStage:
-    numbers = sorted(runs)
-    cases = runs[numbers[0]]
-    for number in numbers[1:]:
-        if differing := sorted(set(cases) ^ set(runs[number])):
-            raise ValueError(f"{group}, {stage}: runs {numbers[0]} and {number} differ in {len(differing)} subjects, "
+    first, *others = numbers = sorted(runs)
+    for number in others:
+        if differing := sorted(set(runs[first]) ^ set(runs[number])):
+            raise ValueError(f"{group}, {stage}: runs {first} and {number} differ in {len(differing)} subjects, "
                              f"the first {differing[0]}: runs of one group score the same subjects")
-    return GroupStage(group, stage, tuple(numbers), {case: tuple(runs[n][case] for n in numbers) for case in cases})
-
-
-def has_lesion(score: CaseScore) -> bool:
-    """Whether the reference of a score has a lesion."""
-    return score.n_lesions > 0
+    return GroupStage(group, stage, tuple(numbers),
+                      {case: tuple(runs[number][case] for number in numbers) for case in runs[first]})

@@ -26,23 +26,17 @@ _PACKAGES = ("nnunetv2", "numpy", "scipy", "connected-components-3d", "nibabel",
 
 @dataclass(frozen=True)
 class Record:
-    """Everything that a report shows.
-
-    `problems` are cases that could not be scored and `warnings` remarks for the reader. `participants` has the columns
-    of the participants table by case, controls included, and `contrast` the lesion contrast by case if it was measured.
-    `settings` are those of :class:`nnunet_tv.reporting.report.ReportOptions` and the remarks over the tables; `meta`
-    has tool, date, command, versions, folders, and SHA-256 of the inputs.
-    """
+    """Everything that a report shows."""
 
     rows: list[CaseRow]
     controls: list[CaseRow] = field(default_factory=list)
     candidates: list[FrocCandidates] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    participants: Participants = field(default_factory=dict)
-    contrast: dict[str, float] | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-    meta: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)  #: cases that could not be scored
+    warnings: list[str] = field(default_factory=list)  #: remarks for the reader
+    participants: Participants = field(default_factory=dict)  #: columns of the participants table by case
+    contrast: dict[str, float] | None = None  #: lesion contrast by case, if measured
+    settings: dict[str, Any] = field(default_factory=dict)  #: of ``ReportOptions``, and the remarks over the tables
+    meta: dict[str, Any] = field(default_factory=dict)  #: tool, date, command, versions, folders, SHA-256 of inputs
 
     def cases(self) -> list[str]:
         """Return the names of all cases and controls."""
@@ -76,22 +70,14 @@ def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
         "participants": record.participants,
         "contrast": record.contrast,
         "meta": {**record.meta, "settings": record.settings},
-        "cases": [asdict(row) for row in record.rows],
-        "controls": [asdict(row) for row in record.controls],
-        "candidates": [asdict(one) for one in record.candidates],
+        **{name: [asdict(item) for item in items] for name, items in
+           (("cases", record.rows), ("controls", record.controls), ("candidates", record.candidates))},
     }
 
 
 def read_record(path: str | Path) -> Record:
-    """Read the record of an earlier report.
-
-    Raises
-    ------
-    NnunetTVError
-        Not a readable ``report.json`` with the structure of this version.
-    """
-    path = Path(path)
-    path = path / "report.json" if path.is_dir() else path
+    """Read the record of an earlier report; NnunetTVError without a ``report.json`` with this version's structure."""
+    path = Path(path, "report.json") if Path(path).is_dir() else Path(path)
     try:
         content = read_json(path)
         if content["meta"]["tool"] != TOOL:
@@ -105,13 +91,10 @@ def read_record(path: str | Path) -> Record:
     try:
         meta = dict(content["meta"])
         settings = meta.pop("settings")
-        return Record(
-            rows=[CaseRow.from_dict(row) for row in content["cases"]],
-            controls=[CaseRow.from_dict(row) for row in content["controls"]],
-            candidates=[FrocCandidates.from_dict(one) for one in content["candidates"]],
-            problems=content["problems"], warnings=content["warnings"], participants=content["participants"],
-            contrast=content["contrast"], settings=settings, meta=meta,
-        )
+        rows, controls = ([CaseRow.from_dict(row) for row in content[name]] for name in ("cases", "controls"))
+        return Record(rows, controls, [FrocCandidates.from_dict(one) for one in content["candidates"]],
+                      **{name: content[name] for name in ("problems", "warnings", "participants", "contrast")},
+                      settings=settings, meta=meta)
     except (KeyError, TypeError, AttributeError) as error:
         raise NnunetTVError(f"{path}: damaged ({type(error).__name__}: {error}); score again") from error
 
@@ -120,9 +103,8 @@ def _run(run: Run) -> dict[str, Any]:
     """Folders of a run, and of the folds of a pooled cross-validation."""
     content: dict[str, Any] = {"group": run.group, "run": run.run, **_folders(run)}
     if run.parts:
-        folds = {id(part): part for part in run.parts.values()}
         content["folds"] = [{**_folders(fold), "cases": [case for case, part in run.parts.items() if part is fold]}
-                            for fold in folds.values()]
+                            for fold in run.folds()]
         content["filtered"] = None if any(fold["filtered"] is None for fold in content["folds"]) else content["raw"]
     return content
 

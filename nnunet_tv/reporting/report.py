@@ -27,33 +27,15 @@ from nnunet_tv.utils.parallel import each_case
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """How to score and what to show.
+    """How to score and what to show."""
 
-    Attributes
-    ----------
-    scoring : ScoringOptions
-        How to score; all measures are shown if distances are computed.
-    primary : {"DC", "sSens", "nFPC"}
-        Endpoint chosen before the results were seen.
-    seed : int
-        Seed of bootstrap and permutations.
-    paper : bool
-        Whether to show Table 1 of the TV paper as well.
-    strata : tuple of str
-        Names for :func:`nnunet_tv.reporting.tables.strata.make_strata`.
-    remark : str
-        How the predictions were made, for the notes.
-    processes : int
-        Number of worker processes.
-    """
-
-    scoring: ScoringOptions = field(default_factory=ScoringOptions)
-    primary: str = "DC"
-    seed: int = 0
-    paper: bool = False
-    strata: tuple[str, ...] = ()
-    remark: str = ""
-    processes: int = 1
+    scoring: ScoringOptions = field(default_factory=ScoringOptions)  #: all measures are shown if distances are computed
+    primary: str = "DC"  #: endpoint chosen before the results were seen: ``DC``, ``sSens`` or ``nFPC``
+    seed: int = 0  #: of bootstrap and permutations
+    paper: bool = False  #: whether to show Table 1 of the TV paper as well
+    strata: tuple[str, ...] = ()  #: names for :func:`nnunet_tv.reporting.tables.strata.make_strata`
+    remark: str = ""  #: how the predictions were made, for the notes
+    processes: int = 1  #: worker processes
 
     def settings(self) -> dict[str, Any]:
         """Return the options that determine the tables, as recorded in ``report.json``."""
@@ -68,21 +50,11 @@ class ReportOptions:
 
 
 def make_report(
-    out: str | Path,
-    *,
-    reference: str | Path | None = None,
-    runs: Sequence[Run] = (),
-    models: Sequence[ModelRuns] = (),
-    controls: Sequence[Run] = (),
-    images: str | Path | None = None,
-    participants: str | Path | None = None,
-    options: ReportOptions | None = None,
-    command: Sequence[str] = (),
+    out: str | Path, *, reference: str | Path | None = None, runs: Sequence[Run] = (), models: Sequence[ModelRuns] = (),
+    controls: Sequence[Run] = (), images: str | Path | None = None, participants: str | Path | None = None,
+    options: ReportOptions | None = None, command: Sequence[str] = (),
 ) -> Record:
-    """Score predictions and write the report folder.
-
-    If there is any problem (missing prediction, other geometry, unusable file), no tables are written, only
-    ``cases.csv`` and ``report.json`` with the status of every case.
+    """Score predictions and write the report folder; after any problem with a case only the status of every case.
 
     Parameters
     ----------
@@ -96,10 +68,8 @@ def make_report(
         Validated folds of nnU-Net's model folders, from :func:`nnunet_tv.scoring.model_folder.model_runs`.
     controls : sequence of Run
         Predictions of subjects without a lesion, which are reported separately.
-    images : Path, optional
-        Folder of scans (``CASE_0000.nii.gz``), as background of the pictures and to measure lesion contrast.
-    participants : Path, optional
-        Table of the subjects (BIDS ``participants.tsv``).
+    images, participants : Path, optional
+        Folder of scans (``CASE_0000.nii.gz``) for pictures and lesion contrast; BIDS ``participants.tsv``.
     options : ReportOptions, optional
         How to score and what to show.
     command : sequence of str
@@ -153,18 +123,11 @@ def redraw_report(source: str | Path, out: str | Path, *, participants: str | Pa
     Parameters
     ----------
     source : Path
-        ``report.json`` or its folder; the pictures next to it are copied.
-    out : Path
-        Report folder.
-    participants : Path, optional
-        Another table of the subjects.
+        ``report.json`` or its folder, with pictures next to it; NnunetTVError if it is unusable or has problems.
+    out, participants : Path
+        Report folder; another table of the subjects. Errors are those of :func:`make_report`.
     **changes
         New values of ``primary``, ``seed``, ``paper``, ``strata``, ``remark``; None keeps the earlier value.
-
-    Raises
-    ------
-    NnunetTVError
-        No usable report, or one with problems; as :func:`make_report`.
     """
     out, source = Path(out).resolve(), Path(source)
     check_folder(out)
@@ -172,8 +135,7 @@ def redraw_report(source: str | Path, out: str | Path, *, participants: str | Pa
     if record.problems:
         raise NnunetTVError(f"{source}: a report with {len(record.problems)} problems and no tables, the first: "
                             f"{record.problems[0]}")
-    changed = {name: value for name, value in changes.items() if value is not None}
-    record = replace(record, settings={**record.settings, **changed})
+    record.settings.update({name: value for name, value in changes.items() if value is not None})
     check_primary(record.settings["primary"])
     if participants is not None:
         record = replace(record, participants=of_cases(read_participants(participants), record.cases())[0])

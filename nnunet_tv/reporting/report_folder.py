@@ -16,7 +16,7 @@ from nnunet_tv.postprocessing import ENDING, ClusterFilter
 from nnunet_tv.reporting.figures.case_pictures import PictureJob, draw_files
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.record import TOOL, Record, to_content
-from nnunet_tv.reporting.sections import Sections, make_sections
+from nnunet_tv.reporting.sections import make_sections
 from nnunet_tv.reporting.tables import table_one
 from nnunet_tv.reporting.tables.csv_export import cases_csv, clusters_csv, lesions_csv
 from nnunet_tv.reporting.tables.every_case import cases_table
@@ -84,8 +84,7 @@ def draw_pictures(
     record: Record, reference: Path, runs: Sequence[Run], images: Path | None, folder: Path, *, processes: int = 1
 ) -> list[str]:
     """Draw one picture per case, with a row for the first run of each group; return warnings."""
-    first_runs = tuple({run.group: run for run in reversed(runs)}[group]
-                       for group in dict.fromkeys(run.group for run in runs))
+    first_runs = [run for index, run in enumerate(runs) if run.group not in {before.group for before in runs[:index]}]
     found = {(row.case, row.group, row.run, row.stage): row for row in record.rows}
     jobs = [
         PictureJob(case, reference / f"{case}{ENDING}", tuple(run.of(case) for run in first_runs),
@@ -94,20 +93,26 @@ def draw_pictures(
                    record.settings["connectivity"])
         for case in sorted({row.case for row in record.rows})
     ]
-    warnings = []
-    for result in each_case(draw_files, jobs, processes=processes, label="draw"):
+    results = each_case(draw_files, jobs, processes=processes, label="draw")
+    for result in results:
         if isinstance(result, CaseError):
             raise result
-        warnings += [result] if result else []
-    return warnings
+    return [str(result) for result in results if result]
 
 
 def write_report(record: Record, work: Path) -> None:
     """Write everything except the pictures, from the record alone."""
-    sections = make_sections(record, work)
-    _write_rows(record, work)
-    _write_tables(sections, work)
-    meta = record.meta
+    sections, meta = make_sections(record, work), record.meta
+    rows = [*record.rows, *record.controls]
+    notes = [*sections.warnings, *sections.notes]
+    texts = {"cases.csv": cases_csv(rows), "clusters.csv": clusters_csv(rows), "lesions.csv": lesions_csv(rows),
+             "table1.md": table_one.to_markdown(sections.shown, notes), "table1.csv": table_one.to_csv(sections.shown),
+             "table1.tex": table_one.to_latex(sections.shown, notes)}
+    for table in sections.tables():
+        for ending, write in ((".csv", to_csv), (".md", to_markdown), (".tex", to_latex)):
+            texts[f"tables/{table.key}{ending}"] = write(table)
+    for name, text in texts.items():
+        write_text(text, work / name)
     page = render(
         "report.html.j2", convention=CONVENTION, version=meta["versions"]["nnunet-tv"], created=meta["created"],
         command=shlex.join(meta["command"]), versions=meta["versions"], n_inputs=len(meta["sha256"]),
@@ -125,26 +130,8 @@ def write_report(record: Record, work: Path) -> None:
 
 def write_problems(record: Record, work: Path) -> None:
     """Write the status of every case, and no table: excluding failures biases the result."""
-    _write_rows(record, work)
+    write_text(cases_csv([*record.rows, *record.controls]), work / "cases.csv")
     write_json(to_content(record, {"groups": {}}), work / "report.json")
-
-
-def _write_rows(record: Record, work: Path) -> None:
-    rows = [*record.rows, *record.controls]
-    write_text(cases_csv(rows), work / "cases.csv")
-    if not record.problems:
-        write_text(clusters_csv(rows), work / "clusters.csv")
-        write_text(lesions_csv(rows), work / "lesions.csv")
-
-
-def _write_tables(sections: Sections, work: Path) -> None:
-    notes = [*sections.warnings, *sections.notes]
-    write_text(table_one.to_markdown(sections.shown, notes), work / "table1.md")
-    write_text(table_one.to_csv(sections.shown), work / "table1.csv")
-    write_text(table_one.to_latex(sections.shown, notes), work / "table1.tex")
-    for table in sections.tables():
-        for ending, text in ((".csv", to_csv(table)), (".md", to_markdown(table)), (".tex", to_latex(table))):
-            write_text(text, work / "tables" / f"{table.key}{ending}")
 
 
 def _caption(rows: Sequence[CaseRow]) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_tv.metrics.registry import DETECTED, DICE, FALSE_CLUSTERS
+from nnunet_tv.metrics.scores import BOTH_EMPTY, EMPTY_PREDICTION, EMPTY_REFERENCE
 from nnunet_tv.reporting.figures import curve_drawing, curves
-from nnunet_tv.reporting.footnotes import footnotes
-from nnunet_tv.reporting.groups import GroupStage, gather, has_lesion
+from nnunet_tv.reporting.groups import GroupStage, gather
 from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.statistics import Interval
 from nnunet_tv.reporting.tables import comparison, controls, strata, summaries, tv_paper
@@ -29,9 +29,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page; `key` is its anchor."""
+    """A section of the page."""
 
-    key: str
+    key: str  #: anchor
     title: str
     text: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -41,16 +41,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Sections:
-    """All sections (Table 1 is the first), and Table 1 as rows; `shown` includes the TV paper's rows if requested.
+    """All sections, and Table 1 as rows."""
 
-    `notes` are those under Table 1, `summary` is one sentence per group and stage.
-    """
-
-    sections: list[Section]
+    sections: list[Section]  #: Table 1 is the first
     table_one: list[TableOneRow]
-    shown: list[TableOneRow]
-    notes: list[str]
-    summary: list[str]
+    shown: list[TableOneRow]  #: the same, and the TV paper's rows if requested
+    notes: list[str]  #: under Table 1
+    summary: list[str]  #: one sentence per group and stage
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -65,22 +62,20 @@ class Sections:
 def make_sections(record: Record, folder: Path) -> Sections:
     """Make every section of the report; curves are drawn in ``folder/curves``.
 
-    Raises
-    ------
-    NnunetTVError
-        A group has the name of a row of the paper; an unknown stratum or endpoint.
+    NnunetTVError is raised if a group has the name of a row of the paper, and for an unknown stratum or endpoint.
     """
     settings, groups = record.settings, gather(record.rows)
     seed = settings["seed"]
     ours = shown = table_one(record.rows)
-    notes = footnotes(record)
+    notes = _footnotes(record)
     if settings["paper"]:
         tv_paper.check_names(row.group for row in ours)
         shown, notes = [*ours, *tv_paper.paper_rows()], [*notes, tv_paper.NOTE]
-    n_lesion = sum(has_lesion(scores[0]) for scores in groups[0].scores.values())
-    subjects = f"n = {len(groups[0].scores)} subjects, {n_lesion} with a lesion"
+    references = {case: scores[0] for case, scores in groups[0].scores.items()}
+    n_lesion = sum(score.n_lesions > 0 for score in references.values())
+    subjects = f"n = {len(references)} subjects, {n_lesion} with a lesion"
     sections = [
-        Section("table-1", "Table 1", warnings=tuple(_warnings(record, len(groups[0].scores))),
+        Section("table-1", "Table 1", warnings=tuple(_warnings(record, len(references))),
                 tables=(stage_table(shown, RAW, subjects), stage_table(shown, FILTERED, subjects, notes=notes))),
         Section("uncertainty", "Uncertainty", tables=(summaries.uncertainty_table(groups, seed=seed),)),
     ]
@@ -92,10 +87,10 @@ def make_sections(record: Record, folder: Path) -> Sections:
                             tables=(summaries.rules_table(groups, seed=seed), *([lost] if lost.rows else []))))
     sections.append(_curves(record, groups, folder / "curves"))
     if settings["strata"]:
-        levels = strata.make_strata(
-            settings["strata"], {case: scores[0] for case, scores in groups[0].scores.items()},
-            participants=record.participants, contrast=record.contrast)
-        sections.append(Section("strata", "Strata", tables=tuple(strata.strata_tables(groups, levels, seed=seed))))
+        levels = strata.make_strata(settings["strata"], references, participants=record.participants,
+                                    contrast=record.contrast)
+        tables = tuple(strata.stratum_table(groups, *each, seed=seed) for each in levels.items())
+        sections.append(Section("strata", "Strata", tables=tables))
     if record.controls:
         tables = controls.controls_tables(gather(record.controls), patients=groups[0].scores,
                                           participants=record.participants, seed=seed)
@@ -115,6 +110,42 @@ def _warnings(record: Record, n: int) -> list[str]:
         warnings.append(f"Missing predictions, scored as empty because of --allow-missing: {len(lost)} "
                         f"({', '.join(dict.fromkeys(lost))}).")
     return warnings
+
+
+def _footnotes(record: Record) -> list[str]:
+    """Notes under Table 1: definitions, numbers of subjects, and how the predictions were made."""
+    rows, settings = record.rows, record.settings
+    first = [row for row in rows if (row.group, row.run, row.stage) == (rows[0].group, rows[0].run, RAW)]
+    n, n_lesion = len(first), sum(row.score is not None and row.score.n_lesions > 0 for row in first)
+    rule = settings["hits"][0]
+    any_voxel = rule == "any"
+    empty = ", ".join(f"{status} {sum(row.status == status for row in rows)}"
+                      for status in (EMPTY_REFERENCE, EMPTY_PREDICTION, BOTH_EMPTY))
+    notes = [
+        f"{n} subjects, {n_lesion} of them with a lesion in the reference."
+        + (" Fewer than 10 subjects: descriptive only." if n < 10 else ""),
+        "± is the sample standard deviation (n − 1) over runs: it describes the variation between trainings, not "
+        "between subjects, and is not defined for a single run.",
+        "Sens and Prec: voxels pooled over all subjects of a run; their means over subjects are given beside them "
+        "(Sens: subjects with a lesion; Prec: subjects with a prediction).",
+        f"DC: mean Dice over the {n_lesion} subjects with a lesion; an empty prediction counts as 0.",
+        "sSens: share of the subjects with a lesion that are detected. Hit rule: "
+        + ("any true positive voxel." if any_voxel else f"{rule} (explained with the hit rules)."),
+        f"nFPC: clusters of the prediction ({settings['connectivity']}-connectivity) "
+        + ("without any voxel of the reference" if any_voxel else f"that are not true by the rule {rule}")
+        + f", per subject, over all {n} subjects.",
+        f"Rows of cases.csv with empty masks: {empty}.",
+    ]
+    for given, text in ((False, f"Post-processing applied here to {{}}: {'; '.join(settings['filter_steps'])}."),
+                        (True, "Post-processed predictions given as files for {}; the report has no record of their "
+                               "post-processing.")):
+        runs = [f"{run['group']}, run {run['run']}" for run in record.meta["runs"]
+                if (run["filtered"] is not None) == given]
+        if runs:
+            notes.append(text.format("; ".join(runs[:6]) + (f" and {len(runs) - 6} more" if len(runs) > 6 else "")))
+    notes.append(f"How predictions were made: {settings['remark']}" if settings["remark"] else
+                 "How predictions were made (mirroring, overlap, checkpoint) was not recorded.")
+    return notes
 
 
 def _summary(group: GroupStage, seed: int) -> str:
@@ -137,10 +168,8 @@ def _text(interval: Interval) -> str:
 
 def _curves(record: Record, groups: Sequence[GroupStage], folder: Path) -> Section:
     seed, rule = record.settings["seed"], record.settings["hits"][0]
-    tables: list[Table] = []
-    figures: list[Figure] = []
     text: tuple[str, ...] = ()
-    lines, recalls, points, areas = [], [], {}, {}
+    tables, figures, lines, recalls, points, areas = [], [], [], [], {}, {}
     for name in dict.fromkeys(group.group for group in groups):
         cases = curves.by_case(record.candidates, name)
         if any(runs[0].n_lesions for runs in cases.values()):

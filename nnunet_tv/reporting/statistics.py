@@ -20,23 +20,19 @@ LEVEL = 0.95
 RESAMPLES = 10_000
 #: Up to this many differing pairs all sign patterns (2^16 = 65 536) are enumerated, which makes the test exact.
 EXACT_PAIRS = 16
-_TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 #: Relative tolerance for ties: sums in another order differ by rounding.
 _TIE = 1e-9
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its confidence interval.
+    """An estimate with its confidence interval."""
 
-    `value` is None if it is undefined; `low` and `high` are None if there is no interval. `n` is the number of subjects
-    and `method` the name of the method.
-    """
-
-    value: float | None
-    low: float | None
+    value: float | None  #: None if undefined
+    low: float | None  #: None, as `high`, if there is no interval
     high: float | None
-    n: int
+    n: int  #: number of subjects
     method: str
 
 
@@ -53,26 +49,21 @@ def clopper_pearson(k: int, n: int) -> Interval:
 def poisson_rate(events: int, n: int) -> Interval:
     """Return the exact interval of events per subject (Garwood 1936): 3 in 17 subjects is 0.036 to 0.516.
 
-    Events are assumed to be independent. False clusters concentrate in few subjects, so the interval is too narrow for
-    them. It is defined where no event was observed (0 in n: up to 3.69 / n), where a bootstrap is not.
+    It assumes independent events and is too narrow for false clusters, which concentrate in few subjects; unlike a
+    bootstrap it is defined where no event was observed (0 in n: up to 3.69 / n).
     """
     if events < 0 or n < 1:
         raise ValueError(f"expected events >= 0 in n >= 1 subjects, found {events} in {n}")
-    low = float(stats.chi2.ppf(_TAILS[0], 2 * events)) / 2 if events else 0.0
-    high = float(stats.chi2.ppf(_TAILS[1], 2 * events + 2)) / 2
+    low = float(stats.chi2.ppf(TAILS[0], 2 * events)) / 2 if events else 0.0
+    high = float(stats.chi2.ppf(TAILS[1], 2 * events + 2)) / 2
     return Interval(events / n, low / n, high / n, n, "exact Poisson")
 
 
 def bootstrap(
-    columns: np.ndarray | Sequence[float],
-    statistic: Callable[[np.ndarray], np.ndarray] | None = None,
-    *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
+    columns: np.ndarray | Sequence[float], statistic: Callable[[np.ndarray], np.ndarray] | None = None, *,
+    seed: int = 0, resamples: int = RESAMPLES,
 ) -> Interval:
     """Return the percentile bootstrap interval over subjects (Efron 1979).
-
-    :func:`scipy.stats.bootstrap` draws other samples, and new ones for each statistic; see :func:`resampled_means`.
 
     Parameters
     ----------
@@ -80,12 +71,9 @@ def bootstrap(
         Values of each subject.
     statistic : callable, optional
         Maps means over subjects, shape (resamples, quantities), to one value per resample, shape (resamples,); NaN
-        where undefined. Ratios of sums are ratios of means. The default is the mean of the first column. Only for
-        means: the bootstrap distribution of a median of few subjects has a handful of values.
-    seed : int
-        Seed of the draws.
-    resamples : int
-        Number of samples drawn.
+        where undefined. Ratios of sums are ratios of means. The default is the first mean.
+    seed, resamples : int
+        Seed and number of the draws; see :func:`resampled_means`.
 
     Returns
     -------
@@ -105,22 +93,22 @@ def bootstrap(
     drawn = drawn[np.isfinite(drawn)]
     if drawn.size < 0.95 * resamples or np.ptp(drawn) <= _TIE * max(1.0, abs(estimate)):
         return without_bounds
-    low, high = np.quantile(drawn, _TAILS)
+    low, high = np.quantile(drawn, TAILS)
     return Interval(estimate, float(low), float(high), n, "bootstrap")
 
 
 def resampled_means(values: np.ndarray, *, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
     """Return means over subjects drawn with replacement: (subjects, quantities) to (resamples, quantities).
 
-    The draws depend only on the seed and the number of subjects, so that all quantities of the same subjects are
-    resampled together.
+    Unlike in :func:`scipy.stats.bootstrap`, the draws depend only on the seed and the number of subjects, so that all
+    quantities of the same subjects are resampled together.
     """
     return _weights(len(values), seed, resamples) @ values
 
 
-@lru_cache(maxsize=8)  # all tables resample the same subjects
+@lru_cache(maxsize=8)
 def _weights(n: int, seed: int, resamples: int) -> np.ndarray:
-    """Share of each subject in each resample, shape (resamples, n)."""
+    """Share of each subject in each resample, shape (resamples, n); all tables resample the same subjects."""
     draws = np.random.default_rng(seed).integers(n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
     return np.bincount(draws.ravel(), minlength=resamples * n).reshape(resamples, n) / n
 
@@ -128,8 +116,7 @@ def _weights(n: int, seed: int, resamples: int) -> np.ndarray:
 def share_interval(shares: Sequence[float], *, seed: int = 0, one_run: bool = True) -> Interval:
     """Return the interval of a share of subjects, each 0 or 1, or the mean of 0 and 1 over several runs.
 
-    One run: Clopper-Pearson. Several runs: bootstrap over subjects, or Clopper-Pearson over subjects where all runs
-    agree on all subjects (0 of n, n of n), where a bootstrap has no width.
+    Clopper-Pearson for one run, and for several that find no subject or all (a bootstrap has no width); else bootstrap.
     """
     total, n = float(sum(shares)), len(shares)
     if one_run or total in (0.0, float(n)):
@@ -147,17 +134,15 @@ def rate_interval(counts: Sequence[float], *, seed: int = 0) -> Interval:
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     """Return the exact two-sided p of McNemar's test (1947), a binomial test of the discordant pairs; 1 without any."""
     a, b = _pairs(first, second)
-    only_first, only_second = int(np.count_nonzero(a > b)), int(np.count_nonzero(a < b))
-    discordant = only_first + only_second
-    return float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
+    discordant = np.count_nonzero(a != b)
+    return float(stats.binomtest(np.count_nonzero(a > b), discordant).pvalue) if discordant else 1.0
 
 
 def permutation_test(first: Sequence[float], second: Sequence[float], *, seed: int = 0) -> float:
     """Return the two-sided p of the mean paired difference under exchanges within pairs (Fisher 1935).
 
-    All exchanges are enumerated for up to 16 differing pairs (exact); otherwise 10 000 seeded ones are drawn, and the
-    smallest possible p is 1 / 10 001. Unlike in :func:`scipy.stats.permutation_test`, sums that differ by rounding
-    count as ties.
+    Exact up to 16 differing pairs, else from 10 000 seeded exchanges, with p at least 1 / 10 001. Unlike in
+    :func:`scipy.stats.permutation_test`, sums that differ by rounding count as ties.
     """
     a, b = _pairs(first, second)
     differences = (a - b)[a != b]
@@ -171,8 +156,7 @@ def permutation_test(first: Sequence[float], second: Sequence[float], *, seed: i
             sums = np.concatenate([sums - difference, sums + difference])
         return float(np.mean(np.abs(sums) >= threshold))
     signs = np.random.default_rng(seed).integers(2, size=(RESAMPLES, n)) * 2 - 1
-    extreme = int(np.count_nonzero(np.abs(signs @ differences) >= threshold))
-    return (extreme + 1) / (RESAMPLES + 1)
+    return (np.count_nonzero(np.abs(signs @ differences) >= threshold) + 1) / (RESAMPLES + 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

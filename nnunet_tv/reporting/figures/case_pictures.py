@@ -28,7 +28,7 @@ GREEN, BLUE, YELLOW = (0.15, 0.85, 0.25), (0.25, 0.5, 1.0), (1.0, 0.9, 0.1)
 
 @dataclass(frozen=True)
 class Layer:
-    """One row of a picture: the prediction of a group, raw and filtered, and a caption."""
+    """One row of a picture: the prediction of a group."""
 
     name: str
     raw: np.ndarray
@@ -70,20 +70,7 @@ def draw_case(
 ) -> None:
     """Draw one case as PNG: reference green, prediction blue, post-processed prediction outlined in yellow.
 
-    Parameters
-    ----------
-    case : str
-        Title.
-    reference : Volume
-        Reference; its affine determines which side is left, and all arrays are on its grid.
-    layers : sequence of Layer
-        One per row.
-    output : Path
-        PNG file, written atomically.
-    background : ndarray, shape of the reference, optional
-        Scan under the masks; without it the background is plain.
-    connectivity : {26, 18, 6}
-        Neighbours that form one cluster.
+    All arrays are on the grid of the reference, whose affine determines which side is left; `background` is a scan.
     """
 
     def oriented(array: np.ndarray) -> np.ndarray:
@@ -115,10 +102,7 @@ def draw_case(
 def slice_position(
     truth: np.ndarray, predictions: Sequence[np.ndarray], *, connectivity: int = 26
 ) -> tuple[tuple[int, ...], str]:
-    """Return the index along each axis where the largest cluster has most voxels, and the name of that cluster.
-
-    It is the largest cluster of the reference, or of the first prediction that is not empty, or else the middle.
-    """
+    """Return the index along each axis where the largest cluster has most voxels, and the name of that cluster."""
     predicted = [(mask, "the largest predicted cluster (empty reference)") for mask in predictions]
     for mask, place in [(truth, "the largest reference cluster"), *predicted]:
         if mask.any():
@@ -156,9 +140,8 @@ def _draw_plane(
 def _prediction(folder: Path, job: PictureJob, truth: Volume) -> Volume:
     """A prediction on the grid of the reference; empty if it is missing, which scoring reported or refused."""
     path = folder / job.reference.name
-    if not path.exists():
-        return Volume(np.zeros_like(truth.data), truth.affine)
-    volume = on_grid_of(read_mask(path, case=job.case), truth)
+    volume = on_grid_of(read_mask(path, case=job.case), truth) if path.exists() else Volume(
+        np.zeros_like(truth.data), truth.affine)
     if volume is None:
         raise CaseError(job.case, "changed since it was scored: no longer on the reference's grid; run again", path)
     return volume
@@ -168,13 +151,13 @@ def _background(job: PictureJob, truth: Volume) -> tuple[np.ndarray | None, str]
     if job.images is None:
         return None, ""
     path = find_image(job.images, job.case)
-    if path is None:
-        names = " or ".join(f"{job.case}{ending}" for ending in IMAGE_ENDINGS)
-        return None, f"{job.case}: no image {names} in {job.images}; drawn on a plain background"
     try:
+        if path is None:
+            names = " or ".join(f"{job.case}{ending}" for ending in IMAGE_ENDINGS)
+            raise CaseError(job.case, f"no image {names} in {job.images}")
         image = on_grid_of(read_volume(path, case=job.case), truth)
+        if image is None:
+            raise CaseError(job.case, f"{path} is not on the reference's grid")
     except CaseError as error:
         return None, f"{error}; drawn on a plain background"
-    if image is None:
-        return None, f"{job.case}: {path} is not on the reference's grid; drawn on a plain background"
     return image.data, ""

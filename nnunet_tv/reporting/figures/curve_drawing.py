@@ -82,14 +82,12 @@ def _save(draw: Callable[[Axes], None], output: Path) -> list[Path]:
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    written = []
+    files = {output.with_suffix(".png"): {"Software": None}, output.with_suffix(".svg"): {"Date": None}}
     with matplotlib.rc_context({"svg.hashsalt": "nnunet-tv"}):
-        for ending, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
-            path = output.with_suffix(ending)
+        for path, metadata in files.items():
             with atomic(path) as temporary:
-                figure.savefig(temporary, dpi=130, format=ending[1:], metadata=metadata)
-            written.append(path)
-    return written
+                figure.savefig(temporary, dpi=130, format=path.suffix[1:], metadata=metadata)
+    return [*files]
 
 
 def _colour(number: int) -> str:

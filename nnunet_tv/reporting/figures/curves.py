@@ -10,8 +10,8 @@ import numpy as np
 
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.metrics.registry import DETECTED
-from nnunet_tv.reporting.groups import GroupStage, has_lesion
-from nnunet_tv.reporting.statistics import LEVEL, Interval, bootstrap, resampled_means, share_interval
+from nnunet_tv.reporting.groups import GroupStage
+from nnunet_tv.reporting.statistics import TAILS, Interval, bootstrap, resampled_means, share_interval
 from nnunet_tv.reporting.tables.table import Table
 
 #: Bootstrap resamples of a band.
@@ -26,21 +26,17 @@ CLASS_SUBJECTS, MOST_CLASSES = 5, 4
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve of a group with its confidence band.
-
-    `low` and `high` are the bounds of y at x = `grid`, from the bootstrap over subjects. `n` is the number of subjects,
-    `n_lesion` of those with a lesion; `marks` are the operating points of the segmentations (name, x, y).
-    """
+    """A curve of a group with its confidence band."""
 
     name: str
     x: tuple[float, ...]
     y: tuple[float, ...]
     grid: tuple[float, ...]
-    low: tuple[float, ...]
+    low: tuple[float, ...]  #: bounds of y at x = `grid`, from the bootstrap over subjects
     high: tuple[float, ...]
-    n: int
-    n_lesion: int
-    marks: tuple[tuple[str, float, float], ...] = ()
+    n: int  #: number of subjects
+    n_lesion: int  #: of those with a lesion
+    marks: tuple[tuple[str, float, float], ...] = ()  #: operating points of the segmentations: name, x, y
 
 
 def by_case(candidates: Sequence[FrocCandidates], group: str) -> dict[str, list[FrocCandidates]]:
@@ -58,22 +54,8 @@ def froc(
 ) -> tuple[Curve, list[tuple[float, Interval]]]:
     """Return the share of subjects detected against false clusters per subject, over thresholds of confidence.
 
-    Parameters
-    ----------
-    cases : dict of str to list of FrocCandidates
-        Candidates of one group; runs of a case are averaged.
-    rule : str
-        Hit rule that decides which clusters are true and which lesions are found.
-    name, marks
-        See :class:`Curve`.
-    seed : int
-        Seed of the bootstrap over subjects.
-
-    Returns
-    -------
-    curve : Curve
-    points : list of (float, Interval)
-        Detection at those of :data:`FROC_POINTS` that the curve reaches: the best with at most as many false clusters.
+    Runs of a case are averaged. The points are the best detection with at most as many false clusters as those of
+    :data:`FROC_POINTS` that the curve reaches.
     """
     false, found, lesion = _froc_columns(cases, rule, _thresholds(cases))
     columns = np.concatenate([false, found, lesion[:, None]], axis=1)
@@ -91,12 +73,12 @@ def froc(
     low, high = band(grid)
     curve = Curve(name, _floats([0.0, *x]), _floats([0.0, *y]), _floats(grid), _floats(low), _floats(high),
                   len(lesion), int(lesion.sum()), tuple(marks))
-    reached = [point for point in FROC_POINTS if len(x) and point <= x[-1]]
-    if not reached:
+    reached = np.array([point for point in FROC_POINTS if len(x) and point <= x[-1]])
+    if not len(reached):
         return curve, []
-    values, (lows, highs) = _best_until(x, y, np.array(reached)), band(np.array(reached))
-    return curve, [(point, Interval(float(value), float(a), float(b), curve.n_lesion, "bootstrap"))
-                   for point, value, a, b in zip(reached, values, lows, highs, strict=True)]
+    figures = np.stack([reached, _best_until(x, y, reached), *band(reached)], axis=1).tolist()
+    return curve, [(point, Interval(value, low, high, curve.n_lesion, "bootstrap"))
+                   for point, value, low, high in figures]
 
 
 def _thresholds(cases: dict[str, list[FrocCandidates]]) -> np.ndarray:
@@ -132,14 +114,8 @@ def precision_recall(
 ) -> tuple[Curve, Interval, float | None]:
     """Return precision against recall of voxels, pooled over subjects and runs, over thresholds of probability.
 
-    Returns
-    -------
-    curve : Curve
-        x is recall, y precision.
-    area : Interval
-        Average precision: the sum of (R_n − R_(n−1)) · P_n over the bins of the histogram.
-    chance : float or None
-        Share of lesion voxels among all voxels, which is the area of a map without information.
+    The second value is the average precision, the sum of (R_n − R_(n−1)) · P_n over the bins of the histogram; the
+    third the share of lesion voxels among all voxels, which is the area of a map without information.
     """
     inside, outside = (np.array([np.mean([getattr(one, part) for one in runs], axis=0) for runs in cases.values()])
                        for part in ("lesion_histogram", "background_histogram"))
@@ -173,22 +149,22 @@ def precision_recall(
 
 @dataclass(frozen=True)
 class SizeClass:
-    """Subjects with lesions of similar size: limits of the reference in mm³, and the share detected."""
+    """Subjects with lesions of similar size."""
 
-    low_mm3: float
+    low_mm3: float  #: limits of the reference's volume
     high_mm3: float
-    share: Interval
+    share: Interval  #: detected
 
 
 def detection_by_size(group: GroupStage, *, seed: int = 0) -> list[SizeClass]:
     """Return the share of subjects detected in up to four classes of equal number, by the volume of the reference."""
     shares = group.subjects(DETECTED.value)
-    sizes = {case: group.scores[case][0].reference_mm3 for case in shares if has_lesion(group.scores[case][0])}
+    sizes = {case: group.scores[case][0].reference_mm3 for case in shares if group.scores[case][0].n_lesions}
     ordered = sorted(sizes, key=lambda case: (sizes[case], case))
     number = max(1, min(MOST_CLASSES, len(ordered) // CLASS_SUBJECTS))
     classes = []
     for start, end in pairwise(round(len(ordered) * part / number) for part in range(number + 1)):
-        if cases := set(ordered[start:end]):
+        if cases := ordered[start:end]:
             # In the order of all other tables, so that the same subjects have the same draws and the same interval.
             inside = [share for case, share in shares.items() if case in cases]
             classes.append(SizeClass(sizes[ordered[start]], sizes[ordered[end - 1]],
@@ -237,9 +213,9 @@ def size_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
 
 
 def _bounds(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    low, high = np.nanquantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0)
+    low, high = np.nanquantile(drawn, TAILS, axis=0)
     return low, high
 
 
 def _floats(values: np.ndarray | Sequence[float]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+    return tuple(map(float, values))

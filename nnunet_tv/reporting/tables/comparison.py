@@ -14,10 +14,9 @@ from nnunet_tv.utils.errors import NnunetTVError
 
 
 def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed: int = 0) -> Table:
-    """Compare every pair of groups, stage by stage and endpoint by endpoint.
+    """Compare every pair of groups by every endpoint; the comparisons of `primary` are one family, the others another.
 
-    The comparisons of `primary`, the endpoint chosen before results are seen, are one family for Holm's correction,
-    those of the other endpoints another. Raises NnunetTVError for another endpoint than those of the registry.
+    Raises NnunetTVError for another endpoint than those of the registry.
     """
     check_primary(primary)
     others = [measure for name, measure in ENDPOINTS.items() if name != primary]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from operator import attrgetter
 
 from nnunet_tv.reporting.groups import GroupStage
 from nnunet_tv.reporting.statistics import rate_interval, share_interval
@@ -27,25 +28,17 @@ def controls_tables(
 ) -> tuple[Table, ...]:
     """Return the table of clusters in controls, all of them false, and the table of scanners if these are known.
 
-    Parameters
-    ----------
-    controls : sequence of GroupStage
-        Scored controls.
-    patients : collection of str
-        Cases with which controls are compared by :data:`SETUP_COLUMNS`.
-    participants : dict, optional
-        Columns of the participants table by case.
-    seed : int
-        Seed of the bootstrap.
+    Controls are compared with `patients` by the :data:`SETUP_COLUMNS` of `participants`.
     """
+    n_clusters = attrgetter("n_clusters")
     rows = []
     for group in controls:
-        any_cluster = list(group.subjects(lambda score: float(score.n_clusters > 0)).values())
-        counts = list(group.subjects(lambda score: float(score.n_clusters)).values())
+        any_cluster = list(group.subjects(lambda score: score.n_clusters > 0).values())
+        counts = list(group.subjects(n_clusters).values())
         rows.append((group.group, group.stage, len(group.runs), len(counts),
                      share_interval(any_cluster, seed=seed, one_run=group.one_run),
                      share_interval([1 - share for share in any_cluster], seed=seed, one_run=group.one_run),
-                     rate_interval(counts, seed=seed), poisson_of_run(group, lambda score: float(score.n_clusters))))
+                     rate_interval(counts, seed=seed), poisson_of_run(group, n_clusters)))
     setup, warnings = _setup(patients, controls[0].scores, participants or {})
     clusters = Table(
         "controls", "Controls: subjects without a lesion, not included in other tables",
@@ -56,10 +49,9 @@ def controls_tables(
                f"bootstrap, seed {seed}; exact Poisson if there was no cluster.",
                "Controls that are also among the references are included in the other tables as well."),
     )
-    if not setup:
-        return (clusters,)
-    return clusters, Table("controls-setup", "How patients and controls were scanned",
-                           ("Column", "Value", "Patients", "Controls"), tuple(setup))
+    scanners = Table("controls-setup", "How patients and controls were scanned",
+                     ("Column", "Value", "Patients", "Controls"), tuple(setup))
+    return (clusters, scanners) if setup else (clusters,)
 
 
 def _setup(

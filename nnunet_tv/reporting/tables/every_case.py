@@ -12,18 +12,15 @@ from nnunet_tv.scoring.rows import STAGES
 
 def cases_table(groups: Sequence[GroupStage]) -> Table:
     """Every case, averaged over the runs of each group, raw and filtered side by side."""
-    by_name: dict[str, dict[str, GroupStage]] = {}
-    for group in groups:
-        by_name.setdefault(group.group, {})[group.stage] = group
+    figures = {(group.group, endpoint.key, group.stage): group.subjects(endpoint.value)
+               for group in groups for endpoint in ENDPOINTS.values()}
     shown = [(endpoint, stage) for endpoint in ENDPOINTS.values() for stage in STAGES]
-    figures = {(name, endpoint.key, stage): stages[stage].subjects(endpoint.value) if stage in stages else {}
-               for name, stages in by_name.items() for endpoint, stage in shown}
     columns = [f"{endpoint.title}, {stage}" for endpoint, stage in shown]
     return Table(
         "every-case", "Every case, averaged over runs", ("Case", "Reference (mm³)", "Group", *columns),
         tuple((case, scores[0].reference_mm3, name,
-               *(figures[name, endpoint.key, stage].get(case, "–") for endpoint, stage in shown))
-              for case, scores in groups[0].scores.items() for name in by_name),
+               *(figures.get((name, endpoint.key, stage), {}).get(case, "–") for endpoint, stage in shown))
+              for case, scores in groups[0].scores.items() for name in dict.fromkeys(group.group for group in groups)),
         digits={"Reference (mm³)": 0, **{column: 2 for column in columns}},
         notes=("Detected: share of the runs, by the primary hit rule; – without a lesion. Single runs, volumes, "
                "distances and clusters are in cases.csv, clusters.csv and lesions.csv.",))

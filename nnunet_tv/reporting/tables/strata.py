@@ -8,7 +8,7 @@ import numpy as np
 
 from nnunet_tv.metrics.registry import ENDPOINTS, leading
 from nnunet_tv.metrics.scores import CaseScore
-from nnunet_tv.reporting.groups import GroupStage, has_lesion
+from nnunet_tv.reporting.groups import GroupStage
 from nnunet_tv.reporting.tables.table import FEW, Table
 from nnunet_tv.scoring.participants import NOT_GIVEN, Participants
 from nnunet_tv.utils.errors import NnunetTVError
@@ -31,13 +31,10 @@ Strata = dict[str, dict[str, str]]
 
 
 def make_strata(
-    names: Sequence[str],
-    references: Mapping[str, CaseScore],
-    *,
-    participants: Participants | None = None,
+    names: Sequence[str], references: Mapping[str, CaseScore], *, participants: Participants | None = None,
     contrast: Mapping[str, float] | None = None,
 ) -> Strata:
-    """Level of every case in every stratum.
+    """Level of every case in every stratum; errors are those of :func:`check_strata`.
 
     Parameters
     ----------
@@ -48,11 +45,6 @@ def make_strata(
         Any score of each case, for its reference.
     participants, contrast : mapping, optional
         Columns and lesion contrast by case.
-
-    Raises
-    ------
-    NnunetTVError
-        As :func:`check_strata`.
     """
     check_strata(names, participants, has_images=contrast is not None)
     return {name: _levels(name, references, participants or {}, contrast or {}) for name in dict.fromkeys(names)}
@@ -82,12 +74,11 @@ def _levels(
     if name in _columns(participants):
         return _numbers_in_thirds(column)
     if name == SIZE:
-        sizes = {case: score.reference_mm3 for case, score in references.items() if has_lesion(score)}
+        sizes = {case: score.reference_mm3 for case, score in references.items() if score.n_lesions}
         levels = thirds(sizes, unit=" mm³", digits=0)
     else:
         levels = thirds(contrast, digits=2)
-    return {case: levels.get(case, NOT_GIVEN if has_lesion(score) else NO_LESION)
-            for case, score in references.items()}
+    return {case: levels.get(case, NOT_GIVEN if score.n_lesions else NO_LESION) for case, score in references.items()}
 
 
 def thirds(values: Mapping[str, float], *, unit: str = "", digits: int = 1) -> dict[str, str]:
@@ -103,15 +94,14 @@ def thirds(values: Mapping[str, float], *, unit: str = "", digits: int = 1) -> d
     ordered = np.sort(np.array(list(values.values()), float))
     limits = np.unique([ordered[max(0, -(-len(ordered) * part // 3) - 1)] for part in (1, 2)])
     places = {case: int(np.searchsorted(limits, value, side="left")) for case, value in values.items()}
+    first, last = min(places.values()), max(places.values())
     names = {}
     for place in set(places.values()):
         inside = [values[case] for case in places if places[case] == place]
         low, high = (f"{value:.{digits}f}" for value in (min(inside), max(inside)))
-        if place == min(places.values()):
-            names[place] = f"{place + 1}: up to {high}{unit}"
-        else:
-            names[place] = f"{place + 1}: {low}" + (
-                f"{unit} and more" if place == max(places.values()) else f" to {high}{unit}")
+        range_text = (f"up to {high}{unit}" if place == first else
+                      f"{low}{unit} and more" if place == last else f"{low} to {high}{unit}")
+        names[place] = f"{place + 1}: {range_text}"
     return {case: names[place] for case, place in places.items()}
 
 
@@ -127,19 +117,15 @@ def _numbers_in_thirds(column: dict[str, str]) -> dict[str, str]:
 
 
 def _side(score: CaseScore) -> str:
-    if not has_lesion(score):
+    if not score.n_lesions:
         return NO_LESION
-    if not sum(lesion.volume_mm3 for lesion in score.lesions):
+    if not any(lesion.volume_mm3 for lesion in score.lesions):
         return NOT_GIVEN
     return "L" if sum(lesion.centroid_mm[0] * lesion.volume_mm3 for lesion in score.lesions) < 0 else "R"
 
 
-def strata_tables(groups: Sequence[GroupStage], strata: Strata, *, seed: int = 0) -> list[Table]:
-    """One table per stratum: the endpoints of each level, with n and intervals."""
-    return [_stratum_table(groups, name, levels, seed) for name, levels in strata.items()]
-
-
-def _stratum_table(groups: Sequence[GroupStage], name: str, levels: Mapping[str, str], seed: int) -> Table:
+def stratum_table(groups: Sequence[GroupStage], name: str, levels: Mapping[str, str], *, seed: int = 0) -> Table:
+    """The endpoints of each level of a stratum, with n and intervals."""
     rows, endpoints = [], leading(ENDPOINTS.values(), "sSens")
     for level in sorted(set(levels.values()), key=lambda level: (level in (NOT_GIVEN, NO_LESION), level)):
         for group in groups:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
-from nnunet_tv.metrics.registry import (
-    DISTANCES,
-    HEADLINE,
-    LESION,
-    MEASURES,
-    PREDICTION,
-    PROBABILITIES,
-    RATE,
-    TABLE_ONE,
-    Measure,
-    leading,
-)
+from nnunet_tv.metrics import registry
+from nnunet_tv.metrics.registry import HEADLINE, LESION, PREDICTION, RATE, Measure
 from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.reporting.groups import GroupStage, Value
 from nnunet_tv.reporting.statistics import Interval, bootstrap, poisson_rate, rate_interval, share_interval
@@ -49,19 +40,20 @@ def poisson_of_run(group: GroupStage, value: Value) -> Interval | str:
 
 def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
     """Table 1's figures, each with its 95 % interval over subjects."""
-    columns: dict[str, Callable[[GroupStage], Cell]] = {}
+    columns: dict[str, list[Cell]] = {}
     digits: dict[str, int] = {}
-    for measure in leading(TABLE_ONE, "sSens", "nFPC", "DC"):
-        name = f"{measure.short}, pooled" if measure.pooled_with else measure.short
-        columns[name] = (partial(pooled_interval, other=measure.pooled_with, seed=seed) if measure.pooled_with
-                         else partial(GroupStage.interval, measure=measure, seed=seed))
+    for measure in registry.leading(registry.TABLE_ONE, "sSens", "nFPC", "DC"):
+        pooled = measure.pooled_with
+        name = f"{measure.short}, pooled" if pooled else measure.short
+        columns[name] = [pooled_interval(group, pooled, seed=seed) if pooled else group.interval(measure, seed=seed)
+                         for group in groups]
         digits[name] = measure.digits
         if measure.interval == RATE and any(group.one_run for group in groups):
-            columns[f"{name}, exact Poisson"] = partial(poisson_of_run, value=measure.value)
+            columns[f"{name}, exact Poisson"] = [poisson_of_run(group, measure.value) for group in groups]
     return Table(
         "uncertainty", "Figures with 95 % intervals over subjects", ("Group", "Stage", "Runs", *columns),
-        tuple((group.group, group.stage, len(group.runs), *(column(group) for column in columns.values()))
-              for group in groups),
+        tuple((group.group, group.stage, len(group.runs), *cells)
+              for group, *cells in zip(groups, *columns.values(), strict=True)),
         digits=digits,
         notes=(
             "Intervals show how far a figure may be from that of more such patients; ± in Table 1 shows how training "
@@ -78,12 +70,9 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
 
 
 def measures_table(groups: Sequence[GroupStage], *, distances: bool, seed: int = 0) -> Table:
-    """Every measure but those of Table 1: mean where defined, how often undefined, and the penalised mean.
-
-    Without `distances` these were not measured, and their None is not an undefined value.
-    """
-    shown = [measure for measure in MEASURES if measure not in HEADLINE
-             and (distances or DISTANCES not in measure.needs)]
+    """Every measure but those of Table 1, and `distances` if measured: mean, number undefined, penalised mean."""
+    shown = [measure for measure in registry.MEASURES if measure not in HEADLINE
+             and (distances or registry.DISTANCES not in measure.needs)]
     rows = [(measure, (group.group, group.stage, measure.label, *figures))
             for group in groups for measure in shown if (figures := _mean_and_penalised(group, measure, seed))]
     return Table(
@@ -116,8 +105,8 @@ def _mean_and_penalised(group: GroupStage, measure: Measure, seed: int) -> tuple
     worst = measure.worst if isinstance(measure.worst, str) else f"{measure.worst:g}"
     if not group.recorded(measure):
         return group.interval(measure), "–", worst, group.interval(measure)
-    values = [measure.value(score) for scores in group.scores.values() for score in scores if measure.applies(score)]
-    if PROBABILITIES in measure.needs and not any(value is not None for value in values):
+    values = [measure.value(score) for score in chain(*group.scores.values()) if measure.applies(score)]
+    if registry.PROBABILITIES in measure.needs and not any(value is not None for value in values):
         return ()
     defined, penalised = (bootstrap(list(group.subjects(value).values()), seed=seed)
                           for value in (measure.value, measure.penalised))
@@ -132,15 +121,15 @@ def rules_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
     """Detection and false clusters under every hit rule given."""
     rows = []
     for group in groups:
-        first = next(iter(group.scores.values()), ())
-        for number, rule in enumerate(first[0].hits if first else ()):
-            seen = group.subjects(partial(_hit_count, rule=rule, count="detected"))
-            false = group.subjects(partial(_hit_count, rule=rule, count="n_false_clusters"))
-            found = sum(score.hits[rule].n_lesions_found for scores in group.scores.values() for score in scores)
-            lesions = sum(score.n_lesions for scores in group.scores.values() for score in scores)
+        scores = list(chain(*group.scores.values()))
+        lesions = sum(score.n_lesions for score in scores)
+        for number, rule in enumerate(scores[0].hits):
+            seen, false = (list(group.subjects(partial(_hit_count, rule=rule, count=count)).values())
+                           for count in ("detected", "n_false_clusters"))
+            found = sum(score.hits[rule].n_lesions_found for score in scores)
             rows.append((group.group, group.stage, rule + (" (primary)" if number == 0 else ""),
-                         share_interval(list(seen.values()), seed=seed, one_run=group.one_run),
-                         rate_interval(list(false.values()), seed=seed), f"{found} of {lesions}"))
+                         share_interval(seen, seed=seed, one_run=group.one_run), rate_interval(false, seed=seed),
+                         f"{found} of {lesions}"))
     return Table(
         "hit-rules", "How much the hit rule matters",
         ("Group", "Stage", "Hit rule", "sSens", "nFPC", "Lesions found"), tuple(rows),
@@ -156,18 +145,15 @@ def rules_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
 
 def lost_table(rows: Sequence[CaseRow]) -> Table:
     """True lesions lost to the filter, by step; without rows where every filtered segmentation came as a file."""
-    found: dict[str, list[CaseRow]] = {}
-    for row in rows:
-        if row.stage == FILTERED and row.lost is not None:
-            found.setdefault(row.group, []).append(row)
     before = {(row.group, row.run, row.case): row.score.n_lesions_hit for row in rows
               if row.stage != FILTERED and row.score is not None}
+    filtered = [row for row in rows if row.stage == FILTERED and row.lost is not None]
     lines = []
-    for group, filtered in found.items():
-        hit = sum(before.get((group, row.run, row.case), 0) for row in filtered)
-        lost = [[getattr(row.lost, step) for row in filtered] for step in ("by_filter", "by_opening", "by_size")]
-        lines.append((group, len(filtered), hit,
-                      *("not known" if None in numbers else sum(numbers) for numbers in lost)))
+    for group in dict.fromkeys(row.group for row in filtered):
+        ours = [row for row in filtered if row.group == group]
+        hit = sum(before.get((group, row.run, row.case), 0) for row in ours)
+        lost = [[getattr(row.lost, step) for row in ours] for step in ("by_filter", "by_opening", "by_size")]
+        lines.append((group, len(ours), hit, *("not known" if None in numbers else sum(numbers) for numbers in lost)))
     return Table(
         "lost-lesions", "True lesions lost by the filter",
         ("Group", "Scores", "Lesions found before", "Lost", "by opening", "by size"), tuple(lines),

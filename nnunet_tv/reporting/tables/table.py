@@ -45,9 +45,10 @@ class Table:
 
     def parts(self) -> list[list[tuple[str, str]]]:
         """Rows for a page: figure, and the small text beneath it."""
-        return [[cell_parts(cell, self.digits.get(column, digits))
+        digits = self.row_digits or [3] * len(self.rows)
+        return [[cell_parts(cell, self.digits.get(column, default))
                  for column, cell in zip(self.columns, row, strict=True)]
-                for row, digits in zip(self.rows, self.row_digits or [3] * len(self.rows), strict=True)]
+                for row, default in zip(self.rows, digits, strict=True)]
 
     def texts(self) -> list[list[str]]:
         """Rows as texts: an interval has its bounds and its n in parentheses."""
@@ -80,17 +81,14 @@ def joined(figure: str, beneath: str) -> str:
 
 def to_csv(table: Table) -> str:
     """Full precision; an interval takes five columns; empty where undefined."""
-    header: list[str] = []
-    columns: list[list[object]] = []
-    for name, cells in zip(table.columns, zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns),
-                           strict=True):
-        header.append(name)
-        columns.append([cell.value if isinstance(cell, Interval) else cell for cell in cells])
+    columns: dict[str, list[object]] = {}
+    for number, name in enumerate(table.columns):
+        cells = [row[number] for row in table.rows]
+        columns[name] = [cell.value if isinstance(cell, Interval) else cell for cell in cells]
         if any(isinstance(cell, Interval) for cell in cells):
-            for part in ("low", "high", "n", "method"):
-                header.append(f"{name}: {part}")
-                columns.append([getattr(cell, part, None) for cell in cells])
-    return csv_text(header, zip(*columns, strict=True))
+            columns |= {f"{name}: {part}": [getattr(cell, part, None) for cell in cells]
+                        for part in ("low", "high", "n", "method")}
+    return csv_text([*columns], zip(*columns.values(), strict=True))
 
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:

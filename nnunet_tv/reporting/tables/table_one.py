@@ -25,31 +25,26 @@ _PER_SUBJECT = tuple(measure for measure in TABLE_ONE if measure.pooled_with)
 
 @dataclass(frozen=True)
 class RunSummary:
-    """Mean and sample standard deviation (ddof = 1) over runs; None where undefined.
-
-    `runs` are the single runs' figures, None where they are not published or not recorded.
-    """
+    """Mean and sample standard deviation (ddof = 1) over runs; None where undefined."""
 
     mean: float | None
     std: float | None
-    runs: tuple[float | None, ...] | None
+    runs: tuple[float | None, ...] | None  #: figures of the single runs; None if not published or not recorded
     n_runs: int
 
     @classmethod
     def of(cls, runs: Sequence[float | None]) -> RunSummary:
         """Summary of single runs; without a mean if any is undefined, since leaving it out biases the result."""
-        defined = [value for value in runs if value is not None]
-        complete = bool(runs) and len(defined) == len(runs)
-        return cls(fmean(defined) if complete else None, stdev(defined) if complete and len(runs) > 1 else None,
-                   tuple(runs), len(runs))
+        values = [] if None in runs else [value for value in runs if value is not None]
+        return cls(fmean(values) if values else None, stdev(values) if len(values) > 1 else None, tuple(runs),
+                   len(runs))
 
     def __str__(self):
-        if self.mean is None:
-            if self.runs is None:
-                return NOT_RECORDED
-            undefined = self.runs.count(None)
-            return "undefined" if self.n_runs == 1 else f"undefined in {undefined} of {self.n_runs} runs"
-        return f"{self.mean:.4f}" if self.std is None else f"{self.mean:.4f} ± {self.std:.4f}"
+        if self.mean is not None:
+            return f"{self.mean:.4f}" + ("" if self.std is None else f" ± {self.std:.4f}")
+        if self.runs is None:
+            return NOT_RECORDED
+        return "undefined" + (f" in {self.runs.count(None)} of {self.n_runs} runs" if self.n_runs > 1 else "")
 
     def content(self) -> dict[str, Any]:
         """As ``report.json`` stores it; `n_runs` only where the runs are not given."""
@@ -59,12 +54,12 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class TableOneRow:
-    """A group at a stage: its figures by short name, and means over subjects of those that are pooled."""
+    """A group at a stage."""
 
     group: str
     stage: str
-    figures: dict[str, RunSummary]
-    per_subject: dict[str, RunSummary]
+    figures: dict[str, RunSummary]  #: by short name of the measure
+    per_subject: dict[str, RunSummary]  #: means over subjects of the pooled ones
 
     def cells(self) -> list[str]:
         """Texts of :data:`COLUMNS`."""
@@ -85,21 +80,18 @@ def table_one(rows: Sequence[CaseRow]) -> list[TableOneRow]:
 def _summaries(group: GroupStage, measures: Sequence[Measure], *, pooled: bool) -> dict[str, RunSummary]:
     found = {}
     for measure in measures:
-        if pooled and measure.pooled_with:
-            found[measure.short] = RunSummary.of([_pooled(scores, measure.pooled_with) for scores in group.by_run()])
-        elif group.recorded(measure):
-            found[measure.short] = RunSummary.of([_mean(scores, measure) for scores in group.by_run()])
-        else:
-            found[measure.short] = RunSummary(None, None, None, len(group.runs))
+        pool = pooled and bool(measure.pooled_with)
+        figures = [_figure(scores, measure, pooled=pool) for scores in zip(*group.scores.values(), strict=True)]
+        found[measure.short] = (RunSummary.of(figures) if pool or group.recorded(measure) else
+                                RunSummary(None, None, None, len(group.runs)))
     return found
 
 
-def _pooled(scores: Sequence[CaseScore], other: str) -> float | None:
-    tp, rest = sum(score.tp for score in scores), sum(getattr(score, other) for score in scores)
-    return tp / (tp + rest) if tp + rest else None
-
-
-def _mean(scores: Sequence[CaseScore], measure: Measure) -> float | None:
+def _figure(scores: Sequence[CaseScore], measure: Measure, *, pooled: bool) -> float | None:
+    """Figure of one run."""
+    if pooled:
+        tp, rest = sum(score.tp for score in scores), sum(getattr(score, measure.pooled_with) for score in scores)
+        return tp / (tp + rest) if tp + rest else None
     values = [float(value) for score in scores if (value := measure.value(score)) is not None]
     return fmean(values) if values else None
 

@@ -14,7 +14,7 @@ from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.tables.comparison import comparison_table
 from nnunet_tv.reporting.tables.csv_export import cases_csv
 from nnunet_tv.reporting.tables.every_case import cases_table
-from nnunet_tv.reporting.tables.strata import strata_tables
+from nnunet_tv.reporting.tables.strata import stratum_table
 from nnunet_tv.reporting.tables.summaries import measures_table
 from nnunet_tv.reporting.tables.table import to_csv, to_latex, to_markdown
 
@@ -48,7 +48,7 @@ def test_an_endpoint_shows_not_recorded(rows, monkeypatch):
     table = comparison_table(groups, primary="NEW")
     assert table.rows[0][:3] == ("primary", "NEW", "raw") and set(table.texts()[0][4:]) == {"not recorded"}
     assert len(table.rows) == len(ENDPOINTS) and "not recorded" not in table.texts()[1]
-    strata = strata_tables(groups, {"lobe": {f"s{i}": "FL" for i in range(12)}})[0]
+    strata = stratum_table(groups, "lobe", {f"s{i}": "FL" for i in range(12)})
     assert [row[strata.columns.index("NEW")] for row in strata.texts()] == ["not recorded"] * 2
     assert cases_table(groups).rows[0][-2:] == ("–", "–")
     assert all("not recorded" in write(table) for write in (to_csv, to_markdown, to_latex))
