@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,10 +85,6 @@ def score_case(
     nsd_tolerance_mm : float
         Distance up to which surfaces agree.
 
-    Returns
-    -------
-    CaseScore
-
     Raises
     ------
     ValueError
@@ -113,15 +109,21 @@ def score_case(
                          "grid first")
     probability = None if probability is None else check_probability(probability, shape)
     matching, rules = LesionMatching(clusters, lesions, spacing_mm), parse_rules(hits)
-    counts = {str(rule): _counts(matching, rule) for rule in rules}
-    primary, tp, voxel_mm3 = counts[str(rules[0])], int(matching.lesion_overlap.sum()), float(math.prod(spacing_mm))
+    hit = {str(rule): matching.hits(rule) for rule in rules}
+    counts = {rule: _counts(*each) for rule, each in hit.items()}
+    primary, tp, voxel_mm3 = counts[str(rules[0])], int(matching.overlap[1].sum()), float(math.prod(spacing_mm))
+    surfaces = [points for points, _ in matching.surfaces] if distances else []
     inputs = MeasureInputs(
         tp, len(clusters.voxels) - tp, len(lesions.voxels) - tp, len(clusters), primary.n_true_clusters, len(lesions),
         primary.n_lesions_found, len(clusters.voxels) * voxel_mm3, len(lesions.voxels) * voxel_mm3, lesions.mask,
-        probability, between_points(*matching.surface_points_mm()) if distances else None, nsd_tolerance_mm)
+        probability, between_points(*surfaces) if distances else None, nsd_tolerance_mm)
     measures = {measure.key: measure.compute(inputs) for measure in MEASURES}
-    nearest = matching.distances_mm if distances or any(rule.kind == DISTANCE for rule in rules) else None
+    measured = lesions and (distances or any(rule.kind == DISTANCE for rule in rules))
+    nearest = matching.distances_mm[0].tolist() if measured else [None] * len(clusters)
     affine = np.diag([*spacing_mm, 1.0]) if affine is None else np.asarray(affine, float)
+    described = [_described(parts, overlap, voxel_mm3, affine)
+                 for parts, overlap in zip((clusters, lesions), matching.overlap, strict=True)]
+    true, found = (_by_part(hit, side) for side in (0, 1))
     return CaseScore(
         status=(SCORED if clusters else EMPTY_PREDICTION) if lesions else (EMPTY_REFERENCE if clusters else BOTH_EMPTY),
         tp=inputs.tp,
@@ -136,9 +138,10 @@ def score_case(
         hits=counts,
         **{key: measures.pop(key) for key in [measure.key for measure in HEADLINE]},
         measures=measures,
-        clusters=_cluster_scores(matching, rules, affine, probability,
-                                 None if nearest is None else nearest[0].tolist()),
-        lesions=_lesion_scores(matching, rules, affine),
+        clusters=tuple(ClusterScore(rank, *described[0][i], nearest[i], peak, mean, true[i])
+                       for rank, (i, peak, mean) in enumerate(_ranked(clusters, probability), 1)),
+        lesions=tuple(LesionScore(number, *one, each)
+                      for number, (one, each) in enumerate(zip(described[1], found, strict=True), 1)),
     )
 
 
@@ -151,51 +154,31 @@ def _check(spacing_mm: Sequence[float], affine: np.ndarray | None, nsd_tolerance
         raise ValueError(f"expected nsd_tolerance_mm from 0, found {nsd_tolerance_mm}")
 
 
-def _counts(matching: LesionMatching, rule: HitRule) -> HitCounts:
-    true, found = int(matching.true_clusters(rule).sum()), int(matching.found_lesions(rule).sum())
-    false = n_false_clusters(true, len(matching.clusters))
-    return HitCounts(detected(found, len(matching.lesions)), false, true, found)
+def _counts(true: np.ndarray, found: np.ndarray) -> HitCounts:
+    n_true, n_found = int(true.sum()), int(found.sum())
+    return HitCounts(detected(n_found, len(found)), n_false_clusters(n_true, len(true)), n_true, n_found)
 
 
-def _cluster_scores(
-    matching: LesionMatching, rules: Sequence[HitRule], affine: np.ndarray, probability: np.ndarray | None,
-    distances: list[float] | None,
-) -> tuple[ClusterScore, ...]:
-    parts, unknown = matching.clusters, [None] * len(matching.clusters)
-    order, peaks, means = np.arange(len(parts)), unknown, unknown
-    if probability is not None:
-        values = probability[tuple(parts.voxels.T)].astype(float)
-        peak, mean = parts.largest(values), parts.means(values)
-        order, peaks, means = np.lexsort((order, -parts.sizes, -peak, -mean)), peak.tolist(), mean.tolist()
-    described = _described(parts, matching.cluster_overlap, matching.spacing_mm, affine)
-    true = _by_part(rules, matching.true_clusters)
-    scores = []
-    for rank, i in enumerate(order.tolist(), 1):
-        voxels, volume_mm3, centroid_mm, overlap = described[i]
-        scores.append(ClusterScore(rank, voxels, volume_mm3, centroid_mm, overlap, (distances or unknown)[i],
-                                   peaks[i], means[i], true[i]))
-    return tuple(scores)
+def _by_part(hits: Mapping[str, Sequence[np.ndarray]], side: int) -> list[dict[str, bool]]:
+    """For each cluster (`side` 0) or lesion, whether each rule is met."""
+    columns = [pair[side].tolist() for pair in hits.values()]
+    return [dict(zip(hits, each, strict=True)) for each in zip(*columns, strict=True)]
 
 
-def _lesion_scores(
-    matching: LesionMatching, rules: Sequence[HitRule], affine: np.ndarray
-) -> tuple[LesionScore, ...]:
-    described = _described(matching.lesions, matching.lesion_overlap, matching.spacing_mm, affine)
-    found = _by_part(rules, matching.found_lesions)
-    return tuple(LesionScore(i + 1, *described[i], found[i]) for i in range(len(described)))
+def _ranked(clusters: Components, probability: np.ndarray | None) -> list[tuple[int, float | None, float | None]]:
+    """Index, peak and mean probability of each cluster, by rank."""
+    if probability is None:
+        return [(i, None, None) for i in range(len(clusters))]
+    values = probability[tuple(clusters.voxels.T)].astype(float)
+    peaks, means = clusters.largest(values), clusters.means(values)
+    order = np.lexsort((-clusters.sizes, -peaks, -means))
+    return list(zip(order.tolist(), peaks[order].tolist(), means[order].tolist(), strict=True))
 
 
 def _described(
-    parts: Components, overlap: np.ndarray, spacing_mm: Sequence[float], affine: np.ndarray
+    parts: Components, overlap: np.ndarray, voxel_mm3: float, affine: np.ndarray
 ) -> list[tuple[int, float, Point, int]]:
     """Voxels, volume in mm³, centroid in mm and overlap of each component."""
-    voxel_mm3 = float(math.prod(spacing_mm))
     centres = (parts.centres() @ affine[:3, :3].T + affine[:3, 3]).tolist()
-    return [(size, size * voxel_mm3, tuple(centre), shared)
-            for size, centre, shared in zip(parts.sizes.tolist(), centres, overlap.tolist(), strict=True)]
-
-
-def _by_part(rules: Sequence[HitRule], hit: Callable[[HitRule], np.ndarray]) -> list[dict[str, bool]]:
-    """For each component, whether each rule is met."""
-    values = {str(rule): hit(rule).tolist() for rule in rules}
-    return [dict(zip(values, each, strict=True)) for each in zip(*values.values(), strict=True)]
+    return [(size, size * voxel_mm3, (x, y, z), shared)
+            for size, (x, y, z), shared in zip(parts.sizes.tolist(), centres, overlap.tolist(), strict=True)]

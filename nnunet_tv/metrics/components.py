@@ -11,24 +11,12 @@ from nnunet_tv.imaging.clusters import label_clusters
 
 @dataclass(frozen=True)
 class Components:
-    """The components of one mask, the largest first; of equal ones, the one that starts first.
+    """The components of one mask, the largest first; of equal ones, the one that starts first."""
 
-    Attributes
-    ----------
-    mask : ndarray, shape (X, Y, Z), bool
-        The mask itself.
-    voxels : ndarray, shape (n, 3), int64
-        Indices of the mask's voxels, in the array's order.
-    numbers : ndarray, shape (n,), int64
-        Component of each voxel, from 0.
-    sizes : ndarray, shape (components,), int64
-        Voxels of each.
-    """
-
-    mask: np.ndarray
-    voxels: np.ndarray
-    numbers: np.ndarray
-    sizes: np.ndarray
+    mask: np.ndarray  #: the mask itself, shape (X, Y, Z), bool
+    voxels: np.ndarray  #: indices of the mask's voxels in the array's order, shape (n, 3), int64
+    numbers: np.ndarray  #: component of each voxel, from 0, shape (n,), int64
+    sizes: np.ndarray  #: voxels of each component, shape (components,), int64
 
     def __len__(self):
         return len(self.sizes)

@@ -14,17 +14,8 @@ BORDER_MM = 5.0
 def lesion_contrast(scan: np.ndarray, lesion: np.ndarray, spacing_mm: tuple[float, ...]) -> float | None:
     """Mean of the lesion minus mean of the 5 mm around it, over the standard deviation of the brain.
 
-    Parameters
-    ----------
-    scan, lesion : ndarray, shape (X, Y, Z)
-        Scan, 0 outside of the brain; mask of the lesion, bool.
-    spacing_mm : tuple of 3 floats
-        Voxel size.
-
-    Returns
-    -------
-    float or None
-        None without a lesion, without brain around it, or on a scan of one value.
+    None without a lesion, without brain around it, or on a scan of one value. `scan`, shape (X, Y, Z), is 0 outside
+    of the brain; `lesion` is its mask, bool.
     """
     if not lesion.any():
         return None

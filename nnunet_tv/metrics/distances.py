@@ -41,7 +41,7 @@ def surface_distances(prediction: np.ndarray, reference: np.ndarray, spacing_mm:
     """
     masks = as_mask(prediction, "prediction"), as_mask(reference, "reference")
     points = [voxels[on_surface(mask, voxels)] * np.asarray(spacing_mm, float)
-              for mask in masks for voxels in [np.argwhere(mask)]]
+              for mask, voxels in zip(masks, map(np.argwhere, masks), strict=True)]
     return between_points(*points)
 
 

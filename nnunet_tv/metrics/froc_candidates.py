@@ -57,10 +57,9 @@ def find_candidates(
 ) -> FrocCandidates:
     """Candidates of one map: the components of ``probability >= threshold``, each with its peak as confidence.
 
-    The components are found once, at the lowest threshold, so that a lower confidence only adds candidates: detection
-    and false clusters can only rise along the curve. Components found anew at each threshold merge, and do not have
-    this property. The cost is that candidates joined at the lowest threshold stay one, so that a hard segmentation
-    (one half) may be beside the curve.
+    The components are found once, at the lowest threshold, so that detection and false clusters can only rise along
+    the curve; components found anew at each threshold merge. The cost is that candidates joined at the lowest
+    threshold stay one, so that a hard segmentation (one half) may be beside the curve.
 
     Parameters
     ----------
@@ -87,11 +86,11 @@ def find_candidates(
     parts = find_components(probability >= threshold, connectivity=connectivity)
     matching = LesionMatching(parts, lesions, spacing_mm)
     peaks = parts.largest(probability[tuple(parts.voxels.T)])
-    order = np.argsort(-peaks, kind="stable").tolist()
+    order = np.argsort(-peaks, kind="stable")
     true, found = {}, {}
     for rule in parse_rules(hits):
-        values, pairs = matching.true_clusters(rule), matching.finders(rule)
-        true[str(rule)] = tuple(bool(values[i]) for i in order)
+        pairs = matching.finders(rule)
+        true[str(rule)] = tuple(matching.hits(rule)[0][order].tolist())
         found[str(rule)] = tuple(tuple((pairs[pairs[:, 0] == i, 1] + 1).tolist()) for i in order)
     inside, everywhere = _histogram(probability[lesions.mask]), _histogram(probability)
     return FrocCandidates(case, group, run, threshold, len(lesions), tuple(peaks[order].tolist()), true, found,

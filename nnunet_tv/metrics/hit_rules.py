@@ -36,20 +36,14 @@ class HitRule:
     reference is enough, so that the result does not depend on the direction of the axes. Distances are between voxel
     centres, so 0 is a shared voxel.
 
-    Attributes
-    ----------
-    kind : {"any", "overlap", "center", "distance"}
-    value : float or None
-        Share (0, 1] of ``overlap``, mm (from 0) of ``distance``.
-
     Examples
     --------
     >>> str(HitRule.parse("overlap:0.10"))
     'overlap:0.1'
     """
 
-    kind: str
-    value: float | None = None
+    kind: str  #: ``any``, ``overlap``, ``center`` or ``distance``
+    value: float | None = None  #: share (0, 1] of ``overlap``, mm (from 0) of ``distance``
 
     def __post_init__(self):
         if self.kind not in KINDS or (self.kind in (OVERLAP, DISTANCE)) != (self.value is not None):

@@ -17,14 +17,17 @@ from nnunet_tv.metrics.hit_rules import ANY, CENTER, OVERLAP, HitRule
 
 @dataclass(frozen=True)
 class LesionMatching:
-    """Clusters of a prediction and lesions of a reference on one grid; `spacing_mm` is in the order of the axes."""
+    """Clusters of a prediction and lesions of a reference on one grid; `spacing_mm` is in the order of the axes.
+
+    Pairs of results are of the clusters and of the lesions.
+    """
 
     clusters: Components
     lesions: Components
     spacing_mm: Sequence[float]
 
     @cached_property
-    def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
+    def shared(self) -> tuple[np.ndarray, np.ndarray]:
         """Pairs (cluster, lesion) that share voxels, shape (k, 2), and how many, shape (k,)."""
         _, at_cluster, at_lesion = np.intersect1d(
             self.clusters.index(), self.lesions.index(), assume_unique=True, return_indices=True)
@@ -32,45 +35,30 @@ class LesionMatching:
         return np.unique(pairs, axis=0, return_counts=True)
 
     @cached_property
-    def cluster_overlap(self) -> np.ndarray:
-        """Voxels of each cluster in the reference, shape (clusters,), int64."""
-        return self._overlap(0, len(self.clusters))
+    def overlap(self) -> tuple[np.ndarray, ...]:
+        """Voxels of each cluster in the reference and of each lesion in the prediction, int64."""
+        pairs, counts = self.shared
+        return tuple(np.bincount(pairs[:, side], counts, minlength=len(parts)).astype(np.int64)
+                     for side, parts in enumerate((self.clusters, self.lesions)))
 
     @cached_property
-    def lesion_overlap(self) -> np.ndarray:
-        """Voxels of each lesion in the prediction, shape (lesions,), int64."""
-        return self._overlap(1, len(self.lesions))
-
-    def _overlap(self, side: int, number: int) -> np.ndarray:
-        pairs, counts = self.overlaps
-        return np.bincount(pairs[:, side], counts, minlength=number).astype(np.int64)
+    def surfaces(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Surface points in mm, shape (n, 3), and their components, shape (n,)."""
+        outer = [on_surface(parts.mask, parts.voxels) for parts in (self.clusters, self.lesions)]
+        return tuple((parts.voxels[where] * np.asarray(self.spacing_mm, float), parts.numbers[where])
+                     for parts, where in zip((self.clusters, self.lesions), outer, strict=True))
 
     @cached_property
-    def _surfaces(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-        """Surface points in mm and their components, of clusters and of lesions."""
-        result = []
-        for part in (self.clusters, self.lesions):
-            outer = on_surface(part.mask, part.voxels)
-            result.append((part.voxels[outer] * np.asarray(self.spacing_mm, float), part.numbers[outer]))
-        return tuple(result)
-
-    def surface_points_mm(self) -> tuple[np.ndarray, np.ndarray]:
-        """Surface points of prediction and reference in mm, shapes (n, 3) and (m, 3)."""
-        return self._surfaces[0][0], self._surfaces[1][0]
-
-    @cached_property
-    def distances_mm(self) -> tuple[np.ndarray, ...] | None:
-        """Smallest distance of each cluster to the reference and of each lesion to the prediction; None if empty.
+    def distances_mm(self) -> tuple[np.ndarray, ...]:
+        """Smallest distance of each cluster to the reference and of each lesion to the prediction; inf if empty.
 
         The nearest voxels of two separate masks are on their surfaces; the distance is 0 where a voxel is shared.
         """
-        if not (len(self.clusters) and len(self.lesions)):
-            return None
         result = []
-        for side, overlap in enumerate((self.cluster_overlap, self.lesion_overlap)):
-            points, numbers = self._surfaces[side]
+        for overlap, (points, numbers), (others, _) in zip(self.overlap, self.surfaces, self.surfaces[::-1],
+                                                           strict=True):
             least = np.full(len(overlap), np.inf)
-            np.minimum.at(least, numbers, nearest_mm(points, self._surfaces[1 - side][0]))
+            np.minimum.at(least, numbers, nearest_mm(points, others))
             least[overlap > 0] = 0.0
             result.append(least)
         return tuple(result)
@@ -85,7 +73,7 @@ class LesionMatching:
         nearest = -((sizes - 2 * sums) // (2 * sizes)), (2 * sums + sizes) // (2 * sizes)
         lesion_of = np.full(self.clusters.mask.shape, -1, np.int32)
         lesion_of[tuple(self.lesions.voxels.T)] = self.lesions.numbers
-        pairs = [np.empty((0, 2), np.int64)]
+        pairs = []
         for sides in product(nearest, repeat=3):
             lesions = lesion_of[tuple(side[:, axis] for axis, side in enumerate(sides))]
             pairs.append(np.stack([np.flatnonzero(lesions >= 0), lesions[lesions >= 0]], axis=1))
@@ -93,37 +81,35 @@ class LesionMatching:
 
     def near_pairs(self, rule: HitRule) -> np.ndarray:
         """Pairs (cluster, lesion) that are near enough for a rule ``distance:D``, shape (k, 2)."""
-        (points, clusters), (reference, lesions) = self._surfaces
-        pairs = [self.overlaps[0]]
+        (points, clusters), (reference, lesions) = self.surfaces
+        pairs = [self.shared[0]]
         for lesion in range(len(self.lesions) if len(points) else 0):
             tree = KDTree(reference[lesions == lesion])
             near = np.unique(clusters[tree.query(points)[0] <= rule.limit_mm])
             pairs.append(np.stack([near, np.full(len(near), lesion)], axis=1))
         return np.unique(np.concatenate(pairs), axis=0)
 
-    def true_clusters(self, rule: HitRule) -> np.ndarray:
-        """Which clusters are true, shape (clusters,), bool."""
-        return self._hit(rule, self.clusters, self.cluster_overlap, 0)
+    def hits(self, rule: HitRule) -> tuple[np.ndarray, np.ndarray]:
+        """Which clusters are true and which lesions are found, shapes (clusters,) and (lesions,), bool."""
+        true, found = (self._hit(rule, side) for side in (0, 1))
+        return true, found
 
-    def found_lesions(self, rule: HitRule) -> np.ndarray:
-        """Which lesions are found, shape (lesions,), bool."""
-        return self._hit(rule, self.lesions, self.lesion_overlap, 1)
-
-    def _hit(self, rule: HitRule, parts: Components, overlap: np.ndarray, side: int) -> np.ndarray:
+    def _hit(self, rule: HitRule, side: int) -> np.ndarray:
+        overlap, sizes = self.overlap[side], (self.clusters, self.lesions)[side].sizes
         if rule.kind == ANY:
             return overlap > 0
         if rule.kind == OVERLAP:
-            return _enough(rule, overlap, parts.sizes)
+            return _enough(rule, overlap, sizes)
         if rule.kind == CENTER:
-            return np.isin(np.arange(len(parts)), self.centre_pairs[:, side])
-        return np.zeros(len(parts), bool) if self.distances_mm is None else self.distances_mm[side] <= rule.limit_mm
+            return np.isin(np.arange(len(sizes)), self.centre_pairs[:, side])
+        return self.distances_mm[side] <= rule.limit_mm
 
     def finders(self, rule: HitRule) -> np.ndarray:
         """Pairs (cluster, lesion that this cluster finds on its own), shape (k, 2).
 
         Under ``overlap:F`` the cluster alone must cover the share F of the lesion.
         """
-        pairs, counts = self.overlaps
+        pairs, counts = self.shared
         if rule.kind == ANY:
             return pairs
         if rule.kind == OVERLAP:
@@ -132,5 +118,4 @@ class LesionMatching:
 
 
 def _enough(rule: HitRule, overlap: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    pairs = zip(overlap.tolist(), voxels.tolist(), strict=True)
-    return np.array([rule.enough(part, whole) for part, whole in pairs], bool)
+    return np.array([rule.enough(*pair) for pair in zip(overlap.tolist(), voxels.tolist(), strict=True)], bool)
