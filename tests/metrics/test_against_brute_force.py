@@ -15,7 +15,7 @@ from scipy import ndimage
 from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.metrics.froc_candidates import find_candidates
 
-RULES = ("any", "overlap:0.1", "overlap:0.5", "center", "distance:2", "distance:4")
+RULES = ("any", "overlap:0.1", "overlap:0.5", "center", "distance:0", "distance:2", "distance:4")
 STRUCTURES = {6: 1, 18: 2, 26: 3}
 
 
@@ -63,12 +63,13 @@ def expected_counts(rule, clusters, lesions, prediction, reference, spacing):
 
 @st.composite
 def pairs(draw):
+    """Two masks of one shape in either order of memory."""
     shape = draw(st.tuples(*[st.integers(1, 7)] * 3))
     masks = []
     for _ in range(2):
         share = draw(st.sampled_from([0.0, 0.03, 0.1, 0.3, 0.6, 1.0]))
         noise = np.random.default_rng(draw(st.integers(0, 2**32 - 1))).random(shape)
-        masks.append(noise < share)
+        masks.append(np.asarray(noise < share, order=draw(st.sampled_from("CF"))))
     return masks
 
 
@@ -76,17 +77,25 @@ quick = settings(max_examples=120, deadline=None, suppress_health_check=[HealthC
 
 
 @quick
-@given(pairs(), st.sampled_from([6, 18, 26]), st.sampled_from([(1.0, 1.0, 1.0), (0.5, 0.8, 4.0), (1.5, 3.0, 0.7)]))
-def test_counts(pair, connectivity, spacing):
-    prediction, reference = pair
-    score = score_case(prediction, reference, spacing, connectivity=connectivity, hits=RULES, distances=True)
+@given(pairs(), st.sampled_from([6, 18, 26]), st.sampled_from([(1.0, 1.0, 1.0), (0.5, 0.8, 4.0), (1.5, 3.0, 0.7)]),
+       st.permutations(RULES))
+def test_counts(pair, connectivity, spacing, rules):
+    prediction, reference = (mask.copy(order="K") for mask in pair)
+    score = score_case(*pair, spacing, connectivity=connectivity, hits=rules, distances=True)
+    np.testing.assert_array_equal(pair, (prediction, reference))  # unchanged
     clusters, lesions = parts_of(prediction, connectivity), parts_of(reference, connectivity)
     assert (score.tp, score.fp, score.fn) == (
         (prediction & reference).sum(), (prediction & ~reference).sum(), (~prediction & reference).sum())
-    for rule in RULES:
+    assert (score.n_clusters, score.n_lesions) == (len(clusters), len(lesions))
+    assert (score.predicted_mm3, score.reference_mm3) == pytest.approx(
+        (prediction.sum() * np.prod(spacing), reference.sum() * np.prod(spacing)))
+    for rule in rules:
         counts = score.hits[rule]
         assert (counts.detected, counts.n_false_clusters, counts.n_true_clusters, counts.n_lesions_found) == (
             expected_counts(rule, clusters, lesions, prediction, reference, spacing)), rule
+    primary = score.hits[rules[0]]
+    assert (score.detected, score.n_false_clusters, score.n_lesions_hit) == (
+        primary.detected, primary.n_false_clusters, primary.n_lesions_found)
     described = [(c.voxels, c.overlap_voxels, *c.centroid_mm) for c in score.clusters]
     expected = [(part.sum(), (part & reference).sum(), *(np.argwhere(part).mean(axis=0) * spacing))
                 for part in clusters]
