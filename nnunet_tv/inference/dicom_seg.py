@@ -12,6 +12,7 @@ import numpy as np
 from nnunet_tv import __version__
 from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.intake.dicom import quiet_pydicom
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import atomic
 
@@ -59,9 +60,8 @@ def write_dicom_seg(labels: Volume, source_files: Sequence[str | Path], path: st
 
 def _read(files: Sequence[str | Path]) -> list[Any]:
     """The series' headers, one per file, in the order of the slices."""
-    import pydicom
-
-    sources = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
+    with quiet_pydicom() as pydicom:
+        sources = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
     if len(sources) > 1:
         normal = np.cross(*np.asarray(sources[0].ImageOrientationPatient, float).reshape(2, 3))
         sources.sort(key=lambda source: float(normal @ np.asarray(source.ImagePositionPatient, float)))

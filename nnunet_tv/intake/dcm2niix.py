@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from nnunet_tv.intake.dicom import quiet_pydicom
 from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import atomic
@@ -69,11 +70,10 @@ def convert_series(case: str, name: str, series: Series, output: Path, *, secret
 
 def _is_one_stack(files: Iterable[Path]) -> bool:
     """Whether the headers describe one volume: one echo and orientation, each slice in a place of its own."""
-    import pydicom
-
     places, kinds = [], set()
     for path in files:
-        header = pydicom.dcmread(path, stop_before_pixels=True)
+        with quiet_pydicom() as pydicom:
+            header = pydicom.dcmread(path, stop_before_pixels=True)
         places.append(str(header.get("ImagePositionPatient")))
         kinds.add(tuple(str(header.get(name)) for name in ("ImageOrientationPatient", "EchoTime", "ImageType")))
     return "None" not in places and len(set(places)) == len(places) and len(kinds) == 1
@@ -84,15 +84,14 @@ def _unify_study_time(folder: Path) -> None:
 
     GDCM (SimpleITK, ITK) stamps each slice with the time at which it was written.
     """
-    import pydicom
-
     time = None
-    for path in sorted(folder.iterdir()):
-        dataset = pydicom.dcmread(path)
-        time = time or (dataset.get("StudyDate"), dataset.get("StudyTime"))
-        dataset.StudyDate, dataset.StudyTime = time
-        path.unlink()
-        dataset.save_as(path)
+    with quiet_pydicom() as pydicom:
+        for path in sorted(folder.iterdir()):
+            dataset = pydicom.dcmread(path)
+            time = time or (dataset.get("StudyDate"), dataset.get("StudyTime"))
+            dataset.StudyDate, dataset.StudyTime = time
+            path.unlink()
+            dataset.save_as(path)
 
 
 def _link(path: Path, link: Path) -> None:

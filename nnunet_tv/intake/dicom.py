@@ -11,6 +11,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,13 +89,21 @@ def _hash(uid: Any) -> str:
     return hashlib.sha256(str(uid).encode()).hexdigest()[:16]
 
 
+@contextmanager
+def quiet_pydicom() -> Iterator[Any]:
+    """Yield pydicom without its messages and warnings: they contain paths and values, which may be names."""
+    import pydicom  # resets its logger's level
+
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield pydicom
+
+
 def _read_header(path: Path) -> _Header | None:
     """Values of :data:`_ELEMENTS`, also of enhanced (multi-frame) images; empty for a DICOMDIR, None if unreadable."""
-    import pydicom
-
     try:
-        with warnings.catch_warnings():  # they quote values, which may be names
-            warnings.simplefilter("ignore")
+        with quiet_pydicom() as pydicom:
             dataset = pydicom.dcmread(path, stop_before_pixels=True)
             if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
                 return {}

@@ -78,15 +78,16 @@ def test_ids_are_kept_on_request_only(tmp_path):
     assert len(set(names)) == 2 and all(name.startswith("ID-7-8_study-") for name in names)
 
 
-def test_damaged_and_other_files_are_left_out(tmp_path):
-    study(tmp_path)
+def test_damaged_and_other_files_are_left_out_and_not_named(tmp_path, caplog):
+    study(tmp_path / "Quixano")
     (tmp_path / "only").mkdir()
-    for folder in (tmp_path, tmp_path / "only"):
+    for folder in (tmp_path / "Quixano", tmp_path / "only"):
         (folder / "broken").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 50)
     (tmp_path / "readme.txt").write_text("x")
     assert find_cases(tmp_path).cases[0].pair is not None
     with pytest.raises(NnunetTVError, match="found none; of 1 DICOM files none has a readable header"):
         find_cases(tmp_path / "only")
+    assert caplog.text == ""  # pydicom's messages contain paths and values
 
 
 def test_nifti_and_dicom_together(tmp_path):
