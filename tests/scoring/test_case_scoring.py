@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 
 import numpy as np
 import pytest
@@ -43,12 +42,12 @@ def score_prob(study, folder="prob", **options):
     return score(study, Run("A", 0, study / "pred", probabilities=study / folder), **options)
 
 
-@pytest.mark.parametrize("write", [
-    save_all, partial(save_all, write=save), partial(save_all, write=save, ending="_prob")])
-def test_probabilities_of_every_form(study, write):
-    write(study)
-    scores = score_prob(study, hits=("any", "center"))
-    assert scores.problems == [] and len(scores.inputs) == 6
+@pytest.mark.parametrize(("write", "folder", "ending"), [
+    (save_npz, "prob", ""), (save, "prob", ""), (save, "prob", "_prob"), (save, "pred", "_prob")])
+def test_probabilities_of_every_form(study, write, folder, ending):
+    save_all(study, write, folder, ending)
+    scores = score_prob(study, folder, hits=("any", "center"))
+    assert scores.problems == [] and scores.warnings == [] and len(scores.inputs) == 6
     row, prediction = rows_of(scores)["sub-1"], read(study / "pred/sub-1.nii.gz")
     assert [(c.voxels, c.mean_probability) for c in row.score.clusters] == [(64, 0.75), (8, 0.75)]
     assert row.score == rows_of(scores, "filtered")["sub-1"].score == score_case(
@@ -57,32 +56,18 @@ def test_probabilities_of_every_form(study, write):
     assert scores.candidates[0].true["any"] == (True, False) and scores.candidates[0].n_lesions == 1
 
 
-def test_probabilities_beside_the_segmentations(study):
-    # CASE.nii.gz there is the mask; CASE_prob.nii.gz is no prediction.
-    save_all(study, save, "pred", "_prob")
-    scores = score_prob(study, "pred")
-    assert scores.problems == [] and scores.warnings == [] and len(scores.candidates) == 2
-
-
-def test_probabilities_of_a_turned_prediction(study):
-    # Prediction and .npz stored from the other end of x, the reference not.
-    data, affine = flipped(read(study / "pred/sub-1.nii.gz"), 0)
-    save(study / "pred", "sub-1", data, affine)
+@pytest.mark.parametrize(("turned", "reader"), [(("pred",), ""), (("ref", "pred"), "NibabelIOWithReorient")])
+def test_probabilities_of_turned_files(study, turned, reader):
+    # Files stored from the other end of x. The .npz has their axes, except that NibabelIOWithReorient leaves it in RAS.
     save_all(study)
+    for folder in turned:
+        save(study / folder, "sub-1", *flipped(read(study / folder / "sub-1.nii.gz"), 0))
+    write_json({"image_reader_writer": reader}, study / "prob" / "plans.json")
+    if not reader:
+        save_npz(study / "prob", "sub-1", soft(read(study / "pred/sub-1.nii.gz")))
     scores = score_prob(study)
     assert scores.problems == [] and rows_of(scores)["sub-1"].score.clusters[0].mean_probability == 0.75
-    assert any("turned" in text for text in scores.warnings)
-
-
-def test_probabilities_of_the_reorienting_reader(study):
-    # nnU-Net's NibabelIOWithReorient leaves the .npz in RAS whatever the file's axes are.
-    affine = AFFINE @ np.diag([-1, 1, 1, 1])
-    for folder in ("ref", "pred"):
-        save(study / folder, "sub-1", read(study / folder / "sub-1.nii.gz"), affine)
-    save_all(study)
-    save_npz(study / "prob", "sub-1", soft(read(study / "pred/sub-1.nii.gz"))[::-1])
-    write_json({"image_reader_writer": "NibabelIOWithReorient"}, study / "prob" / "plans.json")
-    assert rows_of(score_prob(study))["sub-1"].score.clusters[0].mean_probability == 0.75
+    assert [text.endswith("turned") for text in scores.warnings] == ([] if reader else [True])
 
 
 def nifti(data, affine=AFFINE):
@@ -117,6 +102,11 @@ def test_probability_faults_are_named_and_affect_only_themselves(study, write, m
 
 
 def test_missing_predictions_that_are_allowed_count_as_empty(study):
+    save(study / "pp", "sub-1", cube((3, 3, 4)))
+    scores = score(study, Run("A", 0, study / "pred", study / "pp"), allow_missing=True)
+    assert scores.problems == [] and rows_of(scores)["sub-2"].status == "scored"
+    row = rows_of(scores, "filtered")["sub-2"]
+    assert (row.status, row.score.predicted_mm3, row.lost) == ("missing prediction", 0, None)
     save_all(study)
     (study / "pred" / "sub-2.nii.gz").unlink()
     scores = score_prob(study, allow_missing=True)
@@ -133,25 +123,17 @@ def test_missing_predictions_that_are_allowed_count_as_empty(study):
     assert rows_of(scores)["sub-1"].status == "scored"
 
 
-def test_a_missing_filtered_prediction_that_is_allowed(study):
-    save(study / "pp", "sub-1", cube((3, 3, 4)))
-    scores = score(study, Run("A", 0, study / "pred", study / "pp"), allow_missing=True)
-    assert scores.problems == [] and rows_of(scores)["sub-2"].status == "scored"
-    row = rows_of(scores, "filtered")["sub-2"]
-    assert (row.status, row.score.predicted_mm3, row.lost) == ("missing prediction", 0, None)
-
-
-def test_lesions_lost_by_opening_and_by_size_apart(tmp_path):
+@pytest.mark.parametrize(("settings", "lost"), [
+    ({}, (2, 1, 1)), ({"opening": False}, (0, 0, 0)), ({"opening": False, "min_voxels": 100}, (1, 0, 1)),
+    ({"min_voxels": 0}, (1, 1, 0)), ({"min_mm3": 9 * 300}, (3, 1, 2)),
+    ({"min_mm3": 9 * 32}, (1, 1, 0)), ({"min_mm3": 9 * 32 + 1}, (2, 1, 1))])  # voxels of 9 mm³
+def test_lesions_lost_by_opening_and_by_size_apart(tmp_path, settings, lost):
     # A sheet two voxels thick (opening erases it), a cube of 32 voxels once opened, a large one.
     sides = ((1, 9), (1, 9), (1, 3)), ((1, 5), (1, 5), (6, 10)), ((8, 15), (8, 15), (12, 19))
     for folder in ("ref", "pred"):
         save(tmp_path / folder, "sub-1", boxes(*sides))
-    for settings, expected in (({}, LostLesions(2, 1, 1)), ({"opening": False}, LostLesions(0, 0, 0)),
-                               ({"opening": False, "min_voxels": 100}, LostLesions(1, 0, 1)),
-                               ({"min_mm3": 9 * 300}, LostLesions(3, 1, 2)), ({"min_voxels": 0}, LostLesions(1, 1, 0))):
-        raw, filtered = score(tmp_path, cluster_filter=ClusterFilter(**settings)).rows
-        assert (raw.lost, filtered.lost) == (None, expected), settings
-        assert filtered.score.n_lesions_hit == 3 - expected.by_filter
+    raw, filtered = score(tmp_path, cluster_filter=ClusterFilter(**settings)).rows
+    assert (raw.lost, filtered.lost, filtered.score.n_lesions_hit) == (None, LostLesions(*lost), 3 - lost[0])
 
 
 def test_lesions_lost_under_the_primary_rule(tmp_path):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import tracemalloc
+from functools import partial
 
 import nibabel as nib
 import numpy as np
 import pytest
-from scored_folders import AFFINE, BARE, SHAPE, SPACING, boxes, cube, flipped, make_study, read, rows_of, save, score
+from scored_folders import AFFINE, SHAPE, SPACING, boxes, cube, flipped, make_study, read, rows_of, save, score
 
-from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.postprocessing import ClusterFilter
-from nnunet_tv.scoring.case_scoring import ScoringOptions, on_grid_of
+from nnunet_tv.scoring.case_scoring import ScoringOptions
 from nnunet_tv.scoring.folders import score_controls, score_folders
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
@@ -33,43 +33,25 @@ def folders(tmp_path):
 
 
 def statuses(scores):
-    return {(row.case, row.stage): row.status for row in scores.rows}
+    """Status of each case, raw and filtered."""
+    raw, filtered = rows_of(scores), rows_of(scores, "filtered")
+    return {case: (row.status, filtered[case].status) for case, row in raw.items()}
 
 
 def test_rows_are_ordered_and_equal_the_array_scores(study):
     for case in ("sub-1", "sub-2"):
         save(study / "other", case, cube((1, 1, 1)))
-    scores = score(study, Run("A", 0, study / "pred"), Run("A", 1, study / "other"),
-                   Run("B", 0, study / "other", study / "pred"))
-    assert [(row.group, row.run, row.stage, row.case) for row in scores.rows] == [
-        (group, run, stage, case)
-        for group, run in (("A", 0), ("A", 1), ("B", 0)) for stage in ("raw", "filtered") for case in ("sub-1", "sub-2")
-    ]
-    assert scores.problems == [] and len(scores.inputs) == 6 and all(len(each) == 64 for each in scores.inputs.values())
-    assert scores.rows[0].score == score_case(
-        read(study / "pred/sub-1.nii.gz"), cube((2, 3, 4)), SPACING, affine=AFFINE)
-    assert scores.rows[0].score.n_false_clusters == 1 and scores.rows[0].score.reference_mm3 == 64 * 9
-    assert scores.rows[10].score == scores.rows[0].score  # the filtered folder of B is the raw one of A
-
-
-def test_options_reach_the_rows(study):
     options = {"hits": ("overlap:0.9", "any"), "distances": True, "nsd_tolerance_mm": 1.0, "connectivity": 6}
-    row = rows_of(score(study, **options))["sub-1"]
-    assert row.score == score_case(read(study / "pred/sub-1.nii.gz"), cube((2, 3, 4)), SPACING, affine=AFFINE,
-                                   **options)
-    assert (row.score.detected, row.score.hits["any"].detected) == (False, True)
-
-
-def test_filter_in_memory(folders):
-    big = cube((2, 2, 2), side=5)
-    save(folders / "ref", "sub-1", big)
-    save(folders / "pred", "sub-1", big | cube((12, 12, 12), side=1))
-    # 125 voxels of 9 mm³
-    for settings, false, tp in (({}, 0, 125), ({"min_mm3": 1125}, 0, 125), ({"min_mm3": 1126}, 0, 0),
-                                ({"min_voxels": 1}, 1, 125)):
-        cluster_filter = ClusterFilter(opening=False, **settings)
-        raw, filtered = (row.score for row in score(folders, cluster_filter=cluster_filter).rows)
-        assert (raw.n_false_clusters, raw.fp) == (1, 1) and (filtered.n_false_clusters, filtered.tp) == (false, tp)
+    scores = score(study, Run("A", 0, study / "pred"), Run("A", 1, study / "other"),
+                   Run("B", 0, study / "other", study / "pred"), **options)
+    assert [(row.group, row.run, row.stage, row.case) for row in scores.rows] == [
+        (*run, stage, case) for run in (("A", 0), ("A", 1), ("B", 0)) for stage in ("raw", "filtered")
+        for case in ("sub-1", "sub-2")]
+    assert scores.problems == [] and len(scores.inputs) == 6 and all(len(each) == 64 for each in scores.inputs.values())
+    first = scores.rows[0].score
+    assert first == score_case(read(study / "pred/sub-1.nii.gz"), cube((2, 3, 4)), SPACING, affine=AFFINE, **options)
+    assert (first.detected, first.hits["any"].detected, first.reference_mm3) == (False, True, 64 * 9)
+    assert scores.rows[10].score == first  # the filtered folder of B is the raw one of A
 
 
 def test_workers_give_the_same(study):
@@ -99,42 +81,27 @@ def test_missing_predictions_are_named_and_the_others_scored(folders):
         save(folders / "ref", case, cube((5, 5, 5)))
     (folders / "empty").mkdir()
     scores = score(folders)
-    assert statuses(scores) == {
-        (f"sub-{i}", stage): "scored" if i == 1 else "missing prediction" for i in (1, 2, 3)
-        for stage in ("raw", "filtered")}
+    missing = ("missing prediction", "missing prediction")
+    assert statuses(scores) == {"sub-1": ("scored", "scored"), "sub-2": missing, "sub-3": missing}
     first, second = scores.problems
     assert re.match(r"sub-2: missing raw prediction of A, run 0: expected .*pred/sub-2.nii.gz; predict it", first)
     assert second.startswith("sub-3:")
     scores = score(folders, Run("A", 0, folders / "pred", folders / "empty"), cases=["sub-1"])
-    assert statuses(scores) == {("sub-1", "raw"): "scored", ("sub-1", "filtered"): "missing prediction"}
+    assert statuses(scores) == {"sub-1": ("scored", "missing prediction")}
     assert "missing filtered prediction of A, run 0" in scores.problems[0]
 
 
-def test_statuses_of_empties(folders):
-    for i, (reference, prediction) in enumerate(((0, 1), (0, 0), (1, 0)), 2):
-        save(folders / "ref", f"sub-{i}", cube((1, 1, 1)) * reference)
-        save(folders / "pred", f"sub-{i}", cube((1, 1, 1)) * prediction)
-    raw = [row.status for row in rows_of(score(folders)).values()]
-    assert raw == ["scored", "empty reference", "both empty", "empty prediction"]
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_flipped_storage_of_one_grid_is_turned(folders, axis):
+@pytest.mark.parametrize("stored", [
+    *(lambda data, axis=axis: flipped(data, axis) for axis in range(3)),
+    lambda data: (data.transpose(2, 0, 1), AFFINE[:, [2, 0, 1, 3]])], ids=["x", "y", "z", "permuted"])
+def test_other_axes_of_one_grid_are_turned(folders, stored):
     data = cube((1, 2, 3), (6, 8, 9))
     save(folders / "ref", "sub-1", data)
-    save(folders / "pred", "sub-1", *flipped(data, axis))
+    save(folders / "pred", "sub-1", *stored(data))
     scores = score(folders)
     assert scores.rows[0].score.dice == 1.0 and scores.problems == []
-    assert any("sub-1: raw prediction of A, run 0 is stored as" in text and text.endswith("turned")
-               for text in scores.warnings)
-
-
-def test_permuted_axes_of_one_grid_are_turned():
-    data = cube((1, 2, 3))
-    permuted = Volume(data.transpose(2, 0, 1), AFFINE[:, [2, 0, 1, 3]])
-    turned = on_grid_of(permuted, Volume(data, AFFINE))
-    assert turned is not None
-    np.testing.assert_array_equal(turned.data, data)
+    [warning] = scores.warnings
+    assert warning.startswith("sub-1: raw prediction of A, run 0 is stored as") and warning.endswith("turned")
 
 
 def test_equal_voxels_with_flipped_geometry_are_not_compared_voxel_by_voxel(folders):
@@ -155,7 +122,7 @@ def test_other_grids_are_refused_by_name(folders, shape, change):
     save(folders / "pred", "sub-1", cube((2, 2, 2), shape=shape), affine)
     scores = score(folders)
     [message] = scores.problems
-    assert set(statuses(scores).values()) == {"geometry mismatch"}
+    assert statuses(scores) == {"sub-1": ("geometry mismatch", "geometry mismatch")}
     assert re.match("sub-1: .*pred/sub-1.nii.gz: geometry mismatch: raw prediction of A, run 0 has ", message)
     assert "its reference 16×18×20 voxels of 1.5×2×3 mm, RAS, first voxel at (-20, 5, 7) mm" in message
 
@@ -173,8 +140,7 @@ def test_rounding_of_the_affine_is_no_mismatch(folders):
 def test_unusable_files_are_named_and_affect_only_themselves(study, folder, data, message):
     nib.save(nib.Nifti1Image(data, AFFINE), study / folder / "sub-2.nii.gz")
     scores = score(study, allow_missing=True)  # which does not excuse them
-    assert statuses(scores) == {(case, stage): status for case, status in (
-        ("sub-1", "scored"), ("sub-2", "unusable file")) for stage in ("raw", "filtered")}
+    assert statuses(scores) == {"sub-1": ("scored", "scored"), "sub-2": ("unusable file", "unusable file")}
     [problem] = scores.problems
     assert re.search(f"^sub-2: .*{folder}/sub-2.nii.gz: .*{message}", problem)
     assert rows_of(scores)["sub-2"].score is None
@@ -184,24 +150,27 @@ def test_volumes_that_cannot_be_filtered_are_named(folders):
     for folder in ("ref", "pred"):
         save(folders / folder, "sub-1", boxes(((2, 5), (2, 5), (0, 2)), shape=(10, 12, 2)))
     scores = score(folders, cluster_filter=ClusterFilter())
-    assert statuses(scores) == {("sub-1", "raw"): "scored", ("sub-1", "filtered"): "cannot be filtered"}
+    assert statuses(scores) == {"sub-1": ("scored", "cannot be filtered")}
     assert ("pred/sub-1.nii.gz: the raw prediction is scored but cannot be filtered: expected at least 3 voxels along "
             "each axis") in scores.problems[0]
 
 
 def test_misleading_folders_are_refused(folders):
     (folders / "empty").mkdir()
-    pred = folders / "pred"
-    for runs, message in (
-        ([Run("B", 0, folders / "nowhere")], "nowhere: no such folder"),
-        ([Run("B", 0, pred, folders / "ref")], "ref: given as predictions and as references"),
-        ([Run("C", 0, pred, pred)], "given as raw and as post-processed predictions of C"),
-        ([], "no predictions to score"),
+    pred, score_them = folders / "pred", partial(score_folders, folders / "ref")
+    for work, runs, message in (
+        (score_them, [Run("B", 0, folders / "nowhere")], "nowhere: no such folder"),
+        (score_them, [Run("B", 0, pred, folders / "ref")], "ref: given as predictions and as references"),
+        (score_them, [Run("C", 0, pred, pred)], "given as raw and as post-processed predictions of C"),
+        (score_them, [], "no predictions to score"),
+        (partial(score_folders, folders / "empty"), [Run("A", 0, pred)],
+         r"empty: expected references \(CASE.nii.gz\), found none"),
+        (score_controls, [], "no predictions of controls to score"),
+        (score_controls, [Run("A", 0, folders / "nowhere")], "nowhere: no such folder"),
+        (score_controls, [Run("A", 0, folders / "empty")], "empty: expected predictions of controls"),
     ):
         with pytest.raises(NnunetTVError, match=message):
-            score_folders(folders / "ref", runs)
-    with pytest.raises(NnunetTVError, match=r"empty: expected references \(CASE.nii.gz\), found none"):
-        score_folders(folders / "empty", [Run("A", 0, pred)])
+            work(runs)
     with pytest.raises(ValueError, match="expected a hit rule"):
         score(folders, hits=("near",))
 
@@ -213,15 +182,6 @@ def test_equal_runs_are_named(folders):
     first, second = score(folders, *runs).warnings
     assert first.startswith("the predictions of A, run 0, and A, run 1, are the same files, byte by byte")
     assert second.startswith("the predictions of A, run 0, and B, run 0, are the same files, byte by byte")
-
-
-def test_a_pooled_run_reads_each_case_from_its_fold(study):
-    (study / "fold_1").mkdir()
-    (study / "pred" / "sub-2.nii.gz").rename(study / "fold_1" / "sub-2.nii.gz")
-    folds = [Run("A", 0, study / "pred"), Run("A", 1, study / "fold_1")]
-    scores = score(study, Run("A", 0, study, parts={"sub-1": folds[0], "sub-2": folds[1]}))
-    assert scores.problems == [] and {row.status for row in scores.rows} == {"scored"}
-    assert {(row.group, row.run) for row in scores.rows} == {("A", 0)}
 
 
 def test_controls_need_no_reference(study):
@@ -236,24 +196,14 @@ def test_controls_need_no_reference(study):
     assert raw["con-1"].score.clusters[0].centroid_mm == pytest.approx((-20 + 3 * 1.5, 5 + 3 * 2, 7 + 3 * 3))
 
 
-def test_a_control_that_a_run_lacks_is_named(study):
-    for folder, cases in (("one", ("con-1", "con-2")), ("two", ("con-1",))):
-        for case in cases:
-            save(study / folder, case, boxes())
-    scores = score_controls([Run("A", 0, study / "one"), Run("B", 0, study / "two")],
+def test_a_control_that_a_run_lacks_is_named(tmp_path):
+    for folder, case in (("one", "con-1"), ("one", "con-2"), ("two", "con-1")):
+        save(tmp_path / folder, case, boxes())
+    scores = score_controls([Run("A", 0, tmp_path / "one"), Run("B", 0, tmp_path / "two")],
                             options=ScoringOptions(allow_missing=True))  # of patients only
     [problem] = scores.problems
     assert problem.startswith("con-2: missing raw prediction of B, run 0: expected ")
     assert [row.status for row in scores.rows if row.group == "B"] == ["both empty", "missing prediction"] * 2
-
-
-def test_folders_of_controls_are_checked(tmp_path):
-    (tmp_path / "empty").mkdir()
-    for runs, message in (([], "no predictions of controls to score"),
-                          ([Run("A", 0, tmp_path / "nowhere")], "nowhere: no such folder"),
-                          ([Run("A", 0, tmp_path / "empty")], "empty: expected predictions of controls")):
-        with pytest.raises(NnunetTVError, match=message):
-            score_controls(runs)
 
 
 def test_memory_does_not_grow_with_runs_and_cases(tmp_path):
@@ -266,7 +216,7 @@ def test_memory_does_not_grow_with_runs_and_cases(tmp_path):
 
     def peak(some):
         tracemalloc.start()
-        score(tmp_path, *some, cluster_filter=BARE)
+        score(tmp_path, *some)
         result = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return result

@@ -21,12 +21,12 @@ def mask():
     return (np.random.default_rng(1).random((5, 6, 7)) < 0.3).astype(np.uint8)
 
 
-def save(path, data, *, affine=AFFINE, kind=nib.Nifti1Image, slope=None):
-    image = kind(data, affine)
-    if kind is not nib.MGHImage:
+def save(path, data=None, *, affine=AFFINE, kind=nib.Nifti1Image, slope=None):
+    image = kind(mask() if data is None else data, affine)
+    if affine is not None:
         image.set_sform(affine, code=1)
-        if slope:
-            image.header.set_slope_inter(*slope)
+    if slope:
+        image.header.set_slope_inter(*slope)
     nib.save(image, path)
     return path
 
@@ -53,38 +53,27 @@ def test_ordinary_files_are_read_once(tmp_path, careful, dtype):
     ("a.nii.gz", {"data": mask()[..., None]}), ("a.nii.gz", {"data": mask() * 2, "slope": (0.5, 0)}),
 ])
 def test_other_files_are_read_with_care(tmp_path, careful, name, options):
-    path = save(tmp_path / name, **{"data": mask(), **options})
+    path = save(tmp_path / name, **options)
     volume, digest = read_mask_hashed(path, case="a")
     assert careful == [path] and digest == sha256(path)
     np.testing.assert_array_equal(volume.data, read_mask(path, case="a").data)
 
 
-def sheared(path):
-    save(path, mask(), affine=np.array([[1, 0.2, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]))
-
-
-def cut(path):
-    save(path, mask())
-    path.write_bytes(path.read_bytes()[:-6])
-
-
-def garbled(path):
-    save(path, mask())
-    content = bytearray(path.read_bytes())
-    content[-6] ^= 255  # the checksum
-    path.write_bytes(content)
-
-
-def no_coordinates(path):
-    nib.save(nib.Nifti1Image(mask(), None), path)
+def damage(path, change):
+    """Save a mask, then change its bytes."""
+    save(path)
+    path.write_bytes(change(path.read_bytes()))
 
 
 @pytest.mark.parametrize(("write", "message"), [
     (lambda path: save(path, mask() * 3), "found 0, 3"),
     (lambda path: save(path, -mask().astype(np.int16)), "found -1, 0"),
     (lambda path: save(path, np.zeros((4, 5, 6, 2), np.uint8)), "expected a 3D image"),
-    (sheared, "sheared"), (cut, "not a readable"), (garbled, "not a readable"),
-    (no_coordinates, "no scanner coordinates"),
+    (lambda path: save(path, affine=np.eye(4) + np.diag([0.2, 0, 0], 1)), "sheared"),
+    (lambda path: damage(path, lambda content: content[:-6]), "not a readable"),
+    (lambda path: damage(path, lambda content: content[:-6] + bytes([content[-6] ^ 255]) + content[-5:]),  # checksum
+     "not a readable"),
+    (lambda path: save(path, affine=None), "no scanner coordinates"),
     (lambda path: path.write_bytes(gzip.compress(b"not an image")), "not a readable"),
     (lambda path: path.mkdir(), "found a folder"), (lambda path: None, "no such file"),
 ])

@@ -34,11 +34,13 @@ def host(tmp_path, monkeypatch):
 
 
 def split(host, *folds, selection=()):
-    names = [[f"sub-{number}" for number in fold] for fold in folds]
-    extra = [{"selection": [f"sub-{number}" for number in part]} for part in selection] or [{} for _ in folds]
-    write_json([{"train": [], "val": val, **more} for val, more in zip(names, extra, strict=True)],
-               host / "pre" / DATASET / "splits_final.json")
-    return names
+    """Write a split; the cases of its folds."""
+    names, chosen = ([[f"sub-{number}" for number in fold] for fold in part] for part in (folds, selection))
+    entries = [{"train": [], "val": val} for val in names]
+    for entry, cases in zip(entries, chosen, strict=False):
+        entry["selection"] = cases
+    write_json(entries, host / "pre" / DATASET / "splits_final.json")
+    return dict(enumerate(names))
 
 
 def trained(host, folds, trainer="nnUNetTrainerDiceTV", filtered=True):
@@ -52,8 +54,7 @@ def trained(host, folds, trainer="nnUNetTrainerDiceTV", filtered=True):
 
 
 def test_equal_folds_are_runs(host):
-    first, second = split(host, (0, 1), (0, 1), selection=((0, 1), (0, 1)))
-    model = trained(host, {0: first, 1: second})
+    model = trained(host, split(host, (0, 1), (0, 1), selection=((0, 1), (0, 1))))
     found = model_runs(model)
     assert (found.group, found.kind, found.cases) == ("DiceTV", "repeats", ("sub-0", "sub-1"))
     assert found.note == ("Selection set, not test: the cases on which training stopped and its weights were chosen.")
@@ -66,8 +67,7 @@ def test_equal_folds_are_runs(host):
 
 
 def test_disjoint_folds_are_one_pooled_run(host):
-    folds = split(host, (0, 1), (2, 3), (4, 5), selection=((2,), (4,), (0,)))
-    found = model_runs(trained(host, dict(enumerate(folds))), group="mine")
+    found = model_runs(trained(host, split(host, (0, 1), (2, 3), (4, 5), selection=((2,), (4,), (0,)))), group="mine")
     assert (found.group, found.kind, len(found.runs), found.warnings) == ("mine", "crossval", 1, ())
     assert found.note == ("Cross-validation: 3 disjoint folds pooled as one run, each scored by the model that did not "
                           "see it.")
@@ -82,7 +82,7 @@ def test_disjoint_folds_are_one_pooled_run(host):
     (((0, 1), (0, 1)), ((4,), (5,)), "Validation cases of one split, not used for the choice of weights."),
 ])
 def test_notes_on_selection(host, folds, selection, note):
-    model = trained(host, dict(enumerate(split(host, *folds, selection=selection))))
+    model = trained(host, split(host, *folds, selection=selection))
     assert model_runs(model).note.endswith(note)
 
 
@@ -93,12 +93,11 @@ def test_folds_that_are_not_there_are_named(host):
     (model / "fold_all").mkdir()
     found = model_runs(model)
     assert found.cases == ("sub-0", "sub-1", "sub-4", "sub-5")
-    assert len(found.warnings) == 3
-    assert "fold_1: no segmentations in validation; left out. Validate it with nnUNetv2_train … 1 --val" in (
-        found.warnings[0])
-    assert "fold_all: trained on all cases" in found.warnings[1]
+    unvalidated, whole, lacking = found.warnings
+    assert "fold_1: no segmentations in validation; left out. Validate it with nnUNetv2_train … 1 --val" in unvalidated
+    assert "fold_all: trained on all cases" in whole
     text = "fold 1 of the split's 3 not validated, so that their cases are in no figure"
-    assert found.warnings[2].endswith(text) and found.note.endswith(f"Incomplete: {text}.")  # over the tables too
+    assert lacking.endswith(text) and found.note.endswith(f"Incomplete: {text}.")  # over the tables too
 
 
 def test_a_missing_prediction_of_a_fold_is_found_by_scoring(host):
@@ -127,11 +126,11 @@ def test_incomplete_parts_of_folds_are_not_used(host):
 @pytest.mark.parametrize(("trainer", "group"), [
     ("nnUNetTrainerDice_5epochs", "Dice_5epochs"), ("nnUNetTrainer", "nnUNetTrainer"), ("Own", "Own")])
 def test_names_of_groups(host, trainer, group):
-    assert model_runs(trained(host, dict(enumerate(split(host, (0, 1)))), trainer)).group == group
+    assert model_runs(trained(host, split(host, (0, 1)), trainer)).group == group
 
 
 def test_references_and_split_of_ones_own(host, monkeypatch):
-    model = trained(host, dict(enumerate(split(host, (0, 1)))))
+    model = trained(host, split(host, (0, 1)))
     (host / "pre" / DATASET / "splits_final.json").rename(host / "own.json")
     monkeypatch.delenv("nnUNet_preprocessed")
     assert model_runs(model, reference=host, splits=host / "own.json").reference == host
@@ -140,7 +139,7 @@ def test_references_and_split_of_ones_own(host, monkeypatch):
 
 
 def test_half_overlapping_folds_are_refused(host):
-    model = trained(host, dict(enumerate(split(host, (0, 1), (2, 3), (3, 4)))))
+    model = trained(host, split(host, (0, 1), (2, 3), (3, 4)))
     with pytest.raises(NnunetTVError, match=r"splits_final.json: folds 1 and 2 share 1 of 2 and 2 cases: neither"):
         model_runs(model)
 
@@ -175,10 +174,10 @@ def test_what_is_no_model_folder_is_named(host):
 
 def test_models_with_other_cases_or_references_do_not_compare(host):
     folds = split(host, (0, 1), (2, 3))
-    whole = model_runs(trained(host, dict(enumerate(folds))))
-    check_comparable([whole, model_runs(trained(host, dict(enumerate(folds)), "nnUNetTrainerDice"))])
+    whole = model_runs(trained(host, folds))
+    check_comparable([whole, model_runs(trained(host, folds, "nnUNetTrainerDice"))])
     half = model_runs(trained(host, {0: folds[0]}, "nnUNetTrainerDiceBCE"))
     with pytest.raises(NnunetTVError, match=r"DiceTV \(crossval, 4 cases\) and DiceBCE \(crossval, 2 cases\) were not"):
         check_comparable([whole, half])
     with pytest.raises(NnunetTVError, match=r"DiceTV has its references in .*, B in .*: name one folder with --ref"):
-        check_comparable([whole, model_runs(trained(host, dict(enumerate(folds))), group="B", reference=host)])
+        check_comparable([whole, model_runs(trained(host, folds), group="B", reference=host)])
