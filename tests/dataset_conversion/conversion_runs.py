@@ -9,8 +9,11 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
+import bonbid_tree
 import ds004199_tree
+import mets_tree
 import nibabel as nib
 import numpy as np
 import output_folders
@@ -30,6 +33,8 @@ class Converter:
 
     data_set: str
     folder: str
+    tree: ModuleType  #: writes the input
+    channels: tuple[str, ...] = ("0000", "0001")  #: those that show the marker
     options: tuple[str, ...] = ()
 
     def arguments(self, tree: Path, out: Path) -> list[str]:
@@ -40,10 +45,10 @@ class Converter:
 
 
 # the scans of the trees are too small to be registered; preparation has tests of its own
-DS004199 = Converter("ds004199", "DatasetFCD", ("--space", "none"))
-BONBID = Converter("bonbid-hie", "DatasetBONBID")
-METS = Converter("brain-mets-lung", "DatasetBrainMets")
-PAIRS = Converter("pairs", "DatasetPairs")
+DS004199 = Converter("ds004199", "DatasetFCD", ds004199_tree, options=("--space", "none"))
+BONBID = Converter("bonbid-hie", "DatasetBONBID", bonbid_tree, ("0000",))
+METS = Converter("brain-mets-lung", "DatasetBrainMets", mets_tree)
+PAIRS = Converter("pairs", "DatasetPairs", mets_tree)
 
 
 def table(folder: Path, name: str = "conversion.tsv") -> dict[str, dict[str, str]]:
@@ -86,16 +91,35 @@ sys.exit(main())
 
 
 def kill_after(labels: int, folder: Path, arguments: list[str], *, processes: int = 1) -> list[Path]:
-    """Start a conversion into `folder`, kill it after so many labels; the files that it left for nnU-Net."""
+    """Start a conversion into `folder`, kill it after so many labels; the files that it left for nnU-Net.
+
+    Its workers end too.
+    """
     run = subprocess.Popen([sys.executable, "-c", _SLOWED, *arguments, "-np", str(processes)],
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 60
     while len(list(folder.glob("labelsTr/*"))) < labels and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
     run.send_signal(signal.SIGKILL)
     run.wait()
     assert run.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+    while (left := _session(run.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
     return [path for name in FOLDERS for path in (folder / name).iterdir()]
+
+
+def _session(leader: int) -> list[str]:
+    """Live processes of the session that `leader` started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, *numbers = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if state != "Z" and int(numbers[2]) == leader:
+            found.append(path.parent.name)
+    return found
 
 
 def damage(path: Path, kind: str) -> None:
@@ -103,20 +127,12 @@ def damage(path: Path, kind: str) -> None:
     if kind in FILE_DAMAGES:
         FILE_DAMAGES[kind](path)
         return
-    if path.suffix == ".mha":
-        volume = read_volume(path, case="x")
-        data, affine = volume.data.astype(np.float32), volume.affine.copy()
-    else:
-        image = nib.load(path)
-        data, affine = np.asarray(image.dataobj).astype(np.float32), image.affine.copy()
-    data, affine = VOXEL_DAMAGES[kind](data, affine)
+    volume = read_volume(path, case="x")
+    data, affine = VOXEL_DAMAGES[kind](volume.data.astype(np.float32), volume.affine.copy())
     if path.suffix == ".mha":
         write_metaimage(data, affine, path)
-        return
-    header = nib.Nifti1Header()
-    if affine is None:
-        header["sform_code"], header["srow_x"], header["srow_y"] = 1, (1, 0, 0, 0), (0, 1, 0, 0)
-    nib.Nifti1Image(data, affine, header).to_filename(path)
+    else:
+        nib.save(nib.Nifti1Image(data, affine), path)
 
 
 def _link(path: Path) -> None:
@@ -124,13 +140,19 @@ def _link(path: Path) -> None:
     path.symlink_to("../../.git/annex/objects/x/y/MD5E-s1--z.nii.gz/MD5E-s1--z.nii.gz")
 
 
+def _singular(path: Path) -> None:
+    header = nib.Nifti1Header()
+    header["sform_code"], header["srow_x"], header["srow_y"] = 1, (1, 0, 0, 0), (0, 1, 0, 0)
+    nib.save(nib.Nifti1Image(np.ones((12, 12, 12), np.float32), None, header), path)
+
+
 def _moved(distance: float):
-    return lambda data, affine: (data, affine + np.pad(np.full((3, 1), distance), ((0, 1), (3, 0))))
+    return lambda data, affine: (data, nib.affines.from_matvec(np.eye(3), [distance] * 3) @ affine)
 
 
-def _first_voxels(value: float, n: int = 1):
+def _two_voxels(value: float):
     def change(data, affine):
-        data[0, 0, :n] = value
+        data[0, 0, :2] = value
         return data, affine
     return change
 
@@ -139,6 +161,7 @@ FILE_DAMAGES = {
     "missing": Path.unlink,
     "dangling": _link,
     "pointer": lambda path: path.write_text("/annex/objects/MD5E-s1--z.nii.gz\n"),
+    "affine": _singular,
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-10]),
     "half": lambda path: path.write_bytes(path.read_bytes()[:path.stat().st_size // 2]),
     "both endings": lambda path: nib.save(nib.load(path), path.with_name(path.name.removesuffix(".gz"))),
@@ -146,15 +169,14 @@ FILE_DAMAGES = {
 VOXEL_DAMAGES = {
     "4D": lambda data, affine: (np.stack([data, data], axis=-1), affine),
     "cropped": lambda data, affine: (data[:, :, :-1], affine),
-    "NaN": _first_voxels(np.nan, 2),
-    "two labels": _first_voxels(2),
+    "NaN": _two_voxels(np.nan),
+    "two labels": _two_voxels(2),
     "0 and 255": lambda data, affine: (data * 255, affine),
     "0.9999": lambda data, affine: (data * np.float32(0.9999), affine),
     "empty": lambda data, affine: (data * 0, affine),
     "rounded": _moved(0.02),
     "shifted": _moved(1.0),
     "elsewhere": _moved(400.0),
-    "affine": lambda data, affine: (data, None),
 }
 
 
@@ -172,8 +194,7 @@ def check_places(folder: Path, case: str, channels: tuple[str, ...]) -> None:
         path = next(folder.glob(f"images*/{case}_{channel}.nii.gz"))
         image = sitk.ReadImage(str(path))
         values, places = sitk.GetArrayFromImage(image), physical(image)
-        background = (places - ds004199_tree.CENTRE) @ (1.0, 2.0, 3.0) + 200
-        bright = np.where(values - background > 400)
+        bright = np.where(values - ds004199_tree.background(places) > 400)
         assert np.linalg.norm(places[bright].mean(axis=0) - ds004199_tree.MARKER) < 1, path
     label = sitk.ReadImage(str(next(folder.glob(f"labels*/{case}.nii.gz"))))
     lesion = physical(label)[sitk.GetArrayFromImage(label) > 0]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pytest
-from scipy.spatial.transform import Rotation
+from native_cases import turned
+
+from nnunet_tv.imaging.grid import Grid
 
 LIST = Path(__file__).parents[1] / "data" / "ds004199"
+#: Eight patients and two controls.
+SMALL = (1, 3, 6, 18, 27, 48, 74, 140, 2, 5)
 #: Poses that scanners and converters leave behind, met in turn.
 POSES = ("RAS", "LPS", "LAS", "PSR", "oblique")
 #: All scans are of the same 24 mm box, somewhere in the scanner.
@@ -20,47 +23,49 @@ LESION, MARKER = CENTRE + np.array([4, 3, -2]), CENTRE + np.array([-5, 2, 4])
 LESION_RADIUS_MM = 4.0
 
 
-def pose_affine(pose: str, spacing: tuple[float, float, float], shape: tuple[int, int, int]) -> np.ndarray:
-    """Affine of a grid centred on CENTRE, with the axes of `pose`."""
+def pose_grid(pose: str, spacing: tuple[float, float, float], shape: tuple[int, int, int]) -> Grid:
+    """Grid centred on CENTRE, with the axes of `pose`."""
     if pose == "oblique":
-        axes = Rotation.from_euler("xyz", (12, -9, 17), degrees=True).as_matrix()
+        axes = turned((12, 9, 17))[:3, :3]
     else:
+        directions = nib.orientations.axcodes2ornt(pose)
         axes = np.zeros((3, 3))
-        for column, letter in enumerate(pose):
-            row = "LR PA IS".replace(" ", "").index(letter)
-            axes[row // 2, column] = 1 if row % 2 else -1
-    affine = np.eye(4)
-    affine[:3, :3] = axes * spacing
-    affine[:3, 3] = CENTRE - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
-    return affine
+        axes[directions[:, 0].astype(int), range(3)] = directions[:, 1]
+    axes = axes * spacing
+    return Grid(shape, nib.affines.from_matvec(axes, CENTRE - axes @ ((np.array(shape) - 1) / 2)))
 
 
-def centres(affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Scanner coordinates of all voxel centres, shape (X, Y, Z, 3)."""
-    indices = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
-    return indices @ affine[:3, :3].T + affine[:3, 3]
+def _points(grid: Grid) -> np.ndarray:
+    return grid.to_mm(np.moveaxis(np.indices(grid.shape), 0, -1))
 
 
-def scan_values(points: np.ndarray) -> np.ndarray:
-    """A smooth background with a different slope along each axis, and the bright marker."""
-    slope = (points - CENTRE) @ (1.0, 2.0, 3.0) + 200
-    return (slope + 800 * (np.linalg.norm(points - MARKER, axis=-1) < 2.5)).astype(np.float32)
+def background(points: np.ndarray) -> np.ndarray:
+    """Values without the marker: a different slope along each axis."""
+    return (points - CENTRE) @ (1.0, 2.0, 3.0) + 200
 
 
-def lesion_values(points: np.ndarray) -> np.ndarray:
+def scan_values(grid: Grid) -> np.ndarray:
+    """The smooth background and the bright marker."""
+    points = _points(grid)
+    marker = np.linalg.norm(points - MARKER, axis=-1) < 2.5
+    return (background(points) + 800 * marker).astype(np.float32)
+
+
+def lesion_values(grid: Grid, *, radius_mm: float = LESION_RADIUS_MM) -> np.ndarray:
     """1 in the lesion's ball, else 0."""
-    return (np.linalg.norm(points - LESION, axis=-1) < LESION_RADIUS_MM).astype(np.uint8)
+    return (np.linalg.norm(_points(grid) - LESION, axis=-1) < radius_mm).astype(np.uint8)
 
 
-def save(path: Path, data: np.ndarray, affine: np.ndarray) -> None:
+def save(path: Path, data: np.ndarray, grid: Grid) -> None:
     """Write a NIfTI file with scanner coordinates."""
-    image = nib.Nifti1Image(data, affine)
-    image.set_sform(affine, 1)
-    image.set_qform(affine, 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.Nifti1Image(data, grid.affine)
+    image.set_sform(grid.affine, 1)
+    image.set_qform(grid.affine, 1)
     nib.save(image, path)
 
 
-def _grid(name: str, number: int) -> tuple[np.ndarray, tuple[int, int, int]]:
+def _grid(name: str, number: int) -> Grid:
     if "_T1w" in name:
         spacing, shape = (2.0, 2.0, 2.0), (12, 12, 12)
     elif "4mm" in name or "3mm" in name or "traacpc" in name:
@@ -69,43 +74,21 @@ def _grid(name: str, number: int) -> tuple[np.ndarray, tuple[int, int, int]]:
         spacing, shape = (1.5, 1.5, 1.5), (17, 17, 17)  # the mask of another acquisition's name: another grid
     else:
         spacing, shape = (1.7, 1.7, 1.7), (14, 14, 14)
-    pose = POSES[(number + ("_FLAIR" in name)) % len(POSES)]
-    return pose_affine(pose, spacing, shape), shape
+    return pose_grid(POSES[(number + ("_FLAIR" in name)) % len(POSES)], spacing, shape)
 
 
-def build(root: Path, keep=lambda subject: True) -> Path:
-    """Write the tree (subjects for which `keep` is true) to `root`."""
+def write(root: Path, numbers: Iterable[int] = range(1, 171)) -> Path:
+    """Write the subjects `numbers` with their rows in participants.tsv."""
+    subjects = {f"sub-{number:05d}" for number in numbers}
     for line in (LIST / "files.txt").read_text(encoding="utf-8").split():
-        path = root / line
-        subject = path.parts[len(root.parts)] if "/" in line else ""
-        if subject and not keep(subject):
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not line.endswith(".nii.gz"):
+        path, subject = root / line, line.split("/")[0]
+        if subject in subjects and line.endswith(".nii.gz"):
+            grid = _grid(path.name, int(subject[4:]))
+            save(path, lesion_values(grid) if "_roi" in path.name else scan_values(grid), grid)
+        elif subject in subjects or "/" not in line:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("{}", encoding="utf-8")
-            continue
-        affine, shape = _grid(path.name, int(subject[4:]))
-        points = centres(affine, shape)
-        save(path, lesion_values(points) if "_roi" in path.name else scan_values(points), affine)
-    (root / "participants.tsv").write_bytes((LIST / "participants.tsv").read_bytes())
-    return root
-
-
-@pytest.fixture(scope="session")
-def whole_tree(tmp_path_factory) -> Path:
-    """The complete list with tiny volumes; not to be changed."""
-    return build(tmp_path_factory.mktemp("bids") / "ds004199")
-
-
-@pytest.fixture
-def tree(whole_tree, tmp_path) -> Path:
-    """Eight patients and two controls of it, with their rows in participants.tsv; a test may damage it."""
-    subjects = [*(f"sub-{number:05d}" for number in (1, 3, 6, 18, 27, 48, 74, 140, 2, 5))]
-    root = tmp_path / "ds004199"
-    root.mkdir()
-    lines = (whole_tree / "participants.tsv").read_bytes().split(b"\r\n")
-    chosen = [line for line in lines if line.split(b"\t")[0].decode() in subjects]
-    (root / "participants.tsv").write_bytes(b"\r\n".join([lines[0], *chosen]) + b"\r\n")
-    for subject in subjects:
-        shutil.copytree(whole_tree / subject, root / subject)
+    header, *rows = (LIST / "participants.tsv").read_bytes().split(b"\r\n")
+    chosen = [row for row in rows if row.split(b"\t")[0].decode() in subjects]
+    (root / "participants.tsv").write_bytes(b"\r\n".join([header, *chosen]) + b"\r\n")
     return root

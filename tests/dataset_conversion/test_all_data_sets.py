@@ -2,72 +2,129 @@
 
 from __future__ import annotations
 
+import re
+
 import bonbid_tree
 import ds004199_tree
 import mets_tree
 import pytest
-from conversion_runs import BONBID, DS004199, METS, Converter, check_places, kill_after, table
+import SimpleITK as sitk
+from conversion_runs import BONBID, DS004199, METS, check_failed, check_places, damage, kill_after, table
 from output_folders import snapshot
 
 from nnunet_tv.utils.files import read_json
 
-ds004199_whole, bonbid_whole, mets_whole = ds004199_tree.whole_tree, bonbid_tree.whole_tree, mets_tree.whole_tree
+all_data_sets = pytest.mark.parametrize("converter", [DS004199, BONBID, METS], ids=lambda one: one.data_set)
 
 
-@pytest.fixture(scope="module", params=[DS004199, BONBID, METS], ids=lambda converter: converter.data_set)
-def converter(request) -> Converter:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def tree(converter, request):
-    return request.getfixturevalue({DS004199: "ds004199_whole", BONBID: "bonbid_whole", METS: "mets_whole"}[converter])
-
-
-@pytest.fixture(scope="module")
-def whole(converter, tree, tmp_path_factory):
-    """The complete list, converted with the defaults."""
-    out = tmp_path_factory.mktemp("raw")
-    assert converter(tree, out) == 0
-    return out / converter.folder
-
-
-def test_nnunet_accepts_it(whole):
+@all_data_sets
+def test_nnunet_accepts_it(converter, whole):
     from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
-    verify_dataset_integrity(str(whole), num_processes=1)
+    verify_dataset_integrity(str(whole(converter)), num_processes=1)
 
 
+@all_data_sets
+def test_all_files_of_a_case_have_one_geometry_for_itk(converter, whole):
+    for label in whole(converter).glob("labels*/*"):
+        images = label.parent.with_name(label.parent.name.replace("labels", "images"))
+        read = [sitk.ReadImage(str(path)) for path in [label, *images.glob(f"{label.name[:-7]}_*.nii.gz")]]
+        geometry = {(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()) for image in read}
+        assert len(read) == 3 and len(geometry) == 1, label
+
+
+@all_data_sets
 def test_marker_and_lesion_stay_where_they_were_in_the_scanner(converter, whole):
     """Left stays left: the phantom is asymmetric, the poses of the scans differ; read by ITK, as nnU-Net reads them."""
-    numbers = {DS004199: (10, 1, 32, 3, 4), METS: range(1, 11)}.get(converter) or [
-        next(number for number in bonbid_tree.TRAINING_NUMBERS + bonbid_tree.VALIDATION_NUMBERS if number % 5 == pose)
-        for pose in range(5)]
-    assert {number % len(ds004199_tree.POSES) for number in numbers} == {0, 1, 2, 3, 4}
-    for number in numbers:
-        case = {DS004199: f"sub-{number:05d}", METS: f"P{number:03d}"}.get(converter) or bonbid_tree.name(number)
-        check_places(whole, case, ("0000",) if converter is BONBID else ("0000", "0001"))
+    folder, cases = whole(converter), {}
+    for path in sorted(folder.glob("labels*/*")):
+        if path.name != "sub-00027.nii.gz":  # its FLAIR has slices too thick for the marker
+            cases.setdefault(int(re.search(r"\d+", path.name)[0]) % len(ds004199_tree.POSES), path.name[:-7])
+    assert len(cases) == len(ds004199_tree.POSES)
+    for case in cases.values():
+        check_places(folder, case, converter.channels)
 
 
-def test_a_killed_run_is_continued_and_another_run_changes_nothing(converter, tree, whole, tmp_path, capsys):
-    folder, labels = tmp_path / converter.folder, 2 if converter is METS else 5
+@all_data_sets
+def test_a_killed_run_is_continued_and_another_run_changes_nothing(converter, whole_tree, whole, tmp_path, capsys):
+    folder, labels, tree = tmp_path / converter.folder, 2 if converter is METS else 5, whole_tree(converter)
     processes = 2 if converter is DS004199 else 1
     written = kill_after(labels, folder, converter.arguments(tree, tmp_path), processes=processes)
-    assert labels <= len(written) < len(snapshot(whole)) and not (folder / "dataset.json").exists()
+    complete = snapshot(whole(converter))
+    assert labels <= len(written) < len(complete) and not (folder / "dataset.json").exists()
     for path in written:
-        assert path.read_bytes() == (whole / path.relative_to(folder)).read_bytes(), path
-    assert converter(tree, tmp_path) == 0
-    assert snapshot(folder) == snapshot(whole)
-    capsys.readouterr()
-    assert converter(tree, tmp_path) == 0
+        assert path.read_bytes() == complete[path.relative_to(folder).as_posix()], path
+    for _ in range(2):
+        capsys.readouterr()
+        assert converter(tree, tmp_path) == 0
+        assert snapshot(folder) == complete
     assert ", 0 written or moved in this run" in capsys.readouterr().out
 
 
-def test_a_dry_run_plans_the_conversion(converter, tree, whole, tmp_path):
-    assert converter(tree, tmp_path, "--dry-run") == 0
+@all_data_sets
+def test_a_dry_run_plans_the_conversion(converter, whole_tree, whole, tmp_path):
+    assert converter(whole_tree(converter), tmp_path, "--dry-run") == 0
     folder = tmp_path / converter.folder
     assert sorted(path.name for path in folder.iterdir()) == ["conversion.plan.tsv", "splits_final.plan.json"]
-    plan, done = table(folder, "conversion.plan.tsv"), table(whole)
-    assert {case: (row["sources"], row["split"]) for case, row in plan.items()} == {
-        case: (row["sources"], row["split"]) for case, row in done.items()}
-    assert read_json(folder / "splits_final.plan.json") == read_json(whole / "splits_final.json")
+    plan, done = ({case: (row["sources"], row["split"]) for case, row in rows.items()}
+                  for rows in (table(folder, "conversion.plan.tsv"), table(whole(converter))))
+    assert plan == done
+    assert read_json(folder / "splits_final.plan.json") == read_json(whole(converter) / "splits_final.json")
+
+
+def ds004199_file(tree, kind):
+    return next((tree / "sub-00003" / "anat").glob(f"*_{kind}.nii.gz"))
+
+
+def bonbid_file(tree, kind):
+    return bonbid_tree.files(tree / bonbid_tree.TRAIN, bonbid_tree.name(306))[kind]
+
+
+def mets_file(tree, kind):
+    return mets_tree.files(tree, 4)[kind]
+
+
+@pytest.mark.parametrize("converter, file, case, kind, target, message", [
+    *((DS004199, ds004199_file, "sub-00003", *row) for row in [
+        ("dangling", "T1w", "dangling link"),
+        ("pointer", "FLAIR", "git-annex pointer"),
+        ("half", "roi", "not a readable NIfTI image"),
+        ("4D", "FLAIR", r"expected a 3D image, found shape \(14, 14, 14, 2\)"),
+        ("NaN", "T1w", "2 voxels are NaN or infinite"),
+        ("two labels", "roi", r"expected the labels 0 \(background\) and 1 \(lesion\), found 0, 1, 2"),
+        ("0 and 255", "roi", "found 0, 255: decide which values are lesion"),
+        ("0.9999", "roi", "found 0, 0.99989"),
+        ("empty", "roi", "found an empty mask"),
+        ("affine", "T1w", "the affine is not invertible"),
+        ("elsewhere", "roi", "does not overlap the FLAIR's"),
+        ("elsewhere", "FLAIR", "lies wholly outside the grid"),
+        ("missing", "roi", "expected one T1w, one FLAIR and one lesion mask"),
+    ]),
+    *((BONBID, bonbid_file, bonbid_tree.name(306), *row) for row in [
+        ("missing", "Zmap",
+         r"expected one ADC, one Z map and one lesion mask, found 0 × Z map \(2Z_ADC\): complete"),
+        ("missing", "label", r"found 0 × lesion mask \(3LABEL\)"),
+        ("missing", "ADC", r"found 0 × ADC \(1ADC_ss\)"),
+        ("cut", "ADC", "its compressed voxels are cut or damaged"),
+        ("shifted", "Zmap", "expected the Zmap on the ADC's grid .*where the voxels do correspond, copy the ADC's"),
+        ("cropped", "Zmap", r"found shape \(12, 12, 11\)"),
+        ("shifted", "label", r"expected the mask on the ADC's grid \(shape \(12, 12, 12\)"),
+        ("NaN", "ADC", "2 voxels are NaN or infinite"),
+    ]),
+    *((METS, mets_file, "P004", *row) for row in [
+        ("missing", "flair_img",
+         r"expected one each of \*_t1ce_img, \*_flair_img, \*_core_seg, found 0 × \*_flair_img"),
+        ("missing", "core_seg", r"found 0 × \*_core_seg \(P004_flair_img.nii.gz, P004_t1ce_img.nii.gz, P004_whole"),
+        ("both endings", "t1ce_img", r"found 2 × \*_t1ce_img"),
+        ("elsewhere", "core_seg", "the grid of the mask does not overlap the T1c's"),
+        ("elsewhere", "flair_img", "the FLAIR lies wholly outside the grid"),
+    ]),
+])
+def test_a_bad_file_fails_only_its_case(tmp_path, capsys, converter, file, case, kind, target, message):
+    tree = converter.tree.write(tmp_path / "tree", converter.tree.SMALL)
+    path = file(tree, target)
+    damage(path, kind)
+    assert converter(tree, tmp_path, "--repeats", "2") == 1
+    place = {DS004199: path.parent, BONBID: path.parents[1], METS: path.parent}[converter]
+    check_failed(tmp_path / converter.folder, case, message, capsys.readouterr().err,
+                 named=place if kind in ("missing", "both endings") else path)

@@ -23,8 +23,8 @@ SPLITS = {1: "test", 2: "train", 3: "train", 4: "train", 5: "selection", 6: "tra
 def lines(tmp_path) -> list[list[str]]:
     """A table of six cases, the fourth with MetaImage files; cells by row and column."""
     rows = [["case", "T1w", "FLAIR", "label", "split"]]
+    mets_tree.write(tmp_path / "scans", range(1, 7))
     for number in range(1, 7):
-        mets_tree.write_patient(tmp_path / "scans", number)
         paths = [mets_tree.files(tmp_path / "scans", number)[kind] for kind in ("t1ce_img", "flair_img", "core_seg")]
         if number == 4:
             for index, path in enumerate(paths):
