@@ -48,21 +48,13 @@ def test_an_itk_file_resamples_the_moving_image_on_the_fixed_one(tmp_path, affin
     centre = (moved[..., None] * grid.points()).sum((0, 1, 2)) / moved.sum()
     assert np.linalg.norm(centre - affine.apply(ball)) < 0.1
     again = Affine.read_itk(tmp_path / "map.tfm", "moving", "fixed")
-    assert np.allclose(again.matrix, affine.matrix, atol=1e-9)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tfm", "moving.nii.gz"]
+    assert np.allclose(again.matrix, affine.matrix, atol=1e-9) and len(list(tmp_path.iterdir())) == 2
 
 
-def test_rotation_about_a_centre():
+def test_rotations_and_displacements_in_closed_form():
     matrix = Affine(rotation_about(TURN, (1, 2, 3), (7, 8, 9)), "a", "b")
     assert np.allclose(matrix.apply(np.array([1.0, 2, 3])), (7, 8, 9)) and np.allclose(matrix.matrix[:3, :3], TURN)
-
-
-def test_the_nearest_rotation_keeps_handedness():
     assert np.allclose(nearest_rotation(TURN * (1.0, 1.001, 0.999)), TURN, atol=2e-3)
-    assert np.linalg.det(nearest_rotation(TURN @ np.diag([-1, 1, 1]) * 1.01)) == pytest.approx(-1)
-
-
-def test_displacement():
-    shift = np.eye(4)
-    shift[:3, 3] = 3, 0, 4
+    assert np.linalg.det(nearest_rotation(TURN @ np.diag([-1, 1, 1]) * 1.01)) == pytest.approx(-1)  # a flip stays
+    shift = rotation_about(np.eye(3), np.zeros(3), (3, 0, 4))
     assert displacement_mm(shift, np.eye(4), np.zeros((2, 3))).tolist() == [5, 5]

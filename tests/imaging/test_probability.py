@@ -27,21 +27,17 @@ def read(path, grid):
     return read_npz(path, grid, case="sub-1", name="grid", advice="predict again")
 
 
-def test_axes_are_reversed_and_the_last_class_is_the_lesion(tmp_path):
+@pytest.mark.parametrize("reader", ["", "NibabelIOWithReorient"])
+def test_axes_are_reversed_and_the_last_class_is_the_lesion(tmp_path, reader):
     data = lesion()
-    path = save(tmp_path / "a.npz", np.stack([1 - data, data]).transpose(0, 3, 2, 1))
+    # The stored axes are left, superior, anterior; the reorienting reader has right, anterior, superior.
+    read_as = data[::-1].transpose(0, 2, 1) if reader else data
+    path = save(tmp_path / "a.npz", np.stack([1 - read_as, read_as]).transpose(0, 3, 2, 1))
+    if reader:
+        write_json({"image_reader_writer": reader}, tmp_path / "plans.json")
     found = read(path, Grid(data.shape, TURNED))
     np.testing.assert_array_equal(found.data, data)
     assert found.data.dtype == np.float32 and found.affine is TURNED
-
-
-def test_the_reorienting_reader_leaves_them_in_ras(tmp_path):
-    # The stored axes are left, superior, anterior; RAS has right, anterior, superior.
-    data = lesion()
-    ras = data[::-1].transpose(0, 2, 1)
-    path = save(tmp_path / "a.npz", np.stack([1 - ras, ras]).transpose(0, 3, 2, 1))
-    write_json({"image_reader_writer": "NibabelIOWithReorient"}, tmp_path / "plans.json")
-    np.testing.assert_array_equal(read(path, Grid(data.shape, TURNED)).data, data)
 
 
 @pytest.mark.parametrize(("array", "message"), [
@@ -55,23 +51,25 @@ def test_unusable_arrays_are_named(tmp_path, array, message):
 
 
 def test_damaged_files_are_named(tmp_path):
-    whole = save(tmp_path / "whole.npz", lesion()[None])
+    content = save(tmp_path / "whole.npz", lesion()[None]).read_bytes()
+    middle = len(content) // 2
     np.savez(tmp_path / "other.npz", softmax=lesion())
-    (tmp_path / "cut.npz").write_bytes(whole.read_bytes()[:-30])
+    (tmp_path / "cut.npz").write_bytes(content[:-30])
     (tmp_path / "empty.npz").write_bytes(b"")
-    garbled = bytearray(whole.read_bytes())
-    garbled[len(garbled) // 2] ^= 255
-    (tmp_path / "garbled.npz").write_bytes(garbled)
+    (tmp_path / "garbled.npz").write_bytes(content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1:])
     for name in ("other", "cut", "empty", "garbled", "missing"):
         with pytest.raises(CaseError, match=rf"^sub-1: .*{name}.npz: not nnU-Net's probabilities \(.*--save_prob"):
             read(tmp_path / f"{name}.npz", Grid((3, 4, 5), np.eye(4)))
 
 
 def test_a_probability_must_belong_to_its_mask():
-    mask = Volume((lesion() > 0.5).astype(np.uint8), np.eye(4))
-    check_probability(Volume(lesion(), np.eye(4)), mask, case="sub-1", path="a.npz")
-    check_probability(Volume(lesion(), np.eye(4)), Volume(mask.data * 0, np.eye(4)), case="sub-1", path="a.npz")
+    def check(data, threshold=0.5):
+        mask = Volume(lesion() > threshold, np.eye(4))
+        check_probability(Volume(data, np.eye(4)), mask, case="sub-1", path="a.npz")
+
+    check(lesion())
+    check(lesion(), threshold=2)  # an empty mask
     for data, message in ((lesion() * 3, "from 0 to 1, found .* to 2.9"), (-lesion(), "from 0 to 1, found -0.9"),
                           (1 - lesion(), r"below one half where the mask is \(median 0.3")):
         with pytest.raises(CaseError, match=f"^sub-1: a.npz: .*{message}"):
-            check_probability(Volume(data, np.eye(4)), mask, case="sub-1", path="a.npz")
+            check(data)

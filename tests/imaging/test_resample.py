@@ -13,8 +13,7 @@ from nnunet_tv.imaging.volume import Volume
 
 ORIENTATIONS = {
     "RAS": np.eye(3),
-    "LPS": np.diag([-1, -1, 1]),
-    "LAS": np.diag([-1, 1, 1]),
+    "LPS": np.diag([-1, -1, 1]), "LAS": np.diag([-1, 1, 1]),
     "PSR": np.array([[0, 0, 1], [-1, 0, 0], [0, 1, 0]]),
     "oblique": Rotation.from_euler("xyz", (10, 20, -15), degrees=True).as_matrix(),
 }
@@ -42,9 +41,7 @@ def filled(grid: Grid, function=slope) -> Volume:
 
 
 def cube(low: int, high: int, side: int) -> Volume:
-    data = np.zeros((side, side, side), np.uint8)
-    data[low:high, low:high, low:high] = 1
-    return Volume(data, np.eye(4))
+    return Volume(np.pad(np.ones((high - low,) * 3, np.uint8), (low, side - high)), np.eye(4))
 
 
 @pytest.mark.parametrize("target", ORIENTATIONS)
@@ -81,13 +78,6 @@ def test_the_outer_half_of_thick_slices_belongs_to_the_image():
     assert result.data[1, 1].tolist() == [0] + [0] + [1] * 10 + [0, 0]  # z = -4 … 9; -2 … 7 are inside
 
 
-def test_a_mask_moved_by_one_voxel_moves_by_one_voxel():
-    mask = cube(2, 5, 8)
-    result = resample_mask(mask, Grid((8, 8, 8), shift(1, 0, 0).matrix))
-    assert result.data.dtype == np.uint8
-    assert np.array_equal(result.data[:7], mask.data[1:]) and not result.data[7].any()
-
-
 def test_a_ball_keeps_its_place_and_volume():
     def ball(position):
         return np.linalg.norm(position - (3, -2, 7), axis=-1) < 6
@@ -96,6 +86,12 @@ def test_a_ball_keeps_its_place_and_volume():
     result, truth = resample_mask(mask, grid).data.astype(bool), ball(grid.points())
     assert 2 * (result & truth).sum() / (result.sum() + truth.sum()) > 0.95
     assert 0.95 < result.sum() * 0.8**3 / mask.data.sum() < 1.05
+
+
+def test_a_mask_moved_by_one_voxel_moves_by_one_voxel():
+    mask = cube(2, 5, 8)
+    result = resample_mask(mask, Grid((8, 8, 8), shift(1, 0, 0).matrix)).data
+    assert result.dtype == np.uint8 and np.array_equal(result[:7], mask.data[1:]) and not result[7].any()
 
 
 def test_a_lesion_smaller_than_a_voxel_stays_as_one_voxel_unless_it_is_off_the_grid():
@@ -118,9 +114,5 @@ def test_overlap_of_grids(gap_mm, expected):
     assert grids_overlap(first, second) is grids_overlap(second, first) is expected
     assert not grids_overlap(first, second, world=shift(900, 0, 0))
     assert grids_overlap(first, second, world=shift(-gap_mm, 0, 0))
-
-
-def test_a_small_grid_within_a_large_one_overlaps():
-    large = make_grid(shape=(101, 101, 101))
-    small = make_grid(spacing=(0.1, 0.1, 0.1), shape=(2, 2, 2), centre=(6.6, 1.3, 2.2))
+    large, small = make_grid(shape=(101,) * 3), make_grid(spacing=(0.1,) * 3, shape=(2, 2, 2), centre=(6.6, 1.3, 2.2))
     assert grids_overlap(large, small) and grids_overlap(small, large)

@@ -30,8 +30,9 @@ def ramp(*shape: int) -> np.ndarray:
     return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
 
 
-def raises(match: str, path: Path):
-    return pytest.raises(CaseError, match=f"^sub-1: {re.escape(str(path))}: .*{match}")
+def refused(path: Path, match: str, read=read_volume) -> None:
+    with pytest.raises(CaseError, match=f"^sub-1: {re.escape(str(path))}: .*{match}"):
+        read(path, case="sub-1")
 
 
 def test_a_volume_is_read_as_float32_with_its_affine(tmp_path):
@@ -44,31 +45,25 @@ def test_a_volume_is_read_as_float32_with_its_affine(tmp_path):
 
 def test_files_without_content(tmp_path, monkeypatch):
     path = tmp_path / "a.nii.gz"
-    with raises("no such file", path):
-        check_file(path, "sub-1")
+    refused(path, "no such file")
     path.symlink_to("../.git/annex/objects/nothing")
-    with raises("dangling link.*datalad get", path):
-        check_file(path, "sub-1")
+    refused(path, "dangling link.*datalad get", check_file)
     path.unlink()
     path.write_text("/annex/objects/MD5E-s123--abc.nii.gz\n")
-    with raises("git-annex pointer", path):
-        read_volume(path, case="sub-1")
-    with raises("found a folder", tmp_path):
-        check_file(tmp_path, "sub-1")
+    refused(path, "git-annex pointer")
+    refused(tmp_path, "found a folder", check_file)
 
     def refuse(self, *arguments, **options):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    with raises("cannot be opened .Permission denied", path):
-        check_file(path, "sub-1")
+    refused(path, "cannot be opened .Permission denied", check_file)
 
 
 def huge(content: bytes) -> bytes:
     """A header with a size that no machine holds."""
-    header = bytearray(gzip.decompress(content))
-    header[42:48] = np.array([30000] * 3, "<i2").tobytes()
-    return gzip.compress(bytes(header))
+    plain = gzip.decompress(content)
+    return gzip.compress(plain[:42] + np.array([30000] * 3, "<i2").tobytes() + plain[48:])
 
 
 def damaged(content: bytes) -> bytes:
@@ -77,14 +72,13 @@ def damaged(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("change, message", [
-    (lambda content: b"", ""), (lambda content: b"not an image", ""), (lambda content: b"\x1f\x8b\x08broken", ""),
+    *((lambda _, content=content: content, "") for content in (b"", b"not an image", b"\x1f\x8b\x08broken")),
     (lambda content: content[:5000], ""), (damaged, ".*CRC check failed"), (huge, ""),
 ])
 def test_an_unreadable_file(tmp_path, change, message):
     path = save(tmp_path / "a.nii.gz", np.random.default_rng(0).random((20, 20, 20)).astype(np.float32))
     path.write_bytes(change(path.read_bytes()))
-    with raises(f"not a readable NIfTI image {message}", path):
-        read_volume(path, case="sub-1")
+    refused(path, f"not a readable NIfTI image {message}")
 
 
 SHEARED = np.eye(4)
@@ -104,8 +98,7 @@ COLOUR = np.zeros((2, 2, 2), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     (ramp(3, 3, 3), {"affine": SHEARED}, "the affine is sheared .*0.0995"),
 ])
 def test_unusable_images(tmp_path, data, options, message):
-    with raises(message, save(tmp_path / "a.nii.gz", data, **options)):
-        read_volume(tmp_path / "a.nii.gz", case="sub-1")
+    refused(save(tmp_path / "a.nii.gz", data, **options), message)
 
 
 @pytest.mark.parametrize("size", [0.0, np.nan])
@@ -113,12 +106,10 @@ def test_a_voxel_size_of_zero_is_not_replaced_by_1_mm(tmp_path, size):
     image = nib.Nifti1Image(ramp(3, 3, 3), None)
     image.set_qform(np.eye(4), code=1)
     image.set_sform(None, code=0)
-    nib.save(image, tmp_path / "a.nii.gz")
-    stored = bytearray(gzip.decompress((tmp_path / "a.nii.gz").read_bytes()))
+    stored = bytearray(image.to_bytes())
     stored[88:92] = np.array([size], "<f4").tobytes()  # pixdim[3]
-    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(bytes(stored)))
-    with raises("the affine is not invertible: the header's voxel size is .*mm; repair", tmp_path / "a.nii.gz"):
-        read_volume(tmp_path / "a.nii.gz", case="sub-1")
+    (tmp_path / "a.nii").write_bytes(stored)
+    refused(tmp_path / "a.nii", "the affine is not invertible: the header's voxel size is .*mm; repair")
 
 
 def test_masks_of_0_and_1(tmp_path):
@@ -133,20 +124,16 @@ def test_masks_of_0_and_1(tmp_path):
 def test_masks_of_other_values(tmp_path, values):
     found = ", ".join(f"{np.float32(value):.9g}" for value in values)
     path = save(tmp_path / "a.nii.gz", np.resize(np.array(values, np.float32), (3, 3, 3)))
-    with raises(rf"expected the labels 0 \(background\) and 1 \(lesion\), found {found}: decide", path):
-        read_mask(path, case="sub-1")
+    refused(path, rf"expected the labels 0 \(background\) and 1 \(lesion\), found {found}: decide", read_mask)
 
 
 @pytest.mark.parametrize("axes", ["RAS", "LPS", "PSR", "LAS", "RSP", "AIL"])
 def test_canonical_axes_keep_every_voxel_where_it_is(axes):
-    code = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"),
-                                           nib.orientations.axcodes2ornt(tuple(axes)))
     image = nib.Nifti1Image(ramp(2, 3, 4), AFFINE)
-    stored = image.as_reoriented(code)
+    stored = image.as_reoriented(nib.orientations.ornt_transform(*map(nib.orientations.axcodes2ornt, ("RAS", axes))))
     volume = Volume(np.asarray(stored.dataobj), stored.affine)
-    assert volume.orientation == axes
     result = canonical(volume)
-    assert result.orientation == "RAS"
+    assert volume.orientation == axes and result.orientation == "RAS"
     assert np.array_equal(result.data, image.dataobj) and np.allclose(result.affine, image.affine)
 
 
