@@ -34,19 +34,16 @@ def t1():
 
 
 def install(tmp_path, monkeypatch, method, body):
-    if method.home:
-        monkeypatch.delenv(method.home, raising=False)
-    path = fake_program(tmp_path, method.program, body)
-    monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+    monkeypatch.delenv(method.home or "FSLDIR", raising=False)
+    monkeypatch.setenv("PATH", f"{fake_program(tmp_path, method.program, body).parent}:/usr/bin:/bin")
 
 
 @pytest.mark.parametrize("key, mask", [(key, mask) for key, (_, masks) in PROGRAMS.items() for mask in masks])
 def test_the_mask_of_a_program(tmp_path, monkeypatch, t1, key, mask):
     method = get_method(key)
     install(tmp_path, monkeypatch, method, BODY.format(arguments=PROGRAMS[key][0], mask=mask, more=""))
-    assert resolve_method(key) == key
     found = method.run(t1)
-    assert found.data.dtype == np.uint8
+    assert resolve_method(key) == key and found.data.dtype == np.uint8
     np.testing.assert_array_equal(found.data, t1.data > 0.5)
 
 
@@ -61,13 +58,11 @@ def test_home_comes_before_the_path(tmp_path, monkeypatch):
 def test_a_program_that_is_missing_fails_or_turns_the_image(tmp_path, monkeypatch, t1, key):
     method, (arguments, masks) = get_method(key), PROGRAMS[key]
     for body, message in (
-        ("import sys; sys.exit('no\\n GPU')", rf"{method.program} failed .no GPU.: expected it to write .*{masks[0]}"),
-        (BODY.format(arguments=arguments, mask=masks[0], more="[[1, 0, 2, 3]]"), "is not on the grid of the T1w"),
-        (f"open({masks[0]!r}, 'w').write('no image')",
-         rf"{method.program}: its mask cannot be used: not a readable NIfTI"),
-    ):
+            ("import sys; sys.exit('no\\n GPU')", f"failed .no GPU.: expected it to write .*{masks[0]}"),
+            (BODY.format(arguments=arguments, mask=masks[0], more="[[1, 0, 2, 3]]"), ".*is not on the grid of the T1w"),
+            (f"open({masks[0]!r}, 'w').write('no image')", "its mask cannot be used: not a readable NIfTI")):
         install(tmp_path, monkeypatch, method, body)
-        with pytest.raises(NnunetTVError, match=message):
+        with pytest.raises(NnunetTVError, match=f"^{method.program}:? {message}"):
             method.run(t1)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NnunetTVError, match=f"--brain {key}: the program {method.program} was not found: "):

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from nnunet_tv.imaging.affine import rotation_about
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.registration.fsl_backend import FSLBackend, find_flirt, flirt_from_world, world_from_flirt
+from nnunet_tv.registration.fsl_backend import FSLBackend, flirt_from_world, world_from_flirt
 from nnunet_tv.registration.greedy_backend import GreedyBackend
 from nnunet_tv.registration.pipeline import flair_to_t1
 from nnunet_tv.registration.registry import get_backend
@@ -58,18 +58,12 @@ def test_flirt_starts_at_the_best_pose_and_its_matrix_is_read(tmp_path, monkeypa
     assert (path.parent / "seen.json").read_text() == f'["{degrees_of_freedom}", "{cost}"]'
 
 
-def test_a_failure_of_flirt(tmp_path, monkeypatch):
-    fake_program(tmp_path, "flirt", "import sys; sys.exit('no such\\n cost')")
-    monkeypatch.setenv("FSLDIR", str(tmp_path))
-    with pytest.raises(NnunetTVError, match=r"flirt failed .no such cost.: check the installation of FSL"):
-        align(FSLBackend())
-
-
-def test_flirt_on_the_path_and_not_installed(tmp_path, monkeypatch):
-    path = fake_program(tmp_path, "flirt", "")
+def test_a_flirt_on_the_path_that_fails_and_none(tmp_path, monkeypatch):
+    path = fake_program(tmp_path, "flirt", "import sys; sys.exit('no such\\n cost')")
     monkeypatch.delenv("FSLDIR", raising=False)
     monkeypatch.setenv("PATH", str(path.parent))
-    assert find_flirt() == str(path)
+    with pytest.raises(NnunetTVError, match=r"flirt failed .no such cost.: check the installation of FSL"):
+        align(FSLBackend())
     path.unlink()
     with pytest.raises(NnunetTVError, match=r"neither in .FSLDIR/bin nor on PATH: install FSL and set FSLDIR"):
         get_backend("fsl")

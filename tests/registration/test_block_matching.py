@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from registration_phantoms import best_affine, brain_points, errors_mm, phantom, scan
+from scipy.spatial.transform import Rotation
 
 from nnunet_tv.imaging.affine import MNI, T1, Affine, rotation_about
 from nnunet_tv.imaging.grid import Grid
@@ -25,12 +26,10 @@ def test_the_best_shift_in_closed_form():
 @pytest.fixture(scope="module")
 def moved() -> tuple[Volume, Affine]:
     """The template on 2 mm voxels after a small shift, rotation and stretch, and the map."""
-    turn = np.deg2rad(2)
-    matrix = rotation_about(np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1.03]]),
-                            np.array([0, -18, 10]), np.array([1.5, -20, 12]))
+    turn = Rotation.from_euler("z", 2, degrees=True).as_matrix() * (1, 1, 1.03)
+    affine = Affine(rotation_about(turn, np.array([0, -18, 10]), np.array([1.5, -20, 12])), MNI, T1)
     grid = Grid((91, 109, 91), np.diag([2.0, 2, 2, 1]))
     grid.affine[:3, 3] = -90, -126, -72
-    affine = Affine(matrix, MNI, T1)
     return resample_image(load_template().t1, grid, world=affine.inverse()), affine
 
 
@@ -44,15 +43,13 @@ def test_a_small_affine_map_is_found(moved):
 
 
 def test_uninformative_blocks_leave_the_pose_unchanged(moved):
-    image, matrix = moved[0], moved[1].matrix
-    template = load_template()
+    image, template, pose = moved[0], load_template(), moved[1].matrix
     flat = Volume(np.ones_like(image.data), image.affine)
-    assert np.array_equal(refine_affine(matrix, template.t1, flat, template.brain), matrix)
-    small = np.zeros_like(template.brain.data)
-    assert np.array_equal(refine_affine(matrix, template.t1, image, Volume(small, template.brain.affine)), matrix)
-    small[80:110, 90:120, 80:110] = 1  # fewer blocks than an affine map needs
-    assert np.array_equal(refine_affine(np.eye(4), template.t1, image, Volume(small, template.brain.affine)),
-                          np.eye(4))
+    assert np.array_equal(refine_affine(pose, template.t1, flat, template.brain), pose)
+    small = Volume(np.zeros_like(template.brain.data), template.brain.affine)
+    assert np.array_equal(refine_affine(pose, template.t1, image, small), pose)
+    small.data[80:110, 90:120, 80:110] = 1  # fewer blocks than an affine map needs
+    assert np.array_equal(refine_affine(np.eye(4), template.t1, image, small), np.eye(4))
 
 
 def test_blocks_bring_a_phantom_nearer_to_its_best_affine():
