@@ -28,13 +28,9 @@ def scans(monkeypatch) -> dict[str, Volume]:
     return {"T1c": Volume(values.reshape(3, 4, 5), np.eye(4)), "FLAIR": Volume(values.reshape(5, 4, 3), np.eye(4))}
 
 
-def test_the_flair_is_placed_on_the_t1c(scans):
+def test_the_flair_is_placed_on_the_t1c_or_both_on_the_template(scans):
     found = SPACES["t1"]("p-1", scans, RegistrationOptions())
-    assert found.grid.shape == (3, 4, 5) and list(found.to_scan) == ["FLAIR"]
-    assert found.to_scan["FLAIR"] == SHIFT.inverse()
-
-
-def test_both_go_to_the_template(scans):
+    assert found.grid.shape == (3, 4, 5) and found.to_scan == {"FLAIR": SHIFT.inverse()}
     found = SPACES["mni"]("p-1", scans, RegistrationOptions())
     assert found.grid == TEMPLATE_GRID and set(found.to_scan) == {"T1c", "FLAIR"}
     assert found.to_scan["T1c"] == Affine.identity(MNI, T1)
@@ -58,7 +54,6 @@ def test_scans_that_cannot_be_registered(scans, monkeypatch):
 def test_missing_programs_are_reported_before_any_case(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("FSLDIR", raising=False)
-    with pytest.raises(NnunetTVError, match="flirt was found neither"):
-        check_options(RegistrationOptions(backend="fsl"))
-    with pytest.raises(NnunetTVError, match="the program bet was not found"):
-        check_options(RegistrationOptions(brain="fsl"))
+    for option, message in (("backend", "flirt was found neither"), ("brain", "the program bet was not found")):
+        with pytest.raises(NnunetTVError, match=message):
+            check_options(RegistrationOptions(**{option: "fsl"}))

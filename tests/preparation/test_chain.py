@@ -25,9 +25,10 @@ def noise(shape=(8, 8, 8)) -> np.ndarray:
     return np.random.default_rng(0).random(shape).astype(np.float32)
 
 
-def box(shape=(8, 8, 8), low=(2, 2, 2), high=(6, 6, 6)) -> np.ndarray:
+def box(shape=(8, 8, 8), low=2, high=6) -> np.ndarray:
+    """A box from `low` to `high` along x, and over the middle half of y and z."""
     data = np.zeros(shape, np.uint8)
-    data[tuple(map(slice, low, high))] = 1
+    data[low:high, shape[1] // 4 : 3 * shape[1] // 4, shape[2] // 4 : 3 * shape[2] // 4] = 1
     return data
 
 
@@ -49,17 +50,17 @@ def test_scans_on_one_grid_pass_unchanged(tmp_path):
 
 def test_unknown_names(tmp_path):
     channels, roi = files(tmp_path)
-    with pytest.raises(ValueError, match="space is one of none, t1, mni, not 'warp'"):
-        prepare_case("sub-1", channels, roi, space="warp")
-    with pytest.raises(ValueError, match="drawn on one of T1w, FLAIR, not 'T2'"):
-        prepare_case("sub-1", channels, roi, label_on="T2")
+    for option, message in (({"space": "warp"}, "space is one of none, t1, mni, not 'warp'"),
+                            ({"label_on": "T2"}, "drawn on one of T1w, FLAIR, not 'T2'")):
+        with pytest.raises(ValueError, match=message):
+            prepare_case("sub-1", channels, roi, **option)
 
 
 @pytest.mark.parametrize("flair, mask, message", [
     (None, Volume(box() * 0, affine()), r"sub-1: .*roi.nii.gz: expected a lesion, found an empty mask"),
     (Volume(noise(), affine(origin=(300, 0, 0))), None, r"flair.nii.gz: the FLAIR lies wholly outside the grid"),
     (None, Volume(box(), affine(origin=(0, 0, 90))), "roi.nii.gz: the grid of the mask does not overlap the FLAIR's"),
-    (Volume(noise((30, 8, 8)), affine()), Volume(box((30, 8, 8), (20, 2, 2), (25, 6, 6)), affine()),
+    (Volume(noise((30, 8, 8)), affine()), Volume(box((30, 8, 8), 20, 25), affine()),
      "of the 80 voxels of the lesion none lies on the grid"),
     (Volume(np.ones((1, 2, 2), np.float32), affine(origin=(3, 2.5, 2.5))), None,
      r"the FLAIR covers \d+\.\d% of the grid"),
@@ -71,7 +72,7 @@ def test_unusable_scans_and_masks_are_refused(tmp_path, flair, mask, message):
 
 
 def test_a_lesion_partly_off_the_t1_is_noted(tmp_path):
-    mask = box((30, 8, 8), (3, 2, 2), (13, 6, 6))  # x = 3 … 7 of 3 … 12 are on the T1
+    mask = box((30, 8, 8), 3, 13)  # x = 3 … 7 of 3 … 12 are on the T1
     channels, roi = files(tmp_path, flair=Volume(noise((30, 8, 8)), affine()), mask=Volume(mask, affine()))
     prepared = prepare_case("sub-1", channels, roi, label_on="FLAIR")
     assert prepared.label.data.sum() == 5 * 16
@@ -80,7 +81,7 @@ def test_a_lesion_partly_off_the_t1_is_noted(tmp_path):
 
 
 def test_a_mask_on_its_own_grid_is_placed_by_its_affine_and_noted(tmp_path):
-    mask = Volume(box((16, 16, 16), (4, 4, 4), (12, 12, 12)), affine(0.5, (-0.25, -0.25, -0.25)))
+    mask = Volume(box((16, 16, 16), 4, 12), affine(0.5, (-0.25, -0.25, -0.25)))
     channels, roi = files(tmp_path, mask=mask)
     prepared = prepare_case("sub-1", channels, roi, label_on="FLAIR")
     assert prepared.notes == ("roi.nii.gz: grid differs from the FLAIR's, placed by its own affine",)
@@ -93,23 +94,26 @@ def test_a_flat_scan_is_flagged_and_a_scan_of_a_corner_noted(tmp_path):
     assert prepared.flags == ("FLAIR: every voxel is 7",) and prepared.notes[0].startswith("FLAIR covers ")
 
 
+def shifted(monkeypatch, x_mm: float) -> None:
+    """Register the FLAIR by a shift in the space ``shifted``."""
+    world = Affine(affine(origin=(x_mm, 0, 0)), "t1", "flair")
+    monkeypatch.setitem(SPACES, "shifted", lambda case, scans, options: Alignment(
+        scans["T1w"].grid, {"FLAIR": world}, ("shifted",)))
+
+
 @pytest.mark.parametrize("shift_mm, noted", [(6, True), (3, False), (-3, True)])
 def test_the_share_that_a_scan_covers_follows_its_registration(tmp_path, monkeypatch, shift_mm, noted):
     channels, _ = files(tmp_path)  # every fourth voxel of 8: x = 0 and x = 4
-    world = Affine(affine(origin=(shift_mm, 0, 0)), "t1", "flair")
+    shifted(monkeypatch, shift_mm)
     monkeypatch.setattr(chain, "COVERAGE", 0.6)
-    monkeypatch.setitem(SPACES, "moved", lambda case, scans, options: Alignment(scans["T1w"].grid, {"FLAIR": world}))
-    expected = ("FLAIR covers 50% of the grid",) if noted else ()
-    assert prepare_case("sub-1", channels, space="moved").notes == expected
+    notes = prepare_case("sub-1", channels, space="shifted").notes
+    assert notes == (("shifted", "FLAIR covers 50% of the grid") if noted else ("shifted",))
 
 
 def test_a_registration_moves_scan_and_mask_together(tmp_path, monkeypatch):
     channels, roi = files(tmp_path)
-    shift = Affine(affine(origin=(1, 0, 0)), "t1", "flair")
-    monkeypatch.setitem(SPACES, "shifted", lambda case, scans, options: Alignment(
-        scans["T1w"].grid, {"FLAIR": shift}, ("shifted",)))
+    shifted(monkeypatch, 1)
     prepared = prepare_case("sub-1", channels, roi, label_on="FLAIR", space="shifted")
-    assert prepared.notes == ("shifted",)
     assert np.array_equal(prepared.images["T1w"].data, noise())
     assert np.allclose(prepared.images["FLAIR"].data[:7], noise()[1:], atol=1e-6)
     assert np.array_equal(prepared.label.data[:7], box()[1:])
