@@ -119,10 +119,9 @@ def _convert(arguments: argparse.Namespace, target: Path) -> int:
                                           for option in arguments.spec.options})
     if arguments.dry_run:
         print((target / "conversion.plan.tsv").read_text(encoding="utf-8"), end="")
-    for outcome in report.outcomes:
-        for line in [] if outcome.problem else remarks_of(outcome):
-            print(f"note: {outcome.case}: {line}")
-    for line in report.remarks:
+    notes = [f"{outcome.case}: {line}" for outcome in report.outcomes if not outcome.problem
+             for line in remarks_of(outcome)]
+    for line in (*notes, *report.remarks):
         print(f"note: {line}")
     counts = report.counts
     holds = "would hold" if arguments.dry_run else "holds"

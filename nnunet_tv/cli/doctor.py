@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for finding in examine():
             print(f"{'ok ' if finding.well else '!! '} {finding.subject}: {finding.found}")
             wrong += not finding.well
-        print("All is well." if not wrong else f"{wrong} problem(s), marked !! above.")
-        return 1 if wrong else 0
+        print(f"{wrong} problem(s), marked !! above." if wrong else "All is well.")
+        return int(wrong > 0)
 
     return run(action)
 

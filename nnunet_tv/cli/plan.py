@@ -52,15 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("Plans: " + ", ".join(str(path) for path in written))
         for path in written:
             flag = "" if path.stem == "nnUNetPlans" else f" -p {path.stem}"
-            trainer = "nnUNetTrainerDiceTV"
-            try:
-                check_recipe(read_json(path), options.configurations[0], ONE_CLASS, trainer)
-            except UnsupportedPlan:
-                trainer = loss_only_name(trainer)
+            recipe, other = "nnUNetTrainerDiceTV", loss_only_name("nnUNetTrainerDiceTV")
             command = f"nnUNetv2_train {name} {options.configurations[0]} 0 -tr"
-            print(f"Train: {command} {trainer}{flag}")
-            if flag and trainer != loss_only_name("nnUNetTrainerDiceTV"):
-                print(f"  or, with nnU-Net's recipe: {command} {loss_only_name(trainer)}{flag}")
+            try:
+                check_recipe(read_json(path), options.configurations[0], ONE_CLASS, recipe)
+            except UnsupportedPlan:
+                print(f"Train: {command} {other}{flag}")
+                continue
+            print(f"Train: {command} {recipe}{flag}")
+            if flag:
+                print(f"  or, with nnU-Net's recipe: {command} {other}{flag}")
         return 0
 
     return run(action)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tv.cli import parser, run
-from nnunet_tv.cli.types import add_preparation, add_processes, add_scan_options, add_space, dataset_name
+from nnunet_tv.cli.types import add_preparation, add_processes, add_scan_options, add_space, dataset_name, number
 from nnunet_tv.conversion.dataset_spec import SPACES
 
 DESCRIPTION = """\
@@ -80,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", dest="out", type=Path, required=True, metavar="OUT", help="folder to write, or to complete")
     add("-device", choices=("cpu", "cuda"), default="cuda", help="(default: %(default)s)")
     add("--disable_tta", action="store_true", help="do not average over mirrored inputs: 8 times faster, less exact")
-    add("-step_size", type=_share, default=0.5, metavar="S", help="step of the sliding window (default: %(default)s)")
+    add("-step_size", type=number("a share of the patch, above 0 up to 1", lambda share: 0 < share <= 1), default=0.5,
+        metavar="S", help="step of the sliding window (default: %(default)s)")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
         help="on the CPU; auto: bfloat16 where the processor has instructions for it, each case checked against "
              "float32 and done again in it where they disagree (default: %(default)s)")
@@ -90,16 +91,6 @@ def _parser() -> argparse.ArgumentParser:
     add_scan_options(prepare)
     add_processes(result)
     return result
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a share of the patch, above 0 up to 1, found {text!r}")
-    return value
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from nnunet_tv.cli import parser, run
-from nnunet_tv.cli.types import add_processes, whole_number
+from nnunet_tv.cli.types import add_processes, number, whole_number
 
 DESCRIPTION = """\
 Score folders of predictions against references: Table 1 (Sens, Prec, DC, sSens, nFPC; mean ± sample standard
@@ -67,22 +68,15 @@ def _score(options: argparse.Namespace, predictions: list[tuple], controls: list
     from nnunet_tv.scoring.runs import Run
 
     cluster_filter = ClusterFilter(**_given(options, "min_voxels", "min_mm3", "connectivity"))
+    scoring = ScoringOptions(
+        connectivity=cluster_filter.connectivity, cluster_filter=cluster_filter, hits=tuple(options.hit or ("any",)),
+        distances=options.measures, allow_missing=options.allow_missing)
     record = make_report(
-        options.out,
-        reference=options.ref,
-        runs=[Run(*each) for each in predictions],
+        options.out, reference=options.ref, runs=[Run(*each) for each in predictions],
         models=[model_runs(folder, group=name, reference=options.ref) for name, folder in options.model],
-        controls=[Run(*each) for each in controls],
-        images=options.images,
-        participants=options.participants,
-        options=ReportOptions(
-            scoring=ScoringOptions(
-                connectivity=cluster_filter.connectivity, cluster_filter=cluster_filter,
-                hits=tuple(options.hit or ("any",)), distances=options.measures, allow_missing=options.allow_missing),
-            strata=tuple(options.strata or ()), processes=options.processes,
-            **_given(options, "primary", "seed", "paper", "remark")),
-        command=command,
-    )
+        controls=[Run(*each) for each in controls], images=options.images, participants=options.participants,
+        options=ReportOptions(scoring=scoring, strata=tuple(options.strata or ()), processes=options.processes,
+                              **_given(options, "primary", "seed", "paper", "remark")), command=command)
     for kind, texts in (("warning", record.warnings), ("error", record.problems)):
         for text in texts:
             print(f"{kind}: {text}", file=sys.stderr)
@@ -101,7 +95,7 @@ def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
 def _redraw(options: argparse.Namespace) -> int:
     from nnunet_tv.reporting.report import redraw_report
 
-    redraw_report(options.source, options.out, **{name: getattr(options, name) for name in _REDRAW})
+    redraw_report(options.source, options.out, **_given(options, *_REDRAW))
     return _show(options.out)
 
 
@@ -144,7 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     size = result.add_mutually_exclusive_group()
     size.add_argument("--min-voxels", type=whole_number(0), metavar="N",
                       help="smallest cluster that the filter keeps (default: as in the TV paper)")
-    size.add_argument("--min-mm3", type=_volume, metavar="V", help="the same in mm³")
+    size.add_argument("--min-mm3", type=number("a volume in mm³ from 0", lambda volume: 0 <= volume < float("inf")),
+                      metavar="V", help="the same in mm³")
     add("--allow-missing", action="store_true", help="score a missing prediction as an empty one, and report it")
     add("--seed", type=whole_number(0), metavar="N", help="of bootstrap and permutations (default: 0)")
     add("--remark", metavar="TEXT", help="how the predictions were made, for the table's notes")
@@ -161,17 +156,14 @@ def _numbered(named: list[Named], beside: dict[str, list[Named]], *, option: str
             raise ValueError(f"{each} {twice[0]} is given twice: one run would count as two")
         if unknown := sorted({name for name, _ in given} - set(names)):
             raise ValueError(f"{each} {unknown[0]} has no --pred {unknown[0]}; names are {', '.join(names)}")
-    runs = []
+    runs: list[tuple] = []
     for name in names:
-        folders = [folder for key, folder in named if key == name]
-        columns = []
-        for each, given in beside.items():
-            found: list[Path | None] = [folder for key, folder in given if key == name]
+        folders, *columns = ([folder for key, folder in given if key == name] for given in (named, *beside.values()))
+        for each, found in zip(beside, columns, strict=True):
             if found and len(found) != len(folders):
                 raise ValueError(f"{name}: {len(folders)} folders with --pred but {len(found)} with {each}; give one "
                                  "for each, in the same order")
-            columns.append(found or [None] * len(folders))
-        runs += [(name, number, *row) for number, row in enumerate(zip(folders, *columns, strict=True))]
+        runs += [(name, index, *row) for index, row in enumerate(zip_longest(folders, *columns))]
     return runs
 
 
@@ -205,16 +197,6 @@ def _rule(text: str) -> str:
         return str(HitRule.parse(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _volume(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a volume in mm³ from 0, found {text!r}")
-    return value
 
 
 if __name__ == "__main__":

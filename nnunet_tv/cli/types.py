@@ -25,6 +25,21 @@ def whole_number(least: int) -> Callable[[str], int]:
     return convert
 
 
+def number(expected: str, valid: Callable[[float], bool]) -> Callable[[str], float]:
+    """Argument type: a number that is `valid`; `expected` describes it in the error."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not valid(value):
+            raise ArgumentTypeError(f"expected {expected}, found {text!r}")
+        return value
+
+    return convert
+
+
 def dataset_name(text: str) -> str:
     """Argument type: a name that nnU-Net accepts as a data set's folder."""
     try:
@@ -46,10 +61,7 @@ def add_space(parser: _ActionsContainer, *, help: str, default: str | None = Non
 
 
 def add_preparation(parser: _ActionsContainer, *, brain: str | None = AUTO) -> None:
-    """Add ``--registration-backend`` with its former name ``--registration``, and ``--brain``.
-
-    `brain` is the default; None leaves it to the model.
-    """
+    """Add ``--registration-backend``, its former name ``--registration``, and ``--brain`` (None: as the model)."""
     backends = "; ".join(f"{row.key}: {row.help}" for row in BACKENDS.values())
     parser.add_argument("--registration-backend", choices=tuple(BACKENDS), default=next(iter(BACKENDS)),
                         help=f"{backends} (default: %(default)s)")

@@ -15,27 +15,15 @@ def usage_error(capsys, *arguments: str) -> str:
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["FCD", "Dataset", "Dataset__FCD", "Dataset/FCD", "../DatasetFCD", "Dataset FCD"])
-def test_names_that_nnunet_cannot_use(capsys, name):
-    error = usage_error(capsys, "ds004199", "-i", "x", "-o", "y", "--name", name)
-    assert f"data set name {name!r}: expected one such as DatasetFCD" in error
-
-
-@pytest.mark.parametrize("option", ["--repeats", "-np"])
-@pytest.mark.parametrize("value", ["0", "two", "1.5"])
-def test_numbers(capsys, option, value):
-    error = usage_error(capsys, "ds004199", "-i", "x", "-o", "y", option, value)
-    assert f"expected a whole number of at least 1, found {value!r}" in error
-
-
-def test_no_place_to_write(capsys, monkeypatch):
+@pytest.mark.parametrize(("options", "message"), [
+    *((["--name", name], f"data set name {name!r}: expected one such as DatasetFCD")
+      for name in ("FCD", "Dataset", "Dataset__FCD", "Dataset/FCD", "../DatasetFCD", "Dataset FCD")),
+    *(([option, value], f"expected a whole number of at least 1, found {value!r}")
+      for option in ("--repeats", "-np") for value in ("0", "two", "1.5")),
+    ([], "export nnUNet_raw="), (["--split", "cv5", "--repeats", "3"], "cv5 has five folds")])
+def test_usage(capsys, monkeypatch, options, message):
     monkeypatch.delenv("nnUNet_raw", raising=False)
-    assert "export nnUNet_raw=" in usage_error(capsys, "ds004199", "-i", "x")
-
-
-def test_repeats_are_not_for_cv5(capsys):
-    assert "cv5 has five folds" in usage_error(capsys, "ds004199", "-i", "x", "-o", "y", "--split", "cv5",
-                                               "--repeats", "3")
+    assert message in usage_error(capsys, "ds004199", "-i", "x", *options)
 
 
 @pytest.mark.parametrize(("data_set", "options", "message"), [
@@ -51,16 +39,11 @@ def test_repeats_are_not_for_cv5(capsys):
     ("brain-mets-lung", ["--label", "edema"], "invalid choice: 'edema'"),
     ("brain-mets-lung", ["--split", "official"], "invalid choice: 'official'"),
     ("ds004199", ["--label-name", "x"], "--label-name is not for this data set: it has no such choice"),
-    ("pairs", ["--split", "official"], "invalid choice: 'official'"),
 ])
 def test_options_of_other_data_sets_are_refused(capsys, data_set, options, message):
     error = usage_error(capsys, data_set, "-i", "x", "-o", "y", *options).replace("'official', 'seeded', 'cv5'",
                                                                                   "official, seeded, cv5")
     assert f"nnunet-tv-convert {data_set}: error: " in error and message in error
-
-
-def test_an_unknown_data_set(capsys):
-    assert "invalid choice: 'ds000000'" in usage_error(capsys, "ds000000", "-i", "x")
 
 
 def test_every_data_set_has_a_reader():
