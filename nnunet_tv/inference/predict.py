@@ -40,24 +40,12 @@ PREDICT_VERSION = 1
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """How to predict.
+    """How to predict."""
 
-    Attributes
-    ----------
-    device : str
-        ``cpu`` or ``cuda``.
-    mirroring : bool
-        Average over mirrored inputs.
-    step : float
-        Step of the sliding window as a share of the patch.
-    precision : str
-        On the CPU: see :mod:`nnunet_tv.inference.precision`.
-    """
-
-    device: str = "cuda"
-    mirroring: bool = True
-    step: float = 0.5
-    precision: str = "auto"
+    device: str = "cuda"  #: ``cpu`` or ``cuda``
+    mirroring: bool = True  #: average over mirrored inputs
+    step: float = 0.5  #: step of the sliding window as a share of the patch
+    precision: str = "auto"  #: on the CPU: see :mod:`nnunet_tv.inference.precision`
 
 
 def predict(
@@ -85,24 +73,21 @@ def predict(
     Parameters
     ----------
     source : Path
-        Scans, as for :func:`~nnunet_tv.preparation.prepare_folder.prepare_folder`; they are prepared into
+        Scans, as for :func:`~nnunet_tv.preparation.prepare_folder.prepare_folder`, to be prepared into
         ``out/prepared``.
     out : Path
         Folder to write; earlier results of other patients stay.
     model : Model or Path
         nnU-Net's model folder, ``RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION``.
-    folds : sequence of str, optional
-        Folds to average over; all that are trained if left out. A :class:`Model` has its own.
-    checkpoint : str
-        Name of the checkpoint file.
+    folds, checkpoint : sequence of str, str
+        Folds to average over, by default all that are trained, and the name of their files. A :class:`Model` has its
+        own.
     options : PredictOptions, optional
         Device, mirroring, step of the sliding window, precision.
     prepared : bool
         Whether `source` is a folder that ``nnunet-tv-prepare`` wrote; the options below then have no effect.
-    space, brain : str, optional
-        As the model's training scans if left out.
-    backend : str
-        Registration backend.
+    space, backend, brain : str
+        Space, registration backend and brain extraction; space and brain by default as of the model's training scans.
     manual_pairs, keep_ids, processes
         As for :func:`~nnunet_tv.preparation.prepare_folder.prepare_folder`.
 
@@ -247,8 +232,8 @@ class PatientJob(CaseJob):
 
 
 def _write_status(run: _Run, outcomes: Mapping[str, CaseOutcome], *, complete: bool) -> None:
-    cases = {case: {"status": status(outcome), "text": outcome.problem or outcome.text, "clusters": outcome.clusters,
-                    "flags": outcome.flags, "notes": outcome.notes} for case, outcome in outcomes.items()}
+    cases = {case: {**run.store.to_record(outcome), "text": outcome.problem or outcome.text}
+             for case, outcome in outcomes.items()}
     counts = {name: sum(case["status"] == name for case in cases.values()) for name in (DONE, EMPTY, FLAGGED, FAILED)}
     write_json({"nnunet_tv": __version__, "created": run.created, "complete": complete, "model": str(run.model.folder),
                 "folds": run.model.folds, "filter": run.filter.text, "counts": counts, "cases": cases},

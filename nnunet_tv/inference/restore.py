@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from nnunet_tv.utils.files import remove_partial
 from nnunet_tv.utils.parallel import each_case
 
 PROBABILITY, DEVIATION = "prob", "std"
+KINDS = ("", PROBABILITY, DEVIATION)  #: of files: the mask and its maps
 
 
 def output_path(out: str | Path, case: str, channel: str, kind: str = "") -> Path:
@@ -47,8 +49,8 @@ def restore_folder(
     Returns
     -------
     list of CaseOutcome
-        One per segmentation, then one with a problem per prepared case without a segmentation. Files that an earlier
-        run wrote for a failed case are deleted.
+        One per segmentation, then one with a problem per prepared case without one. Files that an earlier run wrote
+        for a failed case are deleted.
 
     Raises
     ------
@@ -73,9 +75,9 @@ def restore_folder(
     lost = [CaseOutcome(case, problem=f"prepared, but without a segmentation in {predictions}: predict it too")
             for case in sorted(known.difference(cases))]
     outcomes = [*(outcome for outcome in done if isinstance(outcome, CaseOutcome)), *lost]
-    for outcome in outcomes:
-        if outcome.problem:
-            _remove_restored(outcome.case, out)
+    failed = [outcome.case for outcome in outcomes if outcome.problem]
+    for case, channel, kind in product(failed, (*T1_NAMES, "FLAIR"), KINDS):
+        output_path(out, case, channel, kind).unlink(missing_ok=True)  # of an earlier run
     return outcomes
 
 
@@ -86,13 +88,6 @@ def prediction_cases(folder: str | Path) -> list[str]:
     return sorted(names - maps)
 
 
-def _remove_restored(case: str, out: Path) -> None:
-    """Delete what an earlier run restored of a case."""
-    for channel in (*T1_NAMES, "FLAIR"):
-        for kind in ("", PROBABILITY, DEVIATION):
-            output_path(out, case, channel, kind).unlink(missing_ok=True)
-
-
 def _restore_case(case: str, *, predictions: Path, prepared: Path, out: Path) -> CaseOutcome:
     def work() -> CaseOutcome:
         record = Provenance.read(prepared / f"{case}{RECORD_ENDING}")
@@ -100,8 +95,7 @@ def _restore_case(case: str, *, predictions: Path, prepared: Path, out: Path) ->
         mask = read_mask(path, case=case)
         _check_grid(mask, record, path)
         probability = read_probability(predictions, mask, record)
-        maps = {} if probability is None else {PROBABILITY: probability}
-        return write_native(to_native_grids(record, mask, maps), out)
+        return write_native(to_native_grids(record, mask, {PROBABILITY: probability} if probability else {}), out)
 
     return attempt(case, work)
 
@@ -109,11 +103,11 @@ def _restore_case(case: str, *, predictions: Path, prepared: Path, out: Path) ->
 def write_native(result: NativeResult, out: str | Path) -> CaseOutcome:
     """Write masks and maps on the grids of the original scans; maps in `out` of a kind that is missing are deleted.
 
-    The outcome has the files by channel and kind: ``T1w``, ``FLAIR`` (masks), ``T1w_prob``, ``FLAIR_std`` …
+    The outcome's files are by channel and kind: ``T1w`` (a mask), ``FLAIR_std`` …
     """
     files = {}
     for channel, volumes in result.volumes.items():
-        for kind in ("", PROBABILITY, DEVIATION):
+        for kind in KINDS:
             path = output_path(out, result.case, channel, kind)
             if kind in volumes:
                 write_volume(volumes[kind], path)
@@ -126,14 +120,8 @@ def write_native(result: NativeResult, out: str | Path) -> CaseOutcome:
 def read_probability(folder: str | Path, mask: Volume, record: Provenance) -> Volume | None:
     """Lesion probability of a case on the prepared grid; None where a folder holds none.
 
-    ``CASE_prob.nii.gz`` is taken before ``CASE.npz``, whose axes are (class, z, y, x) of the image as nnU-Net's
-    reader turned it; ``plans.json`` beside it gives which reader it was.
-
-    Raises
-    ------
-    CaseError
-        Unreadable; not of one foreground class; another grid; values outside 0..1; or low where the mask is:
-        then it is not the probability of this mask.
+    ``CASE_prob.nii.gz`` is taken before ``CASE.npz``. A CaseError is raised for one that is unreadable, not of one
+    foreground class, on another grid, outside of 0..1, or low where the mask is.
     """
     folder, case = Path(folder), record.case
     path = folder / f"{case}_{PROBABILITY}{ENDING}"

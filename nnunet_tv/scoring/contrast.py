@@ -21,10 +21,7 @@ def find_image(folder: Path, case: str) -> Path | None:
 def contrast_of_case(case: str, *, reference: Path, images: Path) -> float | None:
     """:func:`nnunet_tv.metrics.contrast.lesion_contrast` of one case, from folders of references and scans.
 
-    Raises
-    ------
-    CaseError
-        No scan, an unusable one, or one on another grid.
+    Raises a CaseError for no scan, an unusable one, or one on another grid.
     """
     truth = read_mask(reference / f"{case}{ENDING}", case=case)
     path = find_image(images, case)

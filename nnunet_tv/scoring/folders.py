@@ -33,18 +33,8 @@ def score_folders(
     other difference of geometry is an error. Only ``*.nii.gz`` are read, and predictions without a reference are named
     in a warning. Cases that cannot be scored (missing, other geometry, unusable) have rows and problems too.
 
-    Parameters
-    ----------
-    reference : Path
-        Folder of references, ``CASE.nii.gz`` with labels 0 and 1, which define the cases.
-    runs : sequence of Run
-        The predictions.
-    cases : sequence of str, optional
-        Score these references only.
-    options : ScoringOptions, optional
-        Hit rules, connectivity, distances, the filter.
-    processes : int
-        Worker processes.
+    `reference` contains ``CASE.nii.gz`` with labels 0 and 1, which define the cases; with `cases`, only these are
+    scored.
 
     Raises
     ------
@@ -59,13 +49,11 @@ def score_folders(
         raise NnunetTVError("no predictions to score")
     if not reference.is_dir():
         raise NnunetTVError(f"{reference}: no such folder")
-    _check_folders(runs)
-    for folder in (folder for run in runs for folder in run.folders()):
-        if folder.resolve() == reference.resolve():
-            raise NnunetTVError(f"{folder}: given as predictions and as references; scoring references against "
-                                "themselves is always perfect")
+    _check_folders(runs, reference)
     found = [name.removesuffix(ENDING) for name in segmentation_names(reference)]
-    if cases is None and (other := _other_files(reference, found)):
+    other = sorted(path.name for path in reference.iterdir() if path.suffix in _OTHER_ENDINGS
+                   and not path.name.startswith(".") and path.stem not in found)
+    if other and cases is None:
         raise NnunetTVError(f"{reference}: references that are not CASE{ENDING} would be left out: {', '.join(other)}; "
                             f"save them as {ENDING}, or take them out of the folder")
     if not found:
@@ -81,13 +69,8 @@ def score_folders(
 def score_controls(runs: Sequence[Run], *, options: ScoringOptions | None = None, processes: int = 1) -> Scores:
     """Count clusters in predictions of subjects without a lesion, which need no folder of references.
 
-    The cases are those of all folders together; a run without one of them is a problem. Parameters are those of
-    :func:`score_folders`.
-
-    Raises
-    ------
-    NnunetTVError
-        A folder is missing, or there are no predictions.
+    The cases are those of all folders together; a run without one of them is a problem. An NnunetTVError is raised if
+    a folder is missing or there are no predictions.
     """
     if not runs:
         raise NnunetTVError("no predictions of controls to score")
@@ -99,15 +82,17 @@ def score_controls(runs: Sequence[Run], *, options: ScoringOptions | None = None
     return _score(None, cases, runs, options, processes)
 
 
-def _check_folders(runs: Sequence[Run]) -> None:
-    for run in runs:
-        for folder in run.folders():
-            if not folder.is_dir():
-                raise NnunetTVError(f"{folder}: no such folder")
-        for fold in run.folds():
-            if fold.filtered is not None and fold.filtered.resolve() == fold.raw.resolve():
-                raise NnunetTVError(f"{fold.raw}: given as raw and as post-processed predictions of {run.group}; leave "
-                                    "the second out and the filter is applied in memory")
+def _check_folders(runs: Sequence[Run], reference: Path | None = None) -> None:
+    for folder in [folder for run in runs for folder in run.folders()]:
+        if not folder.is_dir():
+            raise NnunetTVError(f"{folder}: no such folder")
+        if reference is not None and folder.resolve() == reference.resolve():
+            raise NnunetTVError(f"{folder}: given as predictions and as references; scoring references against "
+                                "themselves is always perfect")
+    for fold in [fold for run in runs for fold in run.folds()]:
+        if fold.filtered is not None and fold.filtered.resolve() == fold.raw.resolve():
+            raise NnunetTVError(f"{fold.raw}: given as raw and as post-processed predictions of {fold.group}; leave "
+                                "the second out and the filter is applied in memory")
 
 
 def _score(
@@ -132,20 +117,11 @@ def _score(
     return replace(scores, warnings=[*_equal_runs(runs, cases, scores.inputs), *scores.warnings])
 
 
-def _other_files(folder: Path, cases: Sequence[str]) -> list[str]:
-    """Images in other formats whose case has no ``CASE.nii.gz``."""
-    return sorted(path.name for path in folder.iterdir() if path.suffix in _OTHER_ENDINGS
-                  and not path.name.startswith(".") and path.stem not in cases)
-
-
 def _extra_predictions(runs: Sequence[Run], cases: Sequence[str]) -> list[str]:
-    warnings = []
-    for run in runs:
-        for folder in dict.fromkeys(folder for folder in (run.raw, run.filtered) if folder and not run.parts):
-            if extra := [case for case in segmentations(folder) if case not in cases]:
-                warnings.append(f"{folder}: {len(extra)} predictions without a reference, not scored: "
-                                f"{', '.join(extra)}")
-    return warnings
+    folders = dict.fromkeys(folder for run in runs if not run.parts for folder in (run.raw, run.filtered) if folder)
+    extra = {folder: [case for case in segmentations(folder) if case not in cases] for folder in folders}
+    return [f"{folder}: {len(names)} predictions without a reference, not scored: {', '.join(names)}"
+            for folder, names in extra.items() if names]
 
 
 def _equal_runs(runs: Sequence[Run], cases: Sequence[str], inputs: dict[str, str]) -> list[str]:

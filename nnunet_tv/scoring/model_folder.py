@@ -42,14 +42,7 @@ def model_runs(
     Filtered twins (``validation_filtered``) are used where every fold has them, probabilities (``.npz``) where every
     case of a fold has them.
 
-    Parameters
-    ----------
-    model : Path
-        Contains ``fold_0/validation`` and so on.
-    group : str, optional
-        Name of the group.
-    reference, splits : Path, optional
-        Folder of references and file of the split; by default those of the preprocessed data set.
+    `reference` (a folder) and `splits` (a file) are by default those of the preprocessed data set.
 
     Raises
     ------
@@ -67,7 +60,7 @@ def model_runs(
     folds, warnings = _validated(model)
     entries = _entries(splits, folds)
     kind, done = _kind(entries, splits), {fold: entries[fold] for fold in folds}
-    note = _note(kind, done)
+    note = _note(kind, list(done.values()))
     twins = [(model / f"fold_{fold}" / _FILTERED).is_dir() for fold in folds]
     if any(twins) and not all(twins):
         warnings.append(f"{model}: not every fold has {_FILTERED}; the filter is applied in memory for all")
@@ -162,8 +155,8 @@ def _run(group: str, fold: Path, number: int, cases: Sequence[str], filtered: bo
                folder if len(present) == len(cases) else None)
 
 
-def _note(kind: str, folds: Mapping[int, Split]) -> str:
-    selecting = any(set(entry.get("selection", entry["val"])) & set(entry["val"]) for entry in folds.values())
+def _note(kind: str, folds: Sequence[Split]) -> str:
+    selecting = any(set(entry.get("selection", entry["val"])) & set(entry["val"]) for entry in folds)
     if kind == REPEATS:
         return ("Selection set, not test: the cases on which training stopped and its weights were chosen."
                 if selecting else "Validation cases of one split, not used for the choice of weights.")

@@ -21,10 +21,7 @@ _UNKNOWN = {"", "n/a", "na", "nan", "unknown"}
 def read_participants(path: str | Path) -> Participants:
     """Columns by subject, without the identifier; unknown values are :data:`NOT_GIVEN`.
 
-    Raises
-    ------
-    NnunetTVError
-        No such file, not a tab-separated table with ``participant_id``, or a subject twice.
+    Raises an NnunetTVError for no tab-separated table with ``participant_id``, or a subject twice.
     """
     try:  # the public table starts with a byte order mark
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
@@ -41,10 +38,7 @@ def read_participants(path: str | Path) -> Participants:
 
 
 def of_cases(participants: Participants, cases: Iterable[str]) -> tuple[Participants, list[str]]:
-    """Columns of the cases that are in the table, and the names of those that are not.
-
-    A case is found by its name, with or without ``sub-``.
-    """
+    """Columns of the cases in the table, found with or without ``sub-``, and the names of the others."""
     found: Participants = {}
     absent = []
     for case in cases:

@@ -19,15 +19,11 @@ RAW, FILTERED = STAGES = ("raw", "filtered")
 
 @dataclass(frozen=True)
 class LostLesions:
-    """True lesions lost to the filter: found raw under the primary rule, not found filtered.
-
-    `by_opening` of the `by_filter` were lost once opened and filled, `by_size` in the step after. Both are None
-    where the filtered segmentation came as a file.
-    """
+    """True lesions lost to the filter: found raw under the primary rule, not found filtered."""
 
     by_filter: int
-    by_opening: int | None
-    by_size: int | None
+    by_opening: int | None  #: lost once opened and filled; None where the filtered segmentation came as a file
+    by_size: int | None  #: lost in the step after; None likewise
 
 
 @dataclass(frozen=True)
