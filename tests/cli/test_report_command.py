@@ -100,15 +100,6 @@ def test_report_json(study):
     assert len(report["cases"]) == 12 and report["problems"] == [] and "paper" not in report
 
 
-def test_undefined_is_null_and_never_nan(study):
-    for case in ("sub-1", "sub-2"):
-        save(study / "a1", case, cube())
-    assert call() == 0
-    assert content(study / "out")["groups"]["A"]["raw"]["Prec"] == {"mean": None, "std": None, "runs": [1.0, None]}
-    assert "NaN" not in (study / "out" / "report.json").read_text()
-    assert "undefined in 1 of 2 runs" in (study / "out" / "table1.md").read_text()
-
-
 def test_a_report_of_an_earlier_version_without_a_measure(study):
     assert call("--measures") == 0
     report = content(study / "out")
@@ -228,7 +219,6 @@ def test_an_interrupted_report_leaves_the_earlier_one(study, monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--ref=ref", "--pred", "a0"], "expected NAME=FOLDER, found 'a0'"),
-    (["--ref=ref", "--pred", "=a0"], "expected NAME=FOLDER, found '=a0'"),
     (["--ref=ref", "--pred", "A=a0", "A=a0"], "--pred A=a0 is given twice: one run would count as two"),
     (["--ref=ref", "--pred", "A=a0", "--pred-pp", "B=b0"], "--pred-pp B has no --pred B; names are A"),
     (["--ref=ref", "--pred", "A=a0", "A=a1", "--pred-pp", "A=b0"], "A: 2 folders with --pred but 1 with --pred-pp"),

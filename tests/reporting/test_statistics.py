@@ -23,22 +23,19 @@ from nnunet_tv.reporting.statistics import (
 )
 
 
-def test_clopper_pearson_of_fourteen_of_seventeen():
+def test_clopper_pearson():
     found = clopper_pearson(14, 17)
     assert (round(found.low, 2), round(found.high, 2), found.n) == (0.57, 0.96, 17)
     # The bounds are where the tails hold 2.5 %.
     assert stats.binom.sf(13, 17, found.low) == pytest.approx(0.025)
     assert stats.binom.cdf(14, 17, found.high) == pytest.approx(0.025)
-
-
-def test_clopper_pearson_at_the_ends():
     none, every = clopper_pearson(0, 10), clopper_pearson(10, 10)
     assert (none.low, none.high) == (0, pytest.approx(1 - 0.025 ** 0.1))  # (1 − p)^10 = 0.025
     assert (every.low, every.high) == (pytest.approx(0.025 ** 0.1), 1)
     assert clopper_pearson(0, 0).value is None and clopper_pearson(0, 0).low is None
 
 
-def test_poisson_rate_of_three_false_clusters_in_seventeen_patients():
+def test_poisson_rate():
     found = poisson_rate(3, 17)
     assert (round(found.low, 3), round(found.high, 3)) == (0.036, 0.516)
     assert stats.poisson.sf(2, found.low * 17) == pytest.approx(0.025)
@@ -48,15 +45,12 @@ def test_poisson_rate_of_three_false_clusters_in_seventeen_patients():
 
 
 @pytest.mark.parametrize(
-    ("function", "arguments", "message"),
-    [
+    ("function", "arguments", "message"), [
         (clopper_pearson, (3, 2), "expected 0 <= k <= n, found 3 of 2"),
         (clopper_pearson, (-1, 2), "found -1 of 2"),
         (poisson_rate, (1, 0), "expected events >= 0 in n >= 1 subjects, found 1 in 0"),
         (mcnemar, ([True], []), "expected pairs, found 1 and 0 subjects"),
-        (permutation_test, ([1.0, 2.0], [1.0]), "expected pairs, found 2 and 1 subjects"),
-    ],
-)
+        (permutation_test, ([1.0, 2.0], [1.0]), "expected pairs, found 2 and 1 subjects")])
 def test_impossible_numbers(function, arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         function(*arguments)
@@ -112,9 +106,6 @@ def test_subjects_and_not_runs_are_resampled():
     assert share_interval([1.0] * 10, one_run=False) == clopper_pearson(10, 10)
     assert share_interval([0.0] * 10, one_run=False) == clopper_pearson(0, 10)
     assert share_interval([]).value is None
-
-
-def test_rates():
     assert rate_interval([0.0] * 17) == poisson_rate(0, 17)
     assert rate_interval([0.0, 3.0, 0.0]).method == "bootstrap" and rate_interval([]).n == 0
 
@@ -128,7 +119,7 @@ def test_mcnemar():
     assert mcnemar([True] * 6, [False] * 6) == pytest.approx(2 / 64)
 
 
-def test_permutation_of_three_pairs():
+def test_exact_permutation():
     # Differences 1, 2, 3, all of one sign: 2 of 8 sign patterns reach the sum.
     assert permutation_test([1, 2, 3], [0, 0, 0]) == pytest.approx(2 / 8)
     # 1, 2, −3 sums to 0: every pattern does.
@@ -137,10 +128,7 @@ def test_permutation_of_three_pairs():
     assert permutation_test([0.1, 0.2, 0.3], [0.0, 0.0, 0.0]) == pytest.approx(2 / 8)
     assert permutation_test([0.3, 0.0, 0.0], [0.0, 0.1, 0.2]) == 1
     assert permutation_test([1, 1], [1, 1]) == 1 and permutation_test([], []) == 1
-
-
-def test_exact_permutation_against_all_exchanges():
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(5)  # against all exchanges
     pairs = np.stack([rng.random(9), rng.random(9) + 0.2])
     observed = abs((pairs[0] - pairs[1]).mean()) - 1e-12
     count = sum(abs(np.mean([pairs[s, i] - pairs[1 - s, i] for i, s in enumerate(signs)])) >= observed

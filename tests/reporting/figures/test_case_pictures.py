@@ -8,16 +8,8 @@ import pytest
 
 from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.postprocessing import ClusterFilter
-from nnunet_tv.reporting.figures.case_pictures import (
-    BLUE,
-    GREEN,
-    YELLOW,
-    Layer,
-    PictureJob,
-    draw_case,
-    draw_files,
-    slice_position,
-)
+from nnunet_tv.reporting.figures import case_pictures
+from nnunet_tv.reporting.figures.case_pictures import BLUE, GREEN, YELLOW, Layer, draw_case, draw_files
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError
 
@@ -39,25 +31,22 @@ def pixels(picture, colour):
     return np.linalg.norm(picture[: picture.shape[0] - 60, :, :3] - np.array(colour), axis=-1) < 0.12
 
 
-def test_slice_through_the_largest_reference_cluster():
+def test_slice_through_the_largest_cluster():
     two = box((2, 4), (2, 4), (2, 4)) | box((10, 20), (11, 15), (12, 14))
-    position, place = slice_position(two.astype(bool), [box((25, 26), (1, 2), (1, 2)).astype(bool)])
+    position, place = case_pictures.slice_position(two.astype(bool), [box((25, 26), (1, 2), (1, 2)).astype(bool)])
     assert position == (10, 11, 12) and place == "the largest reference cluster"
     peak = box((5, 8), (5, 8), (5, 8))
     peak[6, 6, 6:12] = 1  # most voxels at x = 6, y = 6
-    assert slice_position(peak.astype(bool), [])[0] == (6, 6, 5)
-
-
-def test_slice_without_reference():
+    assert case_pictures.slice_position(peak.astype(bool), [])[0] == (6, 6, 5)
     nothing, something = np.zeros((8, 10, 12), bool), box((2, 3), (3, 4), (4, 5), shape=(8, 10, 12)).astype(bool)
-    position, place = slice_position(nothing, [nothing, something])
+    position, place = case_pictures.slice_position(nothing, [nothing, something])
     assert position == (2, 3, 4) and place == "the largest predicted cluster (empty reference)"
-    assert slice_position(nothing, [nothing]) == ((4, 5, 6), "the middle (no reference, no prediction)")
+    assert case_pictures.slice_position(nothing, [nothing]) == ((4, 5, 6), "the middle (no reference, no prediction)")
 
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_left_is_on_the_right_for_any_storage_order(tmp_path, flip):
-    data, affine = LEFT, RAS.copy()
+    data, affine = LEFT, RAS
     if flip:
         data, affine = data[::-1], np.array([[-2.0, 0, 0, 58], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]])
     draw_case("sub-1", Volume(data, affine), [Layer("A", data * 0, data * 0)], tmp_path / "sub-1.png")
@@ -83,7 +72,7 @@ def job(tmp_path):
         write_volume(Volume(LEFT, RAS), tmp_path / folder / "sub-1.nii.gz")
     (tmp_path / "images").mkdir()
     runs = (Run("A", 0, tmp_path / "pred"), Run("B", 0, tmp_path / "pred", tmp_path / "pred"))
-    return PictureJob("sub-1", tmp_path / "ref" / "sub-1.nii.gz", runs, ("", ""), tmp_path / "images",
+    return case_pictures.PictureJob("sub-1", tmp_path / "ref" / "sub-1.nii.gz", runs, ("", ""), tmp_path / "images",
                       tmp_path / "out.png", ClusterFilter(opening=False))
 
 

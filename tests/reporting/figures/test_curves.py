@@ -8,16 +8,8 @@ import pytest
 from report_rows import make_candidates, make_row
 
 from nnunet_tv.metrics.registry import DETECTED
+from nnunet_tv.reporting.figures import curves
 from nnunet_tv.reporting.figures.curve_drawing import draw_froc, draw_precision_recall, draw_size
-from nnunet_tv.reporting.figures.curves import (
-    by_case,
-    detection_by_size,
-    froc,
-    froc_table,
-    precision_recall,
-    precision_recall_table,
-    size_table,
-)
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import clopper_pearson
 
@@ -28,80 +20,74 @@ CANDIDATES = [
     make_candidates("c", (0.7,), (False,), n_lesions=0),
     make_candidates("a", (0.9,), (True,), group="other"),
 ]
+VOXELS = make_candidates("a", (), (), inside=(1, 1, 2), outside=(6, 2, 0))
 
 
 def test_froc_of_three_subjects():
-    curve, points = froc(by_case(CANDIDATES, "A"), "any", name="A")
+    curve, points = curves.froc(curves.by_case(CANDIDATES, "A"), "any", name="A")
     # Thresholds 0.9, 0.8, 0.7, 0.6, 0.5: false 0, 1, 2, 3, 3 in three subjects; found 1, 1, 1, 1, 2 of two.
     assert curve.x == pytest.approx([0, 0, 1 / 3, 2 / 3, 1, 1]) and curve.y == (0, 0.5, 0.5, 0.5, 0.5, 1)
     assert (curve.n, curve.n_lesion) == (3, 2)
     assert [point for point, _ in points] == [0.125, 0.25, 0.5, 1.0]  # more are never reached
     assert [share.value for _, share in points] == [0.5, 0.5, 0.5, 1.0] and points[0][1].n == 2
     assert all(low <= high for low, high in zip(curve.low, curve.high, strict=True))
-    assert froc(by_case(CANDIDATES, "A"), "any", name="A") == (curve, points)
-    table = froc_table({"A": points}, "any", 0.1, 0)
+    assert curves.froc(curves.by_case(CANDIDATES, "A"), "any", name="A") == (curve, points)
+    table = curves.froc_table({"A": points}, "any", 0.1, 0)
     assert table.rows[3] == ("A", 1.0, points[3][1]) and "fixed on other subjects" in table.notes[0]
 
 
 def test_froc_averages_runs_within_subjects():
     runs = [make_candidates("a", (0.9,), (True,)), make_candidates("a", (0.8,), (False,), run=1)]
-    curve, _ = froc(by_case(runs, "A"), "any")
+    curve, _ = curves.froc(curves.by_case(runs, "A"), "any")
     assert curve.x == (0, 0, 0.5) and curve.y == (0, 0.5, 0.5) and curve.n == 1
 
 
 def test_froc_with_many_confidences_and_none():
     rng = np.random.default_rng(0)
     many = [make_candidates(f"s{i}", sorted(rng.random(100), reverse=True), rng.random(100) < 0.1) for i in range(8)]
-    curve, _ = froc(by_case(many, "A"), "any")
+    curve, _ = curves.froc(curves.by_case(many, "A"), "any")
     assert len(curve.x) == 201 and list(curve.y) == sorted(curve.y) and list(curve.x) == sorted(curve.x)
     total = sum(not found for one in many for found in one.true["any"])
     assert curve.x[-1] == pytest.approx(total / 8)
-    nothing, points = froc(by_case([make_candidates("a", (), ())], "A"), "any")
+    nothing, points = curves.froc(curves.by_case([make_candidates("a", (), ())], "A"), "any")
     assert (nothing.x, nothing.y, points) == ((0,), (0,), [])
 
 
 def test_precision_recall_of_pooled_voxels():
     # Bins of probability, low to high. From the top: 2 of 2, 3 of 5, 4 of 12 voxels are lesion.
-    one = make_candidates("a", (), (), inside=(1, 1, 2), outside=(6, 2, 0))
-    curve, area, chance = precision_recall(by_case([one], "A"), name="A")
+    curve, area, chance = curves.precision_recall({"a": [VOXELS]}, name="A")
     assert curve.x == (0.5, 0.75, 1.0) and curve.y == pytest.approx([1, 3 / 5, 4 / 12])
     assert area.value == pytest.approx(0.5 * 1 + 0.25 * 3 / 5 + 0.25 / 3) and area.low is None
     assert chance == 4 / 12
-    two = [one, make_candidates("b", (), (), inside=(1, 1, 2), outside=(6, 2, 0))]
-    pooled, area_of_two, _ = precision_recall(by_case(two, "A"))
+    pooled, area_of_two, _ = curves.precision_recall({"a": [VOXELS], "b": [VOXELS]})
     assert pooled.y == pytest.approx(curve.y) and area_of_two.value == pytest.approx(area.value) and area_of_two.n == 2
-    table = precision_recall_table({"A": (area, chance)})
-    assert table.texts()[0][2] == "0.33333"
-
-
-def test_precision_recall_without_lesions():
+    assert curves.precision_recall_table({"A": (area, chance)}).texts()[0][2] == "0.33333"
     healthy = make_candidates("a", (), (), n_lesions=0, inside=(0, 0), outside=(5, 5))
-    curve, area, chance = precision_recall(by_case([healthy], "A"))
+    curve, area, chance = curves.precision_recall({"a": [healthy]})
     assert curve.x == () and area.value is None and chance is None
 
 
 def test_detection_by_size():
     rows = [make_row(f"s{i:02}", tp=i, fn=5) if i >= 6 else make_row(f"s{i:02}", fn=i + 1) for i in range(11)]
-    parts = detection_by_size(gather([*rows, make_row("healthy")])[0])
+    parts = curves.detection_by_size(gather([*rows, make_row("healthy")])[0])
     assert [(part.low_mm3, part.high_mm3) for part in parts] == [(1, 6), (11, 15)]
     assert [part.share for part in parts] == [clopper_pearson(0, 6), clopper_pearson(5, 5)]
-    assert detection_by_size(gather([make_row("healthy")])[0]) == []
+    assert curves.detection_by_size(gather([make_row("healthy")])[0]) == []
     # One part is all subjects: the interval of the other tables, whatever the order of sizes.
     runs = [make_row(f"s{i}", run=run, tp=int(i + run > 4), fn=20 - i) for i in range(7) for run in range(2)]
     whole = gather(runs)[0]
-    assert detection_by_size(whole)[0].share == whole.interval(DETECTED)
-    table = size_table(gather(rows))
+    assert curves.detection_by_size(whole)[0].share == whole.interval(DETECTED)
+    table = curves.size_table(gather(rows))
     assert [row[2:4] for row in table.rows] == [(1.0, 6.0), (11.0, 15.0)] and "†" in table.texts()[0][4]
 
 
 def test_figures_are_identical_for_the_same_data(tmp_path):
-    curve, _ = froc(by_case(CANDIDATES, "A"), "any", name="_a $ b", marks=[("hard", 12.0, 0.7), ("filtered", 0.1, 0.6)])
-    one = make_candidates("a", (), (), inside=(1, 1, 2), outside=(6, 2, 0))
-    sizes = {"A": detection_by_size(gather([make_row(f"s{i}", tp=i, fn=5) for i in range(9)])[0])}
-    for draw, data in ((draw_froc, [curve]), (draw_precision_recall, [precision_recall(by_case([one], "A"))[0]]),
-                       (draw_size, sizes)):
+    curve, _ = curves.froc(curves.by_case(CANDIDATES, "A"), "any", name="_a $ b",
+                           marks=[("hard", 12.0, 0.7), ("filtered", 0.1, 0.6)])
+    recall = curves.precision_recall({"a": [VOXELS]})[0]
+    sizes = {"A": curves.detection_by_size(gather([make_row(f"s{i}", tp=i, fn=5) for i in range(9)])[0])}
+    for draw, data in ((draw_froc, [curve]), (draw_precision_recall, [recall]), (draw_size, sizes)):
         first, second = (draw(data, tmp_path / folder / "curve") for folder in ("one", "two"))
         assert [path.suffix for path in first] == [".png", ".svg"]
-        for one_path, other_path in zip(first, second, strict=True):
-            assert one_path.read_bytes() == other_path.read_bytes()
+        assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
         assert matplotlib.image.imread(first[0]).std() > 0.05

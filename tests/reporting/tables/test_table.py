@@ -39,12 +39,9 @@ def test_texts_carry_bounds_and_n():
     assert [cell_parts(PValue(p))[0] for p in (0.00001, 0.04567, 0.0001)] == ["< 0.0001", "0.0457", "0.0001"]
 
 
-def test_markdown_has_warnings_before_and_notes_after():
+def test_markdown():
     text = to_markdown(TABLE)
     assert text.startswith("## A & B\n\n**Beware.**\n\n| Group | x\\|y | Share |") and "- 50 mm³\n- † Fewer" in text
-
-
-def test_markdown_takes_names_as_they_are():
     assert markdown_table(["<b>x</b>", "a|b"], [["< 0.0001", "a < b"]]) == (
         "| \\<b>x\\</b> | a\\|b |\n| --- | --- |\n| < 0.0001 | a < b |")
 
