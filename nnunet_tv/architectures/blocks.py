@@ -24,9 +24,7 @@ class ResidualUnit(nn.Module):
         self.activation = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
         self.shortcut: nn.Module = nn.Identity()
         if channels_in != channels_out:
-            self.shortcut = nn.Sequential(
-                nn.Conv3d(channels_in, channels_out, 1, bias=False), norm(channels_out)
-            )
+            self.shortcut = nn.Sequential(nn.Conv3d(channels_in, channels_out, 1, bias=False), norm(channels_out))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels_in, X, Y, Z) to (B, channels_out, X, Y, Z)."""

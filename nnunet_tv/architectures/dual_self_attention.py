@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.nn.functional import normalize, scaled_dot_product_attention
 from nnunet_tv.architectures.blocks import ResidualUnit
 
 HEADS = 4
+BLOCKS = 3
 
 
 class DualSelfAttention(nn.Module):
@@ -28,16 +30,8 @@ class DualSelfAttention(nn.Module):
     reinterprets that memory as (B, N, C), which scatters positions over the token axis (UNETR++ has the
     same slip). Published weights were trained with it, so it is the default;
     ``published_token_order=False`` gives the clean order, (B, N, C) with C read as [head, c], for training
-    anew. Weights of one are of no use in the other.
-
-    Parameters
-    ----------
-    channels, positions, projected_positions, heads : int
-        C (divisible by `heads`), N, P and the number of heads.
-    dropout : float
-        Dropout of both attention maps.
-    published_token_order : bool
-        See above.
+    anew. Weights of one are of no use in the other. `channels`, `positions` and `projected_positions` are C (divisible
+    by `heads`), N and P; `dropout` is that of both attention maps.
     """
 
     def __init__(self, channels: int, positions: int, *, projected_positions: int, heads: int = HEADS,
@@ -96,10 +90,8 @@ class TransformerBlock(nn.Module):
         self.position_embedding = nn.Parameter(torch.zeros(1, positions, channels))
         self.scale = nn.Parameter(torch.full((channels,), 1e-6))
         self.norm = nn.LayerNorm(channels)
-        self.attention = DualSelfAttention(
-            channels, positions, projected_positions=projected_positions, dropout=dropout,
-            published_token_order=published_token_order,
-        )
+        self.attention = DualSelfAttention(channels, positions, projected_positions=projected_positions,
+                                           dropout=dropout, published_token_order=published_token_order)
         self.unit = ResidualUnit(channels, channels, norm=nn.BatchNorm3d)
         self.project = nn.Sequential(nn.Dropout3d(dropout), nn.Conv3d(channels, channels, 1))
 
@@ -111,25 +103,25 @@ class TransformerBlock(nn.Module):
         return features + self.project(self.unit(features))
 
 
+def transformer_blocks(channels: int, size: Sequence[int], **settings: Any) -> nn.Sequential:
+    """:data:`BLOCKS` transformer blocks in a row."""
+    return nn.Sequential(*(TransformerBlock(channels, size, **settings) for _ in range(BLOCKS)))
+
+
 class TransformerPathway(nn.Module):
     """1³ convolution that halves the width `channels_in`, group norm, and transformer blocks on a map of `size`.
 
     `projected_positions`, `dropout` and `published_token_order` are those of :class:`TransformerBlock`.
     """
 
-    def __init__(self, channels_in: int, size: Sequence[int], *, projected_positions: int, blocks: int = 3,
-                 dropout: float = 0.1, published_token_order: bool = True):
+    def __init__(self, channels_in: int, size: Sequence[int], *, projected_positions: int, dropout: float = 0.1,
+                 published_token_order: bool = True):
         super().__init__()
         channels = channels_in // 2
-        self.reduce = nn.Sequential(
-            nn.Conv3d(channels_in, channels, 1, bias=False),
-            nn.GroupNorm(channels // 2, channels),
-        )
-        self.blocks = nn.Sequential(*(
-            TransformerBlock(channels, size, projected_positions=projected_positions, dropout=dropout,
-                             published_token_order=published_token_order)
-            for _ in range(blocks)
-        ))
+        self.reduce = nn.Sequential(nn.Conv3d(channels_in, channels, 1, bias=False),
+                                    nn.GroupNorm(channels // 2, channels))
+        self.blocks = transformer_blocks(channels, size, projected_positions=projected_positions, dropout=dropout,
+                                         published_token_order=published_token_order)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels_in, X, Y, Z) to (B, channels_in / 2, X, Y, Z)."""

@@ -49,22 +49,14 @@ class MSDSANet(nn.Module):
             raise ValueError("MSDSANet has one output: build it with deep_supervision=False (in a trainer, "
                              "set enable_deep_supervision to False)")
         self.input_channels, self.input_size = input_channels, NETWORKS["ms-dsa-net"].rule.check(input_size)
-        self.stages = nn.ModuleList(
-            ResidualUnit(before, width)
-            for before, width in zip((input_channels, *WIDTHS[:-1]), WIDTHS, strict=True)
-        )
+        self.stages = nn.ModuleList(map(ResidualUnit, (input_channels, *WIDTHS[:-1]), WIDTHS))
         self.pool = nn.MaxPool3d(2)
         self.pathways = nn.ModuleList(
-            TransformerPathway(
-                WIDTHS[stage], [side >> stage for side in self.input_size], projected_positions=projected,
-                dropout=dropout, published_token_order=published_token_order,
-            )
-            for stage, projected in PATHWAYS.items()
-        )
+            TransformerPathway(WIDTHS[stage], [side >> stage for side in self.input_size], dropout=dropout,
+                               projected_positions=projected, published_token_order=published_token_order)
+            for stage, projected in PATHWAYS.items())
         skips = [width // 2 if stage in PATHWAYS else width for stage, width in enumerate(WIDTHS)]
-        self.steps = nn.ModuleList(
-            UpStep(coarse, fine) for coarse, fine in zip(skips[:0:-1], skips[-2::-1], strict=True)
-        )
+        self.steps = nn.ModuleList(map(UpStep, skips[:0:-1], skips[-2::-1]))
         self.head = nn.Conv3d(skips[0], num_classes, 1)
         self.apply(self.initialize)
 
@@ -97,20 +89,10 @@ class MSDSANet(nn.Module):
     @classmethod
     def from_published(cls, state_dict: Mapping, *, input_size: Sequence[int], input_channels: int = 2,
                        num_classes: int = 2) -> MSDSANet:
-        """Network, in training mode, with the weights of a published checkpoint.
+        """Network, in training mode, with the weights of a published checkpoint; other arguments as they were trained.
 
-        Parameters
-        ----------
-        state_dict : mapping of str to Tensor
-            In the published layout; it may be wrapped in ``state_dict`` or ``model_state_dict``, and names may have the
-            prefix ``module.``. It is not changed.
-        input_size, input_channels, num_classes
-            As the weights were trained.
-
-        Raises
-        ------
-        PublishedWeightsError
-            Not a state dict; or names missing, unexpected or of another shape, all listed.
+        `state_dict`, in the published layout, may be wrapped in ``state_dict`` or ``model_state_dict``, and names may
+        have the prefix ``module.``; it is not changed. PublishedWeightsError lists all that is wrong.
         """
         network = cls(input_channels, num_classes, input_size=input_size)
         network.load_state_dict(translated(state_dict, network.state_dict()))

@@ -54,21 +54,16 @@ def published_name(name: str) -> str:
 def unwrapped(content: object) -> dict[str, Tensor]:
     """State dict in the result of ``torch.load``, without wrapper and prefixes, or PublishedWeightsError."""
     if isinstance(content, Mapping):
-        for wrapper in WRAPPERS:
-            if isinstance(content.get(wrapper), Mapping):
-                content = content[wrapper]
-                break
+        content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), content)
     if not isinstance(content, Mapping) or not content:
         found = "nothing" if isinstance(content, Mapping) else type(content).__name__
         raise PublishedWeightsError(f"expected a state dict (names to tensors), found {found}: save the "
                                     "network's state_dict()")
-    others = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
-    if others:
+    if others := [str(name) for name, value in content.items() if not isinstance(value, Tensor)]:
         raise PublishedWeightsError(f"expected a state dict (names to tensors), found other values under "
                                     f"{', '.join(others)}: save the network's state_dict()")
-    if all(name.startswith(PREFIX) for name in content):
-        return {name[len(PREFIX):]: tensor for name, tensor in content.items()}
-    return dict(content)
+    prefix = PREFIX if all(name.startswith(PREFIX) for name in content) else ""
+    return {name.removeprefix(prefix): tensor for name, tensor in content.items()}
 
 
 def translated(content: object, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -78,8 +73,7 @@ def translated(content: object, expected: Mapping[str, Tensor]) -> dict[str, Ten
     """
     found = unwrapped(content)
     names = {published_name(name): name for name in expected}
-    problems = [f"missing: {name} {_shape(expected[ours])}"
-                for name, ours in names.items() if name not in found]
+    problems = [f"missing: {name} {_shape(expected[ours])}" for name, ours in names.items() if name not in found]
     problems += [f"unexpected: {name} {_shape(found[name])}" for name in found if name not in names]
     for name in names.keys() & found.keys():
         ours = expected[names[name]]
@@ -90,8 +84,7 @@ def translated(content: object, expected: Mapping[str, Tensor]) -> dict[str, Ten
     if problems:
         raise PublishedWeightsError(
             f"the weights do not fit MS-DSA-Net ({len(problems)} problems; is it the right file, patch size, "
-            "number of channels and classes?):\n  " + "\n  ".join(sorted(problems))
-        )
+            "number of channels and classes?):\n  " + "\n  ".join(sorted(problems)))
     return {ours: found[name] for name, ours in names.items()}
 
 

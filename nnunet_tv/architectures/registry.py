@@ -20,21 +20,11 @@ class PatchSizeError(NnunetTVError, ValueError):
 
 @dataclass(frozen=True)
 class PatchRule:
-    """Which patches a network takes.
+    """Which patches a network takes."""
 
-    Attributes
-    ----------
-    title : str
-        The network, as messages name it.
-    multiple : sequence of 3 int
-        Each side is a multiple of the axis's number.
-    minimum : sequence of 3 int
-        Each side is at least the axis's number.
-    """
-
-    title: str
-    multiple: tuple[int, int, int]
-    minimum: tuple[int, int, int]
+    title: str  #: The network, as messages name it.
+    multiple: tuple[int, int, int]  #: Each side is a multiple of the axis's number,
+    minimum: tuple[int, int, int]  #: and at least this one.
 
     def nearest(self, sides: Sequence[float]) -> tuple[int, int, int]:
         """The fitting patch nearest to `sides`, axis by axis; the larger of two equally near.
@@ -101,9 +91,7 @@ class Network:
 
     def arguments_for(self, patch_size: Sequence[int]) -> dict[str, Any]:
         """Arguments of the class for a patch, as a plans file holds them."""
-        sized = {"input_size": [int(side) for side in patch_size]} if self.input_size else {}
-        return {**{name: list(value) if isinstance(value, tuple) else value for name, value in self.arguments.items()},
-                **sized}
+        return {**self.arguments, **({"input_size": [int(side) for side in patch_size]} if self.input_size else {})}
 
 
 _OURS = "nnunet_tv.architectures"

@@ -64,23 +64,13 @@ class SGNet(nn.Module):
     parameters with two inputs and one output channel. The released code has no gates. The paper describes
     spatial gating modules in the skip connections that work on groups of features and are close to binary, but
     neither the number of groups, nor the threshold, nor the gradient: :class:`SpatialGate` is our design. With
-    it, the same network has 671,685 parameters (0.67 M in the paper).
-
-    Parameters
-    ----------
-    input_channels, num_classes : int
-        Images per case, and output channels, background included.
-    gates : bool
-        False gives the released network.
-    groups : int
-        Groups of channels in each gate; divides 16, 32 and 64.
+    it, the same network has 671,685 parameters (0.67 M in the paper). ``gates=False`` gives the released network;
+    `groups` is the number of groups of channels in each gate and divides 16, 32 and 64.
     """
 
     def __init__(self, input_channels: int, num_classes: int, *, gates: bool = True, groups: int = 4):
         super().__init__()
-        self.down = nn.ModuleList(
-            _Level(before, width) for before, width in zip((input_channels, *WIDTHS[:-1]), WIDTHS, strict=True)
-        )
+        self.down = nn.ModuleList(map(_Level, (input_channels, *WIDTHS[:-1]), WIDTHS))
         self.pool = nn.MaxPool3d(2)
         skips = WIDTHS[-2::-1]
         self.gates = nn.ModuleList(SpatialGate(width, groups=groups) if gates else nn.Identity() for width in skips)

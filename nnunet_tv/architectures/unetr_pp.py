@@ -9,7 +9,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from nnunet_tv.architectures.blocks import ResidualUnit
-from nnunet_tv.architectures.dual_self_attention import TransformerBlock
+from nnunet_tv.architectures.dual_self_attention import transformer_blocks
 from nnunet_tv.architectures.initialization import initialize
 from nnunet_tv.architectures.registry import NETWORKS
 
@@ -19,16 +19,13 @@ WIDTHS = (32, 64, 128, 256)
 EMBEDDED = 4
 #: Width at full resolution.
 FULL_WIDTH = 16
-BLOCKS = 3
 PROJECTED_POSITIONS = 64
 
 
 def _stage(channels: int, size: Sequence[int], dropout: float) -> nn.Sequential:
     projected = min(PROJECTED_POSITIONS, math.prod(size))
-    return nn.Sequential(*(
-        TransformerBlock(channels, size, projected_positions=projected, dropout=dropout, published_token_order=False)
-        for _ in range(BLOCKS)
-    ))
+    return transformer_blocks(channels, size, projected_positions=projected, dropout=dropout,
+                              published_token_order=False)
 
 
 def _shrink(channels_in: int, channels_out: int, side: int) -> nn.Sequential:
@@ -51,26 +48,16 @@ class UNETRPlusPlus(nn.Module):
     L2-normalised over positions and a learned temperature where the paper prints 1/√d, here in the clean token
     order; patches of 4³ voxels (the paper's data have 4×4×2); P = 64, or N where that is less; one output, where
     the authors supervise three. Parameters, 2 to 2 channels: 42,648,570 at 128³, 22,809,786 at 64³; the paper
-    states 42.96 M for one input of 128×128×64 and 14 classes.
-
-    Parameters
-    ----------
-    input_channels, num_classes : int
-        Images per case, and output channels, background included.
-    input_size : sequence of 3 int
-        Patch size in voxels, multiples of 32 and at least 64 (else PatchSizeError): the network is built for it.
-    dropout : float
-        Of attention maps, and of whole channels at the end of each block.
+    states 42.96 M for one input of 128×128×64 and 14 classes. Arguments are as those of
+    :class:`~nnunet_tv.architectures.ms_dsa_net.MSDSANet`.
     """
 
     def __init__(self, input_channels: int, num_classes: int, *, input_size: Sequence[int], dropout: float = 0.1):
         super().__init__()
         self.input_size = NETWORKS["unetr-pp"].rule.check(input_size)
         sizes = [[side // EMBEDDED >> stage for side in self.input_size] for stage in range(len(WIDTHS))]
-        self.shrink = nn.ModuleList([
-            _shrink(input_channels, WIDTHS[0], EMBEDDED),
-            *(_shrink(before, width, 2) for before, width in pairwise(WIDTHS)),
-        ])
+        self.shrink = nn.ModuleList([_shrink(input_channels, WIDTHS[0], EMBEDDED),
+                                     *(_shrink(before, width, 2) for before, width in pairwise(WIDTHS))])
         self.encoder = nn.ModuleList(_stage(width, size, dropout) for width, size in zip(WIDTHS, sizes, strict=True))
         finer = list(zip(WIDTHS, sizes, strict=True))[-2::-1]
         self.upsample = nn.ModuleList(nn.ConvTranspose3d(2 * width, width, 2, stride=2) for width, _ in finer)

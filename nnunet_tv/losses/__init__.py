@@ -17,20 +17,7 @@ from nnunet_tv.losses.tversky import TverskyLoss
 from nnunet_tv.losses.tversky_hausdorff import TverskyHausdorffDTLoss
 
 __all__ = [
-    "AdaptiveTotalVariation",
-    "DiceAdaptiveTVLoss",
-    "DiceBCELoss",
-    "DiceFocalHausdorffDTLoss",
-    "DiceFocalLoss",
-    "DiceLoss",
-    "DiceTVLoss",
-    "FocalLoss",
-    "Foreground",
-    "ForegroundLoss",
-    "HausdorffDTLoss",
-    "PlusTV",
-    "TotalVariation",
-    "TverskyHausdorffDTLoss",
-    "TverskyLoss",
-    "WeightedSum",
+    "AdaptiveTotalVariation", "DiceAdaptiveTVLoss", "DiceBCELoss", "DiceFocalHausdorffDTLoss", "DiceFocalLoss",
+    "DiceLoss", "DiceTVLoss", "FocalLoss", "Foreground", "ForegroundLoss", "HausdorffDTLoss", "PlusTV",
+    "TotalVariation", "TverskyHausdorffDTLoss", "TverskyLoss", "WeightedSum",
 ]

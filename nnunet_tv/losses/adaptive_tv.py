@@ -31,23 +31,19 @@ def lesion_relief(mask: Tensor, spacing_mm: Sequence[float], *, border_mm: float
     `mask` (B, *spatial), bool, has the reference lesions; a lesion is a cluster (26 neighbours, 8 in 2D). The result is
     float32 of the same shape.
     """
-    return torch.maximum(_near_border(mask, spacing_mm, border_mm), _in_small_lesions(mask, spacing_mm, small_mm3))
-
-
-def _near_border(mask: Tensor, spacing_mm: Sequence[float], border_mm: float) -> Tensor:
-    return torch.exp(squared_border_distance(mask, spacing_mm) / (-2 * border_mm**2))  # no border: exp(-inf) = 0
-
-
-def _in_small_lesions(mask: Tensor, spacing_mm: Sequence[float], small_mm3: float) -> Tensor:
     voxel = float(np.prod(spacing_mm))
     reliefs = []
     for patch in mask.cpu().numpy():
         labels, _ = label_clusters(patch.reshape((1,) * (3 - patch.ndim) + patch.shape))
-        volume = np.bincount(labels.ravel()) * voxel
-        relief = small_mm3 / (small_mm3 + volume)
+        relief = small_mm3 / (small_mm3 + np.bincount(labels.ravel()) * voxel)
         relief[0] = 0  # the background
         reliefs.append(relief.astype(np.float32)[labels].reshape(patch.shape))
-    return torch.from_numpy(np.stack(reliefs)).to(mask.device)
+    inside = torch.from_numpy(np.stack(reliefs)).to(mask.device)
+    return torch.maximum(_near_border(mask, spacing_mm, border_mm), inside)
+
+
+def _near_border(mask: Tensor, spacing_mm: Sequence[float], border_mm: float) -> Tensor:
+    return torch.exp(squared_border_distance(mask, spacing_mm) / (-2 * border_mm**2))  # no border: exp(-inf) = 0
 
 
 class AdaptiveTotalVariation(ForegroundLoss):
@@ -65,12 +61,10 @@ class AdaptiveTotalVariation(ForegroundLoss):
       effect, since a false positive has a border too and is to be smoothed away;
     - at the beginning of training, when true lesions are still faint: s(e) = min(1, e / ramp_epochs) in epoch e.
 
-    With ω = 1 and s = 1 (far from lesions, after the ramp) it is
-    :class:`~nnunet_tv.losses.TotalVariation`. A pair of neighbours has the mean of its voxels' ω. No gradient
-    flows through ω. A patch without border gives no relief. Untested on patients.
-
-    The target may carry r_g as a second channel, see
-    :meth:`~nnunet_tv.losses.ForegroundLoss.reference_maps`.
+    With ω = 1 and s = 1 (far from lesions, after the ramp) it is :class:`~nnunet_tv.losses.TotalVariation`. A pair of
+    neighbours has the mean of its voxels' ω. No gradient flows through ω. A patch without border gives no relief.
+    Untested on patients. The target may carry r_g as a second channel
+    (:meth:`~nnunet_tv.losses.ForegroundLoss.reference_maps`).
 
     Parameters
     ----------
@@ -87,6 +81,8 @@ class AdaptiveTotalVariation(ForegroundLoss):
     spacing_mm, patch_size
         As in :class:`~nnunet_tv.losses.HausdorffDTLoss`.
     """
+
+    shown_settings = ("border_mm", "small_mm3", "minimum", "prediction_share", "ramp_epochs")
 
     def __init__(self, *, border_mm: float = 3.0, small_mm3: float = 1000.0, minimum: float = 0.1,
                  prediction_share: float = 0.5, ramp_epochs: int = 30, spacing_mm: Sequence[float] | None = None,
@@ -121,28 +117,15 @@ class AdaptiveTotalVariation(ForegroundLoss):
         return 1 - (1 - self.minimum) * relief
 
     def compute(self, foreground: Foreground) -> Tensor:
-        """Adaptive total variation of the foreground probability."""
         return self.ramp * total_variation(foreground.probability, self.weight(foreground))
-
-    def extra_repr(self) -> str:
-        """Settings, for nnU-Net's log."""
-        return (f"border_mm={self.border_mm:g}, small_mm3={self.small_mm3:g}, minimum={self.minimum:g}, "
-                f"prediction_share={self.prediction_share:g}, ramp_epochs={self.ramp_epochs:g}")
 
 
 class DiceAdaptiveTVLoss(WeightedSum):
-    r"""Dice + 0.1 adaptive total variation. **Ours**; see :class:`~nnunet_tv.losses.AdaptiveTotalVariation`.
+    r"""Dice + :class:`~nnunet_tv.losses.AdaptiveTotalVariation`, with the weight of the TV paper. **Ours**.
 
     .. math:: \text{Dice} + w \cdot \text{AdaptiveTV}
 
-    Parameters
-    ----------
-    tv_weight : float
-        w, not negative; the default is the TV paper's.
-    border_mm, small_mm3, ramp_epochs, spacing_mm, patch_size
-        As in :class:`~nnunet_tv.losses.AdaptiveTotalVariation`.
-    batch_dice, smooth, ddp
-        Of the Dice term.
+    `tv_weight` is w, not negative; the others are those of the two parts.
     """
 
     name_codes = {"tv": "tv_weight", "border": "border_mm", "small": "small_mm3", "ramp": "ramp_epochs"}

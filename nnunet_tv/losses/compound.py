@@ -22,21 +22,17 @@ class WeightedSum(ForegroundLoss):
     def __init__(self, **terms: tuple[float, ForegroundLoss]):
         super().__init__()
         self.terms = tuple(terms)
+        self.shown_settings = tuple(f"{name}_weight" for name in terms)
         for name, (weight, loss) in terms.items():
             setattr(self, name, loss)
             setattr(self, f"{name}_weight", check_weight(f"{name}_weight", weight))
         if not any(weight for weight, _ in terms.values()):
-            raise ValueError(f"{type(self).__name__}: all weights ({', '.join(f'{name}_weight' for name in terms)}) "
+            raise ValueError(f"{type(self).__name__}: all weights ({', '.join(self.shown_settings)}) "
                              "are 0, so there is nothing to train for; give one above 0")
 
     def compute(self, foreground: Foreground) -> Tensor:
-        """Loss of a checked batch."""
         weights = {name: getattr(self, f"{name}_weight") for name in self.terms}
         return sum(weight * getattr(self, name).compute(foreground) for name, weight in weights.items() if weight)
-
-    def extra_repr(self) -> str:
-        """Settings, for nnU-Net's log."""
-        return ", ".join(f"{name}_weight={getattr(self, f'{name}_weight'):g}" for name in self.terms)
 
 
 class PlusTV(WeightedSum):
@@ -44,15 +40,8 @@ class PlusTV(WeightedSum):
 
     .. math:: \text{loss} + w \cdot \text{TV}
 
-    Trainers add it when their name carries a weight: ``nnUNetTrainerTversky_tv0p1``.
-
-    Parameters
-    ----------
-    loss : ForegroundLoss
-        The loss.
-    tv_weight : float
-        w, not negative; the TV paper has 0.1 beside Dice. Its strength depends on the patch size: see
-        :class:`~nnunet_tv.losses.TotalVariation`.
+    Trainers add it when their name carries a weight: ``nnUNetTrainerTversky_tv0p1``. `tv_weight` is w, not negative;
+    its strength depends on the patch size: see :class:`~nnunet_tv.losses.TotalVariation`.
     """
 
     def __init__(self, loss: ForegroundLoss, *, tv_weight: float = 0.1):

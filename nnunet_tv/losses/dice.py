@@ -45,17 +45,14 @@ class DiceLoss(ForegroundLoss):
         ``AllGatherGrad``, so that the loss is that of the whole batch.
     """
 
+    shown_settings = ("batch_dice", "smooth", "ddp")
+
     def __init__(self, *, batch_dice: bool = True, smooth: float = 1e-5, ddp: bool = False):
         super().__init__()
         self.smooth = check_positive("smooth", smooth, "an empty patch is 0/0 without it")
         self.batch_dice, self.ddp = batch_dice, ddp
 
     def compute(self, foreground: Foreground) -> Tensor:
-        """Loss of a checked batch."""
         dice = soft_dice(foreground.probability, foreground.reference, batch_dice=self.batch_dice,
                          smooth=self.smooth, ddp=self.ddp)
         return 1 - torch.mean(dice)
-
-    def extra_repr(self) -> str:
-        """Settings, for nnU-Net's log."""
-        return f"batch_dice={self.batch_dice}, smooth={self.smooth:g}, ddp={self.ddp}"

@@ -24,14 +24,8 @@ class DiceBCELoss(WeightedSum):
 
     The mean is over all voxels of the batch. It is computed from the logits, so that it and its gradient
     stay finite where p is 0 or 1 in floating point. The authors' code has a two-channel cross entropy with
-    class weights 0.5 and 0.5, which is the same up to a factor.
-
-    Parameters
-    ----------
-    dice_weight, bce_weight : float
-        Weights of the two terms, not negative, not both 0.
-    batch_dice, smooth, ddp
-        As in :class:`~nnunet_tv.losses.DiceLoss`.
+    class weights 0.5 and 0.5, which is the same up to a factor. `dice_weight` and `bce_weight` are not negative and not
+    both 0; the others are those of :class:`~nnunet_tv.losses.DiceLoss`.
     """
 
     name_codes = {"tv": "tv_weight"}

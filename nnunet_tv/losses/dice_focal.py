@@ -12,16 +12,9 @@ class DiceFocalLoss(WeightedSum):
 
     .. math:: w_D \cdot \text{Dice} + w_F \cdot \text{Focal}
 
-    Ours: of the lesion channel alone, both weights 1 (only their ratio is published).
-
-    Parameters
-    ----------
-    gamma : float
-        γ of :class:`~nnunet_tv.losses.FocalLoss`.
-    dice_weight, focal_weight : float
-        Weights of the two terms, not negative, not both 0.
-    batch_dice, smooth, ddp
-        As in :class:`~nnunet_tv.losses.DiceLoss`.
+    Ours: of the lesion channel alone, both weights 1 (only their ratio is published). `dice_weight` and `focal_weight`
+    are not negative and not both 0; the others are those of :class:`~nnunet_tv.losses.DiceLoss` and
+    :class:`~nnunet_tv.losses.FocalLoss`.
     """
 
     name_codes = {"g": "gamma", "tv": "tv_weight"}

@@ -14,17 +14,9 @@ class DiceFocalHausdorffDTLoss(WeightedSum):
 
     .. math:: 0.9 \cdot (\text{Dice} + \text{Focal}) + 0.1 \cdot \log(1 + \text{HausdorffDT})
 
-    Parameters
-    ----------
-    gamma : float
-        γ of :class:`~nnunet_tv.losses.FocalLoss`.
-    region_weight, hausdorff_weight : float
-        Weights of the two parts, not negative, not both 0. Another α of the distances, or the form without log,
-        is a :class:`~nnunet_tv.losses.WeightedSum` of one's own.
-    spacing_mm, patch_size
-        As in :class:`~nnunet_tv.losses.HausdorffDTLoss`.
-    batch_dice, smooth, ddp
-        As in :class:`~nnunet_tv.losses.DiceLoss`.
+    `region_weight` and `hausdorff_weight` are not negative and not both 0; the others are those of
+    :class:`~nnunet_tv.losses.DiceFocalLoss` and :class:`~nnunet_tv.losses.HausdorffDTLoss`. Another α of the distances,
+    or the form without log, is a :class:`~nnunet_tv.losses.WeightedSum` of one's own.
     """
 
     name_codes = {"g": "gamma", "hd": "hausdorff_weight", "tv": "tv_weight"}

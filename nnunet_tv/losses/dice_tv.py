@@ -16,13 +16,8 @@ class DiceTVLoss(WeightedSum):
 
     .. math:: 1.0 \cdot \text{Dice} + w \cdot \text{TV}
 
-    Parameters
-    ----------
-    tv_weight : float
-        w, not negative. What it does depends on the patch size: see
-        :class:`~nnunet_tv.losses.TotalVariation`.
-    batch_dice, smooth, ddp
-        As in :class:`~nnunet_tv.losses.DiceLoss`.
+    `tv_weight` is w, not negative. What it does depends on the patch size: see
+    :class:`~nnunet_tv.losses.TotalVariation`. The others are those of :class:`~nnunet_tv.losses.DiceLoss`.
     """
 
     name_codes = {"tv": "tv_weight"}

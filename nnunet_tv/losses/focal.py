@@ -27,16 +27,12 @@ class FocalLoss(ForegroundLoss):
     """
 
     name_codes = {"g": "gamma", "tv": "tv_weight"}
+    shown_settings = ("gamma",)
 
     def __init__(self, *, gamma: float = 2.0, ddp: bool = False):
         super().__init__()
         self.gamma, self.ddp = check_weight("gamma", gamma), ddp
 
     def compute(self, foreground: Foreground) -> Tensor:
-        """Loss of a checked batch."""
         right = torch.where(foreground.reference > 0.5, foreground.logit, -foreground.logit)  # p_t = sigmoid(right)
         return (torch.exp(-self.gamma * softplus(right)) * softplus(-right)).mean()
-
-    def extra_repr(self) -> str:
-        """Settings, for nnU-Net's log."""
-        return f"gamma={self.gamma:g}"

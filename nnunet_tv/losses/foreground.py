@@ -53,11 +53,14 @@ class ForegroundLoss(nn.Module):
         (:mod:`nnunet_tv.training.names`). A parameter whose default is False is a flag, whose code stands alone.
     own_maps : dict
         Maps of the reference that this loss itself needs, by name.
+    shown_settings : tuple of str
+        Attributes that nnU-Net's log shows.
     epoch : int or None
         Set by :meth:`set_epoch`.
     """
 
     name_codes: ClassVar[Mapping[str, str]] = {}
+    shown_settings: tuple[str, ...] = ()
     epoch: int | None = None
     own_maps: dict[str, ReferenceMap] = {}
 
@@ -107,6 +110,12 @@ class ForegroundLoss(nn.Module):
         """Loss of a checked batch, a scalar."""
         raise NotImplementedError(f"{type(self).__name__} does not define compute(foreground)")
 
+    def extra_repr(self) -> str:
+        """Settings, for nnU-Net's log."""
+        values = {name: getattr(self, name) for name in self.shown_settings}
+        return ", ".join(f"{name}={value:g}" if type(value) in (int, float) else f"{name}={value}"
+                         for name, value in values.items())
+
 
 def foreground(logits: Tensor, target: Tensor, *, loss: str, maps: Sequence[str] = ()) -> Foreground:
     """Checked foreground of a batch; shapes, dtypes and errors as in :meth:`ForegroundLoss.forward`.
@@ -148,29 +157,22 @@ def check_shapes(logits: Tensor, target: Tensor, loss: str) -> None:
     """The checks of :meth:`ForegroundLoss.forward` that read no voxel."""
     for name, value in (("logits", logits), ("target", target)):
         if isinstance(value, (list, tuple)):
-            raise TypeError(
-                f"{loss} takes tensors, but {name} is a {type(value).__name__} of {len(value)} (deep "
-                "supervision): wrap the loss in nnU-Net's DeepSupervisionWrapper "
-                "(nnunetv2.training.loss.deep_supervision), as trainers do"
-            )
+            raise TypeError(f"{loss} takes tensors, but {name} is a {type(value).__name__} of {len(value)} (deep "
+                            "supervision): wrap the loss in nnU-Net's DeepSupervisionWrapper "
+                            "(nnunetv2.training.loss.deep_supervision), as trainers do")
     if logits.ndim not in (4, 5):
-        raise ValueError(f"{loss}: expected logits of shape (B, 2, *spatial), 2D or 3D, found "
-                         f"{tuple(logits.shape)}")
-    if logits.shape[1] != 2:
+        raise ValueError(f"{loss}: expected logits of shape (B, 2, *spatial), 2D or 3D, found {tuple(logits.shape)}")
+    (patches, channels, *spatial), found = logits.shape, tuple(target.shape)
+    if channels != 2:
         raise NotImplementedError(
-            f"{loss} takes two channels, background and one foreground class; found {logits.shape[1]} in "
-            f"logits of shape {tuple(logits.shape)}: several classes and regions are not supported, {INSTEAD}"
-        )
+            f"{loss} takes two channels, background and one foreground class; found {channels} in logits of shape "
+            f"{tuple(logits.shape)}: several classes and regions are not supported, {INSTEAD}")
     if target.ndim == logits.ndim and target.shape[1] != 1 and target.shape[2:] == logits.shape[2:]:
-        raise NotImplementedError(
-            f"{loss} takes a label map of shape (B, 1, *spatial); found {tuple(target.shape)}: region or "
-            f"one-hot targets are not supported, {INSTEAD}"
-        )
-    if target.shape != (logits.shape[0], 1, *logits.shape[2:]):
-        raise ValueError(
-            f"{loss}: logits of shape {tuple(logits.shape)} need a target of shape "
-            f"{(logits.shape[0], 1, *logits.shape[2:])}, found {tuple(target.shape)}"
-        )
+        raise NotImplementedError(f"{loss} takes a label map of shape (B, 1, *spatial); found {found}: region or "
+                                  f"one-hot targets are not supported, {INSTEAD}")
+    if found != (patches, 1, *spatial):
+        raise ValueError(f"{loss}: logits of shape {tuple(logits.shape)} need a target of shape "
+                         f"{(patches, 1, *spatial)}, found {found}")
 
 
 def _check_labels(target: Tensor, loss: str) -> None:
@@ -185,11 +187,7 @@ def _check_labels(target: Tensor, loss: str) -> None:
     values = torch.unique(target)
     shown = ", ".join(f"{value:g}" for value in values[:6].tolist()) + (", ..." if values.numel() > 6 else "")
     if bool((values == values.round()).all()) and values[0] >= 0:
-        raise NotImplementedError(
-            f"{loss} takes labels 0 and 1, found {shown}: an ignore label or a second foreground class is "
-            f"not supported, {INSTEAD}"
-        )
-    raise ValueError(
-        f"{loss} takes labels 0 and 1, found {shown}: -1 is what nnU-Net's preprocessing writes outside the "
-        "brain and its RemoveLabelTansform(-1, 0) removes; other values mean a mask that is not binary"
-    )
+        raise NotImplementedError(f"{loss} takes labels 0 and 1, found {shown}: an ignore label or a second foreground "
+                                  f"class is not supported, {INSTEAD}")
+    raise ValueError(f"{loss} takes labels 0 and 1, found {shown}: -1 is what nnU-Net's preprocessing writes outside "
+                     "the brain and its RemoveLabelTansform(-1, 0) removes; others mean a mask that is not binary")

@@ -48,26 +48,11 @@ def applies(logits: Tensor, target: Tensor) -> bool:
 
 def dice_tv(logits: Tensor, target: Tensor, *, dice_weight: float, tv_weight: float, smooth: float,
             loss: str) -> Tensor:
-    """``dice_weight`` · Dice loss of the whole batch + ``tv_weight`` · total variation.
+    """``dice_weight`` · Dice loss of the whole batch + ``tv_weight`` · total variation, float32, differentiable once.
 
-    Parameters
-    ----------
-    logits : Tensor, shape (B, 2, *spatial), float16, bfloat16 or float32
-        2D or 3D, with any strides; neither copied nor converted.
-    target : Tensor, shape (B, 1, *spatial), any real dtype
-        0 and 1.
-    dice_weight, tv_weight, smooth, loss
-        Of :class:`~nnunet_tv.losses.DiceTVLoss`, and its name for the error.
-
-    Returns
-    -------
-    Tensor, shape (), float32
-        Differentiable once.
-
-    Raises
-    ------
-    ValueError
-        Labels that are not 0 or 1; on CUDA an assertion on the device.
+    `logits` (B, 2, *spatial), 2D or 3D, of :data:`_LOGITS` and with any strides, are neither copied nor converted;
+    `target` (B, 1, *spatial) is of :data:`_LABELS`. ValueError, on CUDA an assertion on the device, for labels that are
+    not 0 or 1; `loss` names the loss in it.
     """
     return _DiceTV.apply(logits, target, float(dice_weight), float(tv_weight), float(smooth), loss)
 

@@ -68,6 +68,7 @@ class HausdorffDTLoss(ForegroundLoss):
     """
 
     name_codes = {"a": "alpha", "log": "log", "tv": "tv_weight"}
+    shown_settings = ("alpha", "log", "spacing_mm")
 
     def __init__(self, *, alpha: float = 2.0, log: bool = False, spacing_mm: Sequence[float] | None = None,
                  patch_size: Sequence[int] | None = None, ddp: bool = False):
@@ -75,10 +76,10 @@ class HausdorffDTLoss(ForegroundLoss):
         self.alpha = check_positive("alpha", alpha, "the exponent of the distance")
         self.log, self.ddp = bool(log), ddp
         self.grid = VoxelGrid(spacing_mm, patch_size)
+        self.spacing_mm = self.grid.spacing_mm
         self.own_maps = {SQUARED_DISTANCE: squared_distance_or_outside}
 
     def compute(self, foreground: Foreground) -> Tensor:
-        """Loss of a checked batch."""
         spacing = self.grid.spacing(foreground.logit.shape[1:])
         reference = foreground.maps.get(SQUARED_DISTANCE)
         if reference is None:
@@ -96,7 +97,3 @@ class HausdorffDTLoss(ForegroundLoss):
 
     def _power(self, square: Tensor) -> Tensor:
         return square if self.alpha == 2 else square ** (self.alpha / 2)
-
-    def extra_repr(self) -> str:
-        """Settings, for nnU-Net's log."""
-        return f"alpha={self.alpha:g}, log={self.log}, spacing_mm={self.grid.spacing_mm}"

@@ -47,5 +47,4 @@ class TotalVariation(ForegroundLoss):
     """
 
     def compute(self, foreground: Foreground) -> Tensor:
-        """Total variation of the foreground probability."""
         return total_variation(foreground.probability)

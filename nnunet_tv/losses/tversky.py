@@ -16,24 +16,13 @@ class TverskyLoss(ForegroundLoss):
     .. math:: 1 - \frac{\sum p g + \varepsilon}
         {\sum p g + \alpha \sum p (1 - g) + \beta \sum (1 - p) g + \varepsilon}
 
-    α weights false positives, β false negatives; some other programs swap them. α = β = 0.5 is the Dice loss
-    with twice the ε. The paper's best, and the choice of arXiv 2502.09148, is 0.3 and 0.7.
-
-    Parameters
-    ----------
-    alpha : float
-        α, weight of false positives, positive.
-    beta : float
-        β, weight of false negatives, positive.
-    batch_dice : bool
-        True: the sums run over all patches of the batch. False: the mean of the patches' losses.
-    smooth : float
-        ε, positive. A target without lesion gives 0 only for a probability of 0 everywhere.
-    ddp : bool
-        Training is distributed: with `batch_dice` the sums are gathered over ranks.
+    `alpha` and `beta`, both positive, are α, which weights false positives, and β, which weights false negatives; some
+    other programs swap them. α = β = 0.5 is the Dice loss with twice the ε. The paper's best, and the choice of arXiv
+    2502.09148, is 0.3 and 0.7. `batch_dice`, `smooth` (ε) and `ddp` are as in :class:`~nnunet_tv.losses.DiceLoss`.
     """
 
     name_codes = {"a": "alpha", "b": "beta", "tv": "tv_weight"}
+    shown_settings = ("alpha", "beta", "batch_dice")
 
     def __init__(self, *, alpha: float = 0.3, beta: float = 0.7, batch_dice: bool = True, smooth: float = 1e-5,
                  ddp: bool = False):
@@ -44,7 +33,6 @@ class TverskyLoss(ForegroundLoss):
         self.batch_dice, self.ddp = batch_dice, ddp
 
     def compute(self, foreground: Foreground) -> Tensor:
-        """Loss of a checked batch."""
         p, g = foreground.probability, foreground.reference
         axes = tuple(range(0 if self.batch_dice else 1, p.ndim))
         sums = torch.stack([(p * g).sum(axes), (p * (1 - g)).sum(axes), ((1 - p) * g).sum(axes)])
@@ -53,7 +41,3 @@ class TverskyLoss(ForegroundLoss):
         overlap, extra, missed = sums
         index = (overlap + self.smooth) / (overlap + self.alpha * extra + self.beta * missed + self.smooth)
         return 1 - index.mean()
-
-    def extra_repr(self) -> str:
-        """Settings, for nnU-Net's log."""
-        return f"alpha={self.alpha:g}, beta={self.beta:g}, batch_dice={self.batch_dice}"

@@ -14,12 +14,8 @@ class TverskyHausdorffDTLoss(WeightedSum):
 
     .. math:: 0.9 \cdot \text{Tversky} + 0.1 \cdot \log(1 + \text{HausdorffDT})
 
-    Parameters
-    ----------
-    alpha, beta : float
-        Weights of false positives and of false negatives: :class:`~nnunet_tv.losses.TverskyLoss`.
-    region_weight, hausdorff_weight, spacing_mm, patch_size, batch_dice, smooth, ddp
-        As in :class:`~nnunet_tv.losses.DiceFocalHausdorffDTLoss`.
+    `region_weight` and `hausdorff_weight` are not negative and not both 0; the others are those of
+    :class:`~nnunet_tv.losses.TverskyLoss` and :class:`~nnunet_tv.losses.HausdorffDTLoss`.
     """
 
     name_codes = {"a": "alpha", "b": "beta", "hd": "hausdorff_weight", "tv": "tv_weight"}
