@@ -6,7 +6,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from nnunet_tv.scoring.participants import Participants
 from nnunet_tv.scoring.rows import CaseRow
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.external import package_version
 from nnunet_tv.utils.files import read_json
 
 TOOL = "nnunet-tv-report"
@@ -53,7 +53,7 @@ def make_meta(
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": list(command),
         "versions": {"nnunet-tv": __version__, "python": platform.python_version(),
-                     **{name: _version(name) for name in _PACKAGES}},
+                     **{name: package_version(name) for name in _PACKAGES}},
         "reference": str(reference),
         "runs": [_run(run) for run in runs],
         "controls": [_run(run) for run in controls],
@@ -112,10 +112,3 @@ def _run(run: Run) -> dict[str, Any]:
 def _folders(run: Run) -> dict[str, str | None]:
     return {name: None if folder is None else str(folder)
             for name, folder in (("raw", run.raw), ("filtered", run.filtered), ("probabilities", run.probabilities))}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -20,6 +20,7 @@ from nnunet_tv.scoring.contrast import contrast_of_case
 from nnunet_tv.scoring.folders import score_controls, score_folders
 from nnunet_tv.scoring.model_folder import ModelRuns, check_comparable
 from nnunet_tv.scoring.participants import Participants, of_cases, read_participants
+from nnunet_tv.scoring.rows import Scores
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.parallel import each_case
@@ -58,22 +59,16 @@ def make_report(
 
     Parameters
     ----------
-    out : Path
-        Report folder; an earlier report there is replaced in one step.
-    reference : Path, optional
-        Folder of references; that of the models if there are any.
-    runs : sequence of Run
-        Predictions to score.
+    out, reference : Path
+        Report folder, where an earlier report is replaced in one step; folder of references (default: the models').
+    runs, controls : sequence of Run
+        Predictions to score; those of subjects without a lesion, which are reported separately.
     models : sequence of ModelRuns
         Validated folds of nnU-Net's model folders, from :func:`nnunet_tv.scoring.model_folder.model_runs`.
-    controls : sequence of Run
-        Predictions of subjects without a lesion, which are reported separately.
     images, participants : Path, optional
         Folder of scans (``CASE_0000.nii.gz``) for pictures and lesion contrast; BIDS ``participants.tsv``.
-    options : ReportOptions, optional
-        How to score and what to show.
-    command : sequence of str
-        The command line, for the record.
+    options, command : ReportOptions, sequence of str
+        How to score and what to show; the command line, for the record.
 
     Returns
     -------
@@ -152,18 +147,15 @@ def _score(
     columns: Participants, options: ReportOptions, command: Sequence[str],
 ) -> Record:
     how: dict[str, Any] = {"options": options.scoring, "processes": options.processes}
-    parts = [score_folders(reference, runs, cases=models[0].cases if models else None, **how)]
-    if controls:
-        parts.append(score_controls(controls, **how))
+    scores = score_folders(reference, runs, cases=models[0].cases if models else None, **how)
+    healthy = score_controls(controls, **how) if controls else Scores()
     record = Record(
-        rows=parts[0].rows, controls=[row for part in parts[1:] for row in part.rows], candidates=parts[0].candidates,
-        problems=[problem for part in parts for problem in part.problems],
+        rows=scores.rows, controls=healthy.rows, candidates=scores.candidates,
+        problems=[*scores.problems, *healthy.problems],
         settings={**options.settings(), "over_tables": list(dict.fromkeys(model.note for model in models))},
         meta=make_meta(reference=reference, runs=runs, controls=controls, command=command,
-                       inputs={path: digest for part in parts for path, digest in part.inputs.items()}),
-    )
-    warnings = [text for model in models for text in model.warnings]
-    warnings += [text for part in parts for text in part.warnings]
+                       inputs={**scores.inputs, **healthy.inputs}))
+    warnings = [*(text for model in models for text in model.warnings), *scores.warnings, *healthy.warnings]
     found, absent = of_cases(columns, record.cases())
     if columns and absent:
         warnings.append(f"{len(absent)} of {len(found) + len(absent)} cases are not in the participants table: "

@@ -26,14 +26,12 @@ _NOTES = {
     HEMISPHERE: "Side of the participants table; where it gives none, of the lesion's centroid in scanner coordinates "
                 "(x below 0 is left), which is right where the midline is near x = 0.",
 }
-#: Level of each case in each stratum.
-Strata = dict[str, dict[str, str]]
 
 
 def make_strata(
     names: Sequence[str], references: Mapping[str, CaseScore], *, participants: Participants | None = None,
     contrast: Mapping[str, float] | None = None,
-) -> Strata:
+) -> dict[str, dict[str, str]]:
     """Level of every case in every stratum; errors are those of :func:`check_strata`.
 
     Parameters

@@ -73,7 +73,7 @@ def job(tmp_path):
     (tmp_path / "images").mkdir()
     runs = (Run("A", 0, tmp_path / "pred"), Run("B", 0, tmp_path / "pred", tmp_path / "pred"))
     return case_pictures.PictureJob("sub-1", tmp_path / "ref" / "sub-1.nii.gz", runs, ("", ""), tmp_path / "images",
-                      tmp_path / "out.png", ClusterFilter(opening=False))
+                                    tmp_path / "out.png", ClusterFilter(opening=False))
 
 
 def test_background_image(tmp_path, job):
