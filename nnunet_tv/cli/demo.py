@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from nnunet_tv.cli import parser, run
@@ -30,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(lambda: _demo(options))
 
 
+_print = partial(print, flush=True)
+
+
 def _demo(options: argparse.Namespace) -> int:
     from nnunet_tv.demo import dataset, runner, summary, walkthrough
 
@@ -49,10 +53,6 @@ def _demo(options: argparse.Namespace) -> int:
         return error.exit_status
     _print(summary.closing_text(folders.report, scale, cases=walkthrough.training_cases(folders)))
     return 0
-
-
-def _print(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from nnunet_tv.utils.files import read_json
 TOOL = "nnunet-tv-report"
 #: Version of the file's structure.
 FORMAT = 2
+#: Fields of a record that the file stores under their names, as they are.
+_PLAIN = ("problems", "warnings", "participants", "contrast")
 _PACKAGES = ("nnunetv2", "numpy", "scipy", "connected-components-3d", "nibabel", "matplotlib", "Jinja2")
 
 
@@ -48,31 +50,20 @@ def make_meta(
 ) -> dict[str, Any]:
     """Return the provenance of a report that is made now."""
     return {
-        "tool": TOOL,
-        "format": FORMAT,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "tool": TOOL, "format": FORMAT, "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": list(command),
         "versions": {"nnunet-tv": __version__, "python": platform.python_version(),
                      **{name: package_version(name) for name in _PACKAGES}},
-        "reference": str(reference),
-        "runs": [_run(run) for run in runs],
-        "controls": [_run(run) for run in controls],
-        "sha256": inputs,
+        "reference": str(reference), "runs": [_run(run) for run in runs],
+        "controls": [_run(run) for run in controls], "sha256": inputs,
     }
 
 
 def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
     """Return the content of ``report.json``; `tables` are for readers and are not read again."""
-    return {
-        **tables,
-        "problems": record.problems,
-        "warnings": record.warnings,
-        "participants": record.participants,
-        "contrast": record.contrast,
-        "meta": {**record.meta, "settings": record.settings},
-        **{name: [asdict(item) for item in items] for name, items in
-           (("cases", record.rows), ("controls", record.controls), ("candidates", record.candidates))},
-    }
+    content = asdict(record)
+    return {**tables, **{name: content[name] for name in _PLAIN}, "meta": {**record.meta, "settings": record.settings},
+            "cases": content["rows"], **{name: content[name] for name in ("controls", "candidates")}}
 
 
 def read_record(path: str | Path) -> Record:
@@ -93,8 +84,7 @@ def read_record(path: str | Path) -> Record:
         settings = meta.pop("settings")
         rows, controls = ([CaseRow.from_dict(row) for row in content[name]] for name in ("cases", "controls"))
         return Record(rows, controls, [FrocCandidates.from_dict(one) for one in content["candidates"]],
-                      **{name: content[name] for name in ("problems", "warnings", "participants", "contrast")},
-                      settings=settings, meta=meta)
+                      **{name: content[name] for name in _PLAIN}, settings=settings, meta=meta)
     except (KeyError, TypeError, AttributeError) as error:
         raise NnunetTVError(f"{path}: damaged ({type(error).__name__}: {error}); score again") from error
 

@@ -76,13 +76,10 @@ def test_every_table_and_curve_is_written_in_all_forms(report):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
+    ("arguments", "message"), [
         (["--strata", "contrast"], "stratum contrast: .* measured on the scans; give --images"),
         (["--participants", "none.tsv"], "none.tsv: not a readable table of participants"),
-        (["--participants", "participants.tsv", "--strata", "lope"], "stratum 'lope': neither a column"),
-    ],
-)
+        (["--participants", "participants.tsv", "--strata", "lope"], "stratum 'lope': neither a column")])
 def test_impossible_options_are_reported_before_scoring(study, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(study)
     assert main(["--ref", "ref", "--pred", "TV=tv", "-np", "1", "-o", str(tmp_path / "out"), *arguments]) == 1

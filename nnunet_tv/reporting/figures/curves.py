@@ -41,11 +41,8 @@ class Curve:
 
 def by_case(candidates: Sequence[FrocCandidates], group: str) -> dict[str, list[FrocCandidates]]:
     """Return the candidates of one group: case to its runs."""
-    cases: dict[str, list[FrocCandidates]] = {}
-    for one in candidates:
-        if one.group == group:
-            cases.setdefault(one.case, []).append(one)
-    return cases
+    ours = [one for one in candidates if one.group == group]
+    return {case: [one for one in ours if one.case == case] for case in dict.fromkeys(one.case for one in ours)}
 
 
 def froc(
@@ -111,19 +108,16 @@ def _best_until(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 def precision_recall(
     cases: dict[str, list[FrocCandidates]], *, name: str = "", seed: int = 0
-) -> tuple[Curve, Interval, float | None]:
+) -> tuple[Curve, Interval, float]:
     """Return precision against recall of voxels, pooled over subjects and runs, over thresholds of probability.
 
+    At least one case needs a lesion.
     The second value is the average precision, the sum of (R_n − R_(n−1)) · P_n over the bins of the histogram; the
     third the share of lesion voxels among all voxels, which is the area of a map without information.
     """
     inside, outside = (np.array([np.mean([getattr(one, part) for one in runs], axis=0) for runs in cases.values()])
                        for part in ("lesion_histogram", "background_histogram"))
-    n_lesion = int((inside.sum(axis=1) > 0).sum())
-    if not n_lesion:
-        undefined = Interval(None, None, None, len(cases), "bootstrap")
-        return Curve(name, (), (), (), (), (), len(cases), 0), undefined, None
-    bins = inside.shape[1]
+    n_lesion, bins = int((inside.sum(axis=1) > 0).sum()), inside.shape[1]
     columns = np.concatenate([inside[:, ::-1], outside[:, ::-1]], axis=1)
 
     def line(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -186,7 +180,7 @@ def froc_table(found: dict[str, list[tuple[float, Interval]]], rule: str, thresh
     )
 
 
-def precision_recall_table(found: dict[str, tuple[Interval, float | None]]) -> Table:
+def precision_recall_table(found: dict[str, tuple[Interval, float]]) -> Table:
     """Return the areas under the precision-recall curves, by group."""
     return Table(
         "precision-recall", "Precision and recall of voxels: area under the curve",

@@ -62,9 +62,6 @@ def test_precision_recall_of_pooled_voxels():
     pooled, area_of_two, _ = curves.precision_recall({"a": [VOXELS], "b": [VOXELS]})
     assert pooled.y == pytest.approx(curve.y) and area_of_two.value == pytest.approx(area.value) and area_of_two.n == 2
     assert curves.precision_recall_table({"A": (area, chance)}).texts()[0][2] == "0.33333"
-    healthy = make_candidates("a", (), (), n_lesions=0, inside=(0, 0), outside=(5, 5))
-    curve, area, chance = curves.precision_recall({"a": [healthy]})
-    assert curve.x == () and area.value is None and chance is None
 
 
 def test_detection_by_size():
