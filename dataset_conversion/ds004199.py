@@ -43,9 +43,20 @@ def read(folder: str | Path) -> SourceDataset:
         The folder is not this data set.
     """
     folder = Path(folder)
+    path = folder / "participants.tsv"
+    if not folder.is_dir():
+        raise NnunetTVError(f"{folder}: no such folder: give the folder into which ds004199 was downloaded (-i)")
+    if not path.is_file():
+        raise NnunetTVError(f"{folder}: expected participants.tsv and sub-*/anat as in OpenNeuro ds004199, found no "
+                            "participants.tsv: give the data set's own folder")
+    columns, table = read_tsv(path)
+    if not set(COLUMNS) <= set(columns):
+        raise NnunetTVError(f"{path}: expected columns {', '.join(COLUMNS)}, found {', '.join(columns) or 'nothing'}: "
+                            "this is not the list of ds004199")
     rows: dict[str, list[dict[str, str]]] = {}
-    for row in _participants(folder):
+    for row in table.values():
         rows.setdefault(row["participant_id"], []).append(row)
+    rows.pop("", None)
     folders = {path.name: path for path in folder.glob("sub-*") if path.is_dir()}
     if not folders:
         raise NnunetTVError(f"{folder}: expected subject folders (sub-00001 …), found none: give the folder "
@@ -57,20 +68,6 @@ def read(folder: str | Path) -> SourceDataset:
         name="OpenNeuro ds004199: focal cortical dysplasia type II, T1w and FLAIR", licence="CC0",
         reference="https://doi.org/10.18112/openneuro.ds004199.v1.0.6",
     )
-
-
-def _participants(folder: Path) -> list[dict[str, str]]:
-    path = folder / "participants.tsv"
-    if not folder.is_dir():
-        raise NnunetTVError(f"{folder}: no such folder: give the folder into which ds004199 was downloaded (-i)")
-    if not path.is_file():
-        raise NnunetTVError(f"{folder}: expected participants.tsv and sub-*/anat as in OpenNeuro ds004199, found no "
-                            "participants.tsv: give the data set's own folder")
-    found, rows = read_tsv(path)
-    if not set(COLUMNS) <= set(found):
-        raise NnunetTVError(f"{path}: expected columns {', '.join(COLUMNS)}, found {', '.join(found) or 'nothing'}: "
-                            "this is not the list of ds004199")
-    return [row for row in rows.values() if row["participant_id"]]
 
 
 def _case(subject: str, rows: list[dict[str, str]], folder: Path | None, root: Path) -> SourceCase:
@@ -93,7 +90,10 @@ def _case(subject: str, rows: list[dict[str, str]], folder: Path | None, root: P
                                   f"({', '.join(names) or 'no NIfTI file'}): complete the download, or leave one of "
                                   "each")
     channels, label = {name: found[name][0] for name in CHANNELS}, next(iter(found["label"]), None)
-    return SourceCase(subject, group, channels, label, assigned, notes=_notes(channels["FLAIR"], label))
+    flair = channels["FLAIR"].name
+    notes = () if label is None or label.name.startswith(f"{image_stem(flair)}_roi.") else (
+        f"mask {label.name} does not carry the name of its FLAIR {flair}: paired by subject",)
+    return SourceCase(subject, group, channels, label, assigned, notes=notes)
 
 
 def _row_problem(subject: str, rows: list[dict[str, str]], group: str, folder: Path) -> str:
@@ -108,9 +108,3 @@ def _row_problem(subject: str, rows: list[dict[str, str]], group: str, folder: P
     if not folder.is_dir():
         return "it is in participants.tsv, but there is no folder for it: download it"
     return ""
-
-
-def _notes(flair: Path, label: Path | None) -> tuple[str, ...]:
-    if label is None or label.name.startswith(f"{image_stem(flair.name)}_roi."):
-        return ()
-    return (f"mask {label.name} does not carry the name of its FLAIR {flair.name}: paired by subject",)

@@ -31,20 +31,11 @@ def convert_dataset(
     ----------
     data_set : str
         Such as ``ds004199``; see :func:`~nnunet_tv.conversion.dataset_spec.data_sets`.
-    source : Path
-        The downloaded data set; a table for ``pairs``.
-    out : Path
-        Folder of the raw data set, such as ``nnUNet_raw/DatasetFCD``.
-    split : str, optional
-        A split of the data set's ``SPEC``; its first if left out.
-    repeats : int, optional
-        Number of runs on one split; 10 if left out. ``cv5`` takes none.
-    controls : str
-        Cases without a lesion: ``none``, ``test`` or ``train``.
-    space : str, optional
-        ``none``, ``t1`` or ``mni``; the first of the data set's ``SPEC`` if left out.
-    registration : RegistrationOptions, optional
-        Registration backend and brain mask method.
+    source, out : Path
+        The downloaded data set (a table for ``pairs``); the raw data set, such as ``nnUNet_raw/DatasetFCD``.
+    split, repeats, controls, space, registration
+        As in :class:`~nnunet_tv.conversion.plan.ConversionOptions`, but split and space are by default the first of
+        the data set's ``SPEC``.
     plan_only : bool
         Write ``conversion.plan.tsv`` and ``splits_final.plan.json`` only, without reading voxels.
     processes : int
@@ -61,12 +52,11 @@ def convert_dataset(
     modules = data_sets()
     if data_set not in modules:
         raise NnunetTVError(f"data set {data_set!r}: expected one of {', '.join(modules)}")
-    spec = modules[data_set].SPEC
+    spec, registration = modules[data_set].SPEC, registration or RegistrationOptions()
     split, space = split or next(iter(spec.splits)), space or spec.spaces[0]
     if split not in spec.splits or space not in spec.spaces:
         raise NnunetTVError(f"{data_set}: split {split} with space {space}: expected a split of "
                             f"{', '.join(spec.splits)} and a space of {', '.join(spec.spaces)}")
-    registration = registration or RegistrationOptions()
     if space != "none":
         registration = check_options(registration)
     dataset = modules[data_set].read(source, **options)

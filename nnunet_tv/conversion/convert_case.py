@@ -9,6 +9,7 @@ from typing import Any
 
 from nnunet_tv import __version__
 from nnunet_tv.conversion.folder import RawFolder
+from nnunet_tv.conversion.source import SourceCase
 from nnunet_tv.imaging.volume import write_volume
 from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.preparation.chain import CHAIN_VERSION, prepare_case
@@ -23,8 +24,7 @@ class ConversionJob(CaseJob):
     """A case to convert; `label_on` and `one_grid` as for :func:`~nnunet_tv.preparation.chain.prepare_case`."""
 
     folder: RawFolder
-    channels: Mapping[str, Path]  #: scans in the network's order
-    label: Path | None  #: lesion mask; without it the label is empty (a control)
+    source: SourceCase  #: without a mask the label is empty (a control)
     label_on: str
     one_grid: bool
     space: str
@@ -33,22 +33,21 @@ class ConversionJob(CaseJob):
 
     @property
     def outputs(self) -> dict[str, Path]:
-        return self.folder.outputs(self.case, len(self.channels), self.training, registered=self.space != "none")
+        return self.folder.outputs(self.case, len(self.source.channels), self.training,
+                                   registered=self.space != "none")
 
     def digests(self) -> Iterator[tuple[str, str]]:
-        for name, path in {**self.channels, **({} if self.label is None else {"label": self.label})}.items():
-            if path.is_file():
-                yield name, sha256(path)
+        return ((name, sha256(path)) for name, path in self.source.files.items() if path.is_file())
 
     def made_from(self, digests: Mapping[str, str]) -> dict[str, Any]:
         options = {} if self.space == "none" else {"choices": asdict(self.registration)}
-        return {"sources": dict(digests), "channels": list(self.channels), "label_on": self.label_on,
+        return {"sources": dict(digests), "channels": list(self.source.channels), "label_on": self.label_on,
                 "registration": self.space, "version": f"{__version__}, chain {CHAIN_VERSION}", **options}
 
     def make(self, staging: Path, digests: Mapping[str, str]) -> CaseOutcome:
-        prepared = prepare_case(self.case, self.channels, self.label, label_on=self.label_on,
+        prepared = prepare_case(self.case, self.source.channels, self.source.label, label_on=self.label_on,
                                 space=self.space, registration=self.registration, one_grid=self.one_grid)
         staged = {key: staging / path.name for key, path in self.outputs.items()}
-        scans = {name: {"file": path.name} for name, path in self.channels.items()}
+        scans = {name: {"file": path.name} for name, path in self.source.channels.items()}
         write_volume(prepared.label, staged["label"])
         return write_prepared(prepared, staged, scans=scans)

@@ -16,6 +16,8 @@ from nnunet_tv.utils.shared_folder import SharedFolder
 
 ENDING = ".nii.gz"
 IMAGE_FOLDERS, LABEL_FOLDERS = ("imagesTr", "imagesTs"), ("labelsTr", "labelsTs")
+#: Folders of the test set by those of the training set, and the other way round.
+OTHER_SIDE = {"imagesTr": "imagesTs", "imagesTs": "imagesTr", "labelsTr": "labelsTs", "labelsTs": "labelsTr"}
 PICTURES, PICTURE, PAGE = "qc", ".png", "qc.html"
 #: Endings of the files beside the images that describe a case's registration.
 BESIDE = {"record": ".prep.json", "flair_to_t1": "_flair_to_t1.tfm", "t1_to_template": "_t1_to_template.tfm"}
@@ -62,29 +64,24 @@ class RawFolder(SharedFolder):
         """
         images, labels = (IMAGE_FOLDERS[0], LABEL_FOLDERS[0]) if training else (IMAGE_FOLDERS[1], LABEL_FOLDERS[1])
         paths = {f"{index:04d}": self.root / images / f"{case}_{index:04d}{ENDING}" for index in range(n_channels)}
-        beside = {key: self.root / images / f"{case}{ending}" for key, ending in BESIDE.items() if registered}
+        paths["label"] = self.root / labels / f"{case}{ENDING}"
         if registered:
-            beside["picture"] = self.root / PICTURES / f"{case}{PICTURE}"
-        return {**paths, "label": self.root / labels / f"{case}{ENDING}", **beside}
+            paths.update((key, self.root / images / f"{case}{ending}") for key, ending in BESIDE.items())
+            paths["picture"] = self.root / PICTURES / f"{case}{PICTURE}"
+        return paths
 
     def recall(self, job: CaseJob, made_from: Any) -> CaseOutcome | None:
         """As for every store; files that another split had put on the other side are moved first."""
         moved = False
         if self.record(job.case).get(self.MADE_FROM) == made_from:
             for end in job.outputs.values():
-                start = self._other_side(end)
+                start = self.root / OTHER_SIDE.get(end.parent.name, end.parent.name) / end.name
                 if start.is_file() and not end.exists():
                     self.begin_change()
                     os.replace(start, end)
                     moved = True
         outcome = super().recall(job, made_from)
         return outcome and replace(outcome, changed=moved)
-
-    def _other_side(self, path: Path) -> Path:
-        """Path of a file whose case is in the test set instead of the training set, or the other way round."""
-        folder = path.parent.name
-        other = {"Tr": "Ts", "Ts": "Tr"}.get(folder[-2:])
-        return path.parents[1] / f"{folder[:-2]}{other}" / path.name if other else path
 
     def withdraw(self, case: str) -> None:
         """Nothing: :meth:`remove_others` removes failed cases, and returns their names."""

@@ -14,15 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SELECTION, TEST, TRAIN, SourceCase, SourceDataset
-from nnunet_tv.conversion.splits import (
-    DEFAULT_REPEATS,
-    Fold,
-    Split,
-    expanded,
-    split_cv5,
-    split_official,
-    split_paper,
-)
+from nnunet_tv.conversion.splits import DEFAULT_REPEATS, Fold, Split, expanded, split_cv5, split_official, split_paper
 from nnunet_tv.imaging.volume import check_file
 from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
@@ -81,7 +73,11 @@ def make_plan(dataset: SourceDataset, options: ConversionOptions) -> Plan:
         raise ValueError(f"controls is one of {', '.join(CONTROLS)}, not {options.controls!r}")
     if options.split not in SPLITS:
         raise ValueError(f"split is one of {', '.join(SPLITS)}, not {options.split!r}")
-    _check_space(dataset, options.space)
+    space = options.space
+    if any(space in names for names in REGISTRABLE.values()) and space not in REGISTRABLE.get(dataset.channels, ()):
+        known = "; ".join(f"{' or '.join(names)} for {' and '.join(takes)}" for takes, names in REGISTRABLE.items())
+        raise NnunetTVError(f"--space {space} is not for the channels {', '.join(dataset.channels)} (there "
+                            f"is {known}, in this order): use --space none")
     cases = _checked(dataset.cases, options.split)
     patients = [case for case in cases if case.group == PATIENT]
     controls = [case for case in cases if case.group == CONTROL]
@@ -89,23 +85,14 @@ def make_plan(dataset: SourceDataset, options: ConversionOptions) -> Plan:
         raise NnunetTVError(f"{dataset.folder}: expected patients, found none among {len(cases)} cases")
     split = _draw(patients, options)
     roles, folds = _roles(split, options), split.folds
-    planned = [PlannedCase(case, roles.get(case.case, ""), roles.get(case.case) != TEST)
-               for case in cases if case.group != CONTROL]
+    left_out = len(controls) if options.controls == "none" else 0
     if options.controls != "none":
-        planned += [PlannedCase(case, options.controls, options.controls == TRAIN) for case in controls]
+        roles.update((case.case, options.controls) for case in controls)
     if options.controls == "train":
         folds = tuple({**fold, "train": sorted([*fold["train"], *(case.case for case in controls)])} for fold in folds)
-    planned.sort(key=lambda planned: planned.source.case)
-    return Plan(dataset, options, tuple(planned), folds, len(controls) if options.controls == "none" else 0)
-
-
-def _check_space(dataset: SourceDataset, space: str) -> None:
-    """Raise for a space that needs other channels."""
-    possible = REGISTRABLE.get(tuple(dataset.channels), ())
-    if space not in possible and any(space in names for names in REGISTRABLE.values()):
-        known = "; ".join(f"{' or '.join(names)} for {' and '.join(takes)}" for takes, names in REGISTRABLE.items())
-        raise NnunetTVError(f"--space {space} is not for the channels {', '.join(dataset.channels)} (there "
-                            f"is {known}, in this order): use --space none")
+    planned = (PlannedCase(case, roles.get(case.case, ""), roles.get(case.case) != TEST)
+               for case in sorted(cases, key=lambda case: case.case) if case.group != CONTROL or not left_out)
+    return Plan(dataset, options, tuple(planned), folds, left_out)
 
 
 def _checked(cases: Sequence[SourceCase], split: str) -> list[SourceCase]:
@@ -135,8 +122,11 @@ def _draw(patients: Sequence[SourceCase], options: ConversionOptions) -> Split:
     """The draw, over persons: all cases of a person are on one side."""
     kind = SPLITS[options.split]
     persons: dict[str, list[str]] = {}
+    sides: dict[str, set[str]] = {}
     for case in patients:
         persons.setdefault(case.subject, []).append(case.case)
+        if case.assigned in (TRAIN, SELECTION, TEST):
+            sides.setdefault(case.subject, set()).add(case.assigned)
     repeats = DEFAULT_REPEATS if options.repeats is None else options.repeats
     if kind == FOLDED and options.repeats is not None:
         raise NnunetTVError(f"repeats are not for --split {options.split}, which has five folds: leave them out")
@@ -146,10 +136,6 @@ def _draw(patients: Sequence[SourceCase], options: ConversionOptions) -> Split:
         return expanded(split_cv5(persons), persons)
     if kind == DRAWN:
         return expanded(split_paper(persons, repeats=repeats), persons)
-    sides: dict[str, set[str]] = {}
-    for case in patients:
-        if case.assigned in (TRAIN, SELECTION, TEST):
-            sides.setdefault(case.subject, set()).add(case.assigned)
     if not sides:
         raise NnunetTVError(f"--split {options.split}: the data set assigns no patient to train or test; use another "
                             "--split")

@@ -81,13 +81,7 @@ def split_official(assigned: Mapping[str, str], *, repeats: int = DEFAULT_REPEAT
 
 
 def split_cv5(patients: Iterable[str]) -> Split:
-    """Draw five folds over all patients, and of the other four folds of each 15 % for selection.
-
-    Raises
-    ------
-    NnunetTVError
-        Fewer than five patients.
-    """
+    """Draw five folds over all patients (at least five), and of the other four folds of each 15 % for selection."""
     order = _shuffled(patients, 2)
     if len(order) < FOLDS:
         raise NnunetTVError(f"--split cv5 needs at least {FOLDS} patients, found {len(order)}: use another --split")

@@ -16,11 +16,11 @@ from typing import Any
 from nnunet_tv import __version__
 from nnunet_tv.conversion.convert_case import ConversionJob
 from nnunet_tv.conversion.folder import DATASET_JSON, PAGE, PLAN_SPLITS, PLAN_TABLE, SPLITS, TABLE, RawFolder
-from nnunet_tv.conversion.plan import Plan, PlannedCase, missing_content
+from nnunet_tv.conversion.plan import Plan, missing_content
 from nnunet_tv.conversion.splits import SEED, Fold, without
 from nnunet_tv.preparation.qc_html import qc_page
 from nnunet_tv.utils.case_outcome import CaseOutcome
-from nnunet_tv.utils.files import write_if_changed, write_json, write_json_if_changed
+from nnunet_tv.utils.files import json_text, write_if_changed, write_json
 from nnunet_tv.utils.tables import write_tsv
 
 COLUMNS = ("case", "sources", "sha256", "split", "status", "notes")
@@ -47,10 +47,7 @@ class ConversionReport:
 
 
 def dry_run(plan: Plan, root: Path) -> ConversionReport:
-    """Write the plan (``conversion.plan.tsv``, ``splits_final.plan.json``) to `root` without reading voxels.
-
-    The names differ from a conversion's, so that the two cannot be confused.
-    """
+    """Write the plan to `root` under names that a conversion does not use, without reading voxels."""
     RawFolder(root).create(root)
     outcomes = _noted(plan, [CaseOutcome(case.source.case, problem=case.source.problem, notes=tuple(
         f"content missing: {line}" for line in missing_content(case.source))) for case in plan.cases])
@@ -61,20 +58,14 @@ def dry_run(plan: Plan, root: Path) -> ConversionReport:
 
 
 def convert(plan: Plan, root: Path, *, processes: int = 1) -> ConversionReport:
-    """Convert every case of `plan` into the raw data set folder `root`, such as ``nnUNet_raw/DatasetFCD``.
-
-    What is up to date stays; files of an earlier run that the plan does not contain are deleted.
-
-    Raises
-    ------
-    NnunetTVError
-        `root` holds files that are not ours, is in use, or a worker process died.
-    """
+    """Convert every case of `plan` into the folder `root`; files of an earlier run that it does not contain go."""
     folder = RawFolder(root)
     with folder.opened(case.source.case for case in plan.cases):
-        jobs = [_job(case, plan, folder) for case in plan.cases if not case.source.problem]
-        done = {outcome.case: outcome
-                for outcome in folder.process_all(jobs, processes=processes, label="convert")}
+        jobs = [ConversionJob(case=case.source.case, folder=folder, source=case.source, training=case.training,
+                              label_on=plan.dataset.label_on, one_grid=plan.dataset.one_grid,
+                              space=plan.options.space, registration=plan.options.registration)
+                for case in plan.cases if not case.source.problem]
+        done = {outcome.case: outcome for outcome in folder.process_all(jobs, processes=processes, label="convert")}
         outcomes = [done.get(case.source.case) or CaseOutcome(case.source.case, problem=case.source.problem)
                     for case in plan.cases]
         converted = {outcome.case for outcome in outcomes if not outcome.problem}
@@ -89,15 +80,6 @@ def _noted(plan: Plan, outcomes: Sequence[CaseOutcome]) -> list[CaseOutcome]:
             for planned, outcome in zip(plan.cases, outcomes, strict=True)]
 
 
-def _job(planned: PlannedCase, plan: Plan, folder: RawFolder) -> ConversionJob:
-    source = planned.source
-    channels = {name: source.channels[name] for name in plan.dataset.channels}
-    return ConversionJob(
-        case=source.case, folder=folder, channels=channels, label=source.label, label_on=plan.dataset.label_on,
-        one_grid=plan.dataset.one_grid, space=plan.options.space, registration=plan.options.registration,
-        training=planned.training)
-
-
 def _finish(
     plan: Plan, folder: RawFolder, outcomes: Sequence[CaseOutcome], removed: Sequence[str]
 ) -> ConversionReport:
@@ -108,13 +90,13 @@ def _finish(
     if incomplete:
         folder.begin_change()  # without a split nnU-Net would draw one of its own
     else:
-        write_json_if_changed(folds, folder.root / SPLITS)
+        write_if_changed(json_text(folds), folder.root / SPLITS)
     if plan.options.space != "none":
         write_if_changed(qc_page(outcomes, registration=plan.options.space), folder.root / PAGE)
     outcomes = _noted(plan, outcomes)
     write_tsv(COLUMNS, _rows(plan, outcomes, "converted"), folder.root / TABLE)
     if not incomplete:
-        write_json_if_changed(_dataset_json(plan, counts["training"]), folder.root / DATASET_JSON)
+        write_if_changed(json_text(_dataset_json(plan, counts["training"])), folder.root / DATASET_JSON)
     for name in (PLAN_TABLE, PLAN_SPLITS):  # superseded
         (folder.root / name).unlink(missing_ok=True)
     remarks = _remarks(plan)
@@ -149,12 +131,9 @@ def _named(values: Mapping[str, object]) -> str:
 def _incomplete(folds: list[Fold], counts: dict[str, int]) -> str:
     if not counts["training"]:
         return "no training case could be converted: the data set cannot be used"
-    empty = [f"fold {number} has no {role} case" for number, fold in enumerate(folds)
-             for role in ("train", "val", "selection") if not fold[role]]
-    if empty:
-        return (f"{empty[0]}, so that neither splits_final.json nor dataset.json was written: repair the cases that "
-                "failed, or add cases")
-    return ""
+    return next((f"fold {number} has no {role} case, so that neither splits_final.json nor dataset.json was written: "
+                 "repair the cases that failed, or add cases"
+                 for number, fold in enumerate(folds) for role, cases in fold.items() if not cases), "")
 
 
 def _counts(plan: Plan, outcomes: Sequence[CaseOutcome]) -> dict[str, int]:

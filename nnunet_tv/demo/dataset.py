@@ -36,27 +36,21 @@ class Member:
 
 def make_dataset(folder: str | Path, *, patients: int, controls: int, seed: int = 0, test: int | None = None,
                  options: PhantomOptions | None = None, progress: bool = True) -> list[str]:
-    """Write a data set of phantoms; a second call completes an interrupted one.
+    """Write a data set of phantoms and return its case identifiers; a second call completes an interrupted one.
 
     Parameters
     ----------
     folder : Path
         Created if needed.
-    patients, controls : int
-        Numbers of subjects with and without a lesion. Identifiers are mixed, as in the public data set.
+    patients, controls, test : int
+        Numbers of subjects with a lesion, of those without, and of the patients whose ``split`` is ``test``: a third
+        by default, as published (28 of 85). Identifiers are mixed, as in the public data set.
     seed : int
         Subject k depends on (seed, k) only: the same call gives identical files.
-    test : int, optional
-        Number of test patients; a third by default, as published (28 of 85). Controls are ``train``.
     options : PhantomOptions, optional
         Those of the demo by default.
     progress : bool
         Show a progress bar.
-
-    Returns
-    -------
-    list of str
-        Case identifiers in order.
 
     Raises
     ------

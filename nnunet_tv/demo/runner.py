@@ -40,10 +40,8 @@ class StepFailed(NnunetTVError):
 
 def find_script(name: str) -> Path:
     """Path of the console script `name` beside the interpreter, else on the PATH."""
-    for folder in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
-        if (folder / name).is_file():
-            return folder / name
-    found = shutil.which(name)
+    folders = (str(Path(sys.executable).parent), sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath))
+    found = shutil.which(name, path=os.pathsep.join(folders))
     if found is None:
         raise NnunetTVError(f"{name}: no such command beside {sys.executable} or on the PATH: install this package "
                             "in the environment that runs the demo (pip install .)")

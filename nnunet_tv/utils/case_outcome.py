@@ -37,21 +37,10 @@ class CaseOutcome:
 
 
 def attempt(case: str, work: Callable[[], CaseOutcome], *, secrets: Collection[str] = ()) -> CaseOutcome:
-    """Outcome of `work`; an error that concerns this case alone becomes its problem.
+    """Outcome of `work`; an error becomes its problem, unless it concerns all cases.
 
-    Parameters
-    ----------
-    case : str
-        Case identifier.
-    work : callable
-        Processes the case.
-    secrets : collection of str
-        Texts that must not appear in the outcome. The message of an unexpected error is then left out.
-
-    Raises
-    ------
-    NnunetTVError
-        Any but a :class:`CaseError`, since it concerns all cases, such as a program that is not installed.
+    That is a :class:`NnunetTVError` other than :class:`CaseError`, such as a program that is not installed. With
+    `secrets`, which must not appear in the outcome, the message of an unexpected error is left out.
     """
     try:
         return work()

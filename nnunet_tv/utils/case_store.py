@@ -69,8 +69,7 @@ class CaseStore(ABC):
         digests: dict[str, str] = {}
 
         def work() -> CaseOutcome:
-            for name, digest in job.digests():
-                digests[name] = digest
+            digests.update(job.digests())
             made_from = job.made_from(digests)
             return self.recall(job, made_from) or self._make(job, made_from, digests)
 

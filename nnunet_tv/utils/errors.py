@@ -12,14 +12,7 @@ class NnunetTVError(Exception):
 class CaseError(NnunetTVError):
     """One case cannot be used; the others can.
 
-    Parameters
-    ----------
-    case : str
-        Case identifier, such as ``sub-00001``.
-    problem : str
-        What was expected, what was found and what to do.
-    path : Path, optional
-        The file at fault.
+    The `problem` is what was expected, what was found and what to do; the `path` that of the file at fault.
     """
 
     def __init__(self, case: str, problem: str, path: str | Path | None = None):

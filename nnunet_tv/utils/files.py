@@ -36,15 +36,15 @@ def remove_partial(folder: str | Path) -> None:
 def abandoned(temporary: Path) -> bool:
     """Whether the process that writes a temporary file is gone, or is this one."""
     process = temporary.name.removeprefix(TEMPORARY_PREFIX).partition("-")[0]
-    if not process.isdecimal() or int(process) == os.getpid():
-        return True
     try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, OverflowError):
-        return True
+        if process.isdecimal() and int(process) != os.getpid():
+            os.kill(int(process), 0)
+            return False
     except PermissionError:  # another user's, and running
         return False
-    return False
+    except (ProcessLookupError, OverflowError):
+        pass
+    return True
 
 
 def write_text(text: str, path: str | Path) -> None:
@@ -64,18 +64,14 @@ def write_if_changed(text: str, path: str | Path) -> None:
         write_text(text, path)
 
 
-def write_json(content: Any, path: str | Path, *, indent: int = 2) -> None:
-    """Write `content` as JSON to `path`; NaN is an error, write None."""
-    write_text(_json(content, indent), path)
+def json_text(content: Any) -> str:
+    """Indented JSON; NaN is an error, use None."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def write_json_if_changed(content: Any, path: str | Path, *, indent: int = 2) -> None:
-    """As :func:`write_json`, unless the file has this content."""
-    write_if_changed(_json(content, indent), path)
-
-
-def _json(content: Any, indent: int) -> str:
-    return json.dumps(content, indent=indent, allow_nan=False) + "\n"
+def write_json(content: Any, path: str | Path) -> None:
+    """Write `content` to `path` as :func:`json_text`."""
+    write_text(json_text(content), path)
 
 
 def read_json(path: str | Path) -> Any:

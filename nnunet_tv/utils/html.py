@@ -13,19 +13,9 @@ RESEARCH_USE = "For research use only: not a medical device, no basis for a diag
 
 
 def render(template: str, **context: Any) -> str:
-    """Render a page of ``nnunet_tv/templates``; text is escaped.
+    """Render a page of ``nnunet_tv/templates``, such as ``qc.html.j2``; text is escaped.
 
-    Parameters
-    ----------
-    template : str
-        File name, such as ``qc.html.j2``.
-    **context
-        Variables of the template; `version` and `research_use` are there unless given.
-
-    Raises
-    ------
-    jinja2.UndefinedError
-        A variable of the template is missing.
+    All variables must be given, but `version` and `research_use`.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

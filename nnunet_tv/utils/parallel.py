@@ -29,7 +29,7 @@ def each_case(
     Parameters
     ----------
     function : callable
-        Function of one item; it is pickled when `processes` > 1.
+        Its result, or the :class:`CaseError` that it raises, is returned; it is pickled when `processes` > 1.
     items : sequence
         One per case.
     processes : int
@@ -37,15 +37,8 @@ def each_case(
     label : str
         Text of the progress bar, which is shown on terminals only.
 
-    Returns
-    -------
-    list
-        The result of each item, or the :class:`CaseError` that it raised.
-
     Raises
     ------
-    ValueError
-        `processes` below 1.
     NnunetTVError
         A worker process died, most often for lack of memory.
     """

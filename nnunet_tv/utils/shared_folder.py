@@ -33,25 +33,15 @@ class SharedFolder(CaseStore):
         """Folder of everything that is no result."""
         return self.root / self.STATE
 
-    @property
-    def staging(self) -> Path:
-        """Folder in which cases are made."""
-        return self.state / "staging"
-
-    @property
-    def records(self) -> Path:
-        """Folder of one JSON file per case."""
-        return self.state / "records"
-
     def record_path(self, case: str) -> Path:
-        return self.records / f"{case}.json"
+        return self.state / "records" / f"{case}.json"
 
     def staging_of(self, case: str) -> Path:
-        return self.staging / case
+        return self.state / "staging" / case
 
     def known(self) -> set[str]:
         """Cases that have a record."""
-        return {path.stem for path in self.records.glob("*.json")}
+        return {path.stem for path in self.state.glob("records/*.json")}
 
     def files(self) -> Iterator[tuple[str, Path]]:
         """Case and path of every file of a case."""
@@ -89,20 +79,18 @@ class SharedFolder(CaseStore):
     def opened(self, cases: Iterable[str]) -> Iterator[None]:
         """Lock the folder while `cases` are processed; remove what a killed run left.
 
-        Raises
-        ------
-        NnunetTVError
-            As :meth:`create`; another run is writing; files of cases that are neither in `cases` nor ours.
+        Files of cases that are neither in `cases` nor ours are an error, and another run that is writing.
         """
-        self.create(self.records, *(self.root / name for name in self.FOLDERS))
+        records, staging = self.state / "records", self.state / "staging"
+        self.create(records, *(self.root / name for name in self.FOLDERS))
         with open(self.state / "lock", "w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise NnunetTVError(f"{self.root}: another {self.COMMAND} is writing here: wait for it") from error
-            shutil.rmtree(self.staging, ignore_errors=True)
-            self.staging.mkdir()
-            for folder in (self.root, self.records):
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir()
+            for folder in (self.root, records):
                 remove_partial(folder)
             ours = self.known().union(cases)
             foreign = [path for case, path in self.exclusive_files() if case not in ours]
@@ -110,7 +98,7 @@ class SharedFolder(CaseStore):
                 raise NnunetTVError(f"{foreign[0]}: found {len(foreign)} files that {self.COMMAND} did not write and "
                                     "that nnU-Net would read: move them away")
             yield
-            shutil.rmtree(self.staging, ignore_errors=True)
+            shutil.rmtree(staging, ignore_errors=True)
 
     def begin_change(self) -> None:
         """Remove the files that mark the content as complete."""

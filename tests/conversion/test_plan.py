@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nnunet_tv.conversion.plan import ConversionOptions, make_plan, missing_content
+from nnunet_tv.conversion.plan import ConversionOptions, make_plan
 from nnunet_tv.conversion.source import SourceCase, SourceDataset
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -43,7 +44,7 @@ def test_cv5_trains_on_everyone_and_names_the_fold_that_scores():
 
 
 @pytest.mark.parametrize("split", ["paper", "official", "cv5"])
-def test_controls_in_training_are_in_every_fold_and_never_scored(split):
+def test_controls_are_in_the_train_of_every_fold_or_in_the_test_set(split):
     plan = make_plan(dataset(), ConversionOptions(split, controls="train"))
     controls = {f"c{n:02d}" for n in range(4)}
     for fold in plan.folds:
@@ -52,28 +53,17 @@ def test_controls_in_training_are_in_every_fold_and_never_scored(split):
     assert len(placed) == 4 and all(planned.training and planned.split == "train" for planned in placed)
     without = make_plan(dataset(), ConversionOptions(split))
     assert [fold["val"] for fold in plan.folds] == [fold["val"] for fold in without.folds]
+    tested = make_plan(dataset(), ConversionOptions(split, controls="test"))
+    assert tested.folds == without.folds and roles(tested, "test") >= controls
+    assert not any(planned.training for planned in tested.cases if planned.source.group == "control")
 
 
-@pytest.mark.parametrize("split", ["paper", "official", "cv5"])
-def test_controls_in_the_test_set_are_in_no_fold(split):
-    plan = make_plan(dataset(), ConversionOptions(split, controls="test"))
-    assert plan.folds == make_plan(dataset(), ConversionOptions(split)).folds
-    assert roles(plan, "test") >= {"c00", "c01", "c02", "c03"}
-    assert not any(planned.training for planned in plan.cases if planned.source.group == "control")
-
-
-def test_a_case_with_a_problem_is_drawn_like_the_others():
-    whole, damaged = dataset(), dataset()
-    cases = tuple(SourceCase(case.case, case.group, problem="gone") if case.case == "p03" else case
-                  for case in damaged.cases)
-    damaged = SourceDataset(**{**vars(damaged), "cases": cases})
-    assert make_plan(damaged, ConversionOptions()).folds == make_plan(whole, ConversionOptions()).folds
-
-
-def test_a_case_of_unknown_group_is_reported_and_not_drawn():
-    plan = make_plan(dataset(extra=[SourceCase("x", "", problem="not in the list")]), ConversionOptions())
-    planned = next(planned for planned in plan.cases if planned.source.case == "x")
-    assert planned.split == "" and not any("x" in cases for fold in plan.folds for cases in fold.values())
+def test_a_case_with_a_problem_is_drawn_and_one_of_unknown_group_is_reported():
+    whole = dataset()
+    cases = tuple(replace(case, problem="gone") if case.case == "p03" else case for case in whole.cases)
+    damaged = replace(whole, cases=(*cases, SourceCase("x", "", problem="not in the list")))
+    plan = make_plan(damaged, ConversionOptions())
+    assert plan.folds == make_plan(whole, ConversionOptions()).folds and roles(plan, "") == {"x"}
 
 
 def test_official_names_the_patients_without_assignment():
@@ -95,12 +85,3 @@ def test_official_names_the_patients_without_assignment():
 def test_what_cannot_be_planned(error, message, source, options):
     with pytest.raises(error, match=message):
         make_plan(source, ConversionOptions(**options))
-
-
-def test_missing_content_is_reported_by_file(tmp_path):
-    (tmp_path / "a.nii.gz").symlink_to("nowhere")
-    (tmp_path / "b.nii.gz").write_bytes(b"")
-    (tmp_path / "c.nii.gz").write_bytes(b"content")
-    channels = {"T1w": tmp_path / "a.nii.gz", "FLAIR": tmp_path / "b.nii.gz"}
-    case = SourceCase("p", "patient", channels, tmp_path / "c.nii.gz")
-    assert missing_content(case) == ["T1w a.nii.gz: dangling link", "FLAIR b.nii.gz: the file is empty"]

@@ -73,53 +73,39 @@ def test_record_and_transforms_lie_beside_the_images(source, tmp_path):
     assert read_json(root / "dataset.json")["conversion"]["backend"] == "simpleitk"
 
 
-def test_images_are_brain_only_and_flags_reach_the_table(source, tmp_path):
+def test_images_are_brain_only_and_flags_reach_table_record_and_page(source, tmp_path):
     root = tmp_path / "raw"
-    run(source, root)
+    outcomes = run(source, root).outcomes
     image = read_volume(next(root.glob("images*/case0_0001.nii.gz")), case="case0")
     assert not image.data[8:].any() and image.data[3:7, 3:7, 3:7].all()
-    notes = {case: row["notes"] for case, row in table(root / "conversion.tsv").items()}
-    assert "flagged: odd" in notes["case1"] and notes["case2"] == ""
-    assert "of the lesion lies outside of the brain mask" in notes["case0"]
-    flags = read_json(next(root.glob("images*/case0.prep.json")))["flags"]
-    assert len(flags) == 1 and flags[0] in notes["case0"]
-
-
-def test_a_second_run_changes_nothing_and_another_backend_everything(source, tmp_path):
-    root = tmp_path / "raw"
-    run(source, root)
-    assert run(source, root).counts["changed"] == 0
-    next(root.glob("images*/case3.prep.json")).unlink()
-    assert run(source, root).counts["changed"] == 1
-    assert run(source, root, backend="fsl").counts["changed"] == 6
-
-
-def test_flagged_cases_have_their_status_and_every_case_its_picture(source, tmp_path):
-    root = tmp_path / "raw"
-    run(source, root)
     rows = table(root / "conversion.tsv")
     assert {case for case, row in rows.items() if row["status"] == "flagged"} == {"case0", "case1"}
-    assert "flagged: odd" in rows["case1"]["notes"] and rows["case2"]["status"] == "converted"
-    page = (root / "qc.html").read_text()
-    assert page.index("case1: flagged") < page.index('src="qc/case2.png"') and "odd" in page
-    assert {path.name for path in (root / "qc").iterdir()} == {f"{case}.png" for case in rows}
+    assert rows["case2"]["status"] == "converted" and rows["case2"]["notes"] == ""
+    assert "flagged: odd" in rows["case1"]["notes"]
+    assert "of the lesion lies outside of the brain mask" in rows["case0"]["notes"]
+    flags = read_json(next(root.glob("images*/case0.prep.json")))["flags"]
+    assert len(flags) == 1 and flags[0] in rows["case0"]["notes"]
+    page, changed = root / "qc.html", (root / "qc.html").stat().st_mtime_ns
+    assert page.read_text().index("case1: flagged") < page.read_text().index('src="qc/case2.png"')
+    assert "odd" in page.read_text() and {path.name for path in (root / "qc").iterdir()} == {f"{c}.png" for c in rows}
     assert (root / "qc" / "case1.png").read_bytes() == b"drawn"
-    before = (root / "qc.html").stat().st_mtime_ns
-    assert run(source, root).counts["changed"] == 0 and (root / "qc.html").stat().st_mtime_ns == before
-    flags = [[outcome.flags for outcome in run(source, folder).outcomes] for folder in (root, tmp_path / "again")]
-    assert flags[0] == flags[1] and any(flags[0]), "flags are recorded"
-    run(source, root, registration="none")
-    assert not (root / "qc.html").exists() and not list((root / "qc").iterdir())
+    again = run(source, root)
+    assert again.counts["changed"] == 0 and page.stat().st_mtime_ns == changed
+    assert [outcome.flags for outcome in again.outcomes] == [outcome.flags for outcome in outcomes], "are recorded"
 
 
 def test_they_move_and_go_with_their_case(source, tmp_path):
     root = tmp_path / "raw"
     run(source, root)
+    next(root.glob("images*/case3.prep.json")).unlink()
+    assert run(source, root).counts["changed"] == 1
     assert any(name.startswith("imagesTs/") for name in beside(root))
     assert run(source, root, "cv5").counts["changed"] == 1
     assert not any(name.startswith("imagesTs/") for name in beside(root)) and len(beside(root)) == 18
     assert run(source, root, registration="none").counts["changed"] == 6
-    assert beside(root) == set()
+    assert beside(root) == set() and not (root / "qc.html").exists() and not list((root / "qc").iterdir())
+    assert run(source, root).counts["changed"] == 6
+    assert run(source, root, backend="fsl").counts["changed"] == 6
 
 
 def test_a_program_that_fails_on_one_scan_costs_only_its_case(source, tmp_path, monkeypatch):

@@ -22,12 +22,14 @@ def disjoint(*groups) -> bool:
     return len(together) == len(set(together))
 
 
-def test_paper_sizes_for_the_real_number_of_patients():
-    split = split_paper(REAL)
-    fold = split.folds[0]
-    assert (len(fold["train"]), len(fold["selection"]), len(split.test), len(split.folds)) == (59, 12, 14, 10)
-    assert fold["val"] == fold["selection"]
-    assert all(other == fold for other in split.folds)
+def test_sizes_for_the_real_number_of_patients():
+    def sizes(split):
+        return [tuple(map(len, fold.values())) for fold in split.folds], len(split.test)
+
+    official = {case: "train" if index < 57 else "test" for index, case in enumerate(REAL)}
+    assert sizes(split_paper(REAL)) == ([(59, 12, 12)] * 10, 14)
+    assert sizes(split_official(official)) == ([(47, 10, 10)] * 10, 28)
+    assert sizes(split_cv5(REAL)) == ([(58, 17, 10)] * 5, 0)
 
 
 def test_the_draw_is_fixed():
@@ -41,6 +43,7 @@ def test_the_draw_is_fixed():
 def test_paper_holds_everyone_once(cases, repeats, shuffle):
     split = split_paper(cases, repeats=repeats)
     fold = split.folds[0]
+    assert fold["val"] == fold["selection"] and all(other == fold for other in split.folds)
     assert disjoint(fold["train"], fold["selection"], split.test) and len(split.folds) == repeats
     assert {*fold["train"], *fold["selection"], *split.test} == cases
     assert fold["train"]
@@ -64,11 +67,6 @@ def test_official_keeps_the_authors_test_set(cases, shuffle):
     assert split_official({case: assigned[case] for case in ordered}, repeats=2) == split
 
 
-def test_official_sizes_for_the_real_numbers():
-    split = split_official({case: "train" if index < 57 else "test" for index, case in enumerate(REAL)})
-    assert (len(split.folds[0]["train"]), len(split.folds[0]["val"]), len(split.test)) == (47, 10, 28)
-
-
 @settings(deadline=None)  # the machine may be busy
 @given(names.filter(lambda cases: len(cases) >= 5), st.randoms())
 def test_cv5_scores_everyone_once_and_selects_from_the_others(cases, shuffle):
@@ -83,11 +81,6 @@ def test_cv5_scores_everyone_once_and_selects_from_the_others(cases, shuffle):
     other = list(cases)
     shuffle.shuffle(other)
     assert split_cv5(other) == split
-
-
-def test_cv5_sizes_for_the_real_number_of_patients():
-    sizes = [(len(fold["train"]), len(fold["selection"]), len(fold["val"])) for fold in split_cv5(REAL).folds]
-    assert sizes == [(58, 10, 17)] * 5
 
 
 def test_cv5_with_fewer_than_five():

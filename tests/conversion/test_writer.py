@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -62,16 +61,11 @@ def test_everything_is_there_and_counted(source, root):
     assert "folds 0-1: 4 train, 1 val, 1 selection" in report.remarks
 
 
-def test_a_second_run_changes_nothing(source, root):
+def test_a_second_run_converts_a_changed_source_only(source, root):
     convert(plan_of(source), root)
     before, when = snapshot(root), times(root)
     assert convert(plan_of(source), root).counts["changed"] == 0
     assert snapshot(root) == before and times(root) == when
-
-
-def test_only_a_changed_source_is_converted_again(source, root):
-    convert(plan_of(source), root)
-    when = times(root)
     flair = read_volume(source.cases[2].channels["FLAIR"], case="case2")
     write_volume(Volume(flair.data + 1, flair.affine), source.cases[2].channels["FLAIR"])
     report = convert(plan_of(source), root)
@@ -109,47 +103,37 @@ def test_a_case_that_left_the_plan_leaves_the_data_set(source, root):
     assert read_json(root / "dataset.json")["numTraining"] == 5
 
 
-def test_a_bad_case_fails_alone_and_is_in_no_fold(source, root):
-    source.cases[1].channels["FLAIR"].write_bytes(b"broken")
+def test_a_bad_case_fails_alone_and_is_taken_out_again_and_back_when_repaired(source, root):
+    convert(plan_of(source), root)
+    before, path = snapshot(root), source.cases[1].channels["FLAIR"]
+    good = path.read_bytes()
+    path.write_bytes(b"broken")
     report = convert(plan_of(source), root)
-    assert not report.ok and list(report.failed) == ["case1"] and "case1_FLAIR.nii.gz" in report.failed["case1"]
+    assert not report.ok and list(report.failed) == ["case1"] and path.name in report.failed["case1"]
+    assert not [name for name in snapshot(root) if "case1" in name]
     folds = read_json(root / "splits_final.json")
     present = {path.name[:-7] for path in (root / "labelsTr").iterdir()}
-    assert "case1" not in present and present == {*folds[0]["train"], *folds[0]["val"]}
+    assert present == {*folds[0]["train"], *folds[0]["val"]}
     assert read_json(root / "dataset.json")["numTraining"] == len(present) == 4
     row = table(root / "conversion.tsv")["case1"]
     assert row["status"] == "failed" and "not a readable NIfTI" in row["notes"] and "FLAIR=" in row["sha256"]
-
-
-def test_a_case_that_fails_later_is_taken_out_again_and_back_when_repaired(source, root):
-    convert(plan_of(source), root)
-    before = snapshot(root)
-    good = source.cases[1].channels["T1w"].read_bytes()
-    source.cases[1].channels["T1w"].unlink()
-    report = convert(plan_of(source), root)
-    assert "no such file" in report.failed["case1"] and not [name for name in snapshot(root) if "case1" in name]
-    source.cases[1].channels["T1w"].write_bytes(good)
+    path.unlink()
+    assert "no such file" in convert(plan_of(source), root).failed["case1"]
+    path.write_bytes(good)
     assert convert(plan_of(source), root).counts["changed"] == 1 and snapshot(root) == before
 
 
-def test_nothing_usable(source, root):
+@pytest.mark.parametrize("roles, message", [
+    (("train", "selection"), "no training case could be converted: the data set cannot be used"),
+    (("selection",), "fold 0 has no val case, so that neither splits_final.json nor dataset.json was written: repair"),
+])
+def test_nothing_usable(source, root, roles, message):
     plan = plan_of(source)
     for planned in plan.cases:
-        if planned.training:
+        if planned.split in roles:
             planned.source.channels["T1w"].unlink()
     report = convert(plan, root)
-    assert report.incomplete == "no training case could be converted: the data set cannot be used"
-    assert not (root / "splits_final.json").exists() and not report.ok
-
-
-def test_a_fold_without_selection_cases_is_not_written(source, root):
-    plan = plan_of(source)
-    selection = plan.folds[0]["selection"]
-    for planned in plan.cases:
-        if planned.source.case in selection:
-            planned.source.channels["T1w"].unlink()
-    report = convert(plan, root)
-    assert report.incomplete.startswith("fold 0 has no val case, so that neither splits_final.json nor dataset.json")
+    assert report.incomplete.startswith(message) and not report.ok
     assert not (root / "splits_final.json").exists() and not (root / "dataset.json").exists()
 
 
@@ -165,18 +149,12 @@ def test_a_foreign_data_set_is_left_alone(source, root):
 def test_what_a_killed_run_left_is_cleared(source, root):
     convert(plan_of(source), root)
     before = snapshot(root)
-    folder = RawFolder(root)
-    folder.staging.mkdir()
-    (folder.staging / "case0_label.nii.gz").write_bytes(b"half")
+    RawFolder(root).staging_of("case0").mkdir(parents=True)
     (root / ".partial-99999999-dataset.json").write_text("{")
-    os.replace(root / "imagesTr" / _first(root), root / "imagesTs" / _first(root))  # killed while moving
+    image = next(root.glob("imagesTr/*"))
+    os.replace(image, root / "imagesTs" / image.name)  # killed while moving
     convert(plan_of(source), root)
     assert snapshot(root) == before
-
-
-def _first(root: Path) -> str:
-    return sorted(path.name for folder in ("imagesTr", "imagesTs") for path in (root / folder).iterdir()
-                  if "case0" in path.name)[0]
 
 
 def test_a_dry_run_reads_no_voxels_and_cannot_be_mistaken(source, root):
@@ -184,19 +162,20 @@ def test_a_dry_run_reads_no_voxels_and_cannot_be_mistaken(source, root):
         for path in case.files.values():
             path.unlink()
     source.cases[0].channels["T1w"].symlink_to("nowhere")
+    source.cases[0].channels["FLAIR"].write_bytes(b"")
     first, second, *others = source.cases
     bad = replace(source, cases=(first, replace(second, problem="two candidates"), *others))
     report = dry_run(plan_of(bad), root)
     assert sorted(path.name for path in root.iterdir()) == ["conversion.plan.tsv", "splits_final.plan.json"]
     rows = table(root / "conversion.plan.tsv")
     assert rows["case0"]["status"] == "planned"
-    assert "content missing: T1w case0_T1w.nii.gz: dangling link" in rows["case0"]["notes"]
+    assert rows["case0"]["notes"].startswith("content missing: T1w case0_T1w.nii.gz: dangling link; "
+                                             "content missing: FLAIR case0_FLAIR.nii.gz: the file is empty; ")
     assert rows["case1"]["status"] == "failed" and report.failed == {"case1": "two candidates"}
-    folds = json.loads((root / "splits_final.plan.json").read_text())
-    assert "case1" not in json.dumps(folds)
+    assert "case1" not in (root / "splits_final.plan.json").read_text()
 
 
-def test_a_conversion_follows_a_dry_run_and_replaces_its_plan(source, root):
+def test_a_conversion_replaces_the_plan_of_a_dry_run(source, root):
     assert dry_run(plan_of(source), root).ok
     planned = read_json(root / "splits_final.plan.json")
     convert(plan_of(source), root)

@@ -57,14 +57,6 @@ def test_the_whole_tumour_is_another_label_and_converts_again(tree, tmp_path, fo
     assert content["labels"] == {"background": 0, "metastasis_whole": 1} and content["conversion"]["label"] == "whole"
 
 
-def test_a_dry_run_names_empty_files(tree, tmp_path, folder):
-    for path in files(tree, 2).values():
-        path.write_bytes(b"")
-    assert METS(tree, tmp_path / "raw", "--dry-run") == 0
-    rows = table(folder, "conversion.plan.tsv")
-    assert rows["P002"]["notes"].count("the file is empty") == 3 and not rows["P001"]["notes"]
-
-
 def test_other_folders_names_and_masks(tree, tmp_path, folder, capsys):
     files(tree, 4)["whole_seg"].unlink()  # the label that is not used may be missing
     (tree / "pathology").mkdir()

@@ -1,6 +1,7 @@
 """Layout as published, agreement of files and records, interruption and repetition."""
 
 import re
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -17,8 +18,7 @@ from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
 
 COARSE = PhantomOptions(resolution_mm=5.0, lesion_radius_mm=(14.0, 18.0))
-HEADER = ("participant_id\tgroup\tsex\tage_epilepsyonset\tage_scan\tmri_diagnosis\tmap\tspect\tpet\tinvasive_EEG\top"
-          "\tage_op\thistopathology\t1year_outcome\tlatest_outcome\ttime_follow-up\themisphere\tlobe\tsplit\r\n")
+PUBLISHED = Path(__file__).parents[1] / "data" / "ds004199" / "participants.tsv"
 
 
 def make(folder, **changes):
@@ -42,10 +42,8 @@ def test_names_are_the_public_data_sets(made):
                          r"|participants\.(tsv|json)|dataset_description\.json|README|\.bidsignore"
                          r"|derivatives/phantom/(sub-\d{5}|settings)\.json")
     assert [name for name in contents(made) if not pattern.fullmatch(name)] == []
-    assert len(list(made.glob("sub-*/anat/*_T1w.nii.gz"))) == 6
-    assert len(list(made.glob("sub-*/anat/*_FLAIR.nii.gz"))) == 6
-    assert len(list(made.glob("sub-*/anat/*_FLAIR_roi.nii.gz"))) == 4
-    assert len(list(made.glob("sub-*/anat/*.json"))) == 12
+    for ending, count in (("_T1w.nii.gz", 6), ("_FLAIR.nii.gz", 6), ("_FLAIR_roi.nii.gz", 4), (".json", 12)):
+        assert len(list(made.glob(f"sub-*/anat/*{ending}"))) == count
     odd = [mask.name for mask in made.glob("sub-*/anat/*_roi.nii.gz")
            if not mask.with_name(mask.name.replace("_roi", "")).exists()]
     assert len(odd) == 1 and "acq-32ch10_FLAIR_roi" in odd[0]
@@ -53,7 +51,7 @@ def test_names_are_the_public_data_sets(made):
 
 def test_participants_as_published(made):
     raw = (made / "participants.tsv").read_bytes()
-    assert raw.startswith(b"\xef\xbb\xbf" + HEADER.encode())
+    assert raw.splitlines()[0] == PUBLISHED.read_bytes().splitlines()[0]
     assert raw.count(b"\n") == raw.count(b"\r\n") == 7
     table = pd.read_csv(made / "participants.tsv", sep="\t", encoding="utf-8-sig", keep_default_na=False)
     patients, controls = table[table.group == "fcd"], table[table.group == "hc"]
@@ -95,18 +93,14 @@ def test_sidecars_give_the_geometry(made):
         assert "phantom" in content["ManufacturersModelName"]
 
 
-def test_equal_seeds_give_identical_files(made, tmp_path):
-    make(tmp_path / "again")
-    assert contents(tmp_path / "again") == contents(made)
-    make(tmp_path / "other", seed=4, patients=1, controls=0, test=0)
-    name = "derivatives/phantom/sub-00001.json"
-    assert contents(tmp_path / "other")[name] != contents(made)[name]
-
-
-def test_second_call_writes_no_image(made):
+def test_other_seeds_give_other_files_and_a_second_call_none(made, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in made.glob("sub-*/anat/*")}
     assert make(made) == [f"sub-{number:05d}" for number in range(1, 7)]
     assert {path: path.stat().st_mtime_ns for path in made.glob("sub-*/anat/*")} == before
+    make(tmp_path / "other", seed=4, patients=3, controls=0, test=None)
+    name = "derivatives/phantom/sub-00001.json"
+    assert contents(tmp_path / "other")[name] != contents(made)[name]
+    assert (tmp_path / "other/participants.tsv").read_text().count("\ttest") == 1  # a third is test by default
 
 
 def test_an_interrupted_call_is_continued_to_the_same_files(made, tmp_path, monkeypatch):
@@ -136,12 +130,9 @@ def test_impossible_numbers(tmp_path, wrong):
     assert not (tmp_path / "ds").exists()
 
 
-def test_other_settings_in_the_same_folder(made):
+def test_folders_of_something_else(made, tmp_path):
     with pytest.raises(NnunetTVError, match=r"made differently \(seed: 3 there, 5 now\): choose another folder"):
         make(made, seed=5)
-
-
-def test_folder_of_something_else(tmp_path):
     (tmp_path / "thesis.doc").write_text("mine")
     with pytest.raises(NnunetTVError, match=r"expected an empty or new folder, found 1 entries"):
         make(tmp_path)
@@ -157,8 +148,3 @@ def test_all_protocols_and_one_odd_mask_are_planned(patients):
     assert sum(member.odd_roi for member in members) == 1
     assert sum(member.test for member in members) == 2
     assert all(member.patient for member in members if member.test or member.odd_roi)
-
-
-def test_a_third_is_test_by_default(tmp_path):
-    make(tmp_path / "ds", patients=3, controls=0, test=None)
-    assert (tmp_path / "ds/participants.tsv").read_text(encoding="utf-8-sig").count("\ttest") == 1

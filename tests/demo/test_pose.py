@@ -66,14 +66,9 @@ def test_no_warp_is_the_affine():
     assert pose.to_template(points) == pytest.approx(transform(matrix, points))
 
 
-def test_moved_head_is_seen_moved():
+def test_moved_head_is_seen_moved_and_json_keeps_a_pose():
     pose, motion = random_pose(4), rigid(np.array([2.0, 0, 1]), np.array([1.0, 2, 3]), np.zeros(3))
     point = np.array([[10.0, 20, 30]])
     assert pose.moved(motion).to_scanner(point) == pytest.approx(transform(motion, pose.to_scanner(point)))
-
-
-def test_json_keeps_a_pose():
-    pose = random_pose(5)
     copy = Pose.from_json(json.loads(json.dumps(pose.as_json())))
-    point = np.array([[10.0, -20, 30]])
     assert copy.to_scanner(point) == pytest.approx(pose.to_scanner(point), abs=1e-12)

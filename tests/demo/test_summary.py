@@ -26,37 +26,25 @@ def write(folder, stages=("raw", "filtered")):
     return folder
 
 
-def test_figures_are_the_reports(tmp_path):
-    assert figures(write(tmp_path / "report")) == {"raw": VALUES, "filtered": VALUES}
-
-
 def test_closing_text_holds_figures_place_and_limits(tmp_path):
     report = write(tmp_path / "report")
+    assert figures(report) == {"raw": VALUES, "filtered": VALUES}
     text = closing_text(report, Scale(patients=12, controls=2, test=3, epochs=4), cases=7)
     assert "DiceTV raw         0.2500      n/a   0.1250   0.5000  22.0000" in text
     assert str(report) in text
     assert "28 batches" in text and "nothing clinical" in text and "2 test phantoms" in text
     assert text.endswith("150 voxels per test patient; the true lesions have 50.")  # means of 100, 200 and 40, 60
-
-
-def test_no_report(tmp_path):
-    with pytest.raises(NnunetTVError, match=r"report\.json: expected the report's figures, found no file"):
-        figures(tmp_path)
-
-
-def test_report_of_something_else(tmp_path):
-    with pytest.raises(NnunetTVError, match=r"expected groups, DiceTV, raw and filtered .*KeyError: 'filtered'"):
-        figures(write(tmp_path / "report", stages=("raw",)))
-
-
-def test_misleading_figures_are_explained():
     assert judgement(0, 50).endswith("It found nothing.")
     assert "nearly everything is marked" in judgement(50000, 50)
 
 
-def test_report_without_cases(tmp_path):
+def test_missing_and_other_reports(tmp_path):
+    with pytest.raises(NnunetTVError, match=r"report\.json: expected the report's figures, found no file"):
+        figures(tmp_path)
     with pytest.raises(NnunetTVError, match=r"cases\.csv: expected the report's cases, found no file"):
         voxel_counts(tmp_path)
+    with pytest.raises(NnunetTVError, match=r"expected groups, DiceTV, raw and filtered .*KeyError: 'filtered'"):
+        figures(write(tmp_path, stages=("raw",)))
     (tmp_path / "cases.csv").write_text(CASES.splitlines()[0] + "\n")
     with pytest.raises(NnunetTVError, match="expected test patients with a lesion, found none"):
         voxel_counts(tmp_path)

@@ -7,16 +7,7 @@ import pytest
 from command_lines import parse
 
 from nnunet_tv.demo import walkthrough
-from nnunet_tv.demo.walkthrough import (
-    FAST,
-    FULL,
-    Folders,
-    check_folder,
-    environment,
-    steps,
-    trainer_name,
-    training_cases,
-)
+from nnunet_tv.demo.walkthrough import FAST, FULL, Folders, check_folder, environment, steps, trainer_name
 from nnunet_tv.utils.errors import NnunetTVError
 
 ROOT = Path(__file__).parents[2]
@@ -37,13 +28,14 @@ def value(step, flag):
     return step.command[step.command.index(flag) + 1]
 
 
-@pytest.mark.parametrize("name", ORDER)
+@pytest.mark.parametrize("number", range(len(ORDER)), ids=ORDER)
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_each_line_is_accepted_by_its_own_parser(folders, monkeypatch, name, device):
-    step = next(step for step in commands(folders, device) if step.name == name)
+def test_each_line_is_accepted_by_its_own_parser_and_quoted(folders, monkeypatch, number, device):
+    step = commands(folders, device)[number]
+    assert step.name == ORDER[number] and tuple(shlex.split(step.shell_line())) == step.command
     options = vars(parse(list(step.command), monkeypatch))
-    if "device" in options:
-        assert options["device"] == device
+    assert options.get("device", device) == device
+    assert ("--disable_tta" in step.command) == (step.name == "nnUNetv2_predict" and device == "cpu")
 
 
 @pytest.mark.parametrize("name", ["nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "predictions", "report",
@@ -57,7 +49,6 @@ def test_a_folder_with_other_data_is_refused(tmp_path, name):
 
 
 def test_lines_fit_together(folders):
-    assert [step.name for step in commands(folders)] == ORDER
     convert, plan, train, predict, postprocess, report = commands(folders)
     assert value(plan, "-d") == value(predict, "-d") == train.command[1] == folders.raw.name
     assert plan.command[plan.command.index("--patch-size") + 1:][:3] == ("64", "64", "64")
@@ -72,18 +63,7 @@ def test_lines_fit_together(folders):
     assert Path(value(predict, "-i")).parent == Path(value(report, "--ref")).parent == folders.raw
 
 
-def test_shell_line_quotes_a_space_in_the_path(folders):
-    for step in commands(folders):
-        assert tuple(shlex.split(step.shell_line())) == step.command
-
-
-def test_no_mirroring_on_the_cpu_only(folders):
-    assert "--disable_tta" in commands(folders, "cpu")[3].command
-    assert "--disable_tta" not in commands(folders, "cuda")[3].command
-
-
 def test_interrupted_training_is_continued(folders):
-    assert "--c" not in commands(folders)[2].command
     fold = folders.model(trainer_name(FAST.epochs)) / "fold_0"
     fold.mkdir(parents=True)
     assert "--c" not in commands(folders)[2].command
@@ -91,21 +71,16 @@ def test_interrupted_training_is_continued(folders):
     assert commands(folders)[2].command[-1] == "--c"
 
 
-def test_the_trainer_exists():
+@pytest.mark.parametrize("scale", [FAST, FULL])
+def test_the_trainer_exists_and_training_and_selection_cases_are_left(scale):
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
     from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
-    for scale in (FAST, FULL):
-        found = recursive_find_python_class(str(ROOT / "trainers"), trainer_name(scale.epochs), None)
-        assert found is not None and issubclass(found, nnUNetTrainer)
-
-
-@pytest.mark.parametrize("scale", [FAST, FULL])
-def test_scales_leave_training_and_selection_cases(scale):
     from nnunet_tv.conversion.splits import split_official
 
-    assigned = {f"sub-{i:05d}": "test" if i < scale.test else "train" for i in range(scale.patients)}
-    split = split_official(assigned, repeats=1)
+    found = recursive_find_python_class(str(ROOT / "trainers"), trainer_name(scale.epochs), None)
+    assert found is not None and issubclass(found, nnUNetTrainer)
+    split = split_official({str(i): "test" if i < scale.test else "train" for i in range(scale.patients)}, repeats=1)
     assert len(split.test) == scale.test
     assert len(split.folds[0]["val"]) >= 2 and len(split.folds[0]["train"]) >= 6
 
@@ -126,4 +101,4 @@ def test_variables(folders, monkeypatch):
 def test_training_cases_come_from_the_split(folders):
     folders.raw.mkdir(parents=True)
     (folders.raw / "splits_final.json").write_text('[{"train": ["a", "b", "c"], "val": ["d"]}]')
-    assert training_cases(folders) == 3
+    assert walkthrough.training_cases(folders) == 3

@@ -64,7 +64,7 @@ class Job(CaseJob):
 @pytest.fixture(params=[Together, Apart])
 def store(request, tmp_path) -> CaseStore:
     store = request.param(tmp_path / "out")
-    store.create(*([store.records] if isinstance(store, Together) else []))
+    store.create(*([store.record_path("x").parent] if isinstance(store, Together) else []))
     return store
 
 

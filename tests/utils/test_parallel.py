@@ -30,18 +30,12 @@ def test_results_in_order_and_a_bad_case_costs_only_itself(processes):
     assert isinstance(bad, CaseError) and str(bad) == "sub-3: three.nii.gz: three is bad"
 
 
-def test_nothing_to_do():
-    assert each_case(square, [], processes=4) == []
-
-
-def test_a_dead_worker_is_named():
+def test_dead_workers_and_impossible_numbers_of_them():
     with pytest.raises(NnunetTVError, match=r"squares: a worker process died.*use fewer than 2 \(-np\)"):
         each_case(square, [99, 1], processes=2, label="squares")
-
-
-def test_processes_are_counted_from_one():
     with pytest.raises(ValueError, match="at least one process, found 0"):
         each_case(square, [1], processes=0)
+    assert each_case(square, [], processes=4) == []
 
 
 def wait_long(path):
