@@ -17,35 +17,27 @@ from nnunet_tv.imaging.volume import Volume, write_volume
 FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
 
-def small_brain(rng: np.random.Generator, *, lesion: bool = True, side: int = 40):
-    """T1w, FLAIR and lesion mask of a ball-shaped brain, shape (side,)*3; a FLAIR-bright cube is the lesion."""
-    grid = np.indices((side,) * 3) - (side - 1) / 2
-    brain = (grid**2).sum(0) < (0.45 * side) ** 2
-    t1, flair = (brain * (100 + 10 * rng.standard_normal((side,) * 3)) for _ in range(2))
-    mask = np.zeros((side,) * 3, np.uint8)
-    if lesion:
-        cube = tuple(slice(c, c + side // 6) for c in rng.integers(side // 4, side // 2, 3))
-        mask[cube] = 1
-        flair[cube] += 80
-    return t1.astype(np.float32), flair.astype(np.float32), mask
+def write_raw_dataset(folder: Path, *, cases: int = 4) -> None:
+    """A raw data set of `cases` patients, the last of whom is val and selection of both folds.
 
-
-def write_raw_dataset(folder: Path, *, cases: int = 4, selection: int = 1, folds: int = 2, side: int = 40,
-                      seed: int = 0) -> None:
-    """A raw data set of `cases` patients; the last `selection` cases are val and selection of every fold."""
-    rng = np.random.default_rng(seed)
-    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    T1w and FLAIR of a ball-shaped brain, with a FLAIR-bright cube as the lesion; 40³ voxels of 2 mm.
+    """
+    rng = np.random.default_rng(0)
+    shape = (40, 40, 40)
+    brain = ((np.indices(shape) - 19.5) ** 2).sum(0) < 18**2
     names = [f"sub-{i:05d}" for i in range(1, cases + 1)]
     for name in names:
-        t1, flair, mask = small_brain(rng, side=side)
-        write_volume(Volume(t1, affine), folder / "imagesTr" / f"{name}_0000.nii.gz")
-        write_volume(Volume(flair, affine), folder / "imagesTr" / f"{name}_0001.nii.gz")
-        write_volume(Volume(mask, affine), folder / "labelsTr" / f"{name}.nii.gz")
+        t1, flair = (brain * (100 + 10 * rng.standard_normal(shape)) for _ in range(2))
+        mask = np.zeros(shape, np.uint8)
+        mask[tuple(slice(c, c + 6) for c in rng.integers(10, 20, 3))] = 1
+        for data, path in ((t1, f"imagesTr/{name}_0000"), (flair + 80 * mask, f"imagesTr/{name}_0001")):
+            write_volume(Volume(data.astype(np.float32), np.diag([2.0, 2, 2, 1])), folder / f"{path}.nii.gz")
+        write_volume(Volume(mask, np.diag([2.0, 2, 2, 1])), folder / "labelsTr" / f"{name}.nii.gz")
     dataset = {"name": folder.name, "channel_names": {"0": "T1w", "1": "FLAIR"}, "labels": {"background": 0, "FCD": 1},
                "numTraining": cases, "file_ending": ".nii.gz"}
     (folder / "dataset.json").write_text(json.dumps(dataset))
-    train, val = names[:-selection], names[-selection:]
-    (folder / "splits_final.json").write_text(json.dumps([{"train": train, "val": val, "selection": val}] * folds))
+    fold = {"train": names[:-1], "val": names[-1:], "selection": names[-1:]}
+    (folder / "splits_final.json").write_text(json.dumps([fold, fold]))
 
 
 def set_folders(patch: pytest.MonkeyPatch, root: Path) -> None:

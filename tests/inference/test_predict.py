@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from native_cases import LEFT_LESION, RIGHT_LESION, centre_mm, dice, patient, sc
 from predict_model import write_model
 
 from nnunet_tv.cli.predict import main
-from nnunet_tv.imaging.volume import read_mask, read_volume
+from nnunet_tv.imaging.volume import read_volume
 from nnunet_tv.inference.model_folder import find_model
 from nnunet_tv.inference.predict import PredictOptions, predict
 from nnunet_tv.inference.predictor import Predictor
@@ -49,25 +48,26 @@ def rows(root, case):
         return list(csv.DictReader(file))
 
 
+def image(root, ending):
+    return read_volume(root / "out" / "sub-1" / f"sub-1_{ending}.nii.gz", case="sub-1")
+
+
 def test_masks_tables_and_pages(root, model, capsys):
     someone = patient("sub-1", t1=scan_grid("PSR"), lesions=(LEFT_LESION, RIGHT_LESION))
     assert command(root, model) == 0
     assert {path.name for path in (root / "out" / "sub-1").iterdir()} == {
         "sub-1_T1w_fcd.nii.gz", "sub-1_FLAIR_fcd.nii.gz", "sub-1_T1w_fcd_prob.nii.gz", "sub-1_FLAIR_fcd_prob.nii.gz",
         "clusters.csv", "sub-1.html", "sub-1.png", "case.json"}
-    for channel in ("T1w", "FLAIR"):
-        mask = read_mask(root / "out" / "sub-1" / f"sub-1_{channel}_fcd.nii.gz", case="sub-1")
-        truth = someone.masks[channel]
+    for channel, truth in someone.masks.items():
+        mask, probability = image(root, f"{channel}_fcd"), image(root, f"{channel}_fcd_prob").data
         assert dice(mask.data, truth.data) > 0.85 and np.linalg.norm(centre_mm(mask) - centre_mm(truth)) < 1.5
-        probability = read_volume(root / "out" / "sub-1" / f"sub-1_{channel}_fcd_prob.nii.gz", case="sub-1")
-        assert probability.data[mask.data > 0].mean() > 0.8 > 0.5 > probability.data[mask.data == 0].mean()
-    assert sorted(row["side"] for row in rows(root, "sub-1")) == ["left", "right"]
+        assert probability[mask.data > 0].mean() > 0.8 > 0.5 > probability[mask.data == 0].mean()
+    assert sorted(row["side"] for row in rows(root, "sub-1")) == ["left", "right"] and rows(root, "sub-2") == []
     found = status(root)
     assert found["complete"] and found["counts"] == {"done": 1, "empty": 1, "flagged": 0, "failed": 0}
     one, two = found["cases"]["sub-1"], found["cases"]["sub-2"]
     assert one["status"] == "done" and one["clusters"] == 2 and "2 clusters found" in one["text"]
     assert two["status"] == "empty" and two["text"].startswith("No cluster found.") and "not exclude" in two["text"]
-    assert rows(root, "sub-2") == []
     page = (root / "out" / "sub-2" / "sub-2.html").read_text()
     assert "No cluster found" in page and "does not mean that the patient has no focal" in page.replace("\n", " ")
     # the model folder has no filter: reported on the page and in the status
@@ -81,9 +81,8 @@ def test_several_folds_write_a_map_of_uncertainty(root, tmp_path, capsys):
     model = write_model(tmp_path / MODEL, folds=("0", "1"))
     assert command(root, model, "--folds", "0", "1") == 0
     assert "folds 0, 1" in capsys.readouterr().out
-    deviation = read_volume(root / "out" / "sub-1" / "sub-1_T1w_fcd_std.nii.gz", case="a")
-    mask = read_mask(root / "out" / "sub-1" / "sub-1_T1w_fcd.nii.gz", case="a")
-    assert 0 < deviation.data.max() < 0.5 and deviation.data[mask.data > 0].mean() < 0.05
+    deviation, mask = image(root, "T1w_fcd_std").data, image(root, "T1w_fcd").data
+    assert 0 < deviation.max() < 0.5 and deviation[mask > 0].mean() < 0.05
     assert all(0 <= float(row["mean_deviation"]) < 0.05 for row in rows(root, "sub-1"))
     # back to one fold: the old map does not stay
     assert command(root, model, "--folds", "0") == 0
@@ -96,9 +95,8 @@ def test_a_reader_that_turns_images(tmp_path):
     someone.write(tmp_path / "imagesTs")
     model = write_model(tmp_path / MODEL, reader="NibabelIOWithReorient")
     assert command(tmp_path, model) == 0
-    for kind, threshold in (("", 0.5), ("_prob", 0.5)):
-        found = read_volume(tmp_path / "out" / "sub-1" / f"sub-1_FLAIR_fcd{kind}.nii.gz", case="a")
-        assert np.linalg.norm(centre_mm(found, threshold) - centre_mm(someone.masks["FLAIR"])) < 1.5
+    for ending in ("FLAIR_fcd", "FLAIR_fcd_prob"):
+        assert np.linalg.norm(centre_mm(image(tmp_path, ending)) - centre_mm(someone.masks["FLAIR"])) < 1.5
 
 
 def test_what_is_up_to_date_stays_and_what_changed_is_made_again(root, model, capsys, monkeypatch):
@@ -119,42 +117,40 @@ def test_what_is_up_to_date_stays_and_what_changed_is_made_again(root, model, ca
     assert status(root)["counts"]["empty"] == 2 and "100000 voxels" in status(root)["filter"]
 
 
-BAD = {
-    "sub-3": (lambda root: (root / "imagesTs" / "sub-3_0001.nii.gz").unlink(), r"sub-3_0001.nii.gz: no such file"),
-    "sub-4": (lambda root: (root / "imagesTs" / "sub-4.prep.json").write_text("{"),
-              r"sub-4.prep.json: not a preparation record"),
-    "sub-5": (lambda root: (root / "imagesTs" / "sub-5_0000.nii.gz").write_bytes(b"no"),
-              r"sub-5_0000.nii.gz: not a readable NIfTI image"),
-    "sub-6": (lambda root: (root / "out" / "sub-6").mkdir(parents=True),
-              r"sub-6: this folder was not made by nnunet-tv-predict and stays as it is: choose another -o"),
-    "sub-7": (lambda root: rewrite(root, "sub-7", lambda record: record["sources"].pop("FLAIR")),
-              "expected the channels T1w, FLAIR, found T1w: prepare"),
-    "sub-8": (lambda root: rewrite(root, "sub-8", lambda record: record["grid"]["shape"].sort()),
-              r"sub-8_0000.nii.gz: the image is not on the grid of the case's record"),
-}
-
-
-def rewrite(root, case, change):
+def rewrite(path, change):
     """Change a record of the preparation."""
-    path = root / "imagesTs" / f"{case}.prep.json"
     record = json.loads(path.read_text())
     change(record)
     path.write_text(json.dumps(record))
 
 
+#: Faults of a case, given its T1w, FLAIR, record and output folder.
+BAD = {
+    "sub-3": (lambda t1, flair, record, out: flair.unlink(), "sub-3_0001.nii.gz: no such file"),
+    "sub-4": (lambda t1, flair, record, out: record.write_text("{"), "sub-4.prep.json: not a preparation record"),
+    "sub-5": (lambda t1, flair, record, out: t1.write_bytes(b"no"), "sub-5_0000.nii.gz: not a readable NIfTI image"),
+    "sub-6": (lambda t1, flair, record, out: out.mkdir(parents=True),
+              "sub-6: this folder was not made by nnunet-tv-predict and stays as it is: choose another -o"),
+    "sub-7": (lambda t1, flair, record, out: rewrite(record, lambda content: content["sources"].pop("FLAIR")),
+              "expected the channels T1w, FLAIR, found T1w: prepare"),
+    "sub-8": (lambda t1, flair, record, out: rewrite(record, lambda content: content["grid"]["shape"].sort()),
+              "sub-8_0000.nii.gz: the image is not on the grid of the case's record"),
+}
+
+
 def test_bad_cases_fail_alone_and_earlier_results_are_removed(root, model, capsys):
-    for case in BAD:
+    for case, (spoil, _) in BAD.items():
         patient(case, t1=scan_grid(size_mm=90)).write(root / "imagesTs")
-    (root / "out" / "sub-3").mkdir(parents=True)
+        spoil(*(root / "imagesTs" / f"{case}{ending}" for ending in ("_0000.nii.gz", "_0001.nii.gz", ".prep.json")),
+              root / "out" / case)
+    (root / "out" / "sub-3").mkdir()
     (root / "out" / "sub-3" / "case.json").write_text("{}")  # of an earlier run
     (root / "out" / ".partial-sub-9").mkdir()  # of a killed one
-    for spoil, _ in BAD.values():
-        spoil(root)
     assert command(root, model) == 1
     found = status(root)
     assert found["counts"] == {"done": 1, "empty": 1, "flagged": 0, "failed": 6}
     for case, (_, message) in BAD.items():
-        assert found["cases"][case]["status"] == "failed" and re.search(message, found["cases"][case]["text"])
+        assert found["cases"][case]["status"] == "failed" and message in found["cases"][case]["text"]
     assert {path.name for path in (root / "out").iterdir()} == {"sub-1", "sub-2", "sub-6", "status.json"}
     assert "sub-3: failed: " in capsys.readouterr().err
 
@@ -172,9 +168,6 @@ def test_the_model_is_found_by_names(root, model, monkeypatch):
     monkeypatch.setenv("nnUNet_results", str(root / "results"))
     assert main(["--prepared", str(root / "imagesTs"), "-d", "DatasetFCD", "-tr", "nnUNetTrainerDice", "-p",
                  "TinyPlans", "-o", str(root / "out"), "-device", "cpu", "--disable_tta"]) == 0
-
-
-# ---- models ---------------------------------------------------------------------------------------
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_command(root, model, capsys):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 
-import nibabel as nib
 import numpy as np
 import pytest
 from native_cases import COARSE, LEFT_LESION, RIGHT_LESION, centre_mm, dice, like, patient, scan_grid
@@ -17,28 +15,34 @@ from nnunet_tv.utils.errors import NnunetTVError
 
 
 @pytest.fixture
-def folders(tmp_path):
+def someone():
+    return patient(lesions=(LEFT_LESION, RIGHT_LESION))
+
+
+@pytest.fixture
+def root(tmp_path, someone):
     """One patient prepared and predicted: mask, and probabilities as nnU-Net saves them."""
-    someone = patient(lesions=(LEFT_LESION, RIGHT_LESION))
-    someone.write(tmp_path / "imagesTs")
-    predict(someone, tmp_path / "pred")
-    return tmp_path, someone
+    add(tmp_path, someone)
+    return tmp_path
 
 
-def predict(someone, folder):
+def add(root, someone):
+    someone.write(root / "imagesTs")
     mask = someone.prepared_mask()
-    write_volume(mask, folder / f"{someone.record.case}.nii.gz")
-    lesion = 0.1 + 0.8 * mask.data.transpose(2, 1, 0).astype(np.float32)
-    np.savez_compressed(folder / f"{someone.record.case}.npz", probabilities=np.stack([1 - lesion, lesion]))
-    return mask
+    write_volume(mask, root / "pred" / f"{someone.record.case}.nii.gz")
+    save_npz(root, 0.1 + 0.8 * mask.data, someone.record.case)
+
+
+def save_npz(root, lesion, case="sub-2"):
+    lesion = np.asarray(lesion, np.float32).transpose(2, 1, 0)
+    np.savez_compressed(root / "pred" / f"{case}.npz", probabilities=np.stack([1 - lesion, lesion]))
 
 
 def command(root):
     return main(["-i", str(root / "pred"), "-p", str(root / "imagesTs"), "-o", str(root / "native"), "-np", "1"])
 
 
-def test_command_writes_masks_and_probabilities(folders, capsys):
-    root, someone = folders
+def test_command_writes_masks_and_probabilities(root, someone, capsys):
     assert command(root) == 0
     assert sorted(path.name for path in (root / "native").iterdir()) == [
         "sub-1_FLAIR_fcd.nii.gz", "sub-1_FLAIR_fcd_prob.nii.gz", "sub-1_T1w_fcd.nii.gz", "sub-1_T1w_fcd_prob.nii.gz"]
@@ -56,8 +60,7 @@ def test_command_writes_masks_and_probabilities(folders, capsys):
     assert command(root) == 0 and not list((root / "native").glob("*_prob*"))
 
 
-def test_probability_images_are_taken_too_and_are_no_cases(folders):
-    root, _someone = folders
+def test_probability_images_are_taken_too_and_are_no_cases(root):
     mask = read_mask(root / "pred" / "sub-1.nii.gz", case="sub-1")
     write_volume(Volume((0.05 + 0.9 * mask.data).astype(np.float32), mask.affine), root / "pred" / "sub-1_prob.nii.gz")
     assert prediction_cases(root / "pred") == ["sub-1"]
@@ -65,67 +68,23 @@ def test_probability_images_are_taken_too_and_are_no_cases(folders):
     assert read_volume(result.files["T1w_prob"], case="a").data.max() == pytest.approx(0.95, abs=1e-3)
 
 
-def test_probabilities_of_a_reorienting_reader(tmp_path):
-    """NibabelIOWithReorient hands nnU-Net (and the .npz) the RAS image, whatever the prepared file's axes."""
-    someone = patient(registration="none", t1=scan_grid("PSR", spacing_mm=(2, 2.2, 2.4)))
-    someone.write(tmp_path / "imagesTs")
-    mask = predict(someone, tmp_path / "pred")
-    image = nib.as_closest_canonical(nib.Nifti1Image(mask.data, mask.affine))
-    lesion = 0.1 + 0.8 * np.asarray(image.dataobj).transpose(2, 1, 0).astype(np.float32)
-    np.savez(tmp_path / "pred" / "sub-1.npz", probabilities=np.stack([1 - lesion, lesion]))
-    (tmp_path / "pred" / "plans.json").write_text(json.dumps({"image_reader_writer": "NibabelIOWithReorient"}))
-    result, = restore_folder(tmp_path / "pred", tmp_path / "imagesTs", tmp_path / "native")
-    found = read_volume(result.files["T1w_prob"], case="a")
-    np.testing.assert_allclose(found.data, 0.1 + 0.8 * mask.data, atol=1e-3)
+def save(root, name, data, affine=COARSE.affine):
+    write_volume(Volume(data, affine), root / "pred" / f"{name}.nii.gz")
 
 
-def bad_npz(content):
-    return lambda root: np.savez(root / "pred" / "sub-2.npz", **content)
-
-
-def shape_of(root):
-    return read_mask(root / "pred" / "sub-2.nii.gz", case="a").shape[::-1]
-
-
-def low(root):
-    zeros = np.zeros(shape_of(root), np.float32)
-    np.savez(root / "pred" / "sub-2.npz", probabilities=np.stack([1 - zeros, zeros]))
-
-
-def large(root):
-    np.savez(root / "pred" / "sub-2.npz", probabilities=np.full((2, *shape_of(root)), 7, np.float32))
-
-
-def other_grid(root):
-    write_volume(Volume(np.zeros((5, 6, 7), np.uint8), np.eye(4)), root / "pred" / "sub-2.nii.gz")
-
-
-def other_probability_grid(root):
-    write_volume(Volume(np.zeros((5, 6, 7), np.float32), np.eye(4)), root / "pred" / "sub-2_prob.nii.gz")
-
-
-BAD = {
-    "no record": (lambda root: (root / "imagesTs" / "sub-2.prep.json").unlink(), "no preparation record"),
-    "grid": (other_grid, r"sub-2.nii.gz: expected the prepared grid \(\(61, 73, 61\) voxels, RAS.* \(5, 6, 7\)"),
-    "prob grid": (other_probability_grid, r"sub-2_prob.nii.gz: expected the prepared grid"),
-    "labels": (lambda root: write_volume(Volume(np.full(COARSE.shape, 3, np.uint8), COARSE.affine),
-                                         root / "pred" / "sub-2.nii.gz"), "expected the labels 0"),
-    "not npz": (lambda root: (root / "pred" / "sub-2.npz").write_bytes(b"no"), "sub-2.npz: not nnU-Net's probabilit"),
-    "no key": (bad_npz({"softmax": np.zeros(3)}), "not nnU-Net's probabilities .*probabilities"),
-    "classes": (bad_npz({"probabilities": np.zeros((3, 2, 2, 2))}), r"one lesion class.*found shape \(3, 2, 2, 2\)"),
-    "npz grid": (bad_npz({"probabilities": np.zeros((2, 4, 5, 6))}), r"expected the prepared grid's .*found \(6, 5, 4"),
-    "range": (large, "expected probabilities from 0 to 1, found 7 to 7"),
-    "another run's": (low, r"below one half where the mask is \(median 0\)"),
-}
-
-
-@pytest.mark.parametrize("what", BAD)
-def test_a_bad_case_fails_alone(folders, capsys, what):
-    root, _ = folders
-    second = patient("sub-2", seed=2)
-    second.write(root / "imagesTs")
-    predict(second, root / "pred")
-    spoil, message = BAD[what]
+@pytest.mark.parametrize(("spoil", "message"), [
+    (lambda root: (root / "imagesTs" / "sub-2.prep.json").unlink(), "no preparation record"),
+    (lambda root: save(root, "sub-2", np.zeros((5, 6, 7), np.uint8), np.eye(4)),
+     r"sub-2.nii.gz: expected the prepared grid \(\(61, 73, 61\) voxels, RAS.* \(5, 6, 7\)"),
+    (lambda root: save(root, "sub-2_prob", np.zeros((5, 6, 7), np.float32), np.eye(4)),
+     r"sub-2_prob.nii.gz: expected the prepared grid"),
+    (lambda root: save(root, "sub-2", np.full(COARSE.shape, 3, np.uint8)), "expected the labels 0"),
+    (lambda root: (root / "pred" / "sub-2.npz").write_bytes(b"no"), "sub-2.npz: not nnU-Net's probabilit"),
+    (lambda root: save_npz(root, np.zeros((6, 5, 4))), r"expected the prepared grid's .*found \(6, 5, 4"),
+    (lambda root: save_npz(root, np.zeros(COARSE.shape)), r"below one half where the mask is \(median 0\)"),
+])
+def test_a_bad_case_fails_alone(root, capsys, spoil, message):
+    add(root, patient("sub-2", seed=2))
     assert command(root) == 0
     capsys.readouterr()
     spoil(root)
@@ -138,23 +97,21 @@ def test_a_bad_case_fails_alone(folders, capsys, what):
     assert len(written) == 4 and all(name.startswith("sub-1_") for name in written)
 
 
-def test_folders_are_checked(folders, tmp_path, capsys):
-    root, _ = folders
-    with pytest.raises(NnunetTVError, match=r"nowhere: no such folder \(-i: expected a folder of segmentations"):
-        restore_folder(root / "nowhere", root / "imagesTs", root / "native")
-    with pytest.raises(NnunetTVError, match=r"nowhere: no such folder \(-p: expected the folder that nnunet-tv-prep"):
-        restore_folder(root / "pred", root / "nowhere", root / "native")
-    with pytest.raises(NnunetTVError, match="pred: -o is also an input folder"):
-        restore_folder(root / "pred", root / "imagesTs", root / "pred")
+def test_folders_are_checked(root, capsys):
     (root / "none").mkdir()
-    with pytest.raises(NnunetTVError, match="none: expected segmentations"):
-        restore_folder(root / "none", root / "imagesTs", root / "native")
+    for predictions, prepared, out, message in (
+        ("nowhere", "imagesTs", "native", r"nowhere: no such folder \(-i: expected a folder of segmentations"),
+        ("pred", "nowhere", "native", r"nowhere: no such folder \(-p: expected the folder that nnunet-tv-prep"),
+        ("pred", "imagesTs", "pred", "pred: -o is also an input folder"),
+        ("none", "imagesTs", "native", "none: expected segmentations"),
+    ):
+        with pytest.raises(NnunetTVError, match=message):
+            restore_folder(root / predictions, root / prepared, root / out)
     assert main(["-i", str(root / "nowhere"), "-p", str(root), "-o", str(root / "native")]) == 1
     assert "no such folder" in capsys.readouterr().err
 
 
-def test_cases_without_a_segmentation_and_lost_clusters_are_reported(folders, capsys):
-    root, _ = folders
+def test_cases_without_a_segmentation_and_lost_clusters_are_reported(root, capsys):
     thick = patient("sub-3", registration="none", t1=scan_grid(spacing_mm=(2, 2, 2)),
                     flair=scan_grid(spacing_mm=(2, 2, 9.0)))
     thick.write(root / "imagesTs")

@@ -70,30 +70,23 @@ def test_probabilities_of_turned_files(study, turned, reader):
     assert [text.endswith("turned") for text in scores.warnings] == ([] if reader else [True])
 
 
-def nifti(data, affine=AFFINE):
-    return lambda path: save(path.parent, "sub-2", data, affine)
-
-
-def npz(data):
-    return lambda path: save_npz(path.parent, "sub-2", data)
-
-
 @pytest.mark.parametrize(("write", "message"), [
-    (lambda path: None, r"prob: no probability: expected sub-2.npz or sub-2_prob.nii.gz or sub-2.nii.gz; predict with"),
-    (nifti(cube((2, 2, 2))), "prob/sub-2.nii.gz: expected probabilities, found a mask of 0 and 1"),
-    (nifti(soft(cube((2, 2, 2))), AFFINE + 3 * np.eye(4)), "prob/sub-2.nii.gz: geometry mismatch: the probability is "
-     "not on the grid of the reference, 16×18×20 voxels"),
-    (lambda path: path.write_bytes(b"not a zip"), "sub-2.npz: not nnU-Net's probabilities"),
-    (npz(np.zeros((4, 4, 4))), r"sub-2.npz: expected the segmentation's \(16, 18, 20\) voxels, found \(4, 4, 4\)"),
-    (npz(soft(cube((10, 2, 2)))), "the probability is below one half where the mask is"),
-    (npz(soft(cube((2, 2, 2)), inside=7)), "expected probabilities from 0 to 1, found 0 to 7"),
-    (lambda path: np.savez(path, probabilities=np.full((3, 20, 18, 16), 0.3)),
-     r"one lesion class, shape \(2, z, y, x\), found shape \(3, 20, 18, 16\)"),
+    (lambda folder: None,
+     "prob: no probability: expected sub-2.npz or sub-2_prob.nii.gz or sub-2.nii.gz; predict with"),
+    (lambda folder: save(folder, "sub-2", cube((2, 2, 2))),
+     "prob/sub-2.nii.gz: expected probabilities, found a mask of 0 and 1"),
+    (lambda folder: save(folder, "sub-2", soft(cube((2, 2, 2))), AFFINE + 3 * np.eye(4)),
+     "prob/sub-2.nii.gz: geometry mismatch: the probability is not on the grid of the reference, 16×18×20 voxels"),
+    (lambda folder: (folder / "sub-2.npz").write_bytes(b"not a zip"), "sub-2.npz: not nnU-Net's probabilities"),
+    (lambda folder: save_npz(folder, "sub-2", np.zeros((4, 4, 4))),
+     r"sub-2.npz: expected the segmentation's \(16, 18, 20\) voxels, found \(4, 4, 4\)"),
+    (lambda folder: save_npz(folder, "sub-2", soft(cube((10, 2, 2)))),
+     "the probability is below one half where the mask is"),
 ])
 def test_probability_faults_are_named_and_affect_only_themselves(study, write, message):
     save_all(study)
     (study / "prob" / "sub-2.npz").unlink()
-    write(study / "prob" / "sub-2.npz")
+    write(study / "prob")
     scores = score_prob(study)
     [problem] = scores.problems
     assert re.search(f"^sub-2: .*{message}", problem), problem
