@@ -39,13 +39,27 @@ def files(folder: Path, *, flair=None, mask=None) -> tuple[dict[str, Path], Path
     return {"T1w": folder / "t1.nii.gz", "FLAIR": folder / "flair.nii.gz"}, folder / "roi.nii.gz"
 
 
-def test_scans_on_one_grid_pass_unchanged(tmp_path):
-    channels, roi = files(tmp_path)
+@pytest.mark.parametrize("flair, mask, label, notes", [
+    (None, None, box(), ()),
+    (Volume(noise((30, 8, 8)), affine()), Volume(box((30, 8, 8), 3, 13), affine()), box(low=3, high=8), (
+        "50.0% of the lesion's voxels lie outside the grid and are lost",
+        "the lesion's volume changed from 160.0 to 80.0 mm3 on the grid")),
+    (None, Volume(box((16, 16, 16), 4, 12), affine(0.5, (-0.25, -0.25, -0.25))), box(),
+     ("roi.nii.gz: grid differs from the FLAIR's, placed by its own affine",)),
+])
+def test_a_mask_is_placed_and_what_is_lost_is_noted(tmp_path, flair, mask, label, notes):
+    channels, roi = files(tmp_path, flair=flair, mask=mask)
     prepared = prepare_case("sub-1", channels, roi, label_on="FLAIR")
+    assert prepared.notes == notes and np.array_equal(prepared.label.data, label)
+
+
+def test_scans_on_one_grid_pass_unchanged(tmp_path):
+    channels, _ = files(tmp_path)
+    prepared = prepare_case("sub-1", channels)
     assert list(prepared.images) == ["T1w", "FLAIR"] and prepared.notes == () and prepared.orientation == "RAS"
-    assert np.array_equal(prepared.images["FLAIR"].data, noise()) and np.array_equal(prepared.label.data, box())
-    without = prepare_case("sub-1", channels).label
-    assert without.data.dtype == np.uint8 and without.shape == (8, 8, 8) and not without.data.any()
+    assert np.array_equal(prepared.images["FLAIR"].data, noise())
+    label = prepared.label.data
+    assert label.dtype == np.uint8 and label.shape == (8, 8, 8) and not label.any()
 
 
 def test_unknown_names(tmp_path):
@@ -69,23 +83,6 @@ def test_unusable_scans_and_masks_are_refused(tmp_path, flair, mask, message):
     channels, roi = files(tmp_path, flair=flair, mask=mask)
     with pytest.raises(CaseError, match=message):
         prepare_case("sub-1", channels, roi, label_on="FLAIR")
-
-
-def test_a_lesion_partly_off_the_t1_is_noted(tmp_path):
-    mask = box((30, 8, 8), 3, 13)  # x = 3 … 7 of 3 … 12 are on the T1
-    channels, roi = files(tmp_path, flair=Volume(noise((30, 8, 8)), affine()), mask=Volume(mask, affine()))
-    prepared = prepare_case("sub-1", channels, roi, label_on="FLAIR")
-    assert prepared.label.data.sum() == 5 * 16
-    assert prepared.notes == ("50.0% of the lesion's voxels lie outside the grid and are lost",
-                              "the lesion's volume changed from 160.0 to 80.0 mm3 on the grid")
-
-
-def test_a_mask_on_its_own_grid_is_placed_by_its_affine_and_noted(tmp_path):
-    mask = Volume(box((16, 16, 16), 4, 12), affine(0.5, (-0.25, -0.25, -0.25)))
-    channels, roi = files(tmp_path, mask=mask)
-    prepared = prepare_case("sub-1", channels, roi, label_on="FLAIR")
-    assert prepared.notes == ("roi.nii.gz: grid differs from the FLAIR's, placed by its own affine",)
-    assert np.array_equal(prepared.label.data, box())
 
 
 def test_a_flat_scan_is_flagged_and_a_scan_of_a_corner_noted(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,13 @@ def scans(folder: Path, *, seed: int = 0) -> None:
 @pytest.fixture
 def source(tmp_path) -> Path:
     for number, name in enumerate(("anna", "bert")):
-        (tmp_path / "in" / name).mkdir(parents=True)
         scans(tmp_path / "in" / name, seed=number)
     return tmp_path / "in"
+
+
+@pytest.fixture
+def out(tmp_path) -> Path:
+    return tmp_path / "out"
 
 
 def run(source: Path, out: Path, **options):
@@ -45,70 +50,64 @@ def rows(out: Path) -> dict[str, dict[str, str]]:
     return table(out / "preparation.tsv")
 
 
-def test_what_is_written(source, tmp_path):
-    done = run(source, tmp_path / "out")
+def test_what_is_written(source, tmp_path, out, monkeypatch):
+    from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
+
+    monkeypatch.chdir(tmp_path)
+    done = run(Path("in"), Path("out"))
     assert not done.failed and all(outcome.changed for outcome in done.outcomes)
-    names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")
-             if path.is_file() and ".preparation" not in path.parts}
-    assert names == {"preparation.tsv", "qc.html"} | {
+    assert {name for name in snapshot(out) if not name.startswith(".preparation")} == {"preparation.tsv", "qc.html"} | {
         one.format(case) for case in ("anna", "bert")
         for one in ("{}_0000.nii.gz", "{}_0001.nii.gz", "{}.prep.json", "qc/{}.png")}
+    lists = create_lists_from_splitted_dataset_folder(str(out), ".nii.gz")
+    assert [[Path(name).name for name in case] for case in lists] == [
+        ["anna_0000.nii.gz", "anna_0001.nii.gz"], ["bert_0000.nii.gz", "bert_0001.nii.gz"]]
     original = read_volume(source / "anna" / "T1.nii.gz", case="x")
-    assert np.array_equal(read_volume(tmp_path / "out" / "anna_0000.nii.gz", case="x").data, original.data)
-    record = Provenance.read(tmp_path / "out" / "anna.prep.json")
+    assert np.array_equal(read_volume(out / "anna_0000.nii.gz", case="x").data, original.data)
+    record = Provenance.read(out / "anna.prep.json")
     assert record.sources["FLAIR"].shape == (16, 18, 20) and record.details["scans"]["T1w"]["chosen"]
-    row = rows(tmp_path / "out")["anna"]
+    assert record.details["scans"]["T1w"]["file"] == str(source / "anna" / "T1.nii.gz")  # found from any folder
+    row = rows(out)["anna"]
     assert row["t1"] == "anna/T1.nii.gz" and row["status"] == "prepared" and len(row["flair_sha256"]) == 64
-    page = (tmp_path / "out" / "qc.html").read_text()
+    page = (out / "qc.html").read_text()
     assert "For research use only" in page and 'src="qc/anna.png"' in page
 
 
-def test_the_record_finds_the_scans_from_any_folder(source, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run(Path("in"), Path("out"))
-    record = Provenance.read(tmp_path / "out" / "anna.prep.json")
-    assert record.details["scans"]["T1w"]["file"] == str(source / "anna" / "T1.nii.gz")
-
-
-def test_nnunet_finds_the_cases(source, tmp_path):
-    from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
-
-    run(source, tmp_path / "out")
-    lists = create_lists_from_splitted_dataset_folder(str(tmp_path / "out"), ".nii.gz")
-    assert [[Path(name).name for name in case] for case in lists] == [
-        ["anna_0000.nii.gz", "anna_0001.nii.gz"], ["bert_0000.nii.gz", "bert_0001.nii.gz"]]
-
-
-def test_a_second_run_touches_nothing_and_workers_make_the_same(source, tmp_path):
-    run(source, tmp_path / "out")
-    before = times(tmp_path / "out")
-    done = run(source, tmp_path / "out")
-    assert not any(outcome.changed for outcome in done.outcomes) and times(tmp_path / "out") == before
+def test_later_runs_keep_what_is_up_to_date_and_refuse_foreign_files(source, tmp_path, out):
+    run(source, out)
+    before = times(out)
+    done = run(source, out)
+    assert not any(outcome.changed for outcome in done.outcomes) and times(out) == before
     run(source, tmp_path / "other", processes=2)
-    assert snapshot(tmp_path / "other") == snapshot(tmp_path / "out")
+    assert snapshot(tmp_path / "other") == snapshot(out)
+    (source / "bert").rename(tmp_path / "bert")
+    done = run(source, out)
+    assert (out / "bert_0000.nii.gz").is_file()
+    assert "1 cases of earlier runs are not in" in done.remarks[0] and "bert" in done.remarks[0]
+    (out / "mine_0000.nii.gz").write_bytes(b"mine")
+    for folder, message in ((out, r"mine_0000.nii.gz: found 1 files that nnunet-tv-prepare did not write"),
+                            (source, "-i and -o are the same folder")):
+        with pytest.raises(NnunetTVError, match=message):
+            run(source, folder)
 
 
-def test_a_bad_case_fails_alone_and_leaves_nothing_of_an_earlier_run(source, tmp_path):
-    run(source, tmp_path / "out")
-    (source / "anna" / "FLAIR.nii.gz").write_bytes(gzip.compress(b"broken"))
-    done = run(source, tmp_path / "out")
+def test_a_bad_case_fails_alone_and_leaves_nothing_of_an_earlier_run(source, out):
+    run(source, out)
+    flair = source / "anna" / "FLAIR.nii.gz"
+    flair.write_bytes(gzip.compress(b"broken"))
+    done = run(source, out)
     assert "FLAIR.nii.gz: not a readable NIfTI image" in done.failed["anna"] and list(done.failed) == ["anna"]
-    assert not [name for name in snapshot(tmp_path / "out") if "anna" in name]
-    assert [row["status"] for row in rows(tmp_path / "out").values()] == ["failed", "prepared"]
-    page = (tmp_path / "out" / "qc.html").read_text()
+    assert not [name for name in snapshot(out) if "anna" in name]
+    assert [row["status"] for row in rows(out).values()] == ["failed", "prepared"]
+    page = (out / "qc.html").read_text()
     assert page.index("anna: failed") < page.index("bert")
-    (source / "anna" / "FLAIR.nii.gz").unlink()
-    assert "found none that is FLAIR" in run(source, tmp_path / "out").failed["anna"]
+    flair.write_bytes((source / "anna" / "T1.nii.gz").read_bytes())
+    assert "are the same scan (equal SHA-256)" in run(source, out).failed["anna"]
+    flair.unlink()
+    assert "found none that is FLAIR" in run(source, out).failed["anna"]
 
 
-def test_the_same_scan_twice(source, tmp_path):
-    (source / "anna" / "FLAIR.nii.gz").write_bytes((source / "anna" / "T1.nii.gz").read_bytes())
-    assert "are the same scan (equal SHA-256)" in run(source, tmp_path / "out").failed["anna"]
-
-
-def test_flags_come_first(source, tmp_path, monkeypatch):
-    from dataclasses import replace
-
+def test_flags_come_first(source, out, monkeypatch):
     original = case_worker.prepare_case
 
     def flagged(case, *arguments, **options):
@@ -117,42 +116,19 @@ def test_flags_come_first(source, tmp_path, monkeypatch):
         return replace(done, record=replace(done.record, flags=flags, details={"metrics": {"fit": {"cost": 0.25}}}))
 
     monkeypatch.setattr(case_worker, "prepare_case", flagged)
-    run(source, tmp_path / "out")
-    assert rows(tmp_path / "out")["bert"]["status"] == "flagged"
-    assert rows(tmp_path / "out")["bert"]["flags"] == "the scans do not fit"
-    page = (tmp_path / "out" / "qc.html").read_text()
+    run(source, out)
+    assert rows(out)["bert"]["status"] == "flagged" and rows(out)["bert"]["flags"] == "the scans do not fit"
+    page = (out / "qc.html").read_text()
     assert page.index('id="bert"') < page.index('id="anna"') and "fit cost" in page and "0.25" in page
 
 
-def test_cases_of_earlier_inputs_stay_and_are_reported(source, tmp_path):
-    run(source, tmp_path / "out")
-    (source / "bert").rename(tmp_path / "bert")
-    done = run(source, tmp_path / "out")
-    assert (tmp_path / "out" / "bert_0000.nii.gz").is_file()
-    assert "1 cases of earlier runs are not in" in done.remarks[0] and "bert" in done.remarks[0]
-
-
-def test_pairs_from_the_written_table(source, tmp_path):
-    scans(source / "anna")
+def test_pairs_from_the_written_table(source, tmp_path, out):
     (source / "anna" / "T1.nii.gz").rename(source / "anna" / "x.nii.gz")
-    assert "x.nii.gz: other: neither its name" in run(source, tmp_path / "out").failed["anna"]
-    table = tmp_path / "out" / "preparation.tsv"
-    mine = tmp_path / "mine.tsv"
-    mine.write_text(table.read_text().replace("anna\t\t\t", "anna\tanna/x.nii.gz\tanna/FLAIR.nii.gz\t"))
-    done = run(source, tmp_path / "out", manual_pairs=read_manual_pairs(table=mine))
-    assert not done.failed and rows(tmp_path / "out")["anna"]["t1"] == "anna/x.nii.gz"
-
-
-def test_a_foreign_file_in_our_folder(source, tmp_path):
-    run(source, tmp_path / "out")
-    (tmp_path / "out" / "mine_0000.nii.gz").write_bytes(b"mine")
-    with pytest.raises(NnunetTVError, match=r"mine_0000.nii.gz: found 1 files that nnunet-tv-prepare did not write"):
-        run(source, tmp_path / "out")
-
-
-def test_input_and_output_are_two_folders(source):
-    with pytest.raises(NnunetTVError, match="-i and -o are the same folder"):
-        run(source, source)
+    assert "x.nii.gz: other: neither its name" in run(source, out).failed["anna"]
+    text = (out / "preparation.tsv").read_text()
+    (tmp_path / "mine.tsv").write_text(text.replace("anna\t\t\t", "anna\tanna/x.nii.gz\tanna/FLAIR.nii.gz\t"))
+    done = run(source, out, manual_pairs=read_manual_pairs(table=tmp_path / "mine.tsv"))
+    assert not done.failed and rows(out)["anna"]["t1"] == "anna/x.nii.gz"
 
 
 def test_options_are_recorded_as_by_version_0_1_0(tmp_path):
@@ -165,8 +141,7 @@ def test_options_are_recorded_as_by_version_0_1_0(tmp_path):
 
 def marker_mm(volume: Volume) -> np.ndarray:
     """Centre of the phantom's marker, the brightest thing there is."""
-    where = np.argwhere(volume.data > 0.95 * volume.data.max()).mean(axis=0)
-    return volume.affine[:3, :3] @ where + volume.affine[:3, 3]
+    return volume.grid.to_mm(np.argwhere(volume.data > 0.95 * volume.data.max()).mean(axis=0))
 
 
 @pytest.fixture(scope="module")
@@ -175,49 +150,49 @@ def phantom() -> Phantom:
     return make_phantom(np.random.default_rng(5), patient=True, options=options)
 
 
-def test_dicom_to_prepared_keeps_sides_and_hides_the_patient(phantom, tmp_path, capfd):
+@pytest.fixture
+def dicom(phantom, tmp_path) -> Path:
+    """The phantom's two series, with the patient's name in paths and descriptions."""
     folder = tmp_path / "in" / "Quixano_Alonso_19470929"
     write_series(phantom.t1, folder / "ZX4711981", study="one", number=3, tags=T1)
     write_series(phantom.flair, folder, study="one", number=5, tags={**FLAIR, "SeriesDescription": "FLAIR Quixano"})
-    write_series(Volume(phantom.t1.data[:, :, :5], phantom.t1.affine), folder, study="two", number=1,
-                 tags={"SeriesDescription": "Alonso survey"})
-    done = run(tmp_path / "in", tmp_path / "out")
+    return tmp_path / "in"
+
+
+def test_dicom_to_prepared_keeps_sides_and_hides_the_patient(phantom, dicom, out, capfd):
+    write_series(Volume(phantom.t1.data[:, :, :5], phantom.t1.affine), dicom / "Quixano_Alonso_19470929", study="two",
+                 number=1, tags={"SeriesDescription": "Alonso survey"})
+    done = run(dicom, out)
     good = next(case.case for case, outcome in zip(done.cases, done.outcomes, strict=True) if not outcome.problem)
     for index, (channel, pose) in enumerate((("T1w", phantom.t1_pose), ("FLAIR", phantom.flair_pose))):
         truth = pose.to_scanner(np.array(MARKER_MM))
         assert truth[0] > 60  # to the right
         for name in (f"scans/{good}_{channel}.nii.gz", f"{good}_000{index}.nii.gz"):
-            assert np.linalg.norm(marker_mm(read_volume(tmp_path / "out" / name, case="x")) - truth) < 2
-    assert not any(outcome.changed for outcome in run(tmp_path / "in", tmp_path / "out").outcomes)
+            assert np.linalg.norm(marker_mm(read_volume(out / name, case="x")) - truth) < 2
+    assert not any(outcome.changed for outcome in run(dicom, out).outcomes)
     text = " ".join([*capfd.readouterr(), *done.failed.values(), *done.remarks])
-    for name, content in snapshot(tmp_path / "out").items():
+    for name, content in snapshot(out).items():
         plain = gzip.decompress(content) if name.endswith(".gz") else content
         text += name + plain.decode("latin-1")
     secrets = ["quixano", "alonso", PATIENT["PatientID"].lower(), PATIENT["PatientBirthDate"], "acc990077", "panza"]
     assert not [secret for secret in secrets if secret in text.lower()]
 
 
-def test_unexpected_errors_of_dicom_quote_nothing(phantom, tmp_path, monkeypatch):
+def test_unexpected_errors_of_dicom_quote_nothing(dicom, out, monkeypatch):
     def surprising(case, channels, **options):
         raise RuntimeError("Quixano")
 
-    write_series(phantom.t1, tmp_path / "in", study="one", number=3, tags=T1)
-    write_series(phantom.flair, tmp_path / "in", study="one", number=5, tags=FLAIR)
     monkeypatch.setattr(case_worker, "prepare_case", surprising)
-    failed = run(tmp_path / "in", tmp_path / "out").failed
-    assert failed["case-0001"].startswith("unexpected RuntimeError (test_prepare_folder.py")
+    assert run(dicom, out).failed["case-0001"].startswith("unexpected RuntimeError (test_prepare_folder.py")
 
 
 @pytest.mark.slow
-def test_dicom_to_the_template_keeps_sides(phantom, tmp_path):
-    write_series(phantom.t1, tmp_path / "in", study="one", number=3, tags=T1)
-    write_series(phantom.flair, tmp_path / "in", study="one", number=5, tags=FLAIR)
-    done = run(tmp_path / "in", tmp_path / "out", space="mni")
-    assert not done.failed
-    record = Provenance.read(tmp_path / "out" / "case-0001.prep.json")
+def test_dicom_to_the_template_keeps_sides(phantom, dicom, out):
+    assert not run(dicom, out, space="mni").failed
+    record = Provenance.read(out / "case-0001.prep.json")
     assert record.grid.shape == (182, 218, 182) and record.registration == "mni"
     for channel, pose in (("T1w", phantom.t1_pose), ("FLAIR", phantom.flair_pose)):
         point = record.to_grid(channel).apply(pose.to_scanner(np.array(MARKER_MM)))
         assert np.linalg.norm(point - MARKER_MM) < 8  # the phantom's warp is not affine
     for name in ("flair_to_t1", "t1_to_template"):
-        assert (tmp_path / "out" / "transforms" / f"case-0001_{name}.tfm").is_file()
+        assert (out / "transforms" / f"case-0001_{name}.tfm").is_file()

@@ -40,9 +40,7 @@ from pathlib import Path
 if sys.argv[1:] == ["-version"]:
     print("FLIRT version 6.0"); raise SystemExit
 options = dict(zip(sys.argv[1:-1:2], sys.argv[2::2]))
-assert sys.argv[-1] == "-nosearch"
-for name in ("-in", "-ref", "-refweight"):
-    assert Path(options[name]).is_file(), name
+assert sys.argv[-1] == "-nosearch" and all(Path(options[name]).is_file() for name in ("-in", "-ref", "-refweight"))
 shutil.copy(options["-init"], options["-omat"])
 Path(__file__).with_name("seen.json").write_text(json.dumps([options["-dof"], options["-cost"]]))
 """
