@@ -28,29 +28,25 @@ _GET = "the file's content was never downloaded; run `datalad get` (or `git anne
 
 @dataclass(frozen=True)
 class Volume:
-    """One 3D image on a grid."""
+    """One 3D image on a grid; see :class:`~nnunet_tv.imaging.grid.Grid` for its properties."""
 
     data: np.ndarray  #: voxel values, shape (X, Y, Z)
     affine: np.ndarray  #: voxel indices to scanner coordinates in mm, RAS+; shape (4, 4), float64
 
     @property
     def grid(self) -> Grid:
-        """Shape and affine."""
         return Grid(self.data.shape, self.affine)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of voxels along X, Y, Z."""
         return self.data.shape
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
-        """Voxel size along X, Y, Z in mm."""
         return self.grid.spacing_mm
 
     @property
     def orientation(self) -> str:
-        """Nearest axis codes, such as ``RAS``: the directions in which the axes point."""
         return self.grid.orientation
 
 
@@ -114,7 +110,10 @@ def read_volume(path: str | Path, *, case: str) -> Volume:
 def _read_nifti(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
     """Voxels as stored, and the affine."""
     try:
-        _check_stream(path)
+        if path.suffix == ".gz":
+            with gzip.open(path) as stream:  # to the checksum at its end, which nibabel does not reach
+                while stream.read(1 << 22):
+                    pass
         image = nib.load(path)
         data = np.asarray(image.dataobj)
     except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error, MemoryError,
@@ -126,14 +125,6 @@ def _read_nifti(path: Path, case: str) -> tuple[np.ndarray, np.ndarray]:
         raise CaseError(case, "the header holds no scanner coordinates (sform_code and qform_code are 0), so left "
                         "and right are unknown: convert the scan from DICOM again", path)
     return data, np.asarray(image.affine, float)
-
-
-def _check_stream(path: Path) -> None:
-    """Read a gzip file to the checksum at its end, which nibabel does not reach."""
-    if path.suffix == ".gz":
-        with gzip.open(path) as stream:
-            while stream.read(1 << 22):
-                pass
 
 
 def _check_stored_voxel_size(image, case: str, path: Path) -> None:

@@ -36,7 +36,6 @@ class FSLBackend:
     name: str = "fsl"
 
     def version(self) -> str:
-        """Version reported by FLIRT, or ``unknown``."""
         done = subprocess.run([self.flirt, "-version"], capture_output=True, text=True, check=False)
         return done.stdout.strip() or "unknown"
 

@@ -32,7 +32,6 @@ class GreedyBackend:
                                 "picsl_greedy, or use --registration-backend simpleitk")
 
     def version(self) -> str:
-        """Version of picsl_greedy, or ``unknown``."""
         return package_version("picsl_greedy")
 
     def align(self, fixed: Volume, moving: Volume, *, degrees_of_freedom: int, fixed_mask: Volume,

@@ -80,21 +80,16 @@ def candidate_poses(fixed: Volume, moving: Volume, fixed_mask: Volume, *, header
 
 
 def _refine(score: PoseScore, pose: np.ndarray, centre: np.ndarray) -> tuple[float, np.ndarray]:
-    """Best neighbour along the six degrees of freedom, with halving steps: (score, pose)."""
+    """Score and pose after steps to the best neighbour: turns about `centre` and shifts, applied before the pose."""
     best = score(pose)
     for degrees, mm in ((10.0, 10.0), (5.0, 5.0), (2.5, 2.5)):
         for _ in range(6):
-            steps = [_step(axis, sign * degrees, sign * mm, centre) for axis in range(6) for sign in (-1, 1)]
+            ends = [sign * axis for axis in np.eye(3) for sign in (-1, 1)]
+            steps = [rotation_about(Rotation.from_rotvec(np.deg2rad(degrees) * end).as_matrix(), centre, centre)
+                     for end in ends] + [rotation_about(np.eye(3), np.zeros(3), mm * end) for end in ends]
             tried = [(score(pose @ step), pose @ step) for step in steps]
             value, candidate = max(tried, key=lambda one: one[0])
             if value <= best:
                 break
             best, pose = value, candidate
     return best, pose
-
-
-def _step(axis: int, degrees: float, mm: float, centre: np.ndarray) -> np.ndarray:
-    """A small rotation about `centre` (axes 0 to 2) or a small shift (3 to 5), applied before the pose."""
-    if axis < 3:
-        return rotation_about(Rotation.from_rotvec(np.deg2rad(degrees) * np.eye(3)[axis]).as_matrix(), centre, centre)
-    return rotation_about(np.eye(3), np.zeros(3), mm * np.eye(3)[axis - 3])

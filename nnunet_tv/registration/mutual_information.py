@@ -12,8 +12,6 @@ import numpy as np
 
 from nnunet_tv.imaging.volume import Volume
 
-BINS = 32
-
 
 def limits(volume: Volume) -> tuple[float, float]:
     """Lowest and highest value of the histogram: percentiles 0.5 and 99.5 of the values that are not 0."""
@@ -24,13 +22,13 @@ def limits(volume: Volume) -> tuple[float, float]:
     return float(min(low, 0.0)), float(max(high, low + 1e-6))
 
 
-def binned(values: np.ndarray, low_high: Sequence[float], bins: int = BINS) -> np.ndarray:
+def binned(values: np.ndarray, low_high: Sequence[float], bins: int = 32) -> np.ndarray:
     """Bin numbers 0 to `bins` - 1 of `values`; values outside the limits are in the outer bins."""
     low, high = low_high
     return np.clip((values - low) * (bins / (high - low)), 0, bins - 1).astype(np.intp)
 
 
-def mutual_information(first: np.ndarray, second: np.ndarray, bins: int = BINS) -> float:
+def mutual_information(first: np.ndarray, second: np.ndarray, bins: int = 32) -> float:
     """Mutual information in nats of two arrays of bin numbers of equal shape."""
     counts = np.bincount((first * bins + second).ravel(), minlength=bins * bins).reshape(bins, bins)
     joint = counts / max(first.size, 1)

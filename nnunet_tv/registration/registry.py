@@ -23,23 +23,10 @@ class Backend(Protocol):
 
     def align(self, fixed: Volume, moving: Volume, *, degrees_of_freedom: int, fixed_mask: Volume,
               starts: Sequence[np.ndarray]) -> np.ndarray:
-        """Refine a pose.
+        """Refine a pose, a 4 x 4 matrix from points of `fixed` to points of `moving`, RAS+ mm.
 
-        Parameters
-        ----------
-        fixed, moving : Volume
-            Axes near RAS.
-        degrees_of_freedom : int
-            6 (rigid) or 12 (affine).
-        fixed_mask : Volume
-            Region of `fixed` in which the two are compared.
-        starts : sequence of ndarray, shape (4, 4)
-            Rigid poses to start from, most promising first.
-
-        Returns
-        -------
-        ndarray, shape (4, 4)
-            Points of `fixed` to points of `moving`, RAS+ mm.
+        Both scans have axes near RAS and are compared in `fixed_mask`; the degrees of freedom are 6 (rigid) or 12
+        (affine); `starts` are rigid poses, most promising first.
         """
 
 

@@ -19,13 +19,9 @@ from nnunet_tv.imaging.sampling import at_resolution, crop_around, itk_image, ra
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.registration.mutual_information import binned, limits, mutual_information
 
-_BINS = 32
-_SEED = 20221
-_SAMPLES = 120_000
-#: Starts with a fit below this share of the best are left out.
-_PROMISING = 0.7
-#: Least fit of a level's result, as a share of its start's fit.
-_NO_WORSE = 0.97
+_BINS, _SEED, _SAMPLES = 32, 20221, 120_000
+#: Starts with a fit below this share of the best are left out; so is a level's result, against its start.
+_PROMISING, _NO_WORSE = 0.7, 0.97
 #: Levels finer than this share of the scans' voxels are skipped.
 _FINER = 0.6
 #: Margin kept around the mask of the fixed image.
@@ -45,7 +41,6 @@ class SimpleITKBackend:
     name: str = "simpleitk"
 
     def version(self) -> str:
-        """Version of SimpleITK."""
         return sitk.Version_VersionString()
 
     def align(self, fixed: Volume, moving: Volume, *, degrees_of_freedom: int, fixed_mask: Volume,
@@ -126,9 +121,10 @@ class _Fit:
 
 
 def _itk_transform(matrix: np.ndarray, centre: np.ndarray, degrees_of_freedom: int) -> sitk.Transform:
-    linear = nearest_rotation(matrix[:3, :3]) if degrees_of_freedom == 6 else matrix[:3, :3]
-    itk = sitk.VersorRigid3DTransform() if degrees_of_freedom == 6 else sitk.AffineTransform(3)
+    rigid = degrees_of_freedom == 6
+    linear = nearest_rotation(matrix[:3, :3]) if rigid else matrix[:3, :3]
+    itk = sitk.VersorRigid3DTransform() if rigid else sitk.AffineTransform(3)
     itk.SetCenter(centre.tolist())
-    itk.SetMatrix(linear.ravel().tolist(), *((1e-6,) if degrees_of_freedom == 6 else ()))
+    itk.SetMatrix(linear.ravel().tolist(), *((1e-6,) if rigid else ()))
     itk.SetTranslation((transform(matrix, centre) - centre).tolist())
     return itk
