@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from nnunet_tv.imaging.affine import Affine
+from nnunet_tv.imaging.affine import Affine, rotation_about
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.resample import grids_overlap, index_map, resample_image, resample_mask, share_inside
 from nnunet_tv.imaging.volume import Volume
@@ -26,10 +26,8 @@ def make_grid(axes=ORIENTATIONS["RAS"], spacing=(1.0, 1.0, 1.0), shape=(9, 10, 1
     return Grid(shape, affine)
 
 
-def shift(*mm: float) -> Affine:
-    matrix = np.eye(4)
-    matrix[:3, 3] = mm
-    return Affine(matrix, "fixed", "moving")
+def shift(*mm: float, turn: np.ndarray = ORIENTATIONS["RAS"]) -> Affine:
+    return Affine(rotation_about(turn, np.zeros(3), np.array(mm)), "fixed", "moving")
 
 
 def slope(position: np.ndarray) -> np.ndarray:
@@ -55,16 +53,14 @@ def test_a_slope_in_scanner_coordinates_is_kept_for_all_axes(source, target):
 
 
 def test_an_equal_grid_keeps_values_bit_for_bit():
-    data = np.random.default_rng(0).random((9, 10, 11)).astype(np.float32)
-    result = resample_image(Volume(data, make_grid().affine), make_grid())
+    grid, data = make_grid(), np.random.default_rng(0).random((9, 10, 11)).astype(np.float32)
+    result = resample_image(Volume(data, grid.affine), grid)
     assert np.array_equal(result.data, data) and result.data is not data
-    mask = (data < 0.2).astype(np.uint8)
-    assert np.array_equal(resample_mask(Volume(mask, make_grid().affine), make_grid()).data, mask)
+    assert np.array_equal(resample_mask(Volume(data < 0.2, grid.affine), grid).data, data < 0.2)
 
 
 def test_a_world_map_is_composed_into_the_one_interpolation():
-    world = shift(4, -3, 2)
-    world.matrix[:3, :3] = ORIENTATIONS["oblique"]
+    world = shift(4, -3, 2, turn=ORIENTATIONS["oblique"])
     grid = make_grid(shape=(5, 6, 7), centre=(0, 0, 0))
     image = filled(make_grid(ORIENTATIONS["PSR"], shape=(41, 41, 41), centre=(0, 0, 0)))
     assert np.abs(resample_image(image, grid, world=world).data - slope(world.apply(grid.points()))).max() < 0.01
@@ -104,8 +100,7 @@ def test_share_inside_counts_voxel_centres():
     voxels = np.array([[x, 1, 1] for x in range(10)])
     source, target = Grid((10, 3, 3), np.eye(4)), Grid((4, 3, 3), np.eye(4))
     assert share_inside(voxels, source, target) == 0.4
-    # the target's x = 0 is the source's x = 7
-    assert share_inside(voxels, source, target, world=shift(7, 0, 0)) == pytest.approx(0.3)
+    assert share_inside(voxels, source, target, world=shift(7, 0, 0)) == pytest.approx(0.3)  # x = 0 is the source's 7
 
 
 @pytest.mark.parametrize("gap_mm, expected", [(0, True), (8.9, True), (9.1, False), (500, False)])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_tv.imaging.affine import Affine
+from nnunet_tv.imaging.affine import Affine, rotation_about
 from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.preparation import chain
 from nnunet_tv.preparation.alignment import SPACES, Alignment
@@ -16,9 +16,7 @@ from nnunet_tv.utils.errors import CaseError
 
 
 def affine(spacing: float = 1.0, origin=(0.0, 0.0, 0.0)) -> np.ndarray:
-    result = np.diag([spacing, spacing, spacing, 1.0])
-    result[:3, 3] = origin
-    return result
+    return rotation_about(spacing * np.eye(3), np.zeros(3), np.array(origin))
 
 
 def noise(shape=(8, 8, 8)) -> np.ndarray:

@@ -24,8 +24,7 @@ POSE = rotation_about(Rotation.from_euler("xyz", (5, -8, 12), degrees=True).as_m
 
 
 def volume(origin=(-5.0, 7.0, 2.0), flip=1) -> Volume:
-    affine = np.diag([flip * 1.0, 2.0, 1.5, 1.0])
-    affine[:3, 3] = origin
+    affine = rotation_about(np.diag([flip * 1.0, 2.0, 1.5]), np.zeros(3), np.array(origin))
     return Volume(np.random.default_rng(0).random((9, 10, 11)).astype(np.float32), affine)
 
 
