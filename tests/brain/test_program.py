@@ -25,12 +25,8 @@ assert " ".join(sys.argv[1:]) == {arguments!r}, sys.argv
 head = nib.load("head.nii.gz")
 nib.save(nib.Nifti1Image((head.get_fdata() > 0.5).astype("uint8"), head.affine{more}), {mask!r})
 """
-
-
-@pytest.fixture
-def t1():
-    data = np.random.default_rng(5).random((7, 8, 9)).astype(np.float32)
-    return Volume(data, np.array([[1.0, 0, 0, -3], [0, 0.96, 0.28, 4], [0, -0.28, 0.96, 5], [0, 0, 0, 1]]))
+T1 = Volume(np.random.default_rng(5).random((7, 8, 9)).astype(np.float32),
+            np.array([[1.0, 0, 0, -3], [0, 0.96, 0.28, 4], [0, -0.28, 0.96, 5], [0, 0, 0, 1]]))
 
 
 def install(tmp_path, monkeypatch, method, body):
@@ -39,12 +35,12 @@ def install(tmp_path, monkeypatch, method, body):
 
 
 @pytest.mark.parametrize("key, mask", [(key, mask) for key, (_, masks) in PROGRAMS.items() for mask in masks])
-def test_the_mask_of_a_program(tmp_path, monkeypatch, t1, key, mask):
+def test_the_mask_of_a_program(tmp_path, monkeypatch, key, mask):
     method = get_method(key)
     install(tmp_path, monkeypatch, method, BODY.format(arguments=PROGRAMS[key][0], mask=mask, more=""))
-    found = method.run(t1)
+    found = method.run(T1)
     assert resolve_method(key) == key and found.data.dtype == np.uint8
-    np.testing.assert_array_equal(found.data, t1.data > 0.5)
+    np.testing.assert_array_equal(found.data, T1.data > 0.5)
 
 
 def test_home_comes_before_the_path(tmp_path, monkeypatch):
@@ -55,7 +51,7 @@ def test_home_comes_before_the_path(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("key", PROGRAMS)
-def test_a_program_that_is_missing_fails_or_turns_the_image(tmp_path, monkeypatch, t1, key):
+def test_a_program_that_is_missing_fails_or_turns_the_image(tmp_path, monkeypatch, key):
     method, (arguments, masks) = get_method(key), PROGRAMS[key]
     for body, message in (
             ("import sys; sys.exit('no\\n GPU')", f"failed .no GPU.: expected it to write .*{masks[0]}"),
@@ -63,7 +59,7 @@ def test_a_program_that_is_missing_fails_or_turns_the_image(tmp_path, monkeypatc
             (f"open({masks[0]!r}, 'w').write('no image')", "its mask cannot be used: not a readable NIfTI")):
         install(tmp_path, monkeypatch, method, body)
         with pytest.raises(NnunetTVError, match=f"^{method.program}:? {message}"):
-            method.run(t1)
+            method.run(T1)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NnunetTVError, match=f"--brain {key}: the program {method.program} was not found: "):
         resolve_method(key)

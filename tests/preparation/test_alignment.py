@@ -13,8 +13,7 @@ from nnunet_tv.registration.pipeline import Registration
 from nnunet_tv.registration.template import TEMPLATE_GRID
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
-SHIFT = Affine(np.eye(4), FLAIR, T1)
-SHIFT.matrix[:3, 3] = (3.0, -2.0, 1.0)
+SHIFT = Affine(rotation_about(np.eye(3), np.zeros(3), np.array((3, -2, 1))), FLAIR, T1)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
+from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine, rotation_about
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import CaseError
@@ -13,8 +13,7 @@ from nnunet_tv.utils.errors import CaseError
 
 def record(registration="mni"):
     turn = np.array([[0, -1, 0, 3], [1, 0, 0, 4], [0, 0, 1, 5], [0, 0, 0, 1]], float)
-    shift = np.eye(4)
-    shift[:3, 3] = 1, 2, 3
+    shift = rotation_about(np.eye(3), np.zeros(3), np.array((1, 2, 3)))
     grid = Grid((4, 5, 6), np.eye(4))
     return Provenance("sub-1", registration, grid, {"T1w": grid, "FLAIR": Grid((7, 8, 9), np.eye(4))},
                       flair_to_t1=Affine(shift, FLAIR, T1), t1_to_template=Affine(turn, T1, MNI), flags=["look"],
