@@ -50,11 +50,6 @@ def convert(lines, tmp_path: Path, *options: str) -> int:
     return PAIRS(write(lines, tmp_path), tmp_path / "raw", *options)
 
 
-def with_patients(lines, patients: str) -> None:
-    for row, patient in zip(lines, ("patient", *patients), strict=True):
-        row.append(patient)
-
-
 def test_the_tables_split_channels_and_label(lines, tmp_path, result):
     options = ["--repeats", "2", "--label-name", "tuber", "--label-on", "FLAIR"]
     assert convert(lines, tmp_path, *options) == 0
@@ -66,17 +61,15 @@ def test_the_tables_split_channels_and_label(lines, tmp_path, result):
     assert table(result)["c4"]["sources"].startswith("T1w=scans/P004/P004_t1ce_img.mha; FLAIR=scans/P004/")
     for case in ("c1", "c2", "c3", "c4", "c5", "c6"):  # NIfTI, packed or not, and MetaImage, in five poses
         check_places(result, case, ("0000", "0001"))
-
-
-def test_without_selection_in_the_table_it_is_drawn_from_training(lines, tmp_path, result):
-    lines[5][4] = "train"
+    lines[5][4] = "train"  # without selection in the table it is drawn from training
     assert convert(lines, tmp_path) == 0
     fold = read_json(result / "splits_final.json")[0]
     assert len(fold["selection"]) == 1 and len(fold["train"]) == 4 and "c1" not in {*fold["train"], *fold["val"]}
 
 
 def test_cases_of_one_patient_stay_together(lines, tmp_path, result):
-    with_patients(lines, "aabcde")
+    for row, patient in zip(lines, ("patient", *"aabcde"), strict=True):
+        row.append(patient)
     assert convert(lines, tmp_path, "--split", "cv5") == 0
     for fold in read_json(result / "splits_final.json"):
         for role in ("train", "val", "selection"):
@@ -121,17 +114,15 @@ def test_a_bad_row_fails_only_its_case(lines, tmp_path, result, capsys, cell, te
     assert count(result, "labelsTr") == [4]
 
 
-def test_rows_with_one_name_or_one_file(lines, tmp_path, result):
+def test_rows_with_one_name_fail(lines, tmp_path, result):
     lines[5][0] = "C6"  # the same file on disks that ignore case
-    lines[3][1] = lines[2][1]
     assert convert(lines, tmp_path) == 1
     failed = failures(result)
-    assert set(failed) == {"C6 (row 6)", "c6 (row 7)", "c2", "c3"}
+    assert set(failed) == {"C6 (row 6)", "c6 (row 7)"}
     assert failed["c6 (row 7)"] == "2 rows have the case c6: give each its own name"
-    assert "P002_t1ce_img.nii.gz is named 2 times in the table" in failed["c2"]
 
 
-@pytest.mark.parametrize("write_it", [lambda path: f"./{path}", lambda path: path.replace("/", "/../scans/", 1),
+@pytest.mark.parametrize("write_it", [str, lambda path: f"./{path}", lambda path: path.replace("/", "/../scans/", 1),
                                       lambda path: str(Path.cwd() / path)])
 def test_one_file_is_recognised_by_every_path(lines, tmp_path, write_it, monkeypatch, result):
     """c1 is tested: trained on under another path, its scan would be on both sides."""
