@@ -9,12 +9,8 @@ def average_precision(probability: np.ndarray, reference: np.ndarray) -> float |
     """Sum over thresholds of (R_n - R_(n-1)) · P_n, with recall R and precision P of voxels.
 
     Every probability in the reference is a threshold; nothing is interpolated (as scikit-learn's
-    ``average_precision_score``).
-
-    Parameters
-    ----------
-    probability, reference : ndarray, shape (X, Y, Z), float and bool
-        Lesion probability and the lesion; None is returned without a lesion.
+    ``average_precision_score``). `probability` and the mask `reference`, bool, have the shape (X, Y, Z); None is
+    returned without a lesion.
     """
     inside = probability[reference]
     if not inside.size:

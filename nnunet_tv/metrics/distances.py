@@ -30,15 +30,7 @@ class SurfaceDistances:
 
 
 def surface_distances(prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float]) -> SurfaceDistances:
-    """Distances between the surfaces of two masks.
-
-    Parameters
-    ----------
-    prediction, reference : ndarray, shape (X, Y, Z), bool or integer
-        Masks of 0 and 1 on one grid.
-    spacing_mm : sequence of 3 floats
-        Voxel size in mm, in the order of the axes.
-    """
+    """Distances between the surfaces of two masks of 0 and 1, shape (X, Y, Z); `spacing_mm` in the order of axes."""
     masks = as_mask(prediction, "prediction"), as_mask(reference, "reference")
     points = [voxels[on_surface(mask, voxels)] * np.asarray(spacing_mm, float)
               for mask, voxels in zip(masks, map(np.argwhere, masks), strict=True)]

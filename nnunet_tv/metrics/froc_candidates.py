@@ -61,17 +61,9 @@ def find_candidates(
     the curve; components found anew at each threshold merge. The cost is that candidates joined at the lowest
     threshold stay one, so that a hard segmentation (one half) may be beside the curve.
 
-    Parameters
-    ----------
-    probability : ndarray, shape (X, Y, Z), float
-        Lesion probability, 0 to 1.
-    reference, spacing_mm, connectivity, hits
-        As :func:`nnunet_tv.metrics.case_metrics.score_case`. A candidate finds a lesion on its own, see
-        :meth:`LesionMatching.finders`.
-    case, group, run : str, str, int
-        Origin of the map.
-    threshold : float
-        Above 0, up to 1.
+    The map `probability`, shape (X, Y, Z), float, is from 0 to 1, `threshold` above 0 and up to 1; `reference`,
+    `spacing_mm`, `connectivity` and `hits` are those of :func:`nnunet_tv.metrics.case_metrics.score_case`. For a
+    candidate that finds a lesion on its own, see :meth:`LesionMatching.finders`.
 
     Raises
     ------
