@@ -49,15 +49,8 @@ class ClusterFilter:
         Which neighbours make one cluster: faces (6), with edges (18), with corners (26).
     min_mm3, voxel_mm3 : float, optional
         Smallest cluster that stays in mm³, and the volume of a voxel in mm³ (nnU-Net gives the hook no spacing).
-    opening_iterations : int
-        Erosions, then dilations, of step 1.
-    hole_structure : int
-        Side of the cube of step 2; odd.
-
-    Raises
-    ------
-    ValueError
-        A setting out of range.
+    opening_iterations, hole_structure : int
+        Erosions, then dilations, of step 1; side of the cube of step 2, odd.
 
     Examples
     --------
@@ -115,24 +108,11 @@ class ClusterFilter:
         return steps
 
     def __call__(self, segmentation: np.ndarray) -> np.ndarray:
-        """Filter an array.
+        """Filter labels (Z, Y, X), 0 background and 1 lesion, of any real dtype, which the result has too.
 
-        Parameters
-        ----------
-        segmentation : ndarray, shape (Z, Y, X), any real dtype
-            Labels, 0 background and 1 lesion; nnU-Net hands over float32 or integers. Never changed. The result
-            does not depend on the order of the axes.
-
-        Returns
-        -------
-        ndarray, shape and dtype of `segmentation`
-            0 and 1. Step 2 may add voxels, the others only remove.
-
-        Raises
-        ------
-        ValueError
-            `min_mm3` without `voxel_mm3`; not a 3D array; labels other than 0 and 1; an axis of fewer than three
-            voxels with `opening`, which would erase everything.
+        The argument is not changed. Step 2 may add voxels, the others only remove; the order of the axes does not
+        matter. ValueError for `min_mm3` without `voxel_mm3`, not a 3D array, labels other than 0 and 1, or an axis of
+        fewer than three voxels with `opening`, which would erase everything.
         """
         smallest, reach = self.smallest_cluster, self.hole_structure // 2
         segmentation = np.asarray(segmentation)
@@ -171,24 +151,16 @@ def write_postprocessing(folder: str | Path, cluster_filter: ClusterFilter = STA
     """Write ``postprocessing.pkl`` (for nnU-Net) and ``postprocessing.json`` (for people) into `folder`.
 
     The pickle is nnU-Net's, for ``-pp_pkl_file``: (list of functions, list of keyword arguments). Its path is returned.
-
-    Raises
-    ------
-    ValueError
-        `min_mm3` without `voxel_mm3`.
+    ValueError for `min_mm3` without `voxel_mm3`.
     """
     _ = cluster_filter.smallest_cluster  # an error now and not when nnU-Net applies it
     settings = asdict(cluster_filter)
     path = Path(folder) / "postprocessing.pkl"
     with atomic(path) as temporary:
         temporary.write_bytes(pickle.dumps(([remove_small_clusters], [settings])))
-    write_json({
-        "postprocessing_fns": [remove_small_clusters.__name__],
-        "postprocessing_kwargs": [settings],
-        "steps": cluster_filter.steps,
-        "module": remove_small_clusters.__module__,
-        "nnunet_tv": __version__,
-    }, path.with_suffix(".json"))
+    write_json({"postprocessing_fns": [remove_small_clusters.__name__], "postprocessing_kwargs": [settings],
+                "steps": cluster_filter.steps, "module": remove_small_clusters.__module__, "nnunet_tv": __version__},
+               path.with_suffix(".json"))
     return path
 
 

@@ -66,9 +66,8 @@ def test_size_in_mm3_uses_the_voxel_volume():
     assert remove_small_clusters(exact, min_mm3=51.2, voxel_mm3=np.float32(0.8) ** 3, **BARE).sum() == 100
 
 
-@pytest.mark.parametrize(
-    ("shift", "joined_by"), [((1, 0, 0), (6, 18, 26)), ((1, 1, 0), (18, 26)), ((1, 1, 1), (26,))]
-)
+@pytest.mark.parametrize(("shift", "joined_by"),
+                         [((1, 0, 0), (6, 18, 26)), ((1, 1, 0), (18, 26)), ((1, 1, 1), (26,))])
 @pytest.mark.parametrize("connectivity", [6, 18, 26])
 def test_connectivity_decides_what_touches(shift, joined_by, connectivity):
     mask = blocks((6, 6, 6), ((1, 2), (1, 2), (1, 2)))
@@ -117,10 +116,8 @@ def test_equals_plain_scipy_on_random_masks(seed):
             field = random.random(shape)
             field = ndimage.gaussian_filter(field, sigma) if sigma else field
             mask = (field > np.quantile(field, 1 - density)).astype(np.uint8)
-            chosen = {
-                "min_voxels": int(random.integers(0, 60)), "opening": bool(random.integers(2)),
-                "fill_holes": bool(random.integers(4)), "connectivity": int(random.choice([6, 18, 26])),
-            }
+            chosen = {"min_voxels": int(random.integers(0, 60)), "opening": bool(random.integers(2)),
+                      "fill_holes": bool(random.integers(4)), "connectivity": int(random.choice([6, 18, 26]))}
             side = int(random.choice([3, 5, 7]))
             result = remove_small_clusters(mask, hole_structure=side, **chosen)
             expected = plain_filter(mask, side=side, **chosen)
@@ -156,43 +153,39 @@ def test_dtype_is_kept_and_the_input_is_not_changed(dtype):
 
 
 @pytest.mark.parametrize("value", [0, 1])
-def test_empty_and_full_volumes(value):
-    full = np.full((6, 7, 8), value, np.uint8)
+@pytest.mark.parametrize("shape", [(6, 7, 8), (1, 9, 9)])
+def test_empty_and_full_volumes(value, shape):
+    full = np.full(shape, value, np.uint8)
     np.testing.assert_array_equal(remove_small_clusters(full, opening=False), full)
-    np.testing.assert_array_equal(remove_small_clusters(full), plain_filter(full))
+    if shape[0] > 1:
+        np.testing.assert_array_equal(remove_small_clusters(full), plain_filter(full))
 
 
-@pytest.mark.parametrize(
-    ("array", "message"),
-    [
-        (np.zeros((4, 4)), r"3D segmentation, found shape \(4, 4\)"),
-        (np.zeros((0, 4, 4)), r"3D segmentation, found shape \(0, 4, 4\)"),
-        (np.zeros((1, 4, 4, 4)), r"found shape \(1, 4, 4, 4\)"),
-        (np.zeros((1, 9, 9)), r"at least 3 voxels along each axis, found shape \(1, 9, 9\).*opening=False"),
-        (np.full((4, 4, 4), 2), "labels 0 .background. and 1 .lesion., found 2"),
-        (np.full((4, 4, 4), 255), "found 255"),
-        (np.arange(64).reshape(4, 4, 4), "found 0, 1, 2, 3, 4, 5, …"),
-        (np.full((4, 4, 4), np.nan), "found nan"),
-        (np.full((4, 4, 4), 0.5), "found 0.5"),
-    ],
-)
+@pytest.mark.parametrize(("array", "message"), [
+    (np.zeros((4, 4)), r"3D segmentation, found shape \(4, 4\)"),
+    (np.zeros((0, 4, 4)), r"3D segmentation, found shape \(0, 4, 4\)"),
+    (np.zeros((1, 4, 4, 4)), r"found shape \(1, 4, 4, 4\)"),
+    (np.zeros((1, 9, 9)), r"at least 3 voxels along each axis, found shape \(1, 9, 9\).*opening=False"),
+    (np.full((4, 4, 4), 2), "labels 0 .background. and 1 .lesion., found 2"),
+    (np.full((4, 4, 4), 255), "found 255"),
+    (np.arange(64).reshape(4, 4, 4), "found 0, 1, 2, 3, 4, 5, …"),
+    (np.full((4, 4, 4), np.nan), "found nan"),
+    (np.full((4, 4, 4), 0.5), "found 0.5"),
+])
 def test_unusable_arrays_are_named(array, message):
     with pytest.raises(ValueError, match=message):
         remove_small_clusters(array)
 
 
-@pytest.mark.parametrize(
-    ("chosen", "message"),
-    [
-        ({"connectivity": 8}, "connectivity 6, 18 or 26, found 8"),
-        ({"min_voxels": -1}, "min_voxels >= 0, found -1"),
-        ({"min_voxels": 2.5}, "whole number min_voxels >= 0, found 2.5"),
-        ({"opening_iterations": 0}, "opening_iterations >= 1, found 0"),
-        ({"hole_structure": 4}, "odd hole_structure, found 4"),
-        ({"min_mm3": -2, "voxel_mm3": 1}, "min_mm3 >= 0, found -2"),
-        ({"min_mm3": 50, "voxel_mm3": 0}, "voxel_mm3 > 0, found 0"),
-    ],
-)
+@pytest.mark.parametrize(("chosen", "message"), [
+    ({"connectivity": 8}, "connectivity 6, 18 or 26, found 8"),
+    ({"min_voxels": -1}, "min_voxels >= 0, found -1"),
+    ({"min_voxels": 2.5}, "whole number min_voxels >= 0, found 2.5"),
+    ({"opening_iterations": 0}, "opening_iterations >= 1, found 0"),
+    ({"hole_structure": 4}, "odd hole_structure, found 4"),
+    ({"min_mm3": -2, "voxel_mm3": 1}, "min_mm3 >= 0, found -2"),
+    ({"min_mm3": 50, "voxel_mm3": 0}, "voxel_mm3 > 0, found 0"),
+])
 def test_unusable_settings_are_named(chosen, message):
     with pytest.raises(ValueError, match=message):
         ClusterFilter(**chosen)
@@ -206,19 +199,12 @@ def test_a_size_in_mm3_needs_the_voxel_volume(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_a_single_slice_is_filtered_without_opening():
-    assert remove_small_clusters(np.ones((1, 9, 9)), opening=False).sum() == 81
-
-
 def test_steps_are_described():
     assert ClusterFilter(min_voxels=30).steps[2] == "clusters smaller than 30 voxels removed (26-connectivity)"
     assert ClusterFilter(opening=False, min_mm3=20).steps[-1].startswith("clusters smaller than 20 mm³")
     assert "2 iterations" in ClusterFilter(opening_iterations=2).steps[0]
     assert "7×7×7" in ClusterFilter(hole_structure=7).steps[1]
     assert len(ClusterFilter(**BARE).steps) == 1
-
-
-# --- files ---
 
 
 def small_folder(folder):
@@ -344,10 +330,8 @@ def test_pickles_of_earlier_runs_apply_and_are_still_written(tmp_path):
 
 def test_stock_nnunet_applies_it(tmp_path, monkeypatch):
     predictions = small_folder(tmp_path / "predictions")
-    plans = {
-        "dataset_name": "DatasetFCD", "plans_name": "nnUNetPlans", "image_reader_writer": "SimpleITKIO",
-        "configurations": {},
-    }
+    plans = {"dataset_name": "DatasetFCD", "plans_name": "nnUNetPlans", "image_reader_writer": "SimpleITKIO",
+             "configurations": {}}
     (predictions / "plans.json").write_text(json.dumps(plans))
     (predictions / "dataset.json").write_text(json.dumps({"file_ending": ".nii.gz"}))
     pickled = write_postprocessing(tmp_path / "model")

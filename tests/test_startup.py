@@ -26,16 +26,11 @@ def test_both_families_have_a_trainer_for_each_loss():
         name for name in names if name.endswith("Loss")}
 
 
-def test_a_fresh_process_has_the_folder():
-    assert environment_of_a_fresh_process() == trainers_folder()
-
-
-def test_a_users_own_folders_are_kept_in_front():
-    assert environment_of_a_fresh_process(**{VARIABLE: "/mine"}) == f"/mine{os.pathsep}{trainers_folder()}"
-
-
-def test_a_process_started_by_ours_does_not_add_it_twice():
-    assert environment_of_a_fresh_process(**{VARIABLE: trainers_folder()}) == trainers_folder()
+@pytest.mark.parametrize(("before", "after"), [
+    ({}, trainers_folder()), ({VARIABLE: "/mine"}, f"/mine{os.pathsep}{trainers_folder()}"),
+    ({VARIABLE: trainers_folder()}, trainers_folder())], ids=["unset", "a user's own", "started by ours"])
+def test_a_fresh_process_has_the_folder_once_behind_the_users_own(before, after):
+    assert environment_of_a_fresh_process(**before) == after
 
 
 def test_blank_entries_do_not_survive():

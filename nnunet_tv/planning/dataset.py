@@ -37,15 +37,13 @@ def plan_dataset(name: str, *, configurations: Sequence[str] = ("3d_fullres",), 
     ----------
     name : str
         Folder name under ``nnUNet_raw``.
-    configurations : sequence of str
-        Configurations to preprocess.
+    configurations, processes
+        Configurations to preprocess; worker processes.
     network : str, optional
         A name of :data:`nnunet_tv.architectures.registry.NETWORKS`, whose plans file is written too.
     patch_size : sequence of int, optional
         The network's patch in the order of nnU-Net's arrays (z, y, x for NIfTI); 128³ unless given, or as
         nnU-Net's planner plans its own networks. Without `network`: that of MS-DSA-Net.
-    processes : int
-        Worker processes.
     replace_split : bool
         Take over a split that differs from the one already preprocessed.
     redo : bool

@@ -21,20 +21,9 @@ def choose(network: str | None, patch_size: Sequence[int] | None,
            configurations: Sequence[str]) -> tuple[Network, Sequence[int] | None] | None:
     """Network and patch size to plan beside the standard plan, checked before any work; None without either.
 
-    Parameters
-    ----------
-    network : str, optional
-        A name of :data:`nnunet_tv.architectures.registry.NETWORKS`; MS-DSA-Net where only a patch size is given.
-    patch_size : sequence of int, optional
-        128³ unless given; None is left to nnU-Net's planner for its own networks.
-    configurations : sequence of str
-        Those to be planned.
-
-    Raises
-    ------
-    NnunetTVError
-        No such network; its package is not installed; a patch that it cannot take (PatchSizeError); a 2D
-        configuration for a 3D network (UnsupportedPlan).
+    MS-DSA-Net where only a patch size is given, 128³ where only a network; the patch of nnU-Net's own networks is left
+    to its planner. NnunetTVError for an unknown network or one whose package is not installed, for a patch that it
+    cannot take (PatchSizeError), and for a 2D configuration of a 3D network (UnsupportedPlan).
     """
     if network is None and patch_size is None:
         return None
@@ -58,13 +47,8 @@ def write_network_plans(plans: dict, preprocessed: Path, configurations: Sequenc
 
     Each of `configurations` will stand alone (``inherits_from`` resolved). Other configurations of an existing file
     stay, unless the standard plan has changed since. `network` and `patch_size` are those of :func:`choose`.
-
-    Raises
-    ------
-    UnsupportedPlan
-        A cascade, a 2D configuration with a 3D patch, or a configuration whose data nnU-Net preprocesses apart.
-    PatchSizeError
-        A patch that the network cannot take.
+    UnsupportedPlan for a cascade, a 2D configuration with a 3D patch, or data that nnU-Net preprocesses apart;
+    PatchSizeError for a patch that the network cannot take.
     """
     for configuration in configurations:
         settings = resolved(plans, configuration)

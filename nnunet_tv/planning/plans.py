@@ -51,12 +51,8 @@ def with_network(plans: dict, configuration: str, *, network: str, patch_size: S
     plans["configurations"][configuration].update(
         patch_size=[int(side) for side in patch_size],
         batch_size=PATCHES_PER_BATCH,
-        architecture={
-            "network_class_name": network,
-            "arch_kwargs": dict(network_arguments or {}),
-            "_kw_requires_import": [],
-        },
-    )
+        architecture={"network_class_name": network, "arch_kwargs": dict(network_arguments or {}),
+                      "_kw_requires_import": []})
     return plans
 
 
@@ -172,10 +168,11 @@ def build_network(configuration_manager: Any, input_channels: int, output_channe
             flag = None
     network = get_network_from_plans(
         name, arguments, configuration_manager.network_arch_init_kwargs_req_import,
-        input_channels, output_channels, allow_init=True, deep_supervision=flag,
-    )
+        input_channels, output_channels, allow_init=True, deep_supervision=flag)
     if host and not deep_supervision:
-        _freeze_coarse_outputs(network)
+        # nnU-Net's U-Nets have outputs at every scale; DDP must not wait for unused ones
+        for layer in getattr(getattr(network, "decoder", None), "seg_layers", ())[:-1]:
+            layer.requires_grad_(False)
     return network
 
 
@@ -188,10 +185,3 @@ def _check_patch(name: str, arguments: dict, patch_size: Sequence[int]) -> None:
         raise UnsupportedPlan(f"the plan builds {listed.title} for input_size {arguments.get('input_size')}, but its "
                               f"patch_size is {list(patch_size)}: plan again (nnunet-tv-plan --network {listed.name} "
                               "--patch-size ...)")
-
-
-def _freeze_coarse_outputs(network: Any) -> None:
-    """nnU-Net's U-Nets always have outputs at every scale; unused ones must not be waited for under DDP."""
-    outputs = getattr(getattr(network, "decoder", None), "seg_layers", ())
-    for layer in outputs[:-1]:
-        layer.requires_grad_(False)

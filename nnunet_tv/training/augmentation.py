@@ -28,26 +28,12 @@ PROBABILITY = 0.5
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Changes of one patch, drawn before any voxel is read; none by default.
+    """Changes of one patch, drawn before any voxel is read; none by default."""
 
-    Parameters
-    ----------
-    angle_rad : float, optional
-        Rotation about the anterior-posterior axis, in radians; None: not rotated.
-    flipped : tuple of int
-        Array axes along which the patch is mirrored, after the rotation.
-    shift : float
-        Added to all voxels of all channels.
-    noise_std : float
-        Standard deviation of the noise; 0: none.
-    noise_seed : int
-        Seeds the noise.
-    """
-
-    angle_rad: float | None = None
-    flipped: tuple[int, ...] = ()
-    shift: float = 0.0
-    noise_std: float = 0.0
+    angle_rad: float | None = None  #: Rotation about the anterior-posterior axis; None: not rotated.
+    flipped: tuple[int, ...] = ()  #: Array axes along which the patch is mirrored, after the rotation.
+    shift: float = 0.0  #: Added to all voxels of all channels.
+    noise_std: float = 0.0  #: Standard deviation of the noise; 0: none.
     noise_seed: int = 0
 
 

@@ -16,16 +16,10 @@ def cut(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Patch of a case, in memory of its own: float32 image (C, *patch_size) and int16 labels (*patch_size).
 
-    Parameters
-    ----------
-    data : array-like of float32, shape (C, *spatial)
-        The case's channels; slices of it give arrays (blosc2, memory map, ndarray). 0 outside the volume.
-    labels : ndarray of int16, shape (*spatial)
-        -1 outside the nonzero mask and outside the volume, 0 brain, 1 lesion.
-    start, patch_size : sequence of int
-        First voxel and size; may extend beyond the volume.
-    axis, angle_rad, flipped
-        Array axis to rotate about, angle (None: not rotated), and array axes to mirror after the rotation.
+    Slices of `data` (C, *spatial), float32, give arrays (blosc2, memory map, ndarray). `labels` (*spatial), int16, are
+    -1 outside the nonzero mask, 0 in the brain, 1 in the lesion. The patch begins at voxel `start` and may extend
+    beyond the volume, where the image is 0 and labels are -1. It is rotated about the array axis `axis` (not if
+    `angle_rad` is None), then mirrored along the axes `flipped`.
     """
     image = np.zeros((data.shape[0], *patch_size), np.float32)
     target = np.full(patch_size, -1, np.int16)

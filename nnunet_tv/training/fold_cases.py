@@ -43,10 +43,7 @@ def read_fold_cases(splits_file: Path, fold: int | str, *, train: Sequence[str],
                     validation: Sequence[str]) -> FoldCases:
     """`train` and `validation` as nnU-Net splits them, with the fold's ``selection``, or else its ``val``.
 
-    Raises
-    ------
-    NnunetTVError
-        The file does not have the fold.
+    NnunetTVError if the file does not have the fold.
     """
     selection = validation
     if fold != "all" and splits_file.is_file():

@@ -20,19 +20,11 @@ class TrainerNotFound(RuntimeError):
 
 def build_loss(loss: type[ForegroundLoss], settings: Mapping[str, float], *, ddp: bool = False,
                **grid: Any) -> ForegroundLoss:
-    """Loss with the settings of a trainer's name.
+    """Loss with the settings of a trainer's name, by code.
 
-    Parameters
-    ----------
-    loss : type
-        Its ``name_codes`` may map a code to ``tv_weight`` although it has no such parameter: a weight above 0 then adds
-        total variation (:class:`~nnunet_tv.losses.PlusTV`).
-    settings : mapping of str to float
-        Values by code, in place of the defaults.
-    ddp : bool
-        Whether training is distributed.
-    **grid
-        ``spacing_mm`` and ``patch_size`` of the plan, for losses that measure in mm.
+    A loss's ``name_codes`` may map a code to ``tv_weight`` although it has no such parameter: a weight above 0 then
+    adds total variation (:class:`~nnunet_tv.losses.PlusTV`). `grid` has the plan's ``spacing_mm`` and ``patch_size``,
+    for losses that measure in mm; `ddp` is whether training is distributed.
     """
     parameters = inspect.signature(loss).parameters
     arguments: dict[str, Any] = {loss.name_codes[code]: value for code, value in settings.items()}
@@ -47,12 +39,7 @@ def variants_in(module: dict[str, Any]) -> Callable[[str], type]:
 
     nnU-Net searches modules by ``hasattr(module, name)``. A name that is no trainer of the module with settings raises
     ``AttributeError``, so that the search goes on; settings in another spelling raise :class:`TrainerNotFound` with
-    the right name.
-
-    Parameters
-    ----------
-    module : dict
-        ``globals()`` of a module with trainers; those that are derived are added.
+    the right name. `module` is the ``globals()`` of a module with trainers, to which those derived are added.
     """
 
     def __getattr__(name: str) -> type:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from threadpoolctl import threadpool_limits
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from nnunet_tv.training.augmentation import (
     Augmentation,
@@ -37,21 +38,10 @@ SELECTION_BATCHES_PER_CASE = 2
 class SubjectPatches(Dataset):
     """Batches by (epoch, number). Each batch is patches of one case.
 
-    Parameters
-    ----------
-    source : nnUNetBaseDataset
-        nnU-Net's preprocessed cases.
-    stage : Stage
-        ``TRAIN`` (an epoch is a permutation of the cases; augmented) or ``SELECTION`` (cases in order,
-        two batches each, half of the patches on the lesion, the same every epoch).
-    fold : int or str
-        Part of every seed.
-    patch_numbers : sequence of int
-        Which of the subject's patches to make: all four, or a rank's share of them.
-    patch_size, transpose_forward, normalization_schemes, use_mask_for_norm
-        From the plan; sizes in its axis order.
-    finish : BasicTransform, optional
-        Last transform of every patch (maps of the reference for the loss).
+    `source` is nnU-Net's data set of preprocessed cases. `stage` is ``TRAIN`` (an epoch is a permutation of the cases;
+    augmented) or ``SELECTION`` (cases in order, two batches each, half of the patches on the lesion, the same every
+    epoch). `fold` is part of every seed; `patch_numbers` are the subject's patches to make: all four, or a rank's
+    share. `finish` is the last transform of every patch (maps of the reference). The others are the plan's.
     """
 
     def __init__(self, source: Any, *, stage: Stage, fold: int | str, patch_size: Sequence[int],
@@ -79,11 +69,9 @@ class SubjectPatches(Dataset):
         with torch.no_grad(), threadpool_limits(limits=1, user_api=None):
             patches = self._patches(case, epoch, number)
         # in a worker this writes into shared memory, which spares the hand-over a copy
-        return {
-            "data": default_collate([patch["image"] for patch in patches]),
-            "target": default_collate([patch["segmentation"] for patch in patches]),
-            "keys": [case] * len(patches),
-        }
+        return {"data": default_collate([patch["image"] for patch in patches]),
+                "target": default_collate([patch["segmentation"] for patch in patches]),
+                "keys": [case] * len(patches)}
 
     def _patches(self, case: str, epoch: int, number: int) -> list[dict]:
         data, segmentation, _, properties = self.source.load_case(case)
@@ -110,23 +98,6 @@ class SubjectPatches(Dataset):
         return self.finish(image=torch.from_numpy(image), segmentation=torch.from_numpy(target)[None])
 
 
-class EpochsInOrder(Sampler):
-    """Keys (epoch, number) from `first` epoch to the last, without a break between epochs."""
-
-    def __init__(self, batches: int, *, first: int, last: int):
-        self.batches, self.first, self.last = batches, first, last
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        """Keys in order."""
-        for epoch in range(self.first, self.last):
-            for number in range(self.batches):
-                yield epoch, number
-
-    def __len__(self) -> int:
-        """Number of keys."""
-        return self.batches * max(0, self.last - self.first)
-
-
 def _ignore_interrupt(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which then ends the workers
 
@@ -134,7 +105,6 @@ def _ignore_interrupt(_: int) -> None:
 def loader(patches: SubjectPatches, *, first_epoch: int, last_epoch: int, workers: int, pin: bool) -> DataLoader:
     """Loader of all epochs from `first_epoch` up to `last_epoch`, made ahead by `workers` processes."""
     return DataLoader(
-        patches, batch_size=None, sampler=EpochsInOrder(len(patches), first=first_epoch, last=last_epoch),
+        patches, batch_size=None, sampler=list(product(range(first_epoch, last_epoch), range(len(patches)))),
         num_workers=workers, pin_memory=pin, worker_init_fn=_ignore_interrupt if workers else None,
-        prefetch_factor=2 if workers else None,
-    )
+        prefetch_factor=2 if workers else None)

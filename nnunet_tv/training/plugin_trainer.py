@@ -34,22 +34,12 @@ def check_device(device: torch.device) -> None:
 
 
 class PluginTrainer(nnUNetTrainer):
-    """nnU-Net's trainer with a loss of ours; with nothing else overridden, the loss-only family.
+    """nnU-Net's trainer with a loss of ours; with nothing else overridden, the loss-only family."""
 
-    Attributes
-    ----------
-    loss_class : type
-        The loss; its ``name_codes`` can be set in the trainer's name.
-    loss_settings, epochs_in_name
-        Loss settings (by code) and epochs of the name.
-    default_epochs : int
-        Epochs without a number in the name.
-    """
-
-    loss_class: ClassVar[type[ForegroundLoss]]
-    loss_settings: ClassVar[dict[str, float]] = {}
+    loss_class: ClassVar[type[ForegroundLoss]]  #: Its ``name_codes`` can be set in the trainer's name.
+    loss_settings: ClassVar[dict[str, float]] = {}  #: Of the name, by code.
     epochs_in_name: ClassVar[int | None] = None
-    default_epochs: ClassVar[int] = 1000
+    default_epochs: ClassVar[int] = 1000  #: Without a number in the name.
     current_epoch: int
 
     def __init__(self, plans: dict, configuration: str, fold: int, dataset_json: dict,
@@ -87,14 +77,11 @@ class PluginTrainer(nnUNetTrainer):
                           patch_size=self.grid.patch_size)
         if not self.enable_deep_supervision:
             return loss
-        stock = super()._build_loss()
-        return DeepSupervisionWrapper(loss, stock.weight_factors)
+        return DeepSupervisionWrapper(loss, super()._build_loss().weight_factors)
 
     def bare_loss(self) -> ForegroundLoss:
         """The loss without the wrapper of deep supervision."""
         return self.loss.loss if isinstance(self.loss, DeepSupervisionWrapper) else self.loss
-
-    # ---- maps of the reference, made by the workers; the epoch, for losses with a schedule ----------
 
     def finishing_transform(self) -> BasicTransform:
         """Last transform of a patch: the loss's maps of the reference, if it has any."""
@@ -102,11 +89,9 @@ class PluginTrainer(nnUNetTrainer):
         return ComposeTransforms([AppendReferenceMaps(maps, self.grid)] if maps else [])
 
     def get_training_transforms(self, *settings, **named) -> BasicTransform:
-        """nnU-Net's transforms, then :meth:`finishing_transform`."""
         return ComposeTransforms([super().get_training_transforms(*settings, **named), self.finishing_transform()])
 
     def get_validation_transforms(self, *settings, **named) -> BasicTransform:
-        """nnU-Net's transforms, then :meth:`finishing_transform`."""
         return ComposeTransforms([super().get_validation_transforms(*settings, **named), self.finishing_transform()])
 
     def on_epoch_start(self) -> None:

@@ -38,12 +38,8 @@ class RecipeTrainer(ResumableTrainer):
 
     The fold number seeds the run. ``checkpoint_final.pth`` and ``checkpoint_best.pth`` hold the weights
     of the smallest selection loss, ``checkpoint_last_epoch.pth`` the last ones. Fold ``all`` has no
-    selection set apart from its training cases, so it neither stops early nor selects.
-
-    Raises
-    ------
-    UnsupportedPlan
-        2D or cascaded configurations, regions, an ignore label, several foreground classes.
+    selection set apart from its training cases, so it neither stops early nor selects. UnsupportedPlan for 2D or
+    cascaded configurations, regions, an ignore label or several foreground classes.
     """
 
     default_epochs: ClassVar[int] = 300
@@ -61,8 +57,6 @@ class RecipeTrainer(ResumableTrainer):
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.trivial_epochs = 0
         self.print_to_log_file(plan_note)
-
-    # ---- set-up -------------------------------------------------------------------------------
 
     def initialize(self) -> None:
         """Build everything; the weights are drawn from the fold's seed."""
@@ -120,8 +114,6 @@ class RecipeTrainer(ResumableTrainer):
         dist.all_gather_object(sizes, self.batch_size)
         first = sum(sizes[:self.local_rank])
         return range(first, first + self.batch_size)
-
-    # ---- an epoch -----------------------------------------------------------------------------
 
     def on_train_epoch_start(self) -> None:
         """Set the learning rate, and seed dropout for this epoch, so that a continued run repeats it."""
@@ -188,8 +180,6 @@ class RecipeTrainer(ResumableTrainer):
             self.print_to_log_file(f"Stopped early: no better average selection loss for {self.early_stopping.waited} "
                                    "epochs.")
 
-    # ---- the end ------------------------------------------------------------------------------
-
     def on_train_end(self) -> None:
         """Write the last weights, then the best ones, which stay loaded for the validation."""
         folder = Path(self.output_folder)
@@ -213,15 +203,11 @@ class RecipeTrainer(ResumableTrainer):
                                    "also stopped the training and chose its weights.")
         super().after_validation()
 
-    # ---- state in checkpoints -----------------------------------------------------------------
-
     def own_state(self) -> dict[str, Any]:
-        """State of the selection."""
         return {"early_stopping": self.early_stopping.state_dict(), "trivial_epochs": self.trivial_epochs,
                 "best_weights": self.best_weights}
 
     def load_own_state(self, state: dict[str, Any] | None, weights: dict[str, torch.Tensor]) -> None:
-        """Restore the state of the selection."""
         if state is None:
             self.print_to_log_file("This checkpoint holds no selection state: early stopping begins anew.")
             return

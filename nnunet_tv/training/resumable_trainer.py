@@ -17,15 +17,7 @@ VALIDATED = "validation.json"
 
 
 class ResumableTrainer(PluginTrainer):
-    """nnU-Net's loop with a checkpoint of the start, whole files, and nothing done twice.
-
-    Attributes
-    ----------
-    stopped : bool
-        Whether training was stopped before the last epoch.
-    trained_here : bool
-        Whether this process trained, and did not only continue a finished run.
-    """
+    """nnU-Net's loop with a checkpoint of the start, whole files, and nothing done twice."""
 
     dataloader_train: Any
     dataloader_val: Any
@@ -33,8 +25,8 @@ class ResumableTrainer(PluginTrainer):
     def __init__(self, plans: dict, configuration: str, fold: int, dataset_json: dict,
                  device: torch.device = torch.device("cuda")):  # noqa: B008  nnU-Net's signature, read by name
         super().__init__(plans, configuration, fold, dataset_json, device)
-        self.stopped = False
-        self.trained_here = True
+        self.stopped = False  # before the last epoch
+        self.trained_here = True  # and not only continued a finished run
 
     def own_state(self) -> dict[str, Any]:
         """State of the subclass for a checkpoint to continue from."""
@@ -96,8 +88,6 @@ class ResumableTrainer(PluginTrainer):
                                           for _ in range(self.num_val_iterations_per_epoch)])
         self.on_epoch_end()
 
-    # ---- validation, once per checkpoint --------------------------------------------------------
-
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """Validate with the best weights; not again where a finished run was only continued."""
         mark = Path(self.output_folder, VALIDATED)
@@ -118,8 +108,6 @@ class ResumableTrainer(PluginTrainer):
     def _final_sha256(self) -> str | None:
         path = Path(self.output_folder, FINAL)
         return sha256(path) if path.is_file() else None
-
-    # ---- checkpoints ----------------------------------------------------------------------------
 
     def save_before(self, epoch: int, name: str) -> None:
         """Checkpoint of the state before `epoch` (nnU-Net stores the current epoch plus one)."""

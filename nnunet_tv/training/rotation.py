@@ -20,8 +20,6 @@ def rotated_region(
 ) -> tuple[slice, ...]:
     """Part of a volume of `shape` that a patch turned about its own centre is interpolated from.
 
-    `start` and `patch_size` are those of the unturned patch, `axis` is the array axis to rotate about.
-
     >>> rotated_region((10, 10, 10), (4, 4, 4), (30, 30, 30), axis=0, angle_rad=math.pi / 4)
     (slice(10, 14, None), slice(9, 15, None), slice(9, 15, None))
     """
@@ -43,20 +41,13 @@ def rotate_into(
 ) -> None:
     """Write a patch turned about its own centre.
 
-    Parameters
-    ----------
-    image_out, labels_out : ndarray of float32 (C, X, Y, Z) and int16 (X, Y, Z)
-        Results, filled with 0 and -1 beforehand: the image is bilinear; a label is that of the largest bilinear
-        weight, 0 where the largest are equal. Any strides.
-    image, labels : ndarray of float32 (C, *region) and int16 (*region)
-        The volume's :func:`rotated_region`. Beyond it the image is 0 and labels are -1.
-    start : sequence of int
-        First voxel of the unturned patch, counted from the region's first.
-    axis : int
-        Array axis to rotate about.
-    angle_rad : float
-        Right-handed in array axes: the voxel at (u, v) from the centre, along the two axes that follow `axis` in cyclic
-        order, comes from (u cos - v sin, u sin + v cos).
+    `image_out` (C, X, Y, Z), float32, and `labels_out` (X, Y, Z), int16, of any strides, are filled with 0 and -1
+    beforehand. The image is bilinear; a label is that of the largest bilinear weight, 0 where the largest are equal.
+    `image` and `labels` are those of the volume's :func:`rotated_region`, `start` is the first voxel of the unturned
+    patch, counted from the region's first.
+
+    The angle is right-handed in array axes: the voxel at (u, v) from the centre, along the two axes that follow `axis`
+    in cyclic order, comes from (u cos - v sin, u sin + v cos).
     """
     u, v = (i for i in range(3) if i != axis)
     turn = -angle_rad if axis == 1 else angle_rad  # axes 0 and 2 are the cyclic order in reverse

@@ -21,24 +21,15 @@ class EarlyStopping:
     Source: TV paper (arXiv 2510.06276), 4.2, and its implementation: ``average = 0.3·new + 0.7·old``,
     beginning with the first loss; at least 120 epochs. The kept weights are those of the smallest raw
     loss. A loss that is not finite improves nothing and leaves the average as it is.
-
-    Attributes
-    ----------
-    average, best_average : float or None
-        Moving average of the loss now, and the smallest so far.
-    waited : int
-        Epochs since `best_average`.
-    best_loss : float or None
-        Smallest raw loss so far.
     """
 
     patience: int = 25
     min_epochs: int = 120
     smoothing: float = 0.3
-    average: float | None = None
-    best_average: float | None = None
-    waited: int = 0
-    best_loss: float | None = None
+    average: float | None = None  #: Moving average of the loss now,
+    best_average: float | None = None  #: and the smallest so far.
+    waited: int = 0  #: Epochs since `best_average`.
+    best_loss: float | None = None  #: Smallest raw loss so far.
 
     def update(self, loss: float) -> bool:
         """Take an epoch's validation loss; return whether its weights are the best so far."""
@@ -51,10 +42,9 @@ class EarlyStopping:
             self.best_average, self.waited = self.average, 0
         else:
             self.waited += 1
-        if self.best_loss is None or loss < self.best_loss:
-            self.best_loss = loss
-            return True
-        return False
+        best = self.best_loss is None or loss < self.best_loss
+        self.best_loss = loss if best else self.best_loss
+        return best
 
     def should_stop(self, epochs_done: int) -> bool:
         """Whether to stop now; never before `min_epochs` epochs are done."""

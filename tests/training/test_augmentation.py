@@ -54,18 +54,12 @@ def test_shift_and_noise_are_of_the_stated_size(span):
     assert {a.noise_std for a in changes} == {0, NOISE_STD * span} and NOISE_STD == 0.1
 
 
-def test_the_default_changes_nothing():
+@pytest.mark.parametrize("shift", [0.0, 0.25])
+def test_the_shift_is_one_number_for_all_channels(shift):
     image = np.arange(54, dtype=np.float32).reshape(2, 3, 3, 3)
     before = image.copy()
-    change_intensities(image, Augmentation())
-    assert np.array_equal(image, before)
-    assert Augmentation().angle_rad is None and Augmentation().flipped == ()
-
-
-def test_the_shift_is_one_number_for_all_channels():
-    image = np.zeros((2, 3, 3, 3), np.float32)
-    change_intensities(image, Augmentation(shift=0.25))
-    assert (image == 0.25).all()
+    change_intensities(image, Augmentation(shift=shift))
+    assert np.array_equal(image, before + np.float32(shift))
 
 
 def test_noise_is_normal_apart_in_each_channel_and_fixed_by_its_seed():
@@ -114,13 +108,11 @@ def test_anterior_posterior_axis_from_the_direction(codes, expected):
     assert anterior_posterior_axis(properties, [2, 1, 0]) == 2 - expected
 
 
-def test_anterior_posterior_axis_without_a_direction():
-    assert anterior_posterior_axis({}, [0, 1, 2]) == 1
-    assert anterior_posterior_axis({}, [1, 0, 2]) == 0
+PSR = np.array([[0, 0, 2.0, 0], [-2.0, 0, 0, 0], [0, 2.0, 0, 0], [0, 0, 0, 1]])  # x of the array is posterior
 
 
-def test_anterior_posterior_axis_from_a_nibabel_affine():
-    psr = np.array([[0, 0, 2.0, 0], [-2.0, 0, 0, 0], [0, 2.0, 0, 0], [0, 0, 0, 1]])  # x of the array is posterior
-    assert anterior_posterior_axis({"nibabel_stuff": {"original_affine": psr}}, [0, 1, 2]) == 2
-    stuff = {"original_affine": psr, "reoriented_affine": np.eye(4)}
-    assert anterior_posterior_axis({"nibabel_stuff": stuff}, [0, 1, 2]) == 1
+@pytest.mark.parametrize(("stuff", "transpose", "expected"), [
+    ({}, [0, 1, 2], 1), ({}, [1, 0, 2], 0), ({"original_affine": PSR}, [0, 1, 2], 2),
+    ({"original_affine": PSR, "reoriented_affine": np.eye(4)}, [0, 1, 2], 1)])
+def test_anterior_posterior_axis_from_a_nibabel_affine_or_without_any(stuff, transpose, expected):
+    assert anterior_posterior_axis({"nibabel_stuff": stuff} if stuff else {}, transpose) == expected

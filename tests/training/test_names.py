@@ -46,11 +46,8 @@ def module():
 
 
 @pytest.mark.parametrize(("name", "settings", "epochs"), [
-    ("Base_5epochs", {}, 5),
-    ("Base_tv0p05", {"tv": 0.05}, None),
-    ("Base_tv0p05_5epochs", {"tv": 0.05}, 5),
-    ("Base_a0p5_tv0p05_20epochs", {"a": 0.5, "tv": 0.05}, 20),
-    ("Base_tv0", {"tv": 0.0}, None),
+    ("Base_5epochs", {}, 5), ("Base_tv0p05", {"tv": 0.05}, None), ("Base_tv0p05_5epochs", {"tv": 0.05}, 5),
+    ("Base_a0p5_tv0p05_20epochs", {"a": 0.5, "tv": 0.05}, 20), ("Base_tv0", {"tv": 0.0}, None),
     ("Base_tv2", {"tv": 2.0}, None),
 ])
 def test_settings_reach_the_class(module, name, settings, epochs):
@@ -63,22 +60,11 @@ def test_settings_reach_the_class(module, name, settings, epochs):
 
 
 @pytest.mark.parametrize(("name", "right"), [
-    ("Base_5epochs_tv0p05", "Base_tv0p05_5epochs"),
-    ("Base_tv0p050", "Base_tv0p05"),
-    ("Base_tv00p05", "Base_tv0p05"),
-    ("Base_tv0.05", "Base_tv0p05"),
-    ("Base_tv005", "Base_tv0p05"),
-    ("Base_tv02", "Base_tv0p2"),
-    ("Base_tv0p1", "Base"),
-    ("Base_300epochs", "Base"),
-    ("Base_tv0p1_300epochs", "Base"),
-    ("Base_05epochs", "Base_5epochs"),
-    ("Base_1epoch", "Base_1epochs"),
-    ("Base_tv2p0", "Base_tv2"),
-    ("Base_tv0p05_a0p5", "Base_a0p5_tv0p05"),
-    ("Plain_tv0", "Plain"),
-    ("Plain_log_g3", "Plain_g3_log"),
-    ("Plain_tv0p1_log", "Plain_log_tv0p1"),
+    ("Base_5epochs_tv0p05", "Base_tv0p05_5epochs"), ("Base_tv0p050", "Base_tv0p05"), ("Base_tv00p05", "Base_tv0p05"),
+    ("Base_tv0.05", "Base_tv0p05"), ("Base_tv005", "Base_tv0p05"), ("Base_tv02", "Base_tv0p2"), ("Base_tv0p1", "Base"),
+    ("Base_300epochs", "Base"), ("Base_tv0p1_300epochs", "Base"), ("Base_05epochs", "Base_5epochs"),
+    ("Base_1epoch", "Base_1epochs"), ("Base_tv2p0", "Base_tv2"), ("Base_tv0p05_a0p5", "Base_a0p5_tv0p05"),
+    ("Plain_tv0", "Plain"), ("Plain_log_g3", "Plain_g3_log"), ("Plain_tv0p1_log", "Plain_log_tv0p1"),
 ])
 def test_another_spelling_is_refused_with_the_right_one(module, name, right):
     with pytest.raises(TrainerNotFound, match=rf"Could not find requested nnunet trainer {name}: .*Write {right}\."):

@@ -13,10 +13,11 @@ from nnunet_tv.training.seeds import Stage
 PATCH = (16, 16, 16)
 
 
-def patches(stage=Stage.TRAIN, fold=0, numbers=range(4), **settings):
-    return SubjectPatches(Cases([f"sub-{i}" for i in range(5)], **settings), stage=stage, fold=fold, patch_size=PATCH,
-                          patch_numbers=numbers, transpose_forward=[0, 1, 2],
-                          normalization_schemes=["ZScoreNormalization"] * 2, use_mask_for_norm=[True, True])
+def patches(stage=Stage.TRAIN, fold=0, numbers=range(4), source=None, schemes=("ZScoreNormalization",) * 2,
+            masked=(True, True), **settings):
+    return SubjectPatches(source or Cases([f"sub-{i}" for i in range(5)], **settings), stage=stage, fold=fold,
+                          patch_size=PATCH, patch_numbers=numbers, transpose_forward=[0, 1, 2],
+                          normalization_schemes=schemes, use_mask_for_norm=masked)
 
 
 def batches(workers, first=0, last=2, **settings):
@@ -28,12 +29,12 @@ def equal(first, second):
                for a, b in zip(first, second, strict=True))
 
 
-def test_batches_do_not_depend_on_the_workers():
-    assert equal(batches(0), batches(2))
-
-
-def test_a_continued_run_gets_the_batches_of_its_epoch():
-    assert equal(batches(0, first=1), batches(0)[5:])
+def test_batches_depend_on_epoch_and_fold_and_not_on_workers_or_interruptions():
+    whole = batches(0)
+    assert equal(batches(2), whole)
+    assert equal(batches(0, first=1), whole[5:])
+    assert not equal(whole[:5], whole[5:])
+    assert not equal(whole[:5], batches(0, last=1, fold=1))
 
 
 def test_batches_do_not_touch_the_networks_random_numbers():
@@ -42,11 +43,6 @@ def test_batches_do_not_touch_the_networks_random_numbers():
     torch.manual_seed(3)
     patches()[0, 0]
     assert torch.equal(torch.rand(4), expected)
-
-
-def test_epochs_and_folds_differ():
-    assert not equal(batches(0, last=1), batches(0, first=1))
-    assert not equal(batches(0, last=1), batches(0, last=1, fold=1))
 
 
 def test_patches_of_one_subject_differ_from_epoch_to_epoch():
@@ -66,9 +62,7 @@ def test_rotation_is_about_the_anterior_posterior_axis_alone(monkeypatch, direct
                            (1, 44, 44, 44))  # constant across the axis, so that only another rotation changes it
     segmentation = np.full((1, 44, 44, 44), -1, np.int16)
     segmentation[:, 20:24, 20:24, 20:24] = 0  # patches from the middle, whose corners stay inside
-    source = SubjectPatches(Cases(["a"]), stage=Stage.TRAIN, fold=0, patch_size=PATCH, patch_numbers=range(12),
-                            transpose_forward=[0, 1, 2], normalization_schemes=["ZScoreNormalization"],
-                            use_mask_for_norm=None)
+    source = patches(source=Cases(["a"]), numbers=range(12), masked=None)
     source.source.cases["a"] = (ramp, segmentation, None, {"sitk_stuff": {"direction": direction}})
     across = [i + 1 for i in range(3) if i != axis]
     data = source[0, 0]["data"][:, 0]
@@ -161,8 +155,7 @@ def test_the_mask_is_cleared_after_noise_and_shift():
 
 @pytest.mark.parametrize(("scheme", "noise"), [("ZScoreNormalization", 0.515), ("RescaleTo01Normalization", 0.1)])
 def test_noise_is_of_the_plans_scale(scheme, noise):
-    source = SubjectPatches(Cases(["a"]), stage=Stage.TRAIN, fold=0, patch_size=PATCH, patch_numbers=range(8),
-                            transpose_forward=[0, 1, 2], normalization_schemes=[scheme], use_mask_for_norm=None)
+    source = patches(source=Cases(["a"]), numbers=range(8), schemes=[scheme], masked=None)
     _, segmentation, previous, properties = source.source.cases["a"]
     source.source.cases["a"] = (np.zeros((1, *segmentation.shape[1:]), np.float32), segmentation, previous, properties)
     spreads = [float(patch.std()) for patch in source[0, 0]["data"]]

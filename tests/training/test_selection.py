@@ -18,8 +18,8 @@ def test_best_weights_follow_the_raw_loss():
     assert stopping.best_loss == 0.39
 
 
-def epochs_until_stop(losses, **settings):
-    stopping = EarlyStopping(**settings)
+def epochs_until_stop(losses):
+    stopping = EarlyStopping()
     for epoch, loss in enumerate(losses):
         stopping.update(loss)
         if stopping.should_stop(epoch + 1):
@@ -27,18 +27,14 @@ def epochs_until_stop(losses, **settings):
     return None
 
 
-def test_stops_patience_epochs_after_the_best_average():
-    losses = [1 - 0.005 * epoch for epoch in range(130)] + [1.0] * 100
+@pytest.mark.parametrize(("losses", "epoch"), [
     # the average of a falling line falls; it rises at epoch 130, so that 129 was the best
-    assert epochs_until_stop(losses) == 130 + 25
-
-
-def test_never_before_120_epochs_but_the_counter_runs_from_epoch_0():
-    assert epochs_until_stop([0.5, *[1.0] * 299]) == 120
-
-
-def test_a_steadily_better_loss_never_stops():
-    assert epochs_until_stop([1 / (1 + epoch) for epoch in range(300)]) is None
+    ([1 - 0.005 * epoch for epoch in range(130)] + [1.0] * 100, 130 + 25),
+    ([0.5, *[1.0] * 299], 120),  # never before 120 epochs, but the counter runs from epoch 0
+    ([1 / (1 + epoch) for epoch in range(300)], None),  # steadily better
+], ids=["patience", "minimum", "never"])
+def test_when_training_stops(losses, epoch):
+    assert epochs_until_stop(losses) == epoch
 
 
 def test_non_finite_losses_improve_nothing():
