@@ -7,7 +7,6 @@ hint where to look, not a measurement.
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 from collections import Counter
 from functools import lru_cache
@@ -15,8 +14,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 from scipy.spatial import cKDTree
 
+from nnunet_tv.imaging.affine import transform
 from nnunet_tv.utils.errors import NnunetTVError
 
 NAME = "Desikan-Killiany atlas in MNI152 space, nearest label"
@@ -60,8 +61,7 @@ REGIONS = {label: (name, lobe) for lobe, names in LOBES.items() for label, name 
 def region_of(points_mm: np.ndarray) -> tuple[str, str]:
     """Region and lobe to which most points are nearest, shape (n, 3) in MNI152 mm, RAS+, n > 0.
 
-    Both are :data:`OUTSIDE` if at least half of the points are further than :data:`REACH_MM` from every label, as in
-    the cerebellum.
+    Both are :data:`OUTSIDE` if at least half of the points are further than :data:`REACH_MM` from every label.
     """
     tree, labels, names = _atlas()
     _, nearest = tree.query(points_mm, distance_upper_bound=REACH_MM)
@@ -78,10 +78,10 @@ def _atlas() -> tuple[cKDTree, np.ndarray, dict[int, str]]:
     folder = _folder()
     image = nib.load(folder / "atlas-desikankilliany.nii.gz")
     data = np.asarray(image.dataobj)
-    with (folder / "atlas-desikankilliany.csv").open(newline="", encoding="utf-8") as file:
-        names = {int(row["id"]): row["label"] for row in csv.DictReader(file)}
+    table = pd.read_csv(folder / "atlas-desikankilliany.csv")
+    names = dict(zip(table["id"], table["label"], strict=True))
     indices = np.argwhere(data > 0)
-    points = indices @ image.affine[:3, :3].T + image.affine[:3, 3]
+    points = transform(image.affine, indices)
     return cKDTree(points.astype(np.float32)), data[tuple(indices.T)], names
 
 

@@ -54,33 +54,20 @@ def describe_clusters(
 ) -> tuple[list[Cluster], Volume]:
     """Clusters (26 neighbours) of a mask on the patient's T1w, in the order of their ranks.
 
-    A cluster of the filtered mask may fall apart, or touch another, on a coarser grid. With the `prepared` mask each
-    voxel is assigned to the nearest cluster there, so that the number of clusters is the filter's.
-
-    Parameters
-    ----------
-    mask, probability, deviation : Volume
-        On the grid of the original T1w: 0 and 1; lesion probability; its standard deviation between folds.
-    record : Provenance
-        Of the case.
-    prepared : Volume, optional
-        The mask on ``record.grid``.
-
-    Returns
-    -------
-    clusters : list of Cluster
-    labels : Volume
-        int32, on the mask's grid: 0 outside, else the cluster's rank.
+    A cluster of the filtered mask may fall apart, or touch another, on a coarser grid. With the `prepared` mask (on
+    ``record.grid``) each voxel is assigned to the nearest cluster there, so that the number of clusters is the
+    filter's. The other volumes are on the grid of the original T1w; the second result holds the ranks there (int32).
     """
     voxels = np.argwhere(mask.data)
     numbers = _cluster_numbers(voxels, mask, record, prepared)
     parts = [voxels[numbers == number] for number in np.unique(numbers)]
     found = sorted(((_measure(part, mask, record, probability, deviation), part) for part in parts),
                    key=lambda pair: _order(pair[0]))
-    labels = np.zeros(mask.shape, np.int32)
-    for rank, (_, part) in enumerate(found, 1):
+    clusters, labels = [], np.zeros(mask.shape, np.int32)
+    for rank, (cluster, part) in enumerate(found, 1):
+        clusters.append(replace(cluster, rank=rank))
         labels[tuple(part.T)] = rank
-    return [replace(cluster, rank=rank) for rank, (cluster, _) in enumerate(found, 1)], Volume(labels, mask.affine)
+    return clusters, Volume(labels, mask.affine)
 
 
 def _cluster_numbers(voxels: np.ndarray, mask: Volume, record: Provenance, prepared: Volume | None) -> np.ndarray:
@@ -140,6 +127,11 @@ def side_of(points_mm: np.ndarray) -> str:
     if left >= ONE_SIDED:
         return LEFT
     return RIGHT if left <= 1 - ONE_SIDED else MIDLINE
+
+
+def count_text(n: int) -> str:
+    """``1 cluster``, ``2 clusters``."""
+    return f"{n} cluster{'s' if n > 1 else ''}"
 
 
 def write_clusters(clusters: Sequence[Cluster], path: str | Path) -> None:

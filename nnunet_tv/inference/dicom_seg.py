@@ -29,23 +29,16 @@ def write_dicom_seg(labels: Volume, source_files: Sequence[str | Path], path: st
 
     As DICOM requires, the object takes over the identity of the patient and the study from the source series.
 
-    Parameters
-    ----------
-    labels : Volume
-        Integers, 0 outside and 1..n in the clusters, on the grid of the volume that dcm2niix made of the
-        series (the same voxels, in any order of axes).
-    source_files : sequence of Path
-        The DICOM files of the series: one per slice, or one with many frames.
-    path, case, model
-        File to write; case identifier, for messages; name of the model, for the algorithm identification.
+    `labels` are integers, 0 outside and 1..n in the clusters, in the voxels of the series with any order of axes;
+    `source_files` one per slice, or one with many frames; `model` is the name for the algorithm identification.
 
     Raises
     ------
     CaseError
-        Nothing to write; unreadable or incomplete source files; a series whose pixels are not the mask's voxels.
+        No cluster; unreadable or incomplete source files; a series whose pixels are not the mask's voxels.
     """
     n = int(labels.data.max(initial=0))
-    if n == 0:
+    if not n:
         raise CaseError(case, "no cluster: a DICOM SEG without segments is not valid, none is written")
     try:
         sources = _read(source_files)

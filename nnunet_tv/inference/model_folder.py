@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,15 +53,9 @@ def model_folder(dataset: str, *, trainer: str, plans: str, configuration: str) 
 
 
 def find_model(folder: str | Path, *, folds: Sequence[str] | None = None, checkpoint: str = CHECKPOINT) -> Model:
-    """The model of a folder, checked.
+    """The model of a folder; a :class:`NnunetTVError` if it cannot be used.
 
     `folds` defaults to every fold with the `checkpoint` file (``all`` only if it is the only one).
-
-    Raises
-    ------
-    NnunetTVError
-        No such folder, no model in it, folds without a checkpoint, channels other than T1w and FLAIR, or more
-        than one foreground class.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -77,11 +71,6 @@ def find_model(folder: str | Path, *, folds: Sequence[str] | None = None, checkp
         raise NnunetTVError(f"{folder}: no {checkpoint} of fold {', '.join(missing) or 'any'}; folds that have one: "
                             f"{', '.join(there) or 'none'}")
     content = read_json(folder / "dataset.json")
-    _check_dataset(folder, content)
-    return Model(folder, tuple(chosen), checkpoint, TrainedOn.of(content))
-
-
-def _check_dataset(folder: Path, content: Mapping[str, Any]) -> None:
     names = [str(name) for _, name in sorted(content["channel_names"].items(), key=lambda item: int(item[0]))]
     if [name.lower() for name in names] != [name.lower() for name in CHANNELS]:
         raise NnunetTVError(f"{folder}: the model's channels are {', '.join(names)}, expected {', '.join(CHANNELS)} in "
@@ -89,6 +78,7 @@ def _check_dataset(folder: Path, content: Mapping[str, Any]) -> None:
     labels = content["labels"]
     if sorted(value for value in labels.values() if not isinstance(value, list)) != [0, 1] or len(labels) != 2:
         raise NnunetTVError(f"{folder}: the model's labels are {labels}, expected background and one lesion class")
+    return Model(folder, tuple(chosen), checkpoint, TrainedOn.of(content))
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,6 @@ class Filter:
 
     steps: tuple[tuple[Callable[..., np.ndarray], dict[str, Any]], ...]  #: functions of (Z, Y, X) arrays, and settings
     text: str  #: for pages and status files
-    standard: bool  #: whether the model folder has none of its own
 
     def __call__(self, segmentation: Volume) -> Volume:
         """The filtered segmentation, uint8."""
@@ -108,17 +97,11 @@ class Filter:
 
 
 def read_filter(folder: str | Path) -> Filter:
-    """The model folder's ``postprocessing.pkl``, or the standard filter without one.
-
-    Raises
-    ------
-    NnunetTVError
-        A pickle that is not nnU-Net's (list of functions, list of settings).
-    """
+    """The model folder's ``postprocessing.pkl`` (lists of functions and of settings), or the standard filter."""
     path = Path(folder) / POSTPROCESSING
     if not path.exists():
         text = f"standard (the model folder has no {POSTPROCESSING}): {'; '.join(STANDARD.steps)}"
-        return Filter(((remove_small_clusters, {}),), text, standard=True)
+        return Filter(((remove_small_clusters, {}),), text)
     try:
         functions, settings = pickle.loads(path.read_bytes())
         names = ", ".join(function.__name__ for function in functions)
@@ -130,4 +113,4 @@ def read_filter(folder: str | Path) -> Filter:
                             "or remove it to use the standard filter") from error
     ours = list(functions) == [remove_small_clusters]
     text = "; ".join(ClusterFilter(**settings[0]).steps) if ours else names or "nothing"
-    return Filter(steps, f"{POSTPROCESSING}: {text}", standard=False)
+    return Filter(steps, f"{POSTPROCESSING}: {text}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nnunet_tv.imaging.resample import resample_image
 from nnunet_tv.imaging.volume import Volume, read_volume, same_grid
-from nnunet_tv.inference.clusters import Cluster, describe_clusters, write_clusters
+from nnunet_tv.inference.clusters import describe_clusters, write_clusters
 from nnunet_tv.inference.native import to_native_grids
 from nnunet_tv.inference.patient_html import ModelSummary, status_line, write_page
 from nnunet_tv.inference.patient_picture import Scan, draw_patient
@@ -19,34 +19,15 @@ from nnunet_tv.utils.case_outcome import CaseOutcome
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import sha256
 
-CLUSTERS = "clusters.csv"
-
 
 def describe_patient(
     record: Provenance, prediction: Prediction, out: Path, *, prepared: Path, summary: ModelSummary,
     dicom: Sequence[Path] = (), created: str = "",
 ) -> CaseOutcome:
-    """Write all files of a case into a folder.
+    """Write all files of a case into its empty folder; return the number of clusters, a text and notes.
 
-    Parameters
-    ----------
-    record : Provenance
-        Of the case.
-    prediction : Prediction
-        On ``record.grid``, filtered.
-    out : Path
-        Empty folder of the case.
-    prepared : Path
-        Folder of the prepared images, which are drawn if the scans are gone.
-    summary, created : ModelSummary, str
-        For the page: how the result was obtained; date and time.
-    dicom : sequence of Path
-        Files of the T1w's DICOM series; a DICOM SEG is written for them.
-
-    Returns
-    -------
-    CaseOutcome
-        Number of clusters, text and notes.
+    The prediction is on ``record.grid`` and filtered. Images of `prepared` are drawn if the scans are gone. `dicom`
+    are the files of the T1w's series, for which a DICOM SEG is written.
     """
     case, mask = record.case, prediction.segmentation
     maps = {PROBABILITY: prediction.probability}
@@ -57,7 +38,7 @@ def describe_patient(
     t1 = native.volumes["T1w"]
     clusters, labels = describe_clusters(
         t1[""], record, prepared=mask, probability=t1[PROBABILITY], deviation=t1.get(DEVIATION))
-    write_clusters(clusters, out / CLUSTERS)
+    write_clusters(clusters, out / "clusters.csv")
     notes, scans = list(native.notes), []
     for number, channel in enumerate(record.sources):
         image, note = native_scan(record, channel, prepared, number)
@@ -66,28 +47,19 @@ def describe_patient(
                           record.to_grid(channel).inverse() @ record.to_grid("T1w")))
     draw_patient(case, scans, clusters, labels, out / f"{case}.png")
     if dicom and clusters:
-        notes += _write_dicom_seg(case, labels, dicom, out, summary.model)
+        from nnunet_tv.inference.dicom_seg import write_dicom_seg
+
+        try:
+            write_dicom_seg(labels, dicom, out / f"{case}_fcd.dcm", case=case, model=summary.model)
+        except CaseError as error:
+            notes.append(error.problem)  # the masks are complete without it
     write_page(case, clusters, out / f"{case}.png", out / f"{case}.html", summary=summary, flags=record.flags,
                notes=notes, created=created)
-    return CaseOutcome(case, text=_text(clusters, summary), clusters=len(clusters), notes=tuple(notes))
-
-
-def _text(clusters: Sequence[Cluster], summary: ModelSummary) -> str:
-    if clusters or summary.highest_probability is None:
-        return status_line(clusters)
-    return (f"{status_line(clusters)} The network marked nothing that passed the filter (highest probability anywhere "
-            f"{summary.highest_probability:.2f}); this does not exclude a lesion.")
-
-
-def _write_dicom_seg(case: str, labels: Volume, files: Sequence[Path], out: Path, model: str) -> list[str]:
-    """Write it; a note where that is not possible, since the masks are complete without it."""
-    from nnunet_tv.inference.dicom_seg import write_dicom_seg
-
-    try:
-        write_dicom_seg(labels, files, out / f"{case}_fcd.dcm", case=case, model=model)
-    except CaseError as error:
-        return [error.problem]
-    return []
+    text = status_line(clusters)
+    if not clusters:
+        text += (" The network marked nothing that passed the filter (highest probability anywhere "
+                 f"{summary.highest_probability:.2f}); this does not exclude a lesion.")
+    return CaseOutcome(case, text=text, clusters=len(clusters), notes=tuple(notes))
 
 
 def native_scan(record: Provenance, channel: str, prepared: Path, number: int) -> tuple[Volume, str]:

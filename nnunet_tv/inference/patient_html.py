@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnunet_tv.imaging.drawing import CONVENTION
 from nnunet_tv.inference.atlas import NAME as ATLAS
-from nnunet_tv.inference.clusters import Cluster
+from nnunet_tv.inference.clusters import Cluster, count_text
 from nnunet_tv.inference.patient_picture import MOST
 from nnunet_tv.utils.files import write_text
 from nnunet_tv.utils.html import render
@@ -19,22 +19,12 @@ ROWS = 10
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """How the result of a case was obtained.
+    """How the result of a case was obtained."""
 
-    Attributes
-    ----------
-    model, filter : str
-        Name of the model and its folds; description of the cluster filter.
-    registration : str
-        ``none``, ``t1`` or ``mni``.
-    highest_probability : float or None
-        Highest lesion probability on the prepared grid, before the filter.
-    """
-
-    model: str
-    filter: str
-    registration: str
-    highest_probability: float | None
+    model: str  #: name and folds
+    filter: str  #: description of the cluster filter
+    registration: str  #: ``none``, ``t1`` or ``mni``
+    highest_probability: float  #: of a lesion on the prepared grid, before the filter
 
 
 def status_line(clusters: Sequence[Cluster]) -> str:
@@ -42,7 +32,7 @@ def status_line(clusters: Sequence[Cluster]) -> str:
     if not clusters:
         return "No cluster found."
     total = sum(cluster.volume_mm3 for cluster in clusters)
-    return f"{len(clusters)} cluster{'s' if len(clusters) > 1 else ''} found, {total:.0f} mm³ in all."
+    return f"{count_text(len(clusters))} found, {total:.0f} mm³ in all."
 
 
 def write_page(
@@ -51,22 +41,8 @@ def write_page(
 ) -> None:
     """Write a case's page, atomically.
 
-    Parameters
-    ----------
-    case : str
-        Title.
-    clusters : sequence of Cluster
-        In the order of their ranks.
-    image : Path
-        PNG of :func:`~nnunet_tv.inference.patient_picture.draw_patient`.
-    path : Path
-        HTML file.
-    summary : ModelSummary
-        How the result was obtained.
-    flags, notes : sequence of str
-        What to check before the result is relied on; further remarks.
-    created : str
-        Date and time.
+    `image` is the PNG of :func:`~nnunet_tv.inference.patient_picture.draw_patient`, `flags` what to check before the
+    result is relied on, `created` date and time.
     """
     page = render(
         "patient.html.j2", case=case, clusters=clusters, status=status_line(clusters), flags=flags, notes=notes,

@@ -12,7 +12,7 @@ import numpy as np
 from nnunet_tv.imaging.affine import Affine, transform
 from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.inference.clusters import Cluster, focus_mm
+from nnunet_tv.inference.clusters import Cluster, count_text, focus_mm
 from nnunet_tv.utils.files import atomic
 from nnunet_tv.utils.html import RESEARCH_USE
 
@@ -44,7 +44,9 @@ def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], 
     shown: list[Cluster | None] = [*clusters[:MOST]] or [None]
     figure = Figure(figsize=(2.15 * 3 * len(scans), 0.8 + 2.3 * len(shown)), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{case}: {_headline(len(clusters))}", color="white", fontsize=12, parse_math=False)
+    headline = "no cluster found (slices through the middle)" if not clusters else count_text(len(clusters))
+    more = f", the first {MOST} drawn" if len(clusters) > MOST else ""
+    figure.suptitle(f"{case}: {headline}{more}", color="white", fontsize=12, parse_math=False)
     views = [_View(scan) for scan in scans]
     for cluster, axes in zip(shown, figure.subplots(len(shown), 3 * len(scans), squeeze=False), strict=True):
         for number, view in enumerate(views):
@@ -56,12 +58,6 @@ def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], 
     figure.supxlabel(f"{CONVENTION} {RESEARCH_USE}", color="0.75", fontsize=8)
     with atomic(output) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
-
-
-def _headline(total: int) -> str:
-    if not total:
-        return "no cluster found (slices through the middle)"
-    return f"{total} cluster{'s' if total > 1 else ''}{f', the first {MOST} drawn' if total > MOST else ''}"
 
 
 def _label(cluster: Cluster | None) -> str:

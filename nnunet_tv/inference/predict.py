@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 
 from nnunet_tv import __version__
 from nnunet_tv.imaging.volume import read_volume, same_grid
-from nnunet_tv.inference.model_folder import CHANNELS, Filter, Model, find_model, read_filter
+from nnunet_tv.inference.model_folder import CHANNELS, CHECKPOINT, Filter, Model, find_model, read_filter
 from nnunet_tv.inference.patient import describe_patient
 from nnunet_tv.inference.patient_html import ModelSummary
-from nnunet_tv.inference.predictor import Predictor, check_device
+from nnunet_tv.inference.predictor import PredictOptions, Predictor, check_device
 from nnunet_tv.intake.find import FoundCase
 from nnunet_tv.intake.manual_pairs import ManualPair
 from nnunet_tv.postprocessing import ENDING
@@ -38,31 +38,11 @@ STATUS, PREPARED = "status.json", "prepared"
 PREDICT_VERSION = 1
 
 
-@dataclass(frozen=True)
-class PredictOptions:
-    """How to predict."""
-
-    device: str = "cuda"  #: ``cpu`` or ``cuda``
-    mirroring: bool = True  #: average over mirrored inputs
-    step: float = 0.5  #: step of the sliding window as a share of the patch
-    precision: str = "auto"  #: on the CPU: see :mod:`nnunet_tv.inference.precision`
-
-
 def predict(
-    source: str | Path,
-    out: str | Path,
-    *,
-    model: Model | str | Path,
-    folds: Sequence[str] | None = None,
-    checkpoint: str = "checkpoint_final.pth",
-    options: PredictOptions | None = None,
-    prepared: bool = False,
-    space: str | None = None,
-    backend: str = "simpleitk",
-    brain: str | None = None,
-    manual_pairs: Mapping[str, ManualPair] | None = None,
-    keep_ids: bool = False,
-    processes: int = 1,
+    source: str | Path, out: str | Path, *, model: Model | str | Path, folds: Sequence[str] | None = None,
+    checkpoint: str = CHECKPOINT, options: PredictOptions | None = None, prepared: bool = False,
+    space: str | None = None, backend: str = "simpleitk", brain: str | None = None,
+    manual_pairs: Mapping[str, ManualPair] | None = None, keep_ids: bool = False, processes: int = 1,
 ) -> list[CaseOutcome]:
     """Predict all patients of a folder; what is up to date stays.
 
@@ -73,28 +53,19 @@ def predict(
     Parameters
     ----------
     source : Path
-        Scans, as for :func:`~nnunet_tv.preparation.prepare_folder.prepare_folder`, to be prepared into
-        ``out/prepared``.
+        Scans; they are prepared into ``out/prepared``. With `prepared`, a folder that ``nnunet-tv-prepare`` wrote.
     out : Path
         Folder to write; earlier results of other patients stay.
-    model : Model or Path
-        nnU-Net's model folder, ``RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION``.
-    folds, checkpoint : sequence of str, str
-        Folds to average over, by default all that are trained, and the name of their files. A :class:`Model` has its
-        own.
+    model, folds, checkpoint
+        As for :func:`~nnunet_tv.inference.model_folder.find_model`; a :class:`Model` has its own folds and checkpoint.
     options : PredictOptions, optional
         Device, mirroring, step of the sliding window, precision.
     prepared : bool
-        Whether `source` is a folder that ``nnunet-tv-prepare`` wrote; the options below then have no effect.
-    space, backend, brain : str
-        Space, registration backend and brain extraction; space and brain by default as of the model's training scans.
-    manual_pairs, keep_ids, processes
+        Whether the scans are prepared; the options below then have no effect.
+    space, brain : str, optional
+        As the model's training scans if left out.
+    backend, manual_pairs, keep_ids, processes
         As for :func:`~nnunet_tv.preparation.prepare_folder.prepare_folder`.
-
-    Returns
-    -------
-    list of CaseOutcome
-        One per patient, in order.
 
     Raises
     ------
@@ -109,7 +80,11 @@ def predict(
     run = _Run(source if prepared else out / PREPARED, FindingsFolder(out), model, options, read_filter(model.folder),
                model.fingerprint())
     if prepared:
-        jobs = [PatientJob(case=case, run=run) for case in _prepared_cases(source)]
+        cases = sorted(path.name.removesuffix(RECORD_ENDING) for path in source.glob(f"*{RECORD_ENDING}"))
+        if not cases:
+            raise NnunetTVError(f"{source}: expected prepared cases (CASE{RECORD_ENDING}), found none: give the folder "
+                                "that nnunet-tv-prepare wrote, or scans with -i")
+        jobs = [PatientJob(case=case, run=run) for case in cases]
     else:
         space, registration = model.trained_on.settings(space=space, backend=backend, brain=brain)
         done = prepare_folder(source, run.prepared, space=space, registration=registration, manual_pairs=manual_pairs,
@@ -126,14 +101,6 @@ def predict(
                  "" if outcome.changed or outcome.problem else " (up to date)")
         _write_status(run, outcomes, complete=len(outcomes) == len(jobs))
     return list(outcomes.values())
-
-
-def _prepared_cases(prepared: Path) -> list[str]:
-    cases = sorted(path.name.removesuffix(RECORD_ENDING) for path in prepared.glob(f"*{RECORD_ENDING}"))
-    if not cases:
-        raise NnunetTVError(f"{prepared}: expected prepared cases (CASE{RECORD_ENDING}), found none: give the folder "
-                            "that nnunet-tv-prepare wrote, or scans with -i")
-    return cases
 
 
 def _dicom_files(found: FoundCase) -> tuple[Path, ...]:
@@ -172,8 +139,7 @@ class _Run:
 
     @cached_property
     def predictor(self) -> Predictor:
-        return Predictor(self.model, device=self.options.device, mirroring=self.options.mirroring,
-                         step=self.options.step, progress=sys.stderr.isatty(), precision=self.options.precision)
+        return Predictor(self.model, self.options, progress=sys.stderr.isatty())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,22 +52,18 @@ def preprocessed(predictor: Any, images: Sequence[str | Path]) -> tuple[Tensor, 
     return torch.from_numpy(np.ascontiguousarray(data, np.float32)), properties
 
 
-class Predictor:
-    """A model in memory.
+@dataclass(frozen=True)
+class PredictOptions:
+    """How to predict."""
 
-    Parameters
-    ----------
-    model : Model
-    device : str
-        ``cpu`` or ``cuda``.
-    mirroring : bool
-        Average over mirrored inputs, as nnU-Net does.
-    step : float
-        Step of the sliding window as a share of the patch.
-    progress : bool
-        Show nnU-Net's bar over the tiles of a case.
-    precision : str
-        On the CPU: one of :data:`~nnunet_tv.inference.precision.PRECISIONS`. On a GPU: nnU-Net's mixed precision.
+    device: str = "cuda"  #: or ``cpu``
+    mirroring: bool = True  #: average over mirrored inputs, as nnU-Net does
+    step: float = 0.5  #: of the sliding window, as a share of the patch
+    precision: str = "auto"  #: on the CPU: see :mod:`nnunet_tv.inference.precision`; a GPU mixes precisions
+
+
+class Predictor:
+    """A model in memory; `progress` shows nnU-Net's bar over the tiles of a case.
 
     Raises
     ------
@@ -75,18 +71,18 @@ class Predictor:
         No such device; a trainer that is not installed; a checkpoint that does not fit.
     """
 
-    def __init__(self, model: Model, *, device: str = "cuda", mirroring: bool = True, step: float = 0.5,
-                 progress: bool = True, precision: str = "auto"):
+    def __init__(self, model: Model, options: PredictOptions, *, progress: bool = False):
         import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
         from nnunet_tv.inference.precision import use_bfloat16
 
-        check_device(device)
-        self.bfloat16 = use_bfloat16(precision, device)
+        check_device(device := options.device)
+        self.bfloat16 = use_bfloat16(options.precision, device)
         with _nnunet_prints_to_log():
-            self.nnunet = nnUNetPredictor(tile_step_size=step, use_mirroring=mirroring, device=torch.device(device),
-                                          perform_everything_on_device=device == "cuda", allow_tqdm=progress)
+            self.nnunet = nnUNetPredictor(
+                tile_step_size=options.step, use_mirroring=options.mirroring, device=torch.device(device),
+                perform_everything_on_device=device == "cuda", allow_tqdm=progress)
             try:
                 self.nnunet.initialize_from_trained_model_folder(
                     str(model.folder), tuple(fold if fold == "all" else int(fold) for fold in model.folds),
@@ -105,10 +101,10 @@ class Predictor:
 
         `affine` is that of the grid; that of the first file's header if left out.
         """
-        folds = self.nnunet.list_of_parameters
-        total: Any = None
-        first: Any = 0.0
-        second: Any = 0.0
+        folds, deviation = self.nnunet.list_of_parameters, None
+        total: Any = 0
+        first: Any = 0
+        second: Any = 0
         with _nnunet_prints_to_log():
             data, properties = preprocessed(self.nnunet, images)
             try:
@@ -118,12 +114,11 @@ class Predictor:
                     if len(folds) > 1:
                         lesion = self._export(logits.clone(), properties)[1].astype(np.float64)
                         first, second = first + lesion, second + lesion**2
-                    total = logits if total is None else total + logits
+                    total = total + logits
             finally:
                 self.nnunet.list_of_parameters = folds
-            segmentation, lesion = self._export(total / len(folds) if len(folds) > 1 else total, properties)
+            segmentation, lesion = self._export(total / len(folds), properties)
         affine = nib.load(images[0]).affine if affine is None else affine
-        deviation = None
         if len(folds) > 1:
             variance = second / len(folds) - (first / len(folds)) ** 2
             deviation = _on_file_grid(np.sqrt(np.maximum(variance, 0)).astype(np.float32), properties, affine)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,7 @@ FILES = ("dataset.json", "plans.json", "fold_0/checkpoint_final.pth")
 
 
 def read_weights(path: str | Path) -> dict[str, Any]:
-    """State dict in a ``.pth`` file, read without running code from it.
-
-    Raises
-    ------
-    NnunetTVError
-        No such file, not a PyTorch file, more than tensors in it, or no state dict.
-    """
+    """State dict in a ``.pth`` file, read without running code from it; a :class:`NnunetTVError` if it has none."""
     import torch
 
     from nnunet_tv.architectures.published import PublishedWeightsError, unwrapped
@@ -56,10 +50,7 @@ def read_weights(path: str | Path) -> dict[str, Any]:
 
 
 def model_plans(input_size: Sequence[int], *, dataset_name: str) -> dict[str, Any]:
-    """nnU-Net plans that reproduce the published network's training input, for a patch size along X, Y, Z.
-
-    The plans are complete: ``nnUNetv2_preprocess`` and training take them as well.
-    """
+    """Complete nnU-Net plans that reproduce the published network's training input; the patch size is along X, Y, Z."""
     size = [int(side) for side in input_size]
     resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
     configuration = {
@@ -77,16 +68,12 @@ def model_plans(input_size: Sequence[int], *, dataset_name: str) -> dict[str, An
         "resampling_fn_seg_kwargs": {**resampling, "is_seg": True, "order": 1},
         "resampling_fn_probabilities": "resample_data_or_seg_to_shape",
         "resampling_fn_probabilities_kwargs": {**resampling, "order": 1},
-        "architecture": {
-            "network_class_name": MS_DSA_NET,
-            "arch_kwargs": {"input_size": size},
-            "_kw_requires_import": [],
-        },
+        "architecture": {"network_class_name": MS_DSA_NET, "arch_kwargs": {"input_size": size},
+                         "_kw_requires_import": []},
         "batch_dice": True,
     }
-    # required by nnU-Net, not used by RescaleTo01Normalization
-    unit = {"max": 1.0, "mean": 0.5, "median": 0.5, "min": 0.0, "percentile_00_5": 0.0,
-            "percentile_99_5": 1.0, "std": 1.0}
+    unit = {"max": 1.0, "mean": 0.5, "median": 0.5, "min": 0.0, "percentile_00_5": 0.0, "percentile_99_5": 1.0,
+            "std": 1.0}  # required by nnU-Net, not used by RescaleTo01Normalization
     return {
         "dataset_name": dataset_name,
         "plans_name": PLANS_NAME,
@@ -138,6 +125,8 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
         As :func:`read_weights`; weights or a patch size that do not fit; an existing folder; a data set name that
         nnU-Net would not recognise.
     """
+    import torch
+
     from nnunet_tv.architectures.ms_dsa_net import MSDSANet
     from nnunet_tv.architectures.published import PublishedWeightsError, cube_side
     from nnunet_tv.architectures.registry import NETWORKS
@@ -155,8 +144,26 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
         raise PublishedWeightsError(f"{weights}: {error}") from error
     except ValueError as error:
         raise NnunetTVError(f"{weights}: {error}") from error
-    _write_folder(folder, network.state_dict(), model_plans(size, dataset_name=dataset_name),
-                  model_dataset(dataset_name))
+    plans, dataset = model_plans(size, dataset_name=dataset_name), model_dataset(dataset_name)
+    # a checkpoint for nnU-Net's predictor and -pretrained_weights, without a training state
+    checkpoint = {
+        "network_weights": dict(network.state_dict()),
+        **dict.fromkeys(("optimizer_state", "grad_scaler_state", "logging", "_best_ema")),
+        "current_epoch": 0,
+        "init_args": {"plans": plans, "configuration": CONFIGURATION, "fold": 0, "dataset_json": dataset},
+        "trainer_name": TRAINER,
+        "inference_allowed_mirroring_axes": (0, 1, 2),
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder.parent) as temporary:
+        new = Path(temporary, "new")
+        (new / "fold_0").mkdir(parents=True)
+        write_json(plans, new / "plans.json")
+        write_json(dataset, new / "dataset.json")
+        torch.save(checkpoint, new / "fold_0" / "checkpoint_final.pth")
+        if folder.exists():
+            folder.rename(Path(temporary, "old"))
+        new.rename(folder)
     return size
 
 
@@ -174,33 +181,3 @@ def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
         shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
         raise NnunetTVError(f"{folder}: holds more than an import writes ({shown}) and is not replaced: "
                             "choose another folder")
-
-
-def _write_folder(folder: Path, state_dict: Mapping[str, Any], plans: dict, dataset: dict) -> None:
-    import torch
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder.parent) as temporary:
-        new = Path(temporary, "new")
-        (new / "fold_0").mkdir(parents=True)
-        write_json(plans, new / "plans.json")
-        write_json(dataset, new / "dataset.json")
-        torch.save(_checkpoint(state_dict, plans, dataset), new / "fold_0" / "checkpoint_final.pth")
-        if folder.exists():
-            folder.rename(Path(temporary, "old"))
-        new.rename(folder)
-
-
-def _checkpoint(state_dict: Mapping[str, Any], plans: dict, dataset: dict) -> dict[str, Any]:
-    """A checkpoint for nnU-Net's predictor and ``-pretrained_weights``, without a training state."""
-    return {
-        "network_weights": dict(state_dict),
-        "optimizer_state": None,
-        "grad_scaler_state": None,
-        "logging": None,
-        "_best_ema": None,
-        "current_epoch": 0,
-        "init_args": {"plans": plans, "configuration": CONFIGURATION, "fold": 0, "dataset_json": dataset},
-        "trainer_name": TRAINER,
-        "inference_allowed_mirroring_axes": (0, 1, 2),
-    }

@@ -35,10 +35,7 @@ class TrainedOn:
     def settings(self, *, space: str | None, backend: str, brain: str | None) -> tuple[str, RegistrationOptions]:
         """Space and registration options for scans of this model; None stands for the model's own.
 
-        Raises
-        ------
-        NnunetTVError
-            An option that contradicts the model; a backend that is not installed.
+        An option that contradicts the model or a backend that is not installed is a :class:`NnunetTVError`.
         """
         space, brain = space or self.registration or DEFAULT, brain or self.brain or RegistrationOptions().brain
         if self.registration not in (None, space):
@@ -51,13 +48,7 @@ class TrainedOn:
         return space, options if space == "none" else check_options(options)
 
     def check(self, record: Provenance) -> None:
-        """Refuse a prepared case that is unlike the training scans.
-
-        Raises
-        ------
-        CaseError
-            The message reports how it was prepared and how to prepare it.
-        """
+        """Refuse a prepared case that is unlike the training scans with a :class:`CaseError`."""
         if self.registration not in (None, record.registration):
             raise CaseError(record.case, f"prepared with --space {record.registration}, but the model was trained on "
                             f"--space {self.registration}: prepare the case again, or use another model")

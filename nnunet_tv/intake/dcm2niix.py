@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 import subprocess
 import tempfile
@@ -20,14 +20,11 @@ _TIMEOUT_S = 600
 
 def find_dcm2niix() -> str:
     """Path of the program: on PATH, or of the Python package of that name; a NnunetTVError without either."""
-    found = shutil.which("dcm2niix")
-    if found:
+    if found := shutil.which("dcm2niix"):
         return found
-    try:
+    with contextlib.suppress(ImportError):
         import dcm2niix
-    except ImportError:
-        pass
-    else:
+
         if Path(dcm2niix.bin).is_file():
             return str(dcm2niix.bin)
     raise NnunetTVError("DICOM needs the program dcm2niix, which is neither on PATH nor installed for this Python: "
@@ -35,15 +32,10 @@ def find_dcm2niix() -> str:
 
 
 def convert_series(case: str, name: str, series: Series, output: Path, *, secrets: Iterable[str] = ()) -> None:
-    """Write the volume of a DICOM series to `output` (``.nii.gz``), atomically.
+    """Write the volume of a DICOM series to `output` (``.nii.gz``), atomically, without texts of its header.
 
-    dcm2niix gets the series' own files only, under neutral names. Of the header that it writes, only the geometry is
-    kept. `name` is the channel, for messages; `secrets` are redacted in quotations of dcm2niix's output.
-
-    Raises
-    ------
-    CaseError
-        dcm2niix failed, or made no volume or several of the series.
+    `name` is the channel, for messages; `secrets` are redacted in quotations of dcm2niix's output. A
+    :class:`CaseError` is raised if dcm2niix fails, or makes no volume or several of the series.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=output.parent) as folder:
@@ -51,7 +43,11 @@ def convert_series(case: str, name: str, series: Series, output: Path, *, secret
         source.mkdir()
         target.mkdir()
         for index, path in enumerate(series.files):
-            _link(path, source / f"{index:06d}.dcm")
+            link = source / f"{index:06d}.dcm"
+            try:
+                link.symlink_to(path.resolve())
+            except OSError:  # a file system without links
+                shutil.copyfile(path, link)
         command = [find_dcm2niix(), "-b", "n", "-ba", "y", "-z", "n", "-f", "series", "-o", str(target), str(source)]
         text = _run(command, case, name, series, secrets)
         made = sorted(target.glob("*.nii"))
@@ -92,13 +88,6 @@ def _unify_study_time(folder: Path) -> None:
             dataset.StudyDate, dataset.StudyTime = time
             path.unlink()
             dataset.save_as(path)
-
-
-def _link(path: Path, link: Path) -> None:
-    try:
-        os.symlink(path.resolve(), link)
-    except OSError:  # a file system without links
-        shutil.copyfile(path, link)
 
 
 def _run(command: list[str], case: str, name: str, series: Series, secrets: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from nnunet_tv.intake.series_metadata import NAMES, Series, SeriesMetadata, numb
 from nnunet_tv.utils.redaction import redact
 
 log = logging.getLogger(__name__)
-_PREAMBLE = 132
 _DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
 _ELEMENTS = (*NAMES, *IDENTIFYING, "SeriesInstanceUID", "StudyInstanceUID", "SeriesNumber", "Modality", "ImageType",
              "EchoTime", "EffectiveEchoTime", "RepetitionTime", "InversionTime", "InversionTimes", "MRAcquisitionType",
@@ -47,18 +46,13 @@ class Study:
 
 def is_dicom(path: Path) -> bool:
     """Whether the file starts as DICOM files do (a preamble, then ``DICM``)."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_PREAMBLE)[128:] == b"DICM"
-    except OSError:
-        return False
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+    return False
 
 
 def read_studies(files: Iterable[Path], *, keep_ids: bool = False) -> tuple[list[Study], int]:
-    """Studies of DICOM `files` (a DICOMDIR is skipped), sorted by key, and the number of unreadable files.
-
-    `keep_ids` leaves names in descriptions.
-    """
+    """Studies of `files`, sorted by key (`keep_ids`: names stay in descriptions); the number of unreadable files."""
     studies: dict[str, dict[str, list[tuple[Path, _Header]]]] = {}
     unreadable = 0
     for path in files:
@@ -115,10 +109,9 @@ def _read_header(path: Path) -> _Header | None:
 
 
 def _has_value(level: Any, name: str) -> bool:
-    try:
+    with suppress(ValueError, TypeError, NotImplementedError):  # text where a number belongs
         return level.get(name) not in (None, "")
-    except (ValueError, TypeError, NotImplementedError):  # text where a number belongs
-        return False
+    return False
 
 
 def _levels(dataset: Any) -> Iterator[Any]:
@@ -150,10 +143,9 @@ def _metadata(headers: list[_Header], secrets: frozenset[str]) -> SeriesMetadata
 
 
 def _orientation(header: _Header) -> tuple[float, ...]:
-    try:
+    with suppress(TypeError, ValueError):
         return tuple(round(float(value), 2) + 0.0 for value in header.get("ImageOrientationPatient") or ())
-    except (TypeError, ValueError):
-        return ()
+    return ()
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -38,27 +38,13 @@ class Found:
 
 
 def find_cases(
-    folder: str | Path,
-    *,
-    manual_pairs: Mapping[str, ManualPair] | None = None,
-    keep_ids: bool = False,
-    names: Mapping[str, str] | None = None,
-    exclude: Path | None = None,
+    folder: str | Path, *, manual_pairs: Mapping[str, ManualPair] | None = None, keep_ids: bool = False,
+    names: Mapping[str, str] | None = None, exclude: Path | None = None,
 ) -> Found:
     """Cases below `folder`: a BIDS tree, folders of patients, NIfTI files, DICOM, or a mixture.
 
-    Parameters
-    ----------
-    folder : Path
-        Where the scans are.
-    manual_pairs : dict of str to ManualPair, optional
-        Pairs chosen by hand.
-    keep_ids : bool
-        Name DICOM cases by PatientID, and leave names in descriptions. Otherwise they are ``case-0001`` …
-    names : dict of str to str, optional
-        Names given to DICOM studies before; new studies get the next numbers.
-    exclude : Path, optional
-        A folder to skip (the output).
+    With `keep_ids` DICOM cases are named by PatientID, and names stay in descriptions; otherwise they are ``case-0001``
+    …, where studies keep the `names` given to them before. `exclude` is a folder to skip (the output).
 
     Raises
     ------
@@ -68,12 +54,10 @@ def find_cases(
     folder = Path(folder)
     niftis, dicoms, others = _sort_files(folder, exclude)
     studies, unreadable = read_studies(dicoms, keep_ids=keep_ids)
-    if not niftis and not studies:
-        raise NnunetTVError(_nothing_found(folder, len(dicoms), others))
+    remarks = _remarks(folder, niftis, dicoms, others, studies, unreadable)
     study_names = _study_names(studies, names or {}, keep_ids)
     by_case = {study_names[study.key]: study for study in studies}
     groups, clashes = _groups(folder, niftis, by_case)
-    remarks = _remarks(len(niftis), len(studies), unreadable, others)
 
     results: list[tuple[str, ScanPair | CaseError]] = []
     elsewhere = {f"{name}/{series.label}": series for name, study in by_case.items() for series in study.series}
@@ -121,30 +105,21 @@ def _sort_files(folder: Path, exclude: Path | None) -> tuple[list[Path], list[Pa
     return niftis, dicoms, others
 
 
-def _nothing_found(folder: Path, n_dicom: int, others: Sequence[Path]) -> str:
-    found = ""
-    if n_dicom:
-        found = f"; of {n_dicom} DICOM files none has a readable header: export them again"
-    elif others:
-        found = f"; it holds {_count_others(others)}: convert or unpack them"
-    return (f"{folder}: expected NIfTI files (.nii, .nii.gz) or DICOM, in a BIDS tree, in a folder for each patient or "
-            f"all in one folder, found none{found}")
-
-
-def _count_others(others: Sequence[Path]) -> str:
-    return f"{len(others)} files of other formats ({', '.join(sorted({path.suffix for path in others}))})"
-
-
-def _remarks(n_niftis: int, n_studies: int, unreadable: int, others: Sequence[Path]) -> list[str]:
-    lines = []
-    if n_niftis and n_studies:
-        lines.append(f"{n_niftis} NIfTI files and {n_studies} DICOM studies: both are used; where they are the same "
-                     "scans, give -i one of them")
-    if unreadable:
-        lines.append(f"{unreadable} DICOM files have no readable header and were left out")
-    if others:
-        lines.append(f"{_count_others(others)} were left out")
-    return lines
+def _remarks(folder: Path, niftis: list[Path], dicoms: list[Path], others: list[Path], studies: Sequence[Study],
+             unreadable: int) -> list[str]:
+    """Remarks on the folder as a whole; an error without any scan."""
+    rest = f"{len(others)} files of other formats ({', '.join(sorted({path.suffix for path in others}))})"
+    if not niftis and not studies:
+        found = (f"; of {len(dicoms)} DICOM files none has a readable header: export them again" if dicoms else
+                 f"; it holds {rest}: convert or unpack them" if others else "")
+        raise NnunetTVError(f"{folder}: expected NIfTI files (.nii, .nii.gz) or DICOM, in a BIDS tree, in a folder for "
+                            f"each patient or all in one folder, found none{found}")
+    remarks = {
+        f"{len(niftis)} NIfTI files and {len(studies)} DICOM studies: both are used; where they are the same scans, "
+        "give -i one of them": niftis and studies,
+        f"{unreadable} DICOM files have no readable header and were left out": unreadable,
+        f"{rest} were left out": others}
+    return [remark for remark, holds in remarks.items() if holds]
 
 
 def _study_names(studies: Sequence[Study], names: Mapping[str, str], keep_ids: bool) -> dict[str, str]:

@@ -40,14 +40,11 @@ def walk(root: Path) -> Iterator[Path]:
     for name, folders, files in os.walk(root, followlinks=True):
         folder = Path(name)
         real = folder.resolve()
-        inward = folder != root and folder.is_symlink() and (real.is_relative_to(top) or top.is_relative_to(real))
-        if real in seen or inward:
+        inward = folder.is_symlink() and (real.is_relative_to(top) or top.is_relative_to(real))
+        if real in seen or (folder != root and (inward or _PREPARED in folders)):
             folders.clear()
             continue
         seen.add(real)
-        if _PREPARED in folders and folder != root:
-            folders.clear()
-            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (folder / name for name in sorted(files) if not name.startswith("."))
 
@@ -57,15 +54,11 @@ def nifti_cases(root: Path, files: list[Path]) -> dict[str, list[Series]]:
     relative = [path.relative_to(root) for path in files]
     bids = {path: match for path in relative if (match := _ANATOMY.fullmatch(path.as_posix()))}
     cases: dict[str, list[Series]] = {}
-    for path, match in bids.items():
-        if path.parts[0] not in _SKIPPED:
-            case = "_".join(filter(None, match.groups()))
-            cases.setdefault(case, []).append(nifti_series(root / path, label=path.as_posix(), case=case))
-    if bids:
-        return cases
-    base = _patients_folder(relative)
-    for path in relative:
-        case, folders = _case_of(path.relative_to(base))
+    base = Path() if bids else _patients_folder(relative)
+    for path in bids or relative:
+        if bids and path.parts[0] in _SKIPPED:
+            continue
+        case, folders = ("_".join(filter(None, bids[path].groups())), []) if bids else _case_of(path.relative_to(base))
         cases.setdefault(case, []).append(nifti_series(
             root / path, label=path.as_posix(), case=case, folders=tuple(reversed(folders))))
     # files named by their contrast alone: the folder is the patient

@@ -28,12 +28,7 @@ def read_manual_pairs(pairs: Iterable[str] = (), table: str | Path | None = None
     """Pairs by case, from ``case,t1,flair`` texts and a tab-separated table with those columns.
 
     Names with commas are put in double quotes, or in the table. Rows without scans are skipped, so that a
-    ``preparation.tsv`` can be completed and used again.
-
-    Raises
-    ------
-    NnunetTVError
-        Not three parts, an empty part, no such table or column, two pairs for one case.
+    ``preparation.tsv`` can be completed and used again. Anything else is a :class:`NnunetTVError`.
     """
     result: dict[str, ManualPair] = {}
     for where, cells in (*_of_options(pairs), *_of_table(table)):
@@ -72,20 +67,16 @@ def _of_table(table: str | Path | None) -> Iterator[tuple[str, list[str]]]:
 
 
 def find_manual_pair(
-    pair: ManualPair, scans: Sequence[Series], folder: Path, *, elsewhere: Mapping[str, Series] | None = None
+    pair: ManualPair, scans: Sequence[Series], folder: Path, *, elsewhere: Mapping[str, Series]
 ) -> ScanPair:
     """The scans that `pair` names: labels of `scans`, or paths (below `folder`, or as they are).
 
-    `elsewhere` maps ``CASE/series-5`` to series of other studies.
-
-    Raises
-    ------
-    CaseError
-        A label or path that is not a scan of the case; the same scan twice.
+    `elsewhere` maps ``CASE/series-5`` to series of other studies. A :class:`CaseError` is raised for a label or path
+    that is not a scan of the case, and for the same scan twice.
     """
     if pair.t1 == pair.flair:
         raise CaseError(pair.case, f"the pair names {pair.t1} as T1w and as FLAIR: name two scans")
-    found = {kind: _find(pair.case, name, scans, folder, elsewhere or {})
+    found = {kind: _find(pair.case, name, scans, folder, elsewhere)
              for kind, name in zip(CHANNELS, (pair.t1, pair.flair), strict=True)}
     notes = []
     for kind, scan in found.items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 #: Elements whose values must not leave the header.
@@ -21,10 +21,9 @@ def secrets_of(header: Mapping[str, Any]) -> frozenset[str]:
     """Values of :data:`IDENTIFYING`, whole and in parts of two characters or more, in usual spellings."""
     found = set()
     for name in IDENTIFYING:
-        value = header.get(name)
+        value: Any = header.get(name)
         several = isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue"
-        values: Iterable[Any] = value if several and value is not None else [value]
-        for text in (str(one).strip() for one in values if one is not None):
+        for text in (str(one).strip() for one in ([*value] if several else [value]) if one is not None):
             # a StudyID such as 1 or 12 is a counter: redacting its parts would remove every number
             parts = [text] if name == "StudyID" else [text, *re.split(r"[\^=\s,;._/\\-]+", text)]
             parts += _dates(text) if name == "PatientBirthDate" else []

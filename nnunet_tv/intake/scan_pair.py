@@ -24,14 +24,9 @@ class ScanPair:
 
 
 def choose_pair(case: str, scans: Sequence[Series]) -> ScanPair:
-    """The only T1w and the only FLAIR of `scans`.
+    """The only T1w and the only FLAIR of `scans`, or a :class:`CaseError`.
 
     Volumes (3D) are preferred to stacks of thick slices, and originals to copies such as ``T1_brain``.
-
-    Raises
-    ------
-    CaseError
-        No scan of a kind, or several. The message lists every scan with the reason, and how to choose by hand.
     """
     verdicts = [recognise(scan.metadata) for scan in scans]
     chosen, reasons, notes, problems = {}, {}, [], []

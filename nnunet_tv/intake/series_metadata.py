@@ -84,8 +84,10 @@ def nifti_series(path: Path, *, label: str, case: str = "", folders: tuple[str, 
     The part of the file name that names the case (`case`; BIDS' ``sub-`` and ``ses-``) is left out. An unreadable
     header or sidecar counts as empty: the error is raised when the voxels are read.
     """
-    sidecar = _sidecar(path)
-    names = [*_own_names(path, case), *(sidecar.get(key) for key in NAMES)]
+    sidecar, name = _sidecar(path), stem(path)
+    bids = _BIDS.fullmatch(name)  # the suffix decides, the entities may exclude
+    own = (bids[2], bids[1]) if bids else (name.removeprefix(case) or name,)
+    names = [*own, *(sidecar.get(key) for key in NAMES)]
     shape, spacing = _geometry(path)
     if not isinstance(sidecar.get("ImageType"), list):
         sidecar["ImageType"] = []
@@ -93,14 +95,6 @@ def nifti_series(path: Path, *, label: str, case: str = "", folders: tuple[str, 
     return Series(label, SeriesMetadata.from_header(
         sidecar, tuple(name for name in names if isinstance(name, str) and name), milliseconds=_milliseconds,
         folders=folders, shape=shape, spacing_mm=spacing), (path,))
-
-
-def _own_names(path: Path, case: str) -> tuple[str, ...]:
-    name = stem(path)
-    bids = _BIDS.fullmatch(name)
-    if bids:
-        return bids[2], bids[1]  # the suffix decides, the entities may exclude
-    return (name.removeprefix(case) if len(name) > len(case) else name,)
 
 
 def _agent(value: Any) -> str:

@@ -42,10 +42,11 @@ def test_filters(tmp_path):
     data[1:6, 1:6, 1:6], data[10:14, 10:13, 10:13] = 1, 1
     blocks = Volume(data, np.eye(4))
     standard = read_filter(tmp_path)
-    assert standard.standard and "the model folder has no postprocessing.pkl" in standard.text
+    assert "the model folder has no postprocessing.pkl" in standard.text
     assert standard(blocks).data.sum() == pytest.approx(81, abs=44) and not standard(blocks).data[10:].any()
     write_postprocessing(tmp_path, ClusterFilter(min_voxels=10, opening=False))
-    assert np.array_equal(read_filter(tmp_path)(blocks).data, data) and not read_filter(tmp_path).standard
+    assert np.array_equal(read_filter(tmp_path)(blocks).data, data)
+    assert read_filter(tmp_path).text.startswith("postprocessing.pkl: ")
     (tmp_path / "postprocessing.pkl").write_bytes(pickle.dumps(([], [])))
     assert np.array_equal(read_filter(tmp_path)(blocks).data, data) and "nothing" in read_filter(tmp_path).text
     (tmp_path / "postprocessing.pkl").write_bytes(pickle.dumps(([np.cumsum], [{"axis": 0}])))  # 0 is nnU-Net's z

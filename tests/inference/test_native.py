@@ -78,11 +78,6 @@ def test_probabilities_are_means_rounded_to_a_thousandth():
     assert not probability_to_native(tiny, someone.record, "T1w").data.any()
 
 
-def test_empty_mask_stays_empty():
-    someone = patient()
-    assert mask_to_native(like(someone.record.grid), someone.record, "FLAIR").data.sum() == 0
-
-
 def test_centres_of_lost_clusters():
     someone = patient(registration="none", flair=scan_grid(spacing_mm=(2, 2, 9.0)), t1=scan_grid(spacing_mm=(2, 2, 2)))
     mask = like(someone.record.grid)

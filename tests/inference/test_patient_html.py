@@ -6,7 +6,7 @@ import pytest
 from native_cases import LEFT_LESION, RIGHT_LESION, patient
 
 from nnunet_tv.inference.clusters import describe_clusters
-from nnunet_tv.inference.patient_html import ModelSummary, status_line, write_page
+from nnunet_tv.inference.patient_html import ModelSummary, write_page
 
 SUMMARY = ModelSummary("Trainer__Plans__3d_fullres, fold 0", "opening <1>", "mni", 0.31)
 
@@ -51,11 +51,5 @@ def test_more_clusters_than_are_drawn(page):
 
 
 def test_no_side_is_given_without_registration_to_the_template(page):
-    text = page(patient(registration="t1"), ModelSummary("m", "f", "t1", None))
-    assert "no side and no region is given" in text and ">unknown<" in text and "Highest" not in text
-
-
-def test_status_line():
-    clusters, _ = describe_clusters(patient().masks["T1w"], patient().record)
-    assert status_line([]) == "No cluster found."
-    assert status_line(clusters).startswith("1 cluster found, ")
+    text = page(patient(registration="t1"), ModelSummary("m", "f", "t1", 0.2))
+    assert "no side and no region is given" in text and ">unknown<" in text and "1 cluster found, " in text

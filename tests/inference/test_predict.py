@@ -13,8 +13,7 @@ from predict_model import write_model
 from nnunet_tv.cli.predict import main
 from nnunet_tv.imaging.volume import read_volume
 from nnunet_tv.inference.model_folder import find_model
-from nnunet_tv.inference.predict import PredictOptions, predict
-from nnunet_tv.inference.predictor import Predictor
+from nnunet_tv.inference.predictor import PredictOptions, Predictor
 from nnunet_tv.postprocessing import ClusterFilter, write_postprocessing
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -164,10 +163,11 @@ def test_a_flag_of_the_preparation_is_on_the_page(tmp_path, model):
     assert "metric -0.045 &lt;gross failure&gt;" in page and "For research use only" in page
 
 
-def test_the_model_is_found_by_names(root, model, monkeypatch):
+def test_the_model_is_found_by_names(root, model, monkeypatch, capsys):
     monkeypatch.setenv("nnUNet_results", str(root / "results"))
     assert main(["--prepared", str(root / "imagesTs"), "-d", "DatasetFCD", "-tr", "nnUNetTrainerDice", "-p",
                  "TinyPlans", "-o", str(root / "out"), "-device", "cpu", "--disable_tta"]) == 0
+    assert "the model does not record how its training scans were prepared" in capsys.readouterr().out
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_command(root, model, capsys):
@@ -181,7 +181,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_command(root, model, capsys):
     assert "the model cannot be loaded" in error and "its trainer must be installed" in error
     with pytest.raises(NnunetTVError, match="cannot be loaded"):
         torch.save({**content, "network_weights": {}}, path)
-        Predictor(find_model(model), device="cpu")
+        Predictor(find_model(model), PredictOptions("cpu"))
 
 
 @pytest.mark.skipif("__import__('torch').cuda.is_available()")
@@ -190,12 +190,12 @@ def test_no_silent_fall_back_to_the_cpu(model, tmp_path, capsys):
     assert main(["-i", str(tmp_path / "nowhere"), "-m", str(model), "-o", str(tmp_path / "out")]) == 1
     assert "no CUDA device was found" in capsys.readouterr().err and not (tmp_path / "out").exists()
     with pytest.raises(NnunetTVError, match=r"-device cuda: no CUDA device was found; use -device cpu"):
-        Predictor(find_model(model), device="cuda")
+        Predictor(find_model(model), PredictOptions("cuda"))
 
 
-def test_an_empty_prepared_folder_is_named(tmp_path, model):
-    with pytest.raises(NnunetTVError, match=r"expected prepared cases \(CASE.prep.json\), found none"):
-        predict(tmp_path, tmp_path / "out", model=model, prepared=True, options=PredictOptions("cpu"))
+def test_an_empty_prepared_folder_is_named(tmp_path, model, capsys):
+    assert main(["--prepared", str(tmp_path), "-m", str(model), "-o", str(tmp_path / "out"), "-device", "cpu"]) == 1
+    assert "expected prepared cases (CASE.prep.json), found none" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["-step_size", "0"], ["-step_size", "x"], ["-i", "scans"], ["-d", "FCD"]])

@@ -13,7 +13,7 @@ from predict_model import write_model
 from nnunet_tv.imaging.volume import read_mask
 from nnunet_tv.inference import precision
 from nnunet_tv.inference.model_folder import find_model
-from nnunet_tv.inference.predictor import Predictor
+from nnunet_tv.inference.predictor import PredictOptions, Predictor
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def images(tmp_path):
 
 
 def predictor(folder, *, folds=None, **options):
-    return Predictor(find_model(folder, folds=folds), device="cpu", progress=False, **options)
+    return Predictor(find_model(folder, folds=folds), PredictOptions("cpu", **options))
 
 
 def test_prediction_equals_stock_nnunet_and_folds_have_a_deviation(tmp_path, images):

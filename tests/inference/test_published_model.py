@@ -15,13 +15,7 @@ import torch
 
 from nnunet_tv.architectures.ms_dsa_net import MSDSANet
 from nnunet_tv.architectures.published import PublishedWeightsError
-from nnunet_tv.inference.published_model import (
-    FILES,
-    PLANS_NAME,
-    TRAINER,
-    import_published,
-    read_weights,
-)
+from nnunet_tv.inference.published_model import FILES, PLANS_NAME, TRAINER, import_published, read_weights
 from nnunet_tv.utils.errors import NnunetTVError
 
 SIZE = (64, 64, 64)
@@ -144,20 +138,19 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_contents_of_the_model_folder(results):
-    folder = results / MODEL
-    assert set(contents(folder)) == set(FILES) and not list(folder.parent.glob(".*"))
-    dataset, plans = (json.loads((folder / name).read_text()) for name in ("dataset.json", "plans.json"))
-    assert dataset["name"] == plans["dataset_name"] == "Dataset901_Imported"
+@pytest.mark.parametrize("folder, name", [(MODEL, "Dataset901_Imported"), ("model", "DatasetFCD")])
+def test_contents_of_the_model_folder(weights, tmp_path, folder, name):
+    (tmp_path / folder).mkdir(parents=True)  # an empty folder may be replaced
+    import_published(weights, tmp_path / folder)
+    assert set(contents(tmp_path / folder)) == set(FILES) and not list(tmp_path.rglob(".*"))
+    dataset, plans = (json.loads((tmp_path / folder / file).read_text()) for file in ("dataset.json", "plans.json"))
+    assert dataset["name"] == plans["dataset_name"] == name
     assert dataset["channel_names"] == {"0": "T1w", "1": "FLAIR"}
 
 
 @pytest.fixture
 def model(weights, tmp_path):
-    """An imported model beside nothing else, and its content."""
-    (tmp_path / "model").mkdir()  # an empty folder may be replaced
     import_published(weights, tmp_path / "model")
-    assert json.loads((tmp_path / "model" / "dataset.json").read_text())["name"] == "DatasetFCD"
     return tmp_path / "model"
 
 

@@ -75,10 +75,3 @@ def test_command_refuses_one_case_and_predicts_the_other(tmp_path, capsys):
     assert "trained on --space t1" in cases["other"]["text"]
     assert main(["-i", str(tmp_path), "--space", "mni", *arguments]) == 1
     assert "leave the option out, or use another model" in capsys.readouterr().err
-
-
-def test_model_without_a_record_is_reported(tmp_path, capsys):
-    patient("a").write(tmp_path / "prepared")
-    assert main(["--prepared", str(tmp_path / "prepared"), "-m", str(write_model(tmp_path / "model")), "-o",
-                 str(tmp_path / "out"), "-device", "cpu", "--disable_tta"]) == 0
-    assert "the model does not record how its training scans were prepared" in capsys.readouterr().out

@@ -41,19 +41,14 @@ def test_series_are_recognised_by_their_headers(tmp_path):
 def test_ambiguous_study_lists_its_series_and_takes_a_manual_pair(tmp_path):
     study(tmp_path)
     write_series(BLOCK, tmp_path, number=9, tags=T1)
+    write_series(BLOCK, tmp_path / "c", number=3, tags=T1, uid="1.2.3")
     problem = find_cases(tmp_path).cases[0].problem
-    assert "found two that are T1w" in problem
+    assert "found three that are T1w" in problem
     assert "series-9 't1_mprage_sag_iso': T1w: the name contains 't1'" in problem
+    assert len({line.split()[0] for line in problem.splitlines() if line.strip().startswith("series-3-")}) == 2
     for pair in ("case-0001,series-9,series-5", "case-0001,9,5"):
         scans = find_cases(tmp_path, **by_hand(pair)).cases[0].pair.scans
         assert [one.label for one in scans.values()] == ["series-9", "series-5"]
-
-
-def test_equal_series_numbers_get_different_labels(tmp_path):
-    study(tmp_path)
-    write_series(BLOCK, tmp_path / "c", number=3, tags=T1, uid="1.2.3")
-    problem = find_cases(tmp_path).cases[0].problem
-    assert len({line.split()[0] for line in problem.splitlines() if line.strip().startswith("series-3-")}) == 2
 
 
 def test_studies_keep_their_numbers_when_others_are_added(tmp_path):
@@ -100,30 +95,20 @@ def test_nifti_and_dicom_together(tmp_path):
     assert "2 NIfTI files and 1 DICOM studies: both are used" in found.remarks[0]
 
 
-@pytest.fixture
-def two_visits(tmp_path, request):
-    """The case names of two studies, one with the T1w and one with the FLAIR."""
-    second = getattr(request, "param", {})
+@pytest.mark.parametrize("second", [{}, {"PatientID": "Q2"}], ids=["one patient", "two patients"])
+def test_pair_from_two_studies(tmp_path, second):
     write_series(BLOCK, tmp_path / "a", study="monday", number=3, tags=T1)
     write_series(BLOCK, tmp_path / "b", study="tuesday", number=5, tags=FLAIR, patient={**PATIENT, **second})
     cases = find_cases(tmp_path).cases
     assert all("expected one T1w and one FLAIR" in case.problem for case in cases)
     assert all(("is given as case-000" in case.problem) == (not second) for case in cases)
-    return [next(case.case for case in cases if f"series-{number}" in case.problem) for number in (3, 5)]
-
-
-def test_pair_from_two_studies_of_one_patient(tmp_path, two_visits):
-    t1, flair = two_visits
+    t1, flair = (next(case.case for case in cases if f"series-{number}" in case.problem) for number in (3, 5))
     found = find_cases(tmp_path, **by_hand(f"{t1},series-3,{flair}/series-5"))
-    case, = found.cases
-    assert case.case == t1 and [scan.label for scan in case.pair.scans.values()] == ["series-3", "series-5"]
+    case = next(case for case in found.cases if case.case == t1)
+    if second:
+        assert case.pair is None and "studies with different patient ids" in case.problem
+        return
+    assert len(found.cases) == 1 and [one.label for one in case.pair.scans.values()] == ["series-3", "series-5"]
     assert found.remarks == (f"{flair}: no case of its own, since a pair takes a scan of it",)
     named, = find_cases(tmp_path, **by_hand(f"anna,{t1}/series-3,{flair}/series-5")).cases
     assert named.case == "anna" and named.study == case.study and named.secrets == case.secrets != frozenset()
-
-
-@pytest.mark.parametrize("two_visits", [{"PatientID": "Q2"}], indirect=True)
-def test_pair_from_two_patients_is_refused(tmp_path, two_visits):
-    t1, flair = two_visits
-    cases = {case.case: case for case in find_cases(tmp_path, **by_hand(f"{t1},series-3,{flair}/series-5")).cases}
-    assert cases[t1].pair is None and "studies with different patient ids" in cases[t1].problem

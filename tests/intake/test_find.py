@@ -86,22 +86,28 @@ def test_files_named_by_contrast_alone_belong_to_the_folder(tmp_path):
     assert found(tmp_path / "Müller Hans") == {"Muller-Hans": PAIR}
 
 
-def test_scans_of_two_people_are_never_paired(tmp_path):
-    scans(tmp_path, "anna_T1.nii.gz", "bert_FLAIR.nii.gz")
-    cases = found(tmp_path)
-    assert "found none that is FLAIR" in cases["anna"] and "found none that is T1w" in cases["bert"]
-
-
-def test_ambiguous_case_lists_its_scans_and_others_are_kept(tmp_path):
+def test_bad_cases_are_explained_and_others_are_kept(tmp_path):
     scans(tmp_path / "p", *(f"{name}.nii.gz" for name in ("T1_a", "T1_b", "FLAIR", "T1_post_gd", "lesion_mask")))
-    scans(tmp_path / "q", *PAIR)
+    for folder in ("q", "pat 1", "pat-1"):
+        scans(tmp_path / folder, *PAIR)
+    scans(tmp_path, "anna_T1.nii.gz", "bert_FLAIR.nii.gz")  # two people are never paired
+    scan(tmp_path / "r" / "T1.nii.gz", shape=(16, 16, 16, 4))
+    scan(tmp_path / "r" / "FLAIR.nii.gz", shape=(64, 64, 3))
     cases = found(tmp_path)
-    assert cases["q"] == ("q/T1.nii.gz", "q/FLAIR.nii.gz")
-    for part in ("expected one T1w and one FLAIR, found two that are T1w. Seen:",
-                 "p/T1_a.nii.gz: T1w: the name contains 't1' (16x16x16)",
-                 "p/T1_post_gd.nii.gz: other: with contrast agent",
-                 "p/lesion_mask.nii.gz: other: a mask or segmentation", "--pair p,T1,FLAIR", "--pairs TABLE"):
-        assert part in cases["p"]
+    assert cases.pop("q") == ("q/T1.nii.gz", "q/FLAIR.nii.gz")
+    for case, parts in {
+        "p": ("expected one T1w and one FLAIR, found two that are T1w. Seen:",
+              "p/T1_a.nii.gz: T1w: the name contains 't1' (16x16x16)",
+              "p/T1_post_gd.nii.gz: other: with contrast agent",
+              "p/lesion_mask.nii.gz: other: a mask or segmentation", "--pair p,T1,FLAIR", "--pairs TABLE"),
+        "anna": ("found none that is FLAIR",), "bert": ("found none that is T1w",),
+        "pat-1": ("'pat 1' and 'pat-1' would both be called pat-1: rename one",),
+        "r": ("none that is T1w and none that is FLAIR", "a series of 4 volumes (shape 16x16x16x4)",
+              "only 3 slices: a localiser"),
+    }.items():
+        problem = cases.pop(case)
+        assert [part for part in parts if part not in problem] == []
+    assert not cases
 
 
 @pytest.mark.parametrize("names, example", [
@@ -125,14 +131,6 @@ def test_manual_pair_that_seems_swapped_is_noted(tmp_path):
         "swapped?",
         "p/T1.nii.gz was chosen by hand as FLAIR, but seems to be a T1w (the name contains 't1'): are the two swapped?")
     assert find_cases(tmp_path, **by_hand("p,x.nii.gz,FLAIR.nii.gz")).cases[0].pair.notes == ()
-
-
-def test_4d_series_and_localisers_are_reported(tmp_path):
-    scan(tmp_path / "p" / "T1.nii.gz", shape=(16, 16, 16, 4))
-    scan(tmp_path / "p" / "FLAIR.nii.gz", shape=(64, 64, 3))
-    problem = found(tmp_path)["p"]
-    assert "none that is T1w and none that is FLAIR" in problem
-    assert "a series of 4 volumes (shape 16x16x16x4)" in problem and "only 3 slices: a localiser" in problem
 
 
 def test_volumes_are_preferred_and_the_rest_is_noted(tmp_path):
@@ -185,24 +183,24 @@ def test_manual_pair_that_does_not_fit_fails_its_case(tmp_path, pair, message):
     ([], None, "the table of pairs cannot be read"),
 ])
 def test_unusable_manual_pairs(tmp_path, pairs, table, message):
+    assert read_manual_pairs(['p,"a,b.nii",c.nii'])["p"].t1 == "a,b.nii", "quoted names may contain commas"
     if table:
         (tmp_path / "t.tsv").write_text(table)
     with pytest.raises(NnunetTVError, match=message):
         read_manual_pairs(pairs, None if pairs else tmp_path / "t.tsv")
 
 
-def test_quoted_names_may_contain_commas():
-    assert read_manual_pairs(['p,"a,b.nii",c.nii'])["p"].t1 == "a,b.nii"
-
-
-def test_folders_without_scans(tmp_path):
-    for folder, message in (("none", "no such folder"), (".", "in a BIDS tree, in a folder for each patient"),
-                            (".", r"it holds 1 files of other formats \(.mgz\): convert or unpack them"),
-                            ("a.mgz", r"expected a folder of scans .-i., found a file")):
-        with pytest.raises(NnunetTVError, match=message):
-            find_cases(tmp_path / folder)
-        if folder == ".":
-            (tmp_path / "a.mgz").write_bytes(b"x")
+@pytest.mark.parametrize("folder, file, message", [
+    ("none", "", "no such folder"),
+    (".", "", "in a BIDS tree, in a folder for each patient"),
+    (".", "a.mgz", r"it holds 1 files of other formats \(.mgz\): convert or unpack them"),
+    ("a.mgz", "a.mgz", r"expected a folder of scans .-i., found a file"),
+])
+def test_folders_without_scans(tmp_path, folder, file, message):
+    if file:
+        (tmp_path / file).write_bytes(b"x")
+    with pytest.raises(NnunetTVError, match=message):
+        find_cases(tmp_path / folder)
 
 
 def test_output_and_earlier_results_below_the_input_are_skipped(tmp_path):
@@ -224,12 +222,6 @@ def test_links_to_folders_are_followed_once(tmp_path):
         (tmp_path / link).symlink_to(tmp_path / target)
     assert found(tmp_path / "in") == {name: (f"{name}/T1.nii.gz", f"{name}/FLAIR.nii.gz") for name in ("p", "q")}
     assert list(found(tmp_path / "name")) == ["p", "q"]
-
-
-def test_folders_with_one_case_name(tmp_path):
-    for folder in ("pat 1", "pat-1"):
-        scans(tmp_path / folder, *PAIR)
-    assert "'pat 1' and 'pat-1' would both be called pat-1: rename one" in found(tmp_path)["pat-1"]
 
 
 @given(st.text(min_size=1, max_size=30))

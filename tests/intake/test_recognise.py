@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnunet_tv.intake.recognise import COPY, FLAIR, OTHER, SLICES, T1W, VOLUMETRIC, normal, recognise
+from nnunet_tv.intake.recognise import COPY, FLAIR, OTHER, SLICES, T1W, VOLUMETRIC, recognise
 from nnunet_tv.intake.series_metadata import SeriesMetadata
 
 
@@ -122,7 +122,3 @@ def test_every_verdict_has_a_reason(texts, folders, echo, inversion, shape):
 def test_separate_word_is_found_in_any_context(before, kind, separator):
     verdict = recognise(scan(f"{before}{separator}{kind}"))
     assert verdict.kind in (kind, OTHER) and (verdict.kind == kind or "the name contains" in verdict.reason), verdict
-
-
-def test_normal_form():
-    assert normal("3D-FLAIR darkFluid (1)") == "3d_flair_dark_fluid_1" and normal("T1+C") == "t1+c"
