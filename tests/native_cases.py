@@ -18,8 +18,8 @@ from nnunet_tv.utils.files import sha256
 
 #: Centres in template mm, RAS+: a lesion in the patient's left frontal lobe, another on the right, behind.
 LEFT_LESION, RIGHT_LESION = (-32.0, 28.0, 20.0), (30.0, -30.0, 26.0)
-COARSE = Grid((61, 73, 61), np.array([[3.0, 0, 0, -90], [0, 3, 0, -126], [0, 0, 3, -72], [0, 0, 0, 1]]))
-FINE = Grid((121, 145, 121), np.array([[1.5, 0, 0, -90], [0, 1.5, 0, -126], [0, 0, 1.5, -72], [0, 0, 0, 1]]))
+COARSE, FINE = (Grid(shape, nib.affines.from_matvec(np.eye(3) * spacing, (-90, -126, -72)))
+                for shape, spacing in (((61, 73, 61), 3.0), ((121, 145, 121), 1.5)))
 
 
 def turned(degrees, shift_mm=(0, 0, 0), scale=1.0):
@@ -48,10 +48,6 @@ class Patient:
     scans: dict[str, Volume]
     masks: dict[str, Volume]
 
-    def prepared(self, volume, channel):
-        """An image of `channel` on the prepared grid."""
-        return resample_image(volume, self.record.grid, world=self.record.to_grid(channel).inverse())
-
     def prepared_mask(self, channel="T1w"):
         """The lesion on the prepared grid."""
         return resample_mask(self.masks[channel], self.record.grid, world=self.record.to_grid(channel).inverse())
@@ -63,7 +59,8 @@ class Patient:
             path = folder.parent / "scans" / f"{self.record.case}_{channel}.nii.gz"
             write_volume(scan, path)
             scans[channel] = {"file": str(path), "sha256": sha256(path)}
-            write_volume(self.prepared(scan, channel), folder / f"{self.record.case}_{number:04d}.nii.gz")
+            prepared = resample_image(scan, self.record.grid, world=self.record.to_grid(channel).inverse())
+            write_volume(prepared, folder / f"{self.record.case}_{number:04d}.nii.gz")
         self.record.write(folder / f"{self.record.case}.prep.json")
 
 
@@ -81,7 +78,8 @@ def patient(case="sub-1", *, registration="mni", t1=None, flair=None, lesions=(L
         flair_to_t1 = turned((2, -3, 4), (1.5, -2, 3))
     if registration == "mni":
         t1_to_template = turned((6, -4, 9), (-3, 5, 4), scale=1.04)
-    grid = {"mni": template, "t1": canonical(t1), "none": t1}[registration]
+    ras = nib.as_closest_canonical(nib.Nifti1Image(np.zeros(t1.shape, np.uint8), t1.affine))
+    grid = {"mni": template, "t1": Grid(ras.shape, ras.affine), "none": t1}[registration]
     record = Provenance(case, registration, grid, {"T1w": t1, "FLAIR": flair}, Affine(flair_to_t1, FLAIR, T1),
                         Affine(t1_to_template, T1, MNI), flags=list(flags))
     scans, masks = {}, {}
@@ -89,21 +87,12 @@ def patient(case="sub-1", *, registration="mni", t1=None, flair=None, lesions=(L
         world = record.to_grid(channel)
         where = world.apply(source.to_mm(np.moveaxis(np.indices(source.shape), 0, -1)))
         brain = np.linalg.norm(where / (66, 78, 62), axis=-1) <= 1
-        lesion = np.zeros(source.shape, bool)
-        for centre in lesions:
-            lesion |= np.linalg.norm(where - centre, axis=-1) <= radius
-        data = brain * (100 + 3 * rng.standard_normal(source.shape))
-        if channel == "FLAIR":
-            data = data + 80 * (lesion & brain)
+        distances = [np.linalg.norm(where - centre, axis=-1) for centre in lesions]
+        lesion = np.min([np.full(source.shape, np.inf), *distances], axis=0) <= radius
+        data = brain * (100 + 3 * rng.standard_normal(source.shape) + 80 * (lesion & (channel == "FLAIR")))
         scans[channel] = Volume(data.astype(np.float32), source.affine)
         masks[channel] = Volume(lesion.astype(np.uint8), source.affine)
     return Patient(record, scans, masks)
-
-
-def canonical(grid):
-    """The grid with its axes turned to the nearest of RAS."""
-    image = nib.as_closest_canonical(nib.Nifti1Image(np.zeros(grid.shape, np.uint8), grid.affine))
-    return Grid(image.shape, image.affine)
 
 
 def centre_mm(mask, threshold=0.5):

@@ -29,10 +29,8 @@ def published_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.zeros(shape, np.int64)
     if part == "running_var":
         wave = 1 + wave**2 / 2
-    elif part in ("temperature", "temperature2") or (part == "weight" and len(shape) == 1):
-        wave = 1 + wave / 10
-    elif part == "gamma":
-        wave = 0.5 + wave / 10
+    elif part in ("temperature", "temperature2", "gamma") or (part == "weight" and len(shape) == 1):
+        wave = (0.5 if part == "gamma" else 1) + wave / 10
     else:
         wave = wave * (0.05 if part == "EF" else 0.1)
     return wave.astype(np.float32)
@@ -42,8 +40,7 @@ def published_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
 def _published_weights() -> dict:
     import torch
 
-    return {name: torch.from_numpy(published_tensor(name, shape))
-            for name, (shape, _) in published_layout().items()}
+    return {name: torch.from_numpy(published_tensor(name, shape)) for name, (shape, _) in published_layout().items()}
 
 
 @pytest.fixture

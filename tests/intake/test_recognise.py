@@ -27,36 +27,29 @@ def test_kind_by_name(kind, names):
     assert {name: recognise(scan(name)).kind for name in names} == dict.fromkeys(names, kind)
 
 
-@pytest.mark.parametrize("name, reason", [
-    ("FLAIR_roi", "a mask or segmentation (the name contains 'roi')"),
-    ("T1_seg", "a mask or segmentation"),
-    ("T1w_dseg", "a mask or segmentation"),
-    ("AAHead_Scout", "a localiser (the name contains 'scout')"),
-    ("localizer T1", "a localiser"),
-    ("t1_3-plane_loc", "a localiser"),
-    ("ep2d_diff_tracew", "diffusion"),
-    ("T1_TOF", "angiography"),
-    ("SWI_T2star", "susceptibility"),
-    ("MP2RAGE_INV1", "another contrast (the name contains 'inv1')"),
-    ("T1map", "another contrast"),
-    ("t1_mprage_sag_MPR_Tra", "derived"),
-    ("t1_mpr_ns_sag_p2_iso_MPR_Cor", "derived"),
-    ("FLAIR MIP", "derived"),
-    ("T1_post_gd", "with contrast agent (the name contains 'post')"),
-    ("T1+C", "with contrast agent"),
-    ("T1 +", "with contrast agent"),
-    ("Ax T1 Gadovist", "with contrast agent"),
-    ("cor FLAIR KM", "with contrast agent (the name contains 'km')"),
-    ("ce-gadolinium_T1w", "with contrast agent"),
-    ("T2_tse_tra", "T2 without an inversion that makes it a FLAIR (the name contains 't2')"),
-    ("FLAIR_to_T1", "the name contains both 't1' and 'flair'"),
-    ("t2_space", "T2 without an inversion"),
-    ("scan_0000", "neither its name nor its header indicates T1 or FLAIR"),
-    ("pat1", "neither its name nor its header indicates T1 or FLAIR"),
+@pytest.mark.parametrize("reason, names", [
+    ("a mask or segmentation (the name contains 'roi')", ["FLAIR_roi"]),
+    ("a mask or segmentation", ["T1_seg", "T1w_dseg"]),
+    ("a localiser (the name contains 'scout')", ["AAHead_Scout"]),
+    ("a localiser", ["localizer T1", "t1_3-plane_loc"]),
+    ("diffusion", ["ep2d_diff_tracew"]),
+    ("angiography", ["T1_TOF"]),
+    ("susceptibility", ["SWI_T2star"]),
+    ("another contrast (the name contains 'inv1')", ["MP2RAGE_INV1"]),
+    ("another contrast", ["T1map"]),
+    ("derived", ["t1_mprage_sag_MPR_Tra", "t1_mpr_ns_sag_p2_iso_MPR_Cor", "FLAIR MIP"]),
+    ("with contrast agent (the name contains 'post')", ["T1_post_gd"]),
+    ("with contrast agent", ["T1+C", "T1 +", "Ax T1 Gadovist", "ce-gadolinium_T1w"]),
+    ("with contrast agent (the name contains 'km')", ["cor FLAIR KM"]),
+    ("T2 without an inversion that makes it a FLAIR (the name contains 't2')", ["T2_tse_tra"]),
+    ("the name contains both 't1' and 'flair'", ["FLAIR_to_T1"]),
+    ("T2 without an inversion", ["t2_space"]),
+    ("neither its name nor its header indicates T1 or FLAIR", ["scan_0000", "pat1"]),
 ])
-def test_excluded_names_have_a_reason(name, reason):
-    verdict = recognise(scan(name))
-    assert verdict.kind == OTHER and verdict.reason.startswith(reason)
+def test_excluded_names_have_a_reason(reason, names):
+    for name in names:
+        verdict = recognise(scan(name))
+        assert verdict.kind == OTHER and verdict.reason.startswith(reason), (name, verdict)
 
 
 @pytest.mark.parametrize("metadata, kind, reason", [
