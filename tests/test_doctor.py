@@ -24,16 +24,12 @@ def test_an_unset_variable_fails_with_the_line_to_type(nnunet_folders, monkeypat
     assert "1 problem(s)" in shown
 
 
-def test_a_missing_folder_fails(nnunet_folders, monkeypatch):
-    monkeypatch.setenv("nnUNet_raw", str(nnunet_folders / "gone"))
-    finding = next(doctor.folders())
-    assert not finding.well and finding.found.endswith(f"gone is no folder: mkdir -p '{nnunet_folders / 'gone'}'")
-
-
-def test_a_worker_count_that_breaks_the_planner(nnunet_folders, monkeypatch):
+def test_a_missing_folder_and_a_worker_count_that_breaks_the_planner(nnunet_folders, monkeypatch):
+    gone = nnunet_folders / "gone"
+    monkeypatch.setenv("nnUNet_raw", str(gone))
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")
-    assert [f.found for f in doctor.folders() if not f.well] == [
-        "0 breaks nnU-Net's planner: export nnUNet_n_proc_DA=1"]
+    assert [finding.found for finding in doctor.folders() if not finding.well] == [
+        f"{gone} is no folder: mkdir -p '{gone}'", "0 breaks nnU-Net's planner: export nnUNet_n_proc_DA=1"]
 
 
 def test_without_the_start_up_line_the_export_line_is_given(nnunet_folders, monkeypatch, capsys):

@@ -59,7 +59,6 @@ class PluginTrainer(nnUNetTrainer):
         return build_network(configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision)
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
-        """Switch deep supervision, for networks that have it."""
         if self.enable_deep_supervision:
             super().set_deep_supervision_enabled(enabled)
 

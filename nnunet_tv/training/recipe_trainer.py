@@ -73,7 +73,6 @@ class RecipeTrainer(ResumableTrainer):
 
     @cached_property
     def cases(self) -> FoldCases:
-        """Cases of the fold."""
         train, validation = self.do_split()
         return read_fold_cases(Path(self.preprocessed_dataset_folder_base, "splits_final.json"), self.fold,
                                train=train, validation=validation)
@@ -197,7 +196,6 @@ class RecipeTrainer(ResumableTrainer):
                                    f"{self.early_stopping.best_loss:.4f}.")
 
     def after_validation(self) -> None:
-        """Warn of an optimistic figure, then write the filtered twins."""
         if scored := self.cases.scored_selection:
             self.print_to_log_file(f"WARNING: the mean validation Dice above is optimistic: {len(scored)} of its cases "
                                    "also stopped the training and chose its weights.")

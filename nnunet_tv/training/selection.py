@@ -51,11 +51,9 @@ class EarlyStopping:
         return epochs_done >= self.min_epochs and self.waited >= self.patience
 
     def state_dict(self) -> dict:
-        """State for a checkpoint."""
         return asdict(self)
 
     def load_state_dict(self, state: dict) -> None:
-        """Restore the state of :meth:`state_dict`."""
         for name, value in state.items():
             setattr(self, name, value)
 

@@ -10,7 +10,6 @@ from nnunet_tv.planning.plans import (
     build_network,
     check_labels,
     check_recipe,
-    loss_only_name,
     may_compile,
     recipe_plans,
     resolved,
@@ -99,17 +98,9 @@ def test_any_name_of_the_one_class_will_do():
     check_labels({"labels": {"background": 0, "lesion": 1}}, "T")
 
 
-def test_loss_only_names():
-    assert loss_only_name("nnUNetTrainerDiceBCE_5epochs") == "nnUNetTrainerDiceBCELoss_5epochs"
-
-
-def test_deep_supervision_by_network():
+def test_deep_supervision_and_compiling_by_network():
     assert takes_deep_supervision("dynamic_network_architectures.architectures.unet.PlainConvUNet")
-    assert not takes_deep_supervision(MS_DSA_NET)
-    assert not takes_deep_supervision("tiny_network.TinyNetwork")
-
-
-def test_compiling_by_network():
+    assert not takes_deep_supervision(MS_DSA_NET) and not takes_deep_supervision("tiny_network.TinyNetwork")
     assert may_compile(MS_DSA_NET) and may_compile("tiny_network.TinyNetwork")
     assert not may_compile(NETWORKS["sg-net"].class_name)
 

@@ -28,6 +28,7 @@ def test_the_map_is_a_floating_channel_after_the_labels():
     assert found.shape == (2, 16, 16, 16) and found.dtype == torch.float32
     assert torch.equal(found[:1], lesion().float())
     torch.testing.assert_close(found[1:], squared_distance_or_outside(lesion() == 1, (1.0, 2.0, 3.0)))
+    assert TverskyLoss().reference_maps() == {}
 
 
 def test_every_scale_has_a_map_of_its_own_labels_and_voxels():
@@ -71,7 +72,3 @@ def test_the_recipes_batches_carry_the_map_after_augmentation(stage, workers):
         assert carried["target"].shape == (4, 3, 16, 16, 16)
         squares = squared_distance_or_outside(plain["target"][:, 0] == 1, GRID.spacing_mm)
         np.testing.assert_allclose(carried["target"][:, 2], squares, rtol=1e-6)
-
-
-def test_a_loss_without_maps_has_none():
-    assert TverskyLoss().reference_maps() == {}
