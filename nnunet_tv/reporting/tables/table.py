@@ -52,7 +52,8 @@ class Table:
 
     def texts(self) -> list[list[str]]:
         """Rows as texts: an interval has its bounds and its n in parentheses."""
-        return [[joined(figure, beneath) for figure, beneath in row] for row in self.parts()]
+        return [[f"{figure.removesuffix(FEW_MARK)} ({beneath}){FEW_MARK if figure.endswith(FEW_MARK) else ''}"
+                 if beneath else figure for figure, beneath in row] for row in self.parts()]
 
     def all_notes(self) -> list[str]:
         """Notes, and the meaning of the mark of few subjects where it is used."""
@@ -71,12 +72,6 @@ def cell_parts(cell: Cell, digits: int = 3) -> tuple[str, str]:
     if cell is None:
         return "undefined", ""
     return f"{cell:.{digits}f}" if isinstance(cell, float) and not isinstance(cell, PValue) else str(cell), ""
-
-
-def joined(figure: str, beneath: str) -> str:
-    """Parts of a cell as one text."""
-    mark = FEW_MARK if figure.endswith(FEW_MARK) else ""
-    return f"{figure.removesuffix(FEW_MARK)} ({beneath}){mark}" if beneath else figure
 
 
 def to_csv(table: Table) -> str:

@@ -17,7 +17,6 @@ from nnunet_tv.reporting.tables.table import (
     Table,
     cell_parts,
     escape_latex,
-    joined,
     markdown_table,
     to_csv,
     to_latex,
@@ -35,7 +34,7 @@ def test_texts_carry_bounds_and_n():
     assert TABLE.texts() == [["a_b", "0.5", "0.250 (0.100 to 0.500; n = 9)†"], ["c", "undefined", "–"],
                              ["d", "2", "1.000 (no interval; n = 20)"]]
     assert TABLE.parts()[0][2] == ("0.250†", "0.100 to 0.500; n = 9")
-    assert joined(*cell_parts(Interval(None, None, None, 0, "m"))) == "undefined (n = 0)"
+    assert cell_parts(Interval(None, None, None, 0, "m")) == ("undefined", "n = 0")
     assert [cell_parts(PValue(p))[0] for p in (0.00001, 0.04567, 0.0001)] == ["< 0.0001", "0.0457", "0.0001"]
 
 
