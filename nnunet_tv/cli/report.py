@@ -36,10 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     options = arguments.parse_args(argv)
     command = ["nnunet-tv-report", *(sys.argv[1:] if argv is None else argv)]
     if options.source is not None:
-        for name in _SCORING:
-            value = getattr(options, name)
-            if value is not None and value is not False and value != []:
-                arguments.error(f"--{name.replace('_', '-')} needs scoring and does not go with --from")
+        if name := _needs_scoring(options):
+            arguments.error(f"--{name.replace('_', '-')} needs scoring and does not go with --from")
         return run(lambda: _redraw(options))
     if not options.pred and not options.model:
         arguments.error("the following arguments are required: --pred or --model (or --from)")
@@ -58,6 +56,15 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         arguments.error(str(error))
     return run(lambda: _score(options, predictions, controls, command))
+
+
+def _needs_scoring(options: argparse.Namespace) -> str | None:
+    """First option that does not go with ``--from``; the filter's defaults do."""
+    from nnunet_tv.postprocessing import STANDARD
+
+    given = ((name, getattr(options, name)) for name in _SCORING)
+    return next((name for name, value in given if not (value is None or value is False or value == []
+                                                       or value == getattr(STANDARD, name, None))), None)
 
 
 def _score(options: argparse.Namespace, predictions: list[tuple], controls: list[tuple], command: list[str]) -> int:

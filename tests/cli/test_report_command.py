@@ -100,6 +100,11 @@ def test_report_json(study):
     assert len(report["cases"]) == 12 and report["problems"] == [] and "paper" not in report
 
 
+def test_an_earlier_report_with_default_filter_options(study):
+    assert call() == 0
+    assert main(["--from", "out", "-o", "again", "--min-voxels", "50", "--connectivity", "26"]) == 0
+
+
 def test_a_report_of_an_earlier_version_without_a_measure(study):
     assert call("--measures") == 0
     report = content(study / "out")
