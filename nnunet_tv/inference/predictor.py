@@ -54,7 +54,7 @@ def preprocessed(predictor: Any, images: Sequence[str | Path]) -> tuple[Tensor, 
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """How to predict."""
+    """Options of the prediction by the network."""
 
     device: str = "cuda"  #: or ``cpu``
     mirroring: bool = True  #: average over mirrored inputs, as nnU-Net does
