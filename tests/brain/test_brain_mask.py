@@ -1,7 +1,5 @@
 """Brain masks of a phantom against the truth, the comparison of methods, and clipping of intensities."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from registration_phantoms import best_affine, phantom, scan

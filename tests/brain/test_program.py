@@ -1,7 +1,5 @@
 """BET, HD-BET and SynthStrip: command lines and use of their masks, with stand-ins for the programs."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from fake_program import fake_program

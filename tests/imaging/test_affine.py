@@ -1,7 +1,5 @@
 """Affine maps, and the ITK file, read back by SimpleITK itself."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import SimpleITK as sitk

@@ -1,7 +1,5 @@
 """Labelling against scipy, on the shapes that crash cc3d's binary algorithm too."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

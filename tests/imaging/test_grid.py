@@ -1,7 +1,5 @@
 """Grids: coordinates in closed form, and equality by shape and corners."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """MetaImage: sides by one bright voxel, for all directions, and faulty files."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Probabilities of nnU-Net on the grid of their segmentation."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Resampling against closed forms: linear functions of scanner coordinates are reproduced exactly."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation

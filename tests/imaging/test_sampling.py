@@ -1,7 +1,5 @@
 """Other resolutions, crops and points, on a linear function of the scanner coordinates."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Reading with every check, each naming the case and the file; writing as nnU-Net's reader reads."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import re

@@ -1,7 +1,5 @@
 """Every count against a second implementation: scipy labels, a full mask per component, all pairs of voxels."""
 
-from __future__ import annotations
-
 import itertools
 from fractions import Fraction
 

@@ -1,7 +1,5 @@
 """Scores of one case, with results counted by hand."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 

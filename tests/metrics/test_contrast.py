@@ -1,7 +1,5 @@
 """Lesion contrast by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Surface distances: by hand, all pairs of surface voxels, and MONAI."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from masks import ISOTROPIC, mask, voxels

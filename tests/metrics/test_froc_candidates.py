@@ -1,7 +1,5 @@
 """Candidate clusters of known maps, and histograms that hold the hard segmentation."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 

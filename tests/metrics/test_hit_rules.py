@@ -1,7 +1,5 @@
 """Hit rules on masks whose results are counted by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from masks import ISOTROPIC, mask, voxels

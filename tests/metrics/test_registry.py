@@ -1,7 +1,5 @@
 """Rows of the registry: each can be computed, and an earlier report's scores may lack one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Alignment of scans: a T1w or T1c with its FLAIR, scans that cannot be registered, missing programs."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """One case to one grid: notes, flags and refusals."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

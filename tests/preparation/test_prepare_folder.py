@@ -1,7 +1,5 @@
 """A folder of scans to a folder that nnU-Net reads: what is written, kept and refused."""
 
-from __future__ import annotations
-
 import gzip
 from dataclasses import replace
 from pathlib import Path

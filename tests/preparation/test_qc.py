@@ -1,7 +1,5 @@
 """The picture of a preparation: sides and borders."""
 
-from __future__ import annotations
-
 import matplotlib.image
 import nibabel as nib
 import numpy as np

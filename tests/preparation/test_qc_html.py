@@ -1,7 +1,5 @@
 """The QC page of a preparation: order, marks, quoting."""
 
-from __future__ import annotations
-
 from nnunet_tv.preparation.qc_html import qc_page, unusual_numbers
 from nnunet_tv.utils.case_outcome import CaseOutcome
 

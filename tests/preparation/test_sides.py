@@ -1,7 +1,5 @@
 """Left stays left: scans as five scanners store them, through nnunet-tv-prepare, and back by nnunet-tv-restore."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import nibabel as nib

@@ -1,7 +1,5 @@
 """The optional backends with a stand-in for the program: command lines and matrix conventions; and the registry."""
 
-from __future__ import annotations
-
 import sys
 import types
 

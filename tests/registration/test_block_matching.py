@@ -1,7 +1,5 @@
 """Block matching: in closed form, and on images with known maps."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from registration_phantoms import best_affine, brain_points, errors_mm, phantom, scan

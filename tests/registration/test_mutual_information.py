@@ -1,7 +1,5 @@
 """Mutual information in closed form."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Registration of coarse phantoms with known transforms; full size and large rotations are marked slow."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from registration_phantoms import best_affine, brain_points, errors_mm, phantom, scan

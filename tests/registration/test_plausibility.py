@@ -1,7 +1,5 @@
 """Checks of a registration: each fault is flagged, and a correct result is not. The poses are the true ones."""
 
-from __future__ import annotations
-
 import nibabel as nib
 import numpy as np
 import pytest

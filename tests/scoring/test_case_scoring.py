@@ -1,7 +1,5 @@
 """One case: probabilities, missing predictions that are allowed, lesions lost to the filter."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Lesion contrast from folders."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Folders of predictions: matching, geometry, and a status for every case."""
 
-from __future__ import annotations
-
 import re
 import tracemalloc
 from functools import partial

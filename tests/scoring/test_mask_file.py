@@ -1,7 +1,5 @@
 """The fast way and the careful way to read a mask give the same, and faults go to the careful one."""
 
-from __future__ import annotations
-
 import gzip
 
 import nibabel as nib

@@ -1,7 +1,5 @@
 """Model folders: which folds are runs, which a cross-validation, and what is refused."""
 
-from __future__ import annotations
-
 import re
 import shutil
 

@@ -1,7 +1,5 @@
 """Participants tables."""
 
-from __future__ import annotations
-
 import pytest
 
 from nnunet_tv.scoring.participants import of_cases, read_participants
