@@ -123,61 +123,27 @@ def _session(leader: int) -> list[str]:
 
 
 def damage(path: Path, kind: str) -> None:
-    """Damage an image file; a key of the two tables below."""
-    if kind in FILE_DAMAGES:
-        FILE_DAMAGES[kind](path)
-        return
-    volume = read_volume(path, case="x")
-    data, affine = VOXEL_DAMAGES[kind](volume.data.astype(np.float32), volume.affine.copy())
-    if path.suffix == ".mha":
-        write_metaimage(data, affine, path)
+    """Damage an image file."""
+    if kind == "missing":
+        path.unlink()
+    elif kind == "dangling":
+        path.unlink()
+        path.symlink_to("../../.git/annex/objects/x/y/MD5E-s1--z.nii.gz/MD5E-s1--z.nii.gz")
+    elif kind == "pointer":
+        path.write_text("/annex/objects/MD5E-s1--z.nii.gz\n")
+    elif kind == "cut":
+        path.write_bytes(path.read_bytes()[:-10])
+    elif kind == "both endings":
+        nib.save(nib.load(path), path.with_name(path.name.removesuffix(".gz")))
     else:
-        nib.save(nib.Nifti1Image(data, affine), path)
-
-
-def _link(path: Path) -> None:
-    path.unlink()
-    path.symlink_to("../../.git/annex/objects/x/y/MD5E-s1--z.nii.gz/MD5E-s1--z.nii.gz")
-
-
-def _singular(path: Path) -> None:
-    header = nib.Nifti1Header()
-    header["sform_code"], header["srow_x"], header["srow_y"] = 1, (1, 0, 0, 0), (0, 1, 0, 0)
-    nib.save(nib.Nifti1Image(np.ones((12, 12, 12), np.float32), None, header), path)
-
-
-def _moved(distance: float):
-    return lambda data, affine: (data, nib.affines.from_matvec(np.eye(3), [distance] * 3) @ affine)
-
-
-def _two_voxels(value: float):
-    def change(data, affine):
-        data[0, 0, :2] = value
-        return data, affine
-    return change
-
-
-FILE_DAMAGES = {
-    "missing": Path.unlink,
-    "dangling": _link,
-    "pointer": lambda path: path.write_text("/annex/objects/MD5E-s1--z.nii.gz\n"),
-    "affine": _singular,
-    "cut": lambda path: path.write_bytes(path.read_bytes()[:-10]),
-    "half": lambda path: path.write_bytes(path.read_bytes()[:path.stat().st_size // 2]),
-    "both endings": lambda path: nib.save(nib.load(path), path.with_name(path.name.removesuffix(".gz"))),
-}
-VOXEL_DAMAGES = {
-    "4D": lambda data, affine: (np.stack([data, data], axis=-1), affine),
-    "cropped": lambda data, affine: (data[:, :, :-1], affine),
-    "NaN": _two_voxels(np.nan),
-    "two labels": _two_voxels(2),
-    "0 and 255": lambda data, affine: (data * 255, affine),
-    "0.9999": lambda data, affine: (data * np.float32(0.9999), affine),
-    "empty": lambda data, affine: (data * 0, affine),
-    "rounded": _moved(0.02),
-    "shifted": _moved(1.0),
-    "elsewhere": _moved(400.0),
-}
+        volume = read_volume(path, case="x")
+        data = volume.data[:, :, :-1] if kind == "cropped" else volume.data
+        distance = {"cropped": 0.0, "rounded": 0.02, "shifted": 1.0, "elsewhere": 400.0}[kind]
+        affine = nib.affines.from_matvec(np.eye(3), [distance] * 3) @ volume.affine
+        if path.suffix == ".mha":
+            write_metaimage(data, affine, path)
+        else:
+            nib.save(nib.Nifti1Image(data, affine), path)
 
 
 def physical(image: sitk.Image) -> np.ndarray:

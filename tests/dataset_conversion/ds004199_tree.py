@@ -77,6 +77,11 @@ def _grid(name: str, number: int) -> Grid:
     return pose_grid(POSES[(number + ("_FLAIR" in name)) % len(POSES)], spacing, shape)
 
 
+def file_of(root: Path, subject: str, kind: str) -> Path:
+    """A subject's T1w, FLAIR or mask (roi)."""
+    return next((root / subject / "anat").glob(f"*_{kind}.nii.gz"))
+
+
 def write(root: Path, numbers: Iterable[int] = range(1, 171)) -> Path:
     """Write the subjects `numbers` with their rows in participants.tsv."""
     subjects = {f"sub-{number:05d}" for number in numbers}
