@@ -82,12 +82,6 @@ def test_a_ball_keeps_its_place_and_volume():
     assert 0.95 < result.sum() * 0.8**3 / mask.data.sum() < 1.05
 
 
-def test_a_mask_moved_by_one_voxel_moves_by_one_voxel():
-    mask = cube(2, 5, 8)
-    result = resample_mask(mask, Grid((8, 8, 8), shift(1, 0, 0).matrix)).data
-    assert result.dtype == np.uint8 and np.array_equal(result[:7], mask.data[1:]) and not result[7].any()
-
-
 def test_a_lesion_smaller_than_a_voxel_stays_as_one_voxel_unless_it_is_off_the_grid():
     coarse = Grid((3, 3, 3), np.diag([4.0, 4.0, 4.0, 1.0]))  # voxel centres at 0, 4, 8
     assert np.argwhere(resample_mask(cube(5, 6, 12), coarse).data).tolist() == [[1, 1, 1]]

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.metrics.froc_candidates import find_candidates
 
-RULES = ("any", "overlap:0.1", "overlap:0.5", "center", "distance:0", "distance:2", "distance:4")
+RULES = ("any", "overlap:0.1", "overlap:0.5", "overlap:1", "center", "distance:0", "distance:2", "distance:4")
 STRUCTURES = {6: 1, 18: 2, 26: 3}
 
 
@@ -61,13 +60,14 @@ def expected_counts(rule, clusters, lesions, prediction, reference, spacing):
 
 @st.composite
 def pairs(draw):
-    """Two masks of one shape in either order of memory."""
+    """Two masks of one shape in any order of memory."""
     shape = draw(st.tuples(*[st.integers(1, 7)] * 3))
     masks = []
     for _ in range(2):
         share = draw(st.sampled_from([0.0, 0.03, 0.1, 0.3, 0.6, 1.0]))
         noise = np.random.default_rng(draw(st.integers(0, 2**32 - 1))).random(shape)
-        masks.append(np.asarray(noise < share, order=draw(st.sampled_from("CF"))))
+        mask = np.asarray(noise < share, order=draw(st.sampled_from("CF")))
+        masks.append(np.flip(mask) if draw(st.booleans()) else mask)
     return masks
 
 
@@ -107,20 +107,6 @@ def test_counts(pair, connectivity, spacing, rules):
 
 
 @quick
-@given(pairs(), st.permutations([0, 1, 2]), st.lists(st.sampled_from([0, 1, 2]), unique=True))
-def test_turned_volumes_give_the_same_figures(pair, order, flips):
-    spacing = (0.5, 0.8, 4.0)
-    plain = score_case(*pair, spacing, hits=RULES, distances=True)
-    turned = score_case(*(np.flip(each.transpose(order), flips) for each in pair), [spacing[axis] for axis in order],
-                        hits=RULES, distances=True)
-    assert plain.hits == turned.hits and plain.dice == turned.dice
-    assert [c.voxels for c in plain.clusters] == [c.voxels for c in turned.clusters]
-    for key, value in plain.measures.items():
-        assert (value is None) == (turned.measures[key] is None) and (value is None or turned.measures[key] == (
-            pytest.approx(value))), key
-
-
-@quick
 @given(pairs(), st.integers(0, 2**32 - 1))
 def test_candidates(pair, seed):
     _, reference = pair
@@ -138,12 +124,3 @@ def test_candidates(pair, seed):
         expected = sorted((peak, counts[2], counts[3]) for peak, counts in zip(peaks, alone, strict=True))
         assert expected == sorted(zip(found.confidence, map(int, found.true[rule]), map(len, found.lesions[rule]),
                                       strict=True)), rule
-
-
-@quick
-@given(arrays(np.uint8, (3, 4, 5), elements=st.integers(0, 1)))
-def test_a_mask_against_itself_is_perfect(mask):
-    score = score_case(mask, mask, (1, 2, 3), hits=("any", "overlap:1", "distance:0"), distances=True)
-    assert score.dice == 1 and score.measures["nsd"] == 1 and score.measures["hd95_mm"] == 0
-    for counts in score.hits.values():
-        assert counts.n_false_clusters == 0 and counts.n_lesions_found == score.n_lesions

@@ -75,7 +75,6 @@ def test_probabilities_of_turned_files(study, turned, reader):
      "prob/sub-2.nii.gz: expected probabilities, found a mask of 0 and 1"),
     (lambda folder: save(folder, "sub-2", soft(cube((2, 2, 2))), AFFINE + 3 * np.eye(4)),
      "prob/sub-2.nii.gz: geometry mismatch: the probability is not on the grid of the reference, 16×18×20 voxels"),
-    (lambda folder: (folder / "sub-2.npz").write_bytes(b"not a zip"), "sub-2.npz: not nnU-Net's probabilities"),
     (lambda folder: save_npz(folder, "sub-2", np.zeros((4, 4, 4))),
      r"sub-2.npz: expected the segmentation's \(16, 18, 20\) voxels, found \(4, 4, 4\)"),
     (lambda folder: save_npz(folder, "sub-2", soft(cube((10, 2, 2)))),

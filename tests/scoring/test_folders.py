@@ -4,7 +4,6 @@ import re
 import tracemalloc
 from functools import partial
 
-import nibabel as nib
 import numpy as np
 import pytest
 from scored_folders import AFFINE, SHAPE, SPACING, boxes, cube, flipped, make_study, read, rows_of, save, score
@@ -130,17 +129,13 @@ def test_rounding_of_the_affine_is_no_mismatch(folders):
     assert score(folders).problems == []
 
 
-@pytest.mark.parametrize(("data", "message"), [
-    (cube((2, 2, 2)) * 255, "labels 0 .* and 1 .*, found 0, 255"),
-    (np.zeros((*SHAPE, 2), np.uint8), "expected a 3D image, found shape"),
-])
 @pytest.mark.parametrize("folder", ["ref", "pred"])
-def test_unusable_files_are_named_and_affect_only_themselves(study, folder, data, message):
-    nib.save(nib.Nifti1Image(data, AFFINE), study / folder / "sub-2.nii.gz")
+def test_unusable_files_are_named_and_affect_only_themselves(study, folder):
+    save(study / folder, "sub-2", cube((2, 2, 2)) * 255)
     scores = score(study, allow_missing=True)  # which does not excuse them
     assert statuses(scores) == {"sub-1": ("scored", "scored"), "sub-2": ("unusable file", "unusable file")}
     [problem] = scores.problems
-    assert re.search(f"^sub-2: .*{folder}/sub-2.nii.gz: .*{message}", problem)
+    assert re.search(f"^sub-2: .*{folder}/sub-2.nii.gz: .*labels 0 .* and 1 .*, found 0, 255", problem)
     assert rows_of(scores)["sub-2"].score is None
 
 
@@ -169,8 +164,6 @@ def test_misleading_folders_are_refused(folders):
     ):
         with pytest.raises(NnunetTVError, match=message):
             work(runs)
-    with pytest.raises(ValueError, match="expected a hit rule"):
-        score(folders, hits=("near",))
 
 
 def test_equal_runs_are_named(folders):
