@@ -76,16 +76,7 @@ def test_the_wheel_carries_everything_and_no_more(source):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"nnunet_tv", *STARTUP}
 
 
-def test_the_start_up_line_imports_the_standard_library_alone(source):
-    """The start-up time is measured in docs, not here; what would cost it is an import."""
-    code = "import sys; import nnunet_tv.startup; print(*sys.modules)"
-    shown = subprocess.run([sys.executable, "-S", "-c", code], cwd=source, capture_output=True, text=True, check=True)
-    tops = {name.split(".")[0] for name in shown.stdout.split()}
-    assert tops - sys.stdlib_module_names - {"__main__"} == {"nnunet_tv"}
-
-
 def test_the_version_is_the_same_everywhere():
-
     from nnunet_tv import __version__
 
     assert f"version: {__version__}\n" in (ROOT / "CITATION.cff").read_text()

@@ -35,16 +35,13 @@ def test_the_functions_behind_the_commands_are_public():
     assert functions | {"score", "score_case", "ClusterFilter", "DiceLoss", "DiceTVLoss"} <= set(nnunet_tv.__all__)
 
 
-def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'DiceLos'"):
-        nnunet_tv.DiceLos  # noqa: B018
-    assert not hasattr(nnunet_tv, "__wrapped__")
-
-
-def test_a_star_import_binds_the_public_names():
+def test_star_imports_and_unknown_names():
     space: dict = {}
     exec("from nnunet_tv import *", space)
     assert space["DiceTVLoss"] is nnunet_tv.losses.DiceTVLoss
+    with pytest.raises(AttributeError, match="no attribute 'DiceLos'"):
+        nnunet_tv.DiceLos  # noqa: B018
+    assert not hasattr(nnunet_tv, "__wrapped__")
 
 
 def test_the_import_itself_loads_no_other_module(tmp_path):

@@ -54,13 +54,10 @@ def test_relative_links_point_to_files(page):
             assert (page.parent / target).exists(), target
 
 
-def test_make_targets_of_the_readme_exist():
+def test_make_targets_of_the_readme_exist_and_ci_runs_its_test_command():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", "\n".join(command_lines()), re.M):
         assert re.search(rf"^{target}:", makefile, re.M)
-
-
-def test_ci_runs_the_readmes_test_command():
     assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text()
     assert "make test" in (ROOT / "README.md").read_text()
 

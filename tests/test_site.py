@@ -12,6 +12,8 @@ import yaml
 import nnunet_tv
 
 ROOT = Path(__file__).parents[1]
+WORKFLOWS = ROOT / ".github" / "workflows"
+PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +25,13 @@ def site(tmp_path_factory):
     return folder
 
 
-def test_the_site_has_a_page_for_each_document(site):
+def test_the_site_has_a_page_for_each_document_and_loads_nothing_from_elsewhere(site):
     for page in (ROOT / "docs").rglob("*.md"):
         assert (site / page.relative_to(ROOT / "docs")).with_suffix(".html").is_file()
     for name in ("index", "api", "contributing", "changelog"):
         assert (site / f"{name}.html").is_file()
+    page = (site / "index.html").read_text(encoding="utf-8")
+    assert 'src="http' not in page and 'stylesheet" href="http' not in page
 
 
 def test_the_api_page_shows_every_public_name_with_its_parameters(site):
@@ -38,12 +42,7 @@ def test_the_api_page_shows_every_public_name_with_its_parameters(site):
             assert parameter in page
 
 
-def test_pages_load_nothing_from_elsewhere(site):
-    page = (site / "index.html").read_text(encoding="utf-8")
-    assert 'src="http' not in page and 'stylesheet" href="http' not in page
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(WORKFLOWS.glob("*.yml")), ids=lambda path: path.stem)
 def test_a_workflow_runs_what_ci_runs(path):
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert workflow[True] and workflow["jobs"]  # YAML 1.1 reads the key "on" as true
@@ -53,18 +52,16 @@ def test_a_workflow_runs_what_ci_runs(path):
 
 
 def test_the_matrix_is_that_of_the_classifiers():
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8"))
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    workflow = yaml.safe_load((WORKFLOWS / "tests.yml").read_text(encoding="utf-8"))
     for version in workflow["jobs"]["tests"]["strategy"]["matrix"]["python-version"]:
-        assert f'"Programming Language :: Python :: {version}"' in project
-    assert 'requires-python = ">=3.10"' in project
+        assert f'"Programming Language :: Python :: {version}"' in PROJECT
+    assert 'requires-python = ">=3.10"' in PROJECT
 
 
 def test_the_weekly_job_can_remove_the_upper_bound():
-    job = (ROOT / ".github" / "workflows" / "newest-dependencies.yml").read_text(encoding="utf-8")
+    job = (WORKFLOWS / "newest-dependencies.yml").read_text(encoding="utf-8")
     pattern, replacement = re.search(r"sed -i -E 's/(.*)/(.*)/' pyproject.toml", job).groups()
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    bounded, n = re.subn(pattern, replacement, project)
+    bounded, n = re.subn(pattern, replacement, PROJECT)
     assert n == 1 and re.search(r'"nnunetv2>=[\d.]+",', bounded)
 
 

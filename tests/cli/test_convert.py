@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from nnunet_tv.cli.convert import main
-from nnunet_tv.conversion.dataset_spec import data_sets
 
 
 def usage_error(capsys, *arguments: str) -> str:
@@ -35,28 +34,13 @@ def test_usage(capsys, monkeypatch, options, message):
     ("bonbid-hie", ["--label", "core"], "--label is not for this data set: it has no such choice"),
     ("bonbid-hie", ["--split", "paper"], "invalid choice: 'paper' (choose from official, seeded, cv5)"),
     ("brain-mets-lung", ["--space", "mni"], "--space mni: expected none or t1 (registration to MNI152 was"),
-    ("brain-mets-lung", ["--controls"], "--controls is not for this data set: the data set lists no case without"),
     ("brain-mets-lung", ["--label", "edema"], "invalid choice: 'edema'"),
-    ("brain-mets-lung", ["--split", "official"], "invalid choice: 'official'"),
     ("ds004199", ["--label-name", "x"], "--label-name is not for this data set: it has no such choice"),
 ])
 def test_options_of_other_data_sets_are_refused(capsys, data_set, options, message):
     error = usage_error(capsys, data_set, "-i", "x", "-o", "y", *options).replace("'official', 'seeded', 'cv5'",
                                                                                   "official, seeded, cv5")
     assert f"nnunet-tv-convert {data_set}: error: " in error and message in error
-
-
-def test_every_data_set_has_a_reader():
-    from nnunet_tv.conversion.plan import SPLITS
-    from nnunet_tv.preparation.alignment import SPACES
-
-    assert set(data_sets()) == {"ds004199", "bonbid-hie", "brain-mets-lung", "pairs"}
-    for module in data_sets().values():
-        spec = module.SPEC
-        assert callable(module.read) and spec.title
-        assert set(spec.splits) <= set(SPLITS) and set(spec.spaces) <= set(SPACES)
-        assert spec.controls or spec.no_controls
-        assert spec.no_other_space or set(spec.spaces) == set(SPACES)
 
 
 def test_a_backend_that_is_not_installed_ends_the_command_before_any_case(capsys, monkeypatch, tmp_path):
