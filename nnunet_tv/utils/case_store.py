@@ -93,7 +93,7 @@ class CaseStore(ABC):
                     path.is_file() and sha256(path) == digests[key] for key, path in paths.items()):
                 return None
             values: dict[str, Any] = {name: record[name] for name in self.RECORDED}
-        except (KeyError, TypeError, AttributeError):  # a damaged record
+        except (KeyError, TypeError, AttributeError, OSError):  # a damaged record, or files that cannot be read
             return None
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         return CaseOutcome(job.case, **values)
@@ -120,9 +120,10 @@ class CaseStore(ABC):
     def record(self, case: str) -> dict[str, Any]:
         """Record of a case; empty if there is none that can be read."""
         try:
-            return read_json(self.record_path(case))
+            content = read_json(self.record_path(case))
         except (OSError, ValueError):
             return {}
+        return content if isinstance(content, dict) else {}
 
     @abstractmethod
     def record_path(self, case: str) -> Path:

@@ -157,6 +157,15 @@ def test_what_a_killed_run_left_is_cleared(source, root):
     assert snapshot(root) == before
 
 
+@pytest.mark.parametrize("record", ["[]", "null", "{"])
+def test_a_case_with_a_damaged_record_is_converted_again(source, root, record):
+    convert(plan_of(source), root)
+    before = snapshot(root)
+    (root / ".conversion" / "records" / "case0.json").write_text(record)
+    report = convert(plan_of(source), root)
+    assert report.ok and report.counts["changed"] == 1 and snapshot(root) == before
+
+
 def test_a_dry_run_reads_no_voxels_and_cannot_be_mistaken(source, root):
     for case in source.cases:
         for path in case.files.values():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from output_folders import snapshot, times
 
+from nnunet_tv.utils import case_store
 from nnunet_tv.utils.case_outcome import CaseOutcome
 from nnunet_tv.utils.case_store import CaseFolders, CaseJob, CaseStore
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
@@ -100,6 +101,19 @@ def test_what_changed_is_made_again(store, job, change):
     assert store.process(job).changed and not store.process(job).changed
     assert [path.read_text() for path in results(store)] == [job.source.read_text().upper()] * 2
     assert store.process(replace(job, option="!")).changed
+
+
+def test_results_that_cannot_be_read_are_made_again(store, job, monkeypatch):
+    store.process(job)
+
+    def unreadable(path):
+        if path in kept:
+            raise PermissionError(path)
+        return sha256(path)
+
+    kept = results(store)
+    monkeypatch.setattr(case_store, "sha256", unreadable)
+    assert store.process(job).changed
 
 
 @pytest.mark.parametrize("error, secrets, problem", [
