@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from masks import mask
 
 from nnunet_tv.imaging.volume import Volume, read_mask, write_volume
 from nnunet_tv.postprocessing import ClusterFilter
@@ -18,10 +19,7 @@ BARE = ClusterFilter(min_voxels=0, opening=False, fill_holes=False)
 
 
 def boxes(*sides, shape=SHAPE):
-    result = np.zeros(shape, np.uint8)
-    for side in sides:
-        result[tuple(slice(*each) for each in side)] = 1
-    return result
+    return mask(*sides, shape=shape)
 
 
 def cube(*starts, shape=SHAPE, side=4):

@@ -21,17 +21,13 @@ from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import NnunetTVError
 
 
-def scans(folder: Path, *, seed: int = 0) -> None:
-    rng = np.random.default_rng(seed)
-    for name in ("T1", "FLAIR"):
-        data = rng.random((16, 18, 20)).astype(np.float32) + 1
-        write_volume(Volume(data, np.diag([2.0, 2, 2, 1])), folder / f"{name}.nii.gz")
-
-
 @pytest.fixture
 def source(tmp_path) -> Path:
-    for number, name in enumerate(("anna", "bert")):
-        scans(tmp_path / "in" / name, seed=number)
+    """Two patients with a T1w and a FLAIR."""
+    rng = np.random.default_rng(0)
+    for path in ("anna/T1", "anna/FLAIR", "bert/T1", "bert/FLAIR"):
+        data = rng.random((16, 18, 20)).astype(np.float32) + 1
+        write_volume(Volume(data, np.diag([2.0, 2, 2, 1])), tmp_path / "in" / f"{path}.nii.gz")
     return tmp_path / "in"
 
 

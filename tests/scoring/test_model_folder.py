@@ -3,23 +3,16 @@
 import re
 import shutil
 
-import numpy as np
 import pytest
+from scored_folders import cube, save
 
-from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.scoring.folders import score_folders
 from nnunet_tv.scoring.model_folder import check_comparable, model_runs
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import write_json
 
-DATASET = "DatasetFCD"
-
-
-def save(path, start=2):
-    mask = np.zeros((12, 12, 12), np.uint8)
-    mask[start:start + 5, 2:7, 2:7] = 1
-    write_volume(Volume(mask, np.eye(4)), path)
+DATASET, LESION = "DatasetFCD", cube((2, 2, 2), side=5)
 
 
 @pytest.fixture
@@ -27,7 +20,7 @@ def host(tmp_path, monkeypatch):
     """References of six cases."""
     monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path / "pre"))
     for number in range(6):
-        save(tmp_path / "pre" / DATASET / "gt_segmentations" / f"sub-{number}.nii.gz")
+        save(tmp_path / "pre" / DATASET / "gt_segmentations", f"sub-{number}", LESION)
     return tmp_path
 
 
@@ -41,13 +34,12 @@ def split(host, *folds, selection=()):
     return dict(enumerate(names))
 
 
-def trained(host, folds, trainer="nnUNetTrainerDiceTV", filtered=True):
+def trained(host, folds, trainer="nnUNetTrainerDiceTV"):
     model = host / "results" / DATASET / f"{trainer}__MSDSANetPlans__3d_fullres"
     for number, cases in folds.items():
         for case in cases:
-            save(model / f"fold_{number}" / "validation" / f"{case}.nii.gz", 3)
-            if filtered:
-                save(model / f"fold_{number}" / "validation_filtered" / f"{case}.nii.gz")
+            save(model / f"fold_{number}" / "validation", case, cube((3, 2, 2), side=5))
+            save(model / f"fold_{number}" / "validation_filtered", case, LESION)
     return model
 
 
