@@ -1,7 +1,5 @@
 """DICOM series of a volume, written by pydicom from DICOM's own definitions (independently of the package)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

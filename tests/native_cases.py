@@ -1,7 +1,5 @@
 """Patients in closed form: a ball of a brain, a lesion and a marker on known sides, on any pair of scan grids."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

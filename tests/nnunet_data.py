@@ -1,7 +1,5 @@
 """Small seeded data sets in nnU-Net's raw format, and fixtures on them (imported by conftest)."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """A model folder whose network, two convolutions set by hand, marks bright voxels of the FLAIR."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -1,7 +1,5 @@
 """The published checkpoint's layout at 64³ with the weights and the input of the golden output."""
 
-from __future__ import annotations
-
 import csv
 import zlib
 from pathlib import Path

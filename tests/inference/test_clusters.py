@@ -1,7 +1,5 @@
 """Clusters of a patient: sizes, places, sides and order, computed by hand."""
 
-from __future__ import annotations
-
 import csv
 
 import numpy as np

@@ -1,7 +1,5 @@
 """DICOM SEG of phantoms that were written as DICOM: geometry and side, read back by highdicom and pydicom."""
 
-from __future__ import annotations
-
 import highdicom as hd
 import numpy as np
 import pydicom

@@ -1,7 +1,5 @@
 """Model folders: which are usable, which folds are used, and the filter that belongs to them."""
 
-from __future__ import annotations
-
 import json
 import pickle
 

@@ -1,7 +1,5 @@
 """Masks and probabilities on the grids of the original scans: place, side and size."""
 
-from __future__ import annotations
-
 import nibabel as nib
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """The scans that are drawn for a patient."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from native_cases import patient, scan_grid

@@ -1,7 +1,5 @@
 """The page of a patient: texts, sides, and no access to the network."""
 
-from __future__ import annotations
-
 import pytest
 from native_cases import LEFT_LESION, RIGHT_LESION, patient
 

@@ -1,7 +1,5 @@
 """The picture of a patient: sides and outlines."""
 
-from __future__ import annotations
-
 import matplotlib.image
 import numpy as np
 import pytest

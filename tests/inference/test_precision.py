@@ -1,7 +1,5 @@
 """bfloat16 on the CPU: when it is tried, and the patch that is compared with float32."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

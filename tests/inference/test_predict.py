@@ -1,7 +1,5 @@
 """nnunet-tv-predict on prepared patients, with a network in closed form."""
 
-from __future__ import annotations
-
 import csv
 import json
 

@@ -1,7 +1,5 @@
 """nnunet-tv-predict from original scans: NIfTI and DICOM, sides, privacy, and the DICOM SEG."""
 
-from __future__ import annotations
-
 import csv
 import json
 

@@ -1,7 +1,5 @@
 """The predictor against stock nnU-Net, its deviation between folds, and bfloat16 with its repetition."""
 
-from __future__ import annotations
-
 import logging
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Imported weights: nnU-Net's prediction equals that of the network on the (X, Y, Z) array in [0, 1]."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Folders of predictions on the grids of the original scans, and unusable inputs."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

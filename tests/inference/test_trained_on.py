@@ -1,7 +1,5 @@
 """Scans must be prepared as the model's training scans were; other cases are refused."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Conversion of DICOM series from three writers: sides and places are kept, failures are named."""
 
-from __future__ import annotations
-
 import locale
 import sys
 from pathlib import Path

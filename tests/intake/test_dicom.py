@@ -1,7 +1,5 @@
 """Studies and series of DICOM files: which are the T1w and the FLAIR, names of cases, no patient identified."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import nibabel as nib

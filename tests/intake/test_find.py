@@ -1,7 +1,5 @@
 """Cases found in folders of NIfTI files, and the messages where the scans are ambiguous or missing."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

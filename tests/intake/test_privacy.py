@@ -1,7 +1,5 @@
 """Redaction of texts that identify a patient."""
 
-from __future__ import annotations
-
 import pytest
 from dicom_series import PATIENT
 

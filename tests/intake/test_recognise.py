@@ -1,7 +1,5 @@
 """Recognition of T1w and FLAIR by name, timing and header, with names as scanners and people write them."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The store of processed cases: both layouts with a job that writes upper case letters."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Work for many cases: order, bad cases, dead workers."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
