@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from pandas import read_csv
 from scipy.spatial.transform import Rotation
 
 from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
@@ -16,6 +17,9 @@ from nnunet_tv.utils.files import sha256
 
 #: Centres in template mm, RAS+: a lesion in the patient's left frontal lobe, another on the right, behind.
 LEFT_LESION, RIGHT_LESION = (-32.0, 28.0, 20.0), (30.0, -30.0, 26.0)
+#: Settings of :func:`scan_grid`.
+ORIENTATIONS = {"RAS": {}, "LPS": {"codes": "LPS"}, "LAS": {"codes": "LAS"}, "PSR": {"codes": "PSR"},
+                "oblique": {"codes": "LPS", "oblique_deg": (14, -9, 21)}}
 COARSE, FINE = (Grid(shape, nib.affines.from_matvec(np.eye(3) * spacing, (-90, -126, -72)))
                 for shape, spacing in (((61, 73, 61), 3.0), ((121, 145, 121), 1.5)))
 
@@ -96,6 +100,11 @@ def patient(case="sub-1", *, registration="mni", t1=None, flair=None, lesions=(L
 def centre_mm(mask, threshold=0.5):
     """Centre of a mask in scanner mm."""
     return mask.grid.to_mm(np.argwhere(mask.data > threshold).mean(axis=0))
+
+
+def csv_rows(path):
+    """Rows of a table, all cells as texts."""
+    return read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
 
 
 def dice(first, second):

@@ -1,10 +1,10 @@
 """Regions and lobes of known places in MNI152 space."""
 
-import csv
 import importlib.util
 
 import numpy as np
 import pytest
+from native_cases import csv_rows
 
 from nnunet_tv.inference import atlas
 from nnunet_tv.utils.errors import NnunetTVError
@@ -32,8 +32,7 @@ def test_most_points_must_be_near_a_label():
 
 
 def test_every_label_has_a_name_and_a_lobe():
-    with (atlas._folder() / "atlas-desikankilliany.csv").open() as file:
-        assert {row["label"] for row in csv.DictReader(file)} == set(atlas.REGIONS)
+    assert {row["label"] for row in csv_rows(atlas._folder() / "atlas-desikankilliany.csv")} == set(atlas.REGIONS)
 
 
 def test_left_labels_are_on_the_left():

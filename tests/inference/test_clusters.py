@@ -1,10 +1,8 @@
 """Clusters of a patient: sizes, places, sides and order, computed by hand."""
 
-import csv
-
 import numpy as np
 import pytest
-from native_cases import LEFT_LESION, RIGHT_LESION, patient, scan_grid
+from native_cases import LEFT_LESION, RIGHT_LESION, csv_rows, patient, scan_grid
 
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.clusters import Cluster, describe_clusters, focus_mm, side_of, write_clusters
@@ -66,8 +64,8 @@ def test_cluster_that_falls_apart_on_the_scan_stays_one():
 
 
 def test_side_needs_three_quarters():
-    for left, right, side in ((3, 1, "left"), (1, 3, "right"), (74, 26, "midline"), (26, 74, "midline")):
-        assert side_of(np.array([[-5.0, 0, 0]] * left + [[5.0, 0, 0]] * right)) == side
+    for left, side in ((75, "left"), (25, "right"), (74, "midline"), (26, "midline")):
+        assert side_of(np.array([[-5.0, 0, 0]] * left + [[5.0, 0, 0]] * (100 - left))) == side
 
 
 @pytest.mark.parametrize("registration", ["none", "t1", "mni"])
@@ -75,8 +73,7 @@ def test_table_has_no_side_without_the_template(tmp_path, registration):
     someone = patient(registration=registration)
     clusters, _ = describe_clusters(someone.masks["T1w"], someone.record)
     write_clusters(clusters, tmp_path / "clusters.csv")
-    with (tmp_path / "clusters.csv").open(newline="") as file:
-        row, = csv.DictReader(file)
+    row, = csv_rows(tmp_path / "clusters.csv")
     assert list(row)[:3] == ["rank", "volume_mm3", "voxels"] and row["mean_probability"] == ""
     if registration == "mni":
         assert row["side"] == "left"

@@ -29,7 +29,7 @@ def test_patient_with_clusters(page):
     assert ">left<" in text and ">right<" in text and "Radiological convention" in text
     assert "middle frontal gyrus" in text and "(parietal)" in text and "Check the preparation" in text
     assert "&lt;metric&gt;" in text and "a &amp; b" in text and "opening &lt;1&gt;" in text and "2030-01-02" in text
-    assert "<script" not in text and "http" not in text and text.count("data:image/png;base64,") == 1
+    assert "<script" not in text and "http" not in text and text.count("data:image/png;base64,iVBORw==") == 1
 
 
 def test_patient_without_clusters(page):

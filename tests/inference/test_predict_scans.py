@@ -1,21 +1,17 @@
 """nnunet-tv-predict from original scans: NIfTI and DICOM, sides, privacy, and the DICOM SEG."""
 
-import csv
 import json
 
 import numpy as np
 import pydicom
 import pytest
 from dicom_series import FLAIR, PATIENT, T1, write_series
-from native_cases import centre_mm, dice, patient, scan_grid
+from native_cases import ORIENTATIONS, centre_mm, csv_rows, dice, patient, scan_grid
 from predict_model import write_model
 
 from nnunet_tv.cli.predict import main
 from nnunet_tv.demo.phantom import PhantomOptions, make_phantom
 from nnunet_tv.imaging.volume import Volume, read_mask, write_volume
-
-ORIENTATIONS = {"RAS": {}, "LPS": {"codes": "LPS"}, "LAS": {"codes": "LAS"}, "PSR": {"codes": "PSR"},
-                "oblique": {"codes": "LPS", "oblique_deg": (10, -6, 12)}}
 
 
 def command(tmp_path, *more):
@@ -102,8 +98,7 @@ def test_through_the_template(tmp_path):
     assert command(tmp_path) == 0
     found = read_mask(tmp_path / "out" / "a" / "a_FLAIR_fcd.nii.gz", case="a")
     assert found.data[phantom.roi.data > 0].mean() > 0.5
-    with (tmp_path / "out" / "a" / "clusters.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
     centre = np.asarray(phantom.lesion.centre_mm)
-    near = [row for row in rows if np.linalg.norm(centre - [float(row[f"mni_{axis}_mm"]) for axis in "xyz"]) < 12]
+    near = [row for row in csv_rows(tmp_path / "out" / "a" / "clusters.csv")
+            if np.linalg.norm(centre - [float(row[f"mni_{axis}_mm"]) for axis in "xyz"]) < 12]
     assert near and near[0]["side"] == ("left" if centre[0] < 0 else "right")

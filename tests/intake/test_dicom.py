@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 from dicom_series import FLAIR, PATIENT, T1, write_series
 
-from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.intake.find import find_cases
 from nnunet_tv.intake.manual_pairs import read_manual_pairs
 from nnunet_tv.utils.errors import NnunetTVError
@@ -71,26 +70,18 @@ def test_ids_are_kept_on_request_only(tmp_path):
     assert len(set(names)) == 2 and all(name.startswith("ID-7-8_study-") for name in names)
 
 
-def test_damaged_and_other_files_are_left_out_and_not_named(tmp_path, caplog):
-    study(tmp_path / "Quixano")
-    (tmp_path / "only").mkdir()
-    for folder in (tmp_path / "Quixano", tmp_path / "only"):
-        (folder / "broken").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 50)
+def test_nifti_and_dicom_together_with_damaged_files_that_are_left_out_and_not_named(tmp_path, caplog):
     (tmp_path / "readme.txt").write_text("x")
-    assert find_cases(tmp_path).cases[0].pair is not None
+    (tmp_path / "broken").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 50)
     with pytest.raises(NnunetTVError, match="found none; of 1 DICOM files none has a readable header"):
-        find_cases(tmp_path / "only")
-    assert caplog.text == ""  # pydicom's messages contain paths and values
-
-
-def test_nifti_and_dicom_together(tmp_path):
-    study(tmp_path / "dicom")
-    (tmp_path / "p").mkdir()
+        find_cases(tmp_path)
+    study(tmp_path / "Quixano")
     for name in ("T1", "FLAIR"):
-        nib.save(nib.Nifti1Image(np.zeros((16, 16, 16), np.uint8), np.eye(4)), tmp_path / "p" / f"{name}.nii.gz")
+        write_volume(BLOCK, tmp_path / "p" / f"{name}.nii.gz")
     found = find_cases(tmp_path)
-    assert [case.case for case in found.cases] == ["case-0001", "p"]
+    assert [case.case for case in found.cases] == ["case-0001", "p"] and found.cases[0].pair is not None
     assert "2 NIfTI files and 1 DICOM studies: both are used" in found.remarks[0]
+    assert caplog.text == ""  # pydicom's messages contain paths and values
 
 
 @pytest.mark.parametrize("second", [{}, {"PatientID": "Q2"}], ids=["one patient", "two patients"])

@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,9 +41,8 @@ class Job(CaseJob):
 
     @property
     def outputs(self):
-        root, case = self.store.root, self.case
-        return {"one": root / "a" / f"{case}.txt", "two": root / "b" / f"{case}-2.txt"} if isinstance(
-            self.store, Together) else {}
+        files = {"one": f"a/{self.case}.txt", "two": f"b/{self.case}-2.txt"} if isinstance(self.store, Together) else {}
+        return {name: self.store.root / file for name, file in files.items()}
 
     def digests(self) -> Iterator[tuple[str, str]]:
         if isinstance(self.store, Apart):
@@ -140,11 +140,8 @@ def test_staged_files_of_a_killed_run_are_removed(store, job):
     before = snapshot(store.root)
     store.staging_of("x").mkdir(parents=True)
     (store.staging_of("x") / "half.txt").write_text("")
-    if isinstance(store, Together):
-        (store.root / ".partial-99999999-complete").write_text("")
-        with store.opened(["x"]):
-            pass
-    else:
+    (store.root / ".partial-99999999-complete").write_text("")
+    with store.opened(["x"]) if isinstance(store, Together) else nullcontext():
         store.create()
     assert snapshot(store.root) == before
 
@@ -153,9 +150,6 @@ def test_all_cases_in_workers(store, job):
     jobs = [replace(job, case=case) for case in ("a", "b", "c")]
     assert [outcome.case for outcome in store.process_all(jobs, processes=2, label="shout")] == ["a", "b", "c"]
     assert len(results(store)) == 6
-
-
-# ---- the layouts ----------------------------------------------------------------------------------
 
 
 def test_a_folder_of_another_program_is_not_replaced(tmp_path, job):
@@ -178,19 +172,16 @@ def test_the_content_is_not_complete_while_files_are_moved(tmp_path, job, monkey
 
 @pytest.mark.parametrize("content, message", [
     ({"mine": ""}, r"it was not made by shout .it holds mine. and stays as it is: choose another output folder .-o."),
-    (None, "expected a folder or nothing, found a file: choose another"),
     ({".state/records/x.json": "{}", "a/mine.txt": ""}, r"mine.txt: found 1 files that shout did not write and that"),
 ])
 def test_files_of_another_origin_are_refused_and_stay(tmp_path, content, message):
     store = Together(tmp_path / "other")
-    for name, text in {} if content is None else content.items():
+    for name, text in content.items():
         (store.root / name).parent.mkdir(parents=True, exist_ok=True)
         (store.root / name).write_text(text)
-    if content is None:
-        store.root.write_text("")
     with pytest.raises(NnunetTVError, match=message), store.opened(["x"]):
         pass
-    assert store.root.is_file() or set(content) <= set(snapshot(store.root))
+    assert set(content) <= set(snapshot(store.root))
 
 
 def test_one_run_at_a_time_in_a_folder_that_can_be_made(tmp_path):
@@ -202,3 +193,6 @@ def test_one_run_at_a_time_in_a_folder_that_can_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NnunetTVError, match=r"the folder cannot be made .Not a directory"):
         Together(tmp_path / "file" / "out").create(tmp_path / "file" / "out")
+    with (pytest.raises(NnunetTVError, match="expected a folder or nothing, found a file: choose another"),
+          Together(tmp_path / "file").opened(["x"])):
+        pass

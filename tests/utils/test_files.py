@@ -1,3 +1,4 @@
+import hashlib
 import os
 
 import pytest
@@ -12,6 +13,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         temporary.write_text("half")
         raise RuntimeError("midway")
     assert read_json(path) == {"a": 1} and os.listdir(tmp_path) == ["a.json"]
+    assert sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_nan_is_refused(tmp_path):
@@ -25,8 +27,3 @@ def test_what_dead_processes_left_is_removed_and_a_living_ones_is_not(tmp_path):
         (tmp_path / name).touch()
     remove_partial(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [f".partial-{os.getppid()}-c", "d"]
-
-
-def test_sha256(tmp_path):
-    (tmp_path / "a").write_bytes(b"abc")
-    assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
