@@ -74,11 +74,15 @@ def restore_folder(
     known = {path.name.removesuffix(RECORD_ENDING) for path in prepared.glob(f"*{RECORD_ENDING}")}
     lost = [CaseOutcome(case, problem=f"prepared, but without a segmentation in {predictions}: predict it too")
             for case in sorted(known.difference(cases))]
-    outcomes = [*(outcome for outcome in done if isinstance(outcome, CaseOutcome)), *lost]
-    failed = [outcome.case for outcome in outcomes if outcome.problem]
-    for case, channel, kind in product(failed, (*T1_NAMES, "FLAIR"), KINDS):
-        output_path(out, case, channel, kind).unlink(missing_ok=True)  # of an earlier run
-    return outcomes
+    for outcome in lost:
+        _withdraw(outcome.case, out)
+    return [*(outcome for outcome in done if isinstance(outcome, CaseOutcome)), *lost]
+
+
+def _withdraw(case: str, out: Path) -> None:
+    """Delete files that an earlier run wrote for a case that has failed now."""
+    for channel, kind in product((*T1_NAMES, "FLAIR"), KINDS):
+        output_path(out, case, channel, kind).unlink(missing_ok=True)
 
 
 def prediction_cases(folder: str | Path) -> list[str]:
@@ -97,7 +101,10 @@ def _restore_case(case: str, *, predictions: Path, prepared: Path, out: Path) ->
         probability = read_probability(predictions, mask, record)
         return write_native(to_native_grids(record, mask, {PROBABILITY: probability} if probability else {}), out)
 
-    return attempt(case, work)
+    outcome = attempt(case, work)
+    if outcome.problem:
+        _withdraw(case, out)
+    return outcome
 
 
 def write_native(result: NativeResult, out: str | Path) -> CaseOutcome:

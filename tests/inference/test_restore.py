@@ -95,6 +95,19 @@ def test_a_bad_case_fails_alone(root, capsys, spoil, message):
     assert len(written) == 4 and all(name.startswith("sub-1_") for name in written)
 
 
+def test_earlier_results_of_a_failed_case_are_removed_even_if_the_run_ends_early(root, monkeypatch):
+    assert command(root) == 0
+    add(root, patient("sub-2", seed=1))
+    (root / "pred" / "sub-1.nii.gz").write_bytes(b"")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nnunet_tv.inference.restore.to_native_grids", interrupted)
+    assert command(root) == 130
+    assert not list((root / "native").iterdir())
+
+
 def test_folders_are_checked(root, capsys):
     (root / "none").mkdir()
     for predictions, prepared, out, message in (
