@@ -66,13 +66,6 @@ def test_a_case_with_a_problem_is_drawn_and_one_of_unknown_group_is_reported():
     assert plan.folds == make_plan(whole, ConversionOptions()).folds and roles(plan, "") == {"x"}
 
 
-def test_official_names_the_patients_without_assignment():
-    plan = make_plan(dataset(extra=[SourceCase("p99", "patient")]), ConversionOptions("official"))
-    problems = {planned.source.case: planned.source.problem for planned in plan.cases if planned.source.problem}
-    assert list(problems) == ["p99"]
-    assert "needs train or test" in problems["p99"] and "found ''" in problems["p99"]
-
-
 @pytest.mark.parametrize("error, message, source, options", [
     (NnunetTVError, "official: the data set assigns no patient to train or test; use another",
      dataset(assigned=False), {"split": "official"}),

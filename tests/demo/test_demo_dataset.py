@@ -55,7 +55,6 @@ def test_participants_as_published(made):
     assert raw.count(b"\n") == raw.count(b"\r\n") == 7
     table = pd.read_csv(made / "participants.tsv", sep="\t", encoding="utf-8-sig", keep_default_na=False)
     patients, controls = table[table.group == "fcd"], table[table.group == "hc"]
-    assert (len(patients), len(controls)) == (4, 2)
     assert list(patients.split).count("test") == 1 and set(controls.split) == {"train"}
     assert set(controls.hemisphere) == set(controls.histopathology) == {"n/a"}
     assert list(table.group) == ["fcd"] * 4 + ["hc"] * 2
@@ -122,15 +121,12 @@ def test_an_interrupted_call_is_continued_to_the_same_files(made, tmp_path, monk
     assert contents(tmp_path / "ds") == contents(made)
 
 
-@pytest.mark.parametrize("wrong", [{"patients": 0, "test": 0}, {"controls": -1}, {"test": 5}, {"test": -1}])
-def test_impossible_numbers(tmp_path, wrong):
-    value = next(f"{key}={value}" for key, value in wrong.items())
-    with pytest.raises(NnunetTVError, match=rf"expected at least one patient.*{value}"):
-        make(tmp_path / "ds", **wrong)
+def test_impossible_numbers_and_folders_of_something_else(made, tmp_path):
+    for wrong, text in (({"patients": 0, "test": 0}, "patients=0"), ({"controls": -1}, "controls=-1"),
+                        ({"test": 5}, "test=5"), ({"test": -1}, "test=-1")):
+        with pytest.raises(NnunetTVError, match=rf"expected at least one patient.*{text}"):
+            make(tmp_path / "ds", **wrong)
     assert not (tmp_path / "ds").exists()
-
-
-def test_folders_of_something_else(made, tmp_path):
     with pytest.raises(NnunetTVError, match=r"made differently \(seed: 3 there, 5 now\): choose another folder"):
         make(made, seed=5)
     (tmp_path / "thesis.doc").write_text("mine")
