@@ -33,7 +33,6 @@ def test_the_published_validation_is_tested_and_the_selection_is_drawn_from_trai
     validation = {name(number) for number in bonbid_tree.VALIDATION_NUMBERS}
     assert {case for case, row in rows.items() if row["split"] == "test"} == validation
     assert {path.name[:-7] for path in (folder / "labelsTs").iterdir()} == validation
-    assert count(folder, "imagesTs") == [8]
     assert [len(folds), len(folds[0]["train"]), len(folds[0]["val"])] == [10, 70, 15]
     assert {*folds[0]["train"], *folds[0]["val"]} == {name(number) for number in bonbid_tree.TRAINING_NUMBERS}
     assert content["channel_names"] == {"0": "ADC", "1": "Zmap"} and content["numTraining"] == 85
@@ -64,8 +63,8 @@ def test_visits_of_one_newborn_stay_together(tree, tmp_path, folder):
             shutil.copy(path, path.with_name(path.name.replace("VISIT_01", "VISIT_02")))
     assert BONBID(tree, tmp_path / "raw", "--split", "cv5") == 0
     for fold in read_json(folder / "splits_final.json"):
-        parts = [{case[:11] for case in fold[role]} for role in ("train", "val", "selection")]
-        assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
+        train, val, selection = ({case[:11] for case in fold[role]} for role in ("train", "val", "selection"))
+        assert not (train & val | train & selection | val & selection)
 
 
 def test_a_newborn_in_both_parts_is_in_neither(tree, tmp_path, folder):
@@ -95,6 +94,3 @@ def test_another_folder(tree):
     with pytest.raises(NnunetTVError, match=r"BONBID2023_Train: expected the folders 1ADC_ss, 2Z_ADC, 3LABEL, "
                                             r"found no 1ADC_ss, 2Z_ADC, 3LABEL: give the folder that holds BONBID2023"):
         read(tree / TRAIN)
-    shutil.rmtree(tree / VALIDATION / "2Z_ADC")
-    with pytest.raises(NnunetTVError, match=r"BONBID2023_Val: expected .*found no 2Z_ADC"):
-        read(tree)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import mets_tree
@@ -31,8 +32,7 @@ def folder(tmp_path) -> Path:
 def test_the_split_is_seeded_and_all_files_of_a_case_are_on_the_t1cs_grid(whole_tree, whole):
     folder = whole(METS)
     folds, content, rows = read_json(folder / "splits_final.json"), read_json(folder / "dataset.json"), table(folder)
-    splits = [row["split"] for row in rows.values()]
-    assert (splits.count("train"), splits.count("selection"), splits.count("test")) == (7, 1, 2)
+    assert Counter(row["split"] for row in rows.values()) == {"train": 7, "selection": 1, "test": 2}
     assert len(folds) == 10 and len(folds[0]["train"]) == 7
     assert content["channel_names"] == {"0": "T1c", "1": "FLAIR"} and content["labels"]["metastasis_core"] == 1
     assert content["conversion"]["label"] == "core" and content["conversion"]["split"] == "seeded"
@@ -70,9 +70,9 @@ def test_other_folders_names_and_masks(tree, tmp_path, folder, capsys):
 
 
 def test_another_folder(tree, tmp_path):
-    with pytest.raises(NnunetTVError, match=r"nowhere: no such folder: give the folder that holds the patients'"):
-        read(tmp_path / "nowhere")
-    with pytest.raises(NnunetTVError, match="found 1 folders and no patient in them that can be used"):
-        read(tree.parent)
+    for path, message in ((tmp_path / "nowhere", "nowhere: no such folder: give the folder that holds the patients'"),
+                          (tree.parent, "found 1 folders and no patient in them that can be used")):
+        with pytest.raises(NnunetTVError, match=message):
+            read(path)
     with pytest.raises(ValueError, match="label is one of core, whole, not 'edema'"):
         read(tree, label="edema")
