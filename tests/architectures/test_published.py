@@ -39,12 +39,6 @@ def test_wrappers_and_prefixes(published_weights, shapes, wrapper, prefix):
     assert list(found) == list(shapes.state_dict()) and list(content) == before
 
 
-def test_every_tensor_arrives(published_weights):
-    state = MSDSANet.from_published({"state_dict": published_weights}, input_size=SIZE).state_dict()
-    for name, tensor in state.items():
-        assert torch.equal(tensor, published_weights[published_name(name)]), name
-
-
 def test_every_problem_is_listed(published_weights):
     del published_weights["out.conv.conv.bias"], published_weights["trans4.1.dsa.EF"]
     published_weights["head.weight"] = torch.zeros(3, 4)
@@ -58,15 +52,6 @@ def test_every_problem_is_listed(published_weights):
     for line in ("missing: out.conv.conv.bias 2", "missing: trans4.1.dsa.EF 512x64", "unexpected: head.weight 3x4",
                  "shape of trans3.0.gamma: expected 32, found 31", "NaN or infinite values in trans3.0.norm.bias"):
         assert line in message
-
-
-def test_patch_size_channels_and_classes_follow_from_shapes(published_weights):
-    with pytest.raises(PublishedWeightsError) as caught:
-        MSDSANet.from_published(published_weights, input_size=(64, 64, 96), input_channels=1, num_classes=3)
-    for line in ("trans6.2.pos_embed: expected 1x12x256, found 1x8x256",
-                 "encoder1.layer.conv1.conv.weight: expected 16x1x3x3x3, found 16x2x3x3x3",
-                 "out.conv.conv.bias: expected 3, found 2"):
-        assert line in str(caught.value)
 
 
 @pytest.mark.parametrize(("content", "words"), [

@@ -8,7 +8,7 @@ from nnunet_data import write_raw_dataset
 from nnunet_tv.architectures.registry import NETWORKS
 from nnunet_tv.cli.plan import main
 from nnunet_tv.planning.network_plans import write_network_plans
-from nnunet_tv.planning.plans import MS_DSA_NET, UnsupportedPlan
+from nnunet_tv.planning.plans import UnsupportedPlan
 
 
 def plans(root, name="nnUNetPlans"):
@@ -25,25 +25,6 @@ def test_everything_between_conversion_and_training_is_there(planned):
     stock = plans(planned)
     assert stock["plans_name"] == "nnUNetPlans"
     assert "PlainConvUNet" in stock["configurations"]["3d_fullres"]["architecture"]["network_class_name"]
-
-
-def test_our_plans_share_the_preprocessed_data(planned):
-    ours, stock = plans(planned, "MSDSANetPlans"), plans(planned)
-    configuration = ours["configurations"]["3d_fullres"]
-    assert ours["plans_name"] == "MSDSANetPlans" and list(ours["configurations"]) == ["3d_fullres"]
-    assert configuration["patch_size"] == [64, 64, 64]
-    assert configuration["architecture"]["network_class_name"] == MS_DSA_NET
-    assert configuration["data_identifier"] == stock["configurations"]["3d_fullres"]["data_identifier"]
-
-
-@pytest.mark.parametrize(("sides", "named"), [(("64", "80", "64"), "80"), (("32", "64", "64"), "32")])
-def test_a_patch_that_the_network_cannot_take_is_refused_before_any_work(nnunet_folders, sides, named, capsys):
-    write_raw_dataset(nnunet_folders / "nnUNet_raw" / "DatasetFCD", cases=2)
-    with pytest.raises(SystemExit) as stop:
-        main(["-d", "DatasetFCD", "--patch-size", *sides])
-    assert stop.value.code == 2
-    assert "--patch-size" in (shown := capsys.readouterr().err) and named in shown
-    assert not (nnunet_folders / "nnUNet_preprocessed" / "DatasetFCD").exists()
 
 
 def test_an_unknown_data_set_is_named(nnunet_folders, capsys):
@@ -134,8 +115,3 @@ def test_a_conversion_that_is_not_complete_is_not_planned(planned, capsys):
     (raw / "dataset.json").write_text(json.dumps({**content, "converted_by": "nnunet-tv"}))
     assert main(["-d", "DatasetFCD", "-np", "1"]) == 1
     assert "has no splits_final.json, so nnU-Net would draw a split of its own" in capsys.readouterr().err
-
-
-def test_a_2d_configuration_cannot_take_our_patch(planned, capsys):
-    assert main(["-d", "DatasetFCD", "-c", "2d", "--patch-size", "64", "64", "64", "-np", "1"]) == 1
-    assert "configuration 2d is 2D: MS-DSA-Net is a 3D network" in capsys.readouterr().err

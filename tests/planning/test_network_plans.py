@@ -68,6 +68,7 @@ def test_plans_stand_beside_the_standard_ones_on_their_data(planned, name, monke
     standard = stock["configurations"]["3d_fullres"]
     assert plans["plans_name"] == NETWORKS[name].plans_name and list(plans["configurations"]) == ["3d_fullres"]
     assert configuration[NAME_IN_PLANS] == name
+    assert name not in PATCHES or configuration["patch_size"] == list(PATCHES[name])
     for key in ("data_identifier", "spacing", "normalization_schemes", "use_mask_for_norm"):
         assert configuration[key] == standard[key]
     assert plans["transpose_forward"] == stock["transpose_forward"]

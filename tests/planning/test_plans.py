@@ -79,7 +79,7 @@ def test_2d_and_cascade_are_refused_with_the_loss_only_name():
         check_recipe(plans(), "2d", LABELS, "nnUNetTrainerDiceTV")
     with pytest.raises(UnsupportedPlan, match=r"cascade \(it follows 3d_lowres\). Use nnUNetTrainerDiceOnlyLoss"):
         check_recipe(plans(), "3d_cascade_fullres", LABELS, "nnUNetTrainerDice")
-    check_recipe(plans(), "3d_fullres", LABELS, "nnUNetTrainerDice")
+    check_recipe(plans(), "3d_fullres", {"labels": {"background": 0, "lesion": 1}}, "nnUNetTrainerDice")
 
 
 @pytest.mark.parametrize(("labels", "found"), [
@@ -92,10 +92,6 @@ def test_2d_and_cascade_are_refused_with_the_loss_only_name():
 def test_labels_beyond_one_class_are_refused(labels, found):
     with pytest.raises(UnsupportedPlan, match=rf"T trains background 0 and one foreground class 1, but .*{found}"):
         check_labels({"labels": labels}, "T")
-
-
-def test_any_name_of_the_one_class_will_do():
-    check_labels({"labels": {"background": 0, "lesion": 1}}, "T")
 
 
 def test_deep_supervision_and_compiling_by_network():

@@ -101,10 +101,6 @@ def test_the_selection_is_the_same_every_epoch_half_on_the_lesion():
             assert batch["target"][i].any()
 
 
-def test_without_lesion_all_patches_are_background():
-    assert not any(batch["target"].any() for batch in batches(0, last=1, lesions=False))
-
-
 def test_ranks_take_disjoint_parts_of_one_batch():
     whole, first, second = patches()[0, 1], patches(numbers=range(2))[0, 1], patches(numbers=range(2, 4))[0, 1]
     assert torch.equal(torch.cat([first["data"], second["data"]]), whole["data"])

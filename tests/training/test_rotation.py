@@ -1,4 +1,4 @@
-"""Our rotation against turns by 90°, a hand-computed direction, and batchgenerators' 3-D transform."""
+"""Our rotation against turns by 90° and batchgenerators' 3-D transform."""
 
 import math
 
@@ -33,18 +33,6 @@ def test_quarter_turns_move_voxels_as_rot90_does(axis, turns, side):
     np.testing.assert_allclose(rotated, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize(("axis", "source"), [(0, (6, 8, 12)), (1, (12, 6, 8)), (2, (8, 12, 6))])
-def test_the_sense_is_right_handed(axis, source):
-    """The voxel at (u, v) = (6, -2) from the centre comes from (2, 6)."""
-    image, labels = np.zeros((1, 13, 13, 13), np.float32), np.zeros((13, 13, 13), np.int16)
-    image[(0, *source)], labels[source] = 1, 1
-    rotated, turned = cut(image, labels, (0, 0, 0), (13, 13, 13), axis=axis, angle_rad=math.pi / 2)
-    expected = [0, 0, 0]
-    expected[axis], expected[(axis + 1) % 3], expected[(axis + 2) % 3] = 6, 12, 4
-    assert np.argwhere(turned == 1).tolist() == [expected]
-    assert rotated[(0, *expected)] == pytest.approx(1, abs=1e-4)
-
-
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("angle", ANGLES)
 def test_agrees_with_the_librarys_rotation(axis, angle):
@@ -58,16 +46,7 @@ def test_agrees_with_the_librarys_rotation(axis, angle):
     rotated, turned = cut(image, labels, start, size, axis=axis, angle_rad=angle)
     np.testing.assert_allclose(rotated, expected["image"].numpy(), atol=1e-4)
     assert (turned != expected["segmentation"][0].numpy()).mean() < 0.005
-    assert set(np.unique(turned)) == {-1, 0, 1}
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_an_angle_of_zero_is_no_rotation(axis):
-    image, labels = volume()
-    plain, unturned = cut(image, labels, (-3, 2, 12), (12, 10, 14), axis=axis)
-    rotated, turned = cut(image, labels, (-3, 2, 12), (12, 10, 14), axis=axis, angle_rad=0.0)
-    np.testing.assert_allclose(rotated, plain, atol=2e-5)
-    assert np.array_equal(turned, unturned)
+    assert turned.dtype == np.int16 and set(np.unique(turned)) == {-1, 0, 1}
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -80,16 +59,6 @@ def test_outside_of_the_volume_is_empty_and_masked(axis):
         assert (patch[0][turned == -1] < 0.5 + 1e-4).all() and (patch[0][turned == 0] > 0.5 - 1e-4).all()
         assert abs(int((turned == 0).sum()) - 6 * 7 * 8) < 30  # nothing of the brain is lost
         assert patch[0, 0, 0, 0] == 0
-
-
-def test_labels_stay_labels_and_keep_their_volume():
-    image, labels = volume((40, 40, 40))
-    labels[:] = 0
-    labels[15:25, 15:25, 15:25] = 1
-    for angle in ANGLES:
-        _, turned = cut(image, labels, (0, 0, 0), (40, 40, 40), axis=1, angle_rad=angle)
-        assert turned.dtype == np.int16 and set(np.unique(turned)) == {-1, 0, 1}  # -1: corners beyond the volume
-        assert int((turned == 1).sum()) == pytest.approx(1000, rel=0.05)
 
 
 def test_no_corner_is_empty_where_the_volume_has_voxels():

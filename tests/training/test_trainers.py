@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -48,6 +49,26 @@ def trainer(name="nnUNetTrainerDiceTV_3epochs", fold=0, plans="TinyPlans", conti
     return made
 
 
+def trained(*args, batches=None, **kwargs):
+    """A trainer after its run, of `batches` per epoch if given."""
+    made = trainer(*args, **kwargs)
+    if batches:
+        made.num_iterations_per_epoch = made.num_val_iterations_per_epoch = batches
+    made.run_training()
+    return made
+
+
+def script_losses(made, loss_of):
+    """Let ``loss_of(epoch)`` be the selection loss."""
+    end = made.on_validation_epoch_end
+
+    def scripted(outputs):
+        end(outputs)
+        made.logger.log("val_losses", loss_of(made.current_epoch), made.current_epoch)
+
+    made.on_validation_epoch_end = scripted
+
+
 def weights(made):
     return {name: value.clone() for name, value in made.network.state_dict().items()}
 
@@ -61,9 +82,7 @@ def read(made, name="checkpoint_final.pth"):
 
 
 def test_two_runs_of_a_fold_are_equal_and_folds_differ(tiny):
-    first, second, other = trainer(), trainer(), trainer(fold=1)
-    for made in (first, second, other):
-        made.run_training()
+    first, second, other = trained(), trained(), trained(fold=1)
     assert same(weights(first), weights(second))
     assert not same(weights(first), weights(other))
     assert first.num_iterations_per_epoch == 3 and first.num_val_iterations_per_epoch == 2
@@ -89,20 +108,17 @@ def break_in(made, *, epoch, error):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Stop])
 def test_an_interrupted_run_continues_to_the_same_weights(tiny, error, capsys):
-    whole = trainer("nnUNetTrainerDiceTV_8epochs", fold=0)
-    whole.run_training()
-    expected, log = weights(whole), whole.logger.get_checkpoint()
-
-    broken = trainer("nnUNetTrainerDiceTV_8epochs", fold=0)  # over the finished one, without --c
+    whole = trained("nnUNetTrainerDiceTV_8epochs")
+    broken = trainer("nnUNetTrainerDiceTV_8epochs")  # over the finished one, without --c
     break_in(broken, epoch=6, error=error)
     if error is KeyboardInterrupt:
         assert "Interrupted in epoch 6. Continue from checkpoint_latest.pth" in capsys.readouterr().out
 
-    resumed = trainer("nnUNetTrainerDiceTV_8epochs", fold=0, continued=True)
+    resumed = trainer("nnUNetTrainerDiceTV_8epochs", continued=True)
     assert resumed.current_epoch == 5
     resumed.run_training()
-    assert same(weights(resumed), expected)
-    assert resumed.logger.get_checkpoint()["val_losses"] == log["val_losses"]
+    assert same(weights(resumed), weights(whole))
+    assert resumed.logger.get_checkpoint()["val_losses"] == whole.logger.get_checkpoint()["val_losses"]
     assert resumed.early_stopping == whole.early_stopping
     assert not Path(resumed.output_folder, "checkpoint_latest.pth").exists()
 
@@ -123,26 +139,20 @@ def test_interrupted_in_the_first_epoch_it_continues_and_puts_nothing_aside(tiny
     broken = trainer()
     break_in(broken, epoch=0, error=KeyboardInterrupt)
     assert read(broken, "checkpoint_latest.pth")["current_epoch"] == 0
-    resumed = trainer(continued=True)
-    resumed.run_training()
+    resumed = trained(continued=True)
     assert not list(Path(resumed.output_folder).glob("earlier_*"))
-    fresh = trainer()
-    fresh.run_training()
-    assert same(weights(resumed), weights(fresh))
+    assert same(weights(resumed), weights(trained()))
 
 
 def test_the_best_weights_are_kept_and_loaded(tiny):
     made = trainer("nnUNetTrainerDice_4epochs")
-    losses = iter([0.9, 0.2, 0.5, 0.6])
     seen = []
-    end = made.on_validation_epoch_end
 
-    def scripted(outputs):
+    def loss_of(epoch):
         seen.append(weights(made))
-        end(outputs)
-        made.logger.log("val_losses", next(losses), made.current_epoch)
+        return [0.9, 0.2, 0.5, 0.6][epoch]
 
-    made.on_validation_epoch_end = scripted
+    script_losses(made, loss_of)
     made.run_training()
     final, best, last = (read(made, f"checkpoint_{name}.pth") for name in ("final", "best", "last_epoch"))
     assert same(final["network_weights"], seen[1]) and same(best["network_weights"], seen[1])
@@ -156,18 +166,11 @@ def test_the_best_weights_are_kept_and_loaded(tiny):
 def test_stopping_early_survives_and_trains_nothing_more(tiny):
     made = trainer("nnUNetTrainerDiceBCE_9epochs")
     made.early_stopping = EarlyStopping(patience=2, min_epochs=3)
-    end = made.on_validation_epoch_end
-
-    def worse(outputs):
-        end(outputs)
-        made.logger.log("val_losses", 1.0 + made.current_epoch, made.current_epoch)
-
-    made.on_validation_epoch_end = worse
+    script_losses(made, lambda epoch: 1.0 + epoch)
     made.run_training()
     assert made.current_epoch == 3 and read(made)["stopped"] is True
     before = {path: path.stat().st_mtime_ns for path in Path(made.output_folder).glob("checkpoint_*")}
-    again = trainer("nnUNetTrainerDiceBCE_9epochs", continued=True)
-    again.run_training()
+    again = trained("nnUNetTrainerDiceBCE_9epochs", continued=True)
     assert again.stopped and again.dataloader_train is None
     assert {path: path.stat().st_mtime_ns for path in Path(made.output_folder).glob("checkpoint_*")} == before
 
@@ -181,12 +184,11 @@ def test_without_checkpoints_the_best_weights_are_loaded_from_memory(tiny):
 
 
 def test_fold_all_is_seeded_and_neither_stops_nor_selects(tiny):
-    first, second = trainer("nnUNetTrainerDice_2epochs", "all"), trainer("nnUNetTrainerDice_2epochs", "all")
+    first = trainer("nnUNetTrainerDice_2epochs", "all")
     first.early_stopping = EarlyStopping(patience=0, min_epochs=0)
     first.run_training()
-    second.run_training()
     assert first.current_epoch == 2 and not first.stopped and first.best_weights is None
-    assert same(weights(first), weights(second))
+    assert same(weights(first), weights(trained("nnUNetTrainerDice_2epochs", "all")))
     assert same(read(first)["network_weights"], read(first, "checkpoint_last_epoch.pth")["network_weights"])
 
 
@@ -230,8 +232,7 @@ def test_the_selection_entry_of_a_split_is_used(tiny):
 ])
 def test_scoring_the_selection_cases_is_warned_about_at_start_and_end(tiny, capsys, fold, split, warned):
     write_split(tiny, split)
-    made = trainer("nnUNetTrainerDice_1epochs", fold=fold)
-    made.run_training()
+    made = trained("nnUNetTrainerDice_1epochs", fold=fold)
     start = capsys.readouterr().out
     made.perform_actual_validation()
     end = capsys.readouterr().out
@@ -242,14 +243,12 @@ def test_scoring_the_selection_cases_is_warned_about_at_start_and_end(tiny, caps
 
 def test_trivial_output_is_warned_about(tiny, capsys):
     made = trainer()
-    for _ in range(5):
-        made._warn_if_trivial(0.0)
-    assert "WARNING: the output is all background on the selection patches for 5 epochs" in capsys.readouterr().out
-    made._warn_if_trivial(0.3)
-    assert made.trivial_epochs == 0
-    for _ in range(5):
-        made._warn_if_trivial(1.0)
-    assert "all lesion" in capsys.readouterr().out
+    for share, output in ((0.0, "all background"), (1.0, "all lesion")):
+        for _ in range(5):
+            made._warn_if_trivial(share)
+        assert f"WARNING: the output is {output} on the selection patches for 5 epochs" in capsys.readouterr().out
+        made._warn_if_trivial(0.3)
+        assert made.trivial_epochs == 0
 
 
 def test_the_recipe_puts_our_network_into_the_stock_plan(planned, capsys):
@@ -274,16 +273,12 @@ def test_2d_is_refused_with_the_name_to_use(planned):
         get_trainer_from_args("DatasetFCD", "2d", 0, "nnUNetTrainerDiceTV", "nnUNetPlans", device=CPU)
 
 
-@pytest.mark.parametrize("name", ["nnUNetTrainerDiceOnlyLoss", "nnUNetTrainerDiceBCELoss",
-                                  "nnUNetTrainerDiceTVLoss_tv0p2_2epochs"])
-def test_loss_only_keeps_nnunets_network_and_recipe(planned, name):
-    made = trainer(name, plans="nnUNetPlans")
-    made.num_iterations_per_epoch = made.num_val_iterations_per_epoch = 1
-    made.num_epochs = min(made.num_epochs, 1)
-    made.run_training()
+@pytest.mark.parametrize(("name", "loss"), [("DiceOnlyLoss", "DiceLoss"), ("DiceBCELoss", "DiceBCELoss"),
+                                            ("DiceTVLoss_tv0p2", "DiceTVLoss")])
+def test_loss_only_keeps_nnunets_network_and_recipe(planned, name, loss):
+    made = trained(f"nnUNetTrainer{name}_1epochs", plans="nnUNetPlans", batches=1)
     assert type(made.bare_network()).__name__ == "PlainConvUNet"
-    assert isinstance(made.loss, DeepSupervisionWrapper)
-    assert type(made.loss.loss).__name__ == {"O": "DiceLoss", "B": "DiceBCELoss", "T": "DiceTVLoss"}[name[17]]
+    assert isinstance(made.loss, DeepSupervisionWrapper) and type(made.loss.loss).__name__ == loss
     assert isinstance(made.optimizer, torch.optim.SGD) and made.initial_lr == 1e-2
     assert Path(made.output_folder, "checkpoint_final.pth").is_file()
 
@@ -315,7 +310,7 @@ def test_maps_of_the_reference_are_made_for_training_and_selection_and_the_spaci
 
 def test_on_the_cpu_the_log_has_one_line_about_freed_memory(tiny, monkeypatch, capsys):
     monkeypatch.setattr("nnunet_tv.training.plugin_trainer.keep_freed_memory", lambda: "Memory is handled.")
-    trainer("nnUNetTrainerDiceTV_1epochs").run_training()
+    trained("nnUNetTrainerDiceTV_1epochs")
     assert capsys.readouterr().out.count("Memory is handled.") == 1
 
 
@@ -367,15 +362,12 @@ def test_deep_supervision_carries_maps_at_every_scale(planned):
 
 
 def test_loss_only_switches_deep_supervision_off_where_the_network_has_none(tiny):
-    made = trainer("nnUNetTrainerDiceTVLoss_1epochs")
-    made.num_iterations_per_epoch = made.num_val_iterations_per_epoch = 1
-    made.run_training()
+    made = trained("nnUNetTrainerDiceTVLoss_1epochs", batches=1)
     assert made.enable_deep_supervision is False and type(made.loss).__name__ == "DiceTVLoss"
 
 
 def test_validation_is_there_raw_and_filtered_with_the_hook_beside_the_model(tiny):
-    made = trainer("nnUNetTrainerDiceTV_1epochs")
-    made.run_training()
+    made = trained("nnUNetTrainerDiceTV_1epochs")
     made.perform_actual_validation()
     fold, model = Path(made.output_folder), Path(made.output_folder_base)
     assert [path.name for path in (fold / "validation_filtered").glob("*.nii.gz")] == ["sub-00004.nii.gz"]
@@ -387,9 +379,7 @@ def test_validation_is_there_raw_and_filtered_with_the_hook_beside_the_model(tin
     before = (fold / "validation" / "summary.json").stat().st_mtime_ns
 
     def continued():
-        again = trainer("nnUNetTrainerDiceTV_1epochs", continued=True)
-        again.run_training()
-        again.perform_actual_validation()
+        trained("nnUNetTrainerDiceTV_1epochs", continued=True).perform_actual_validation()
         return (fold / "validation" / "summary.json").stat().st_mtime_ns
 
     assert continued() == before
@@ -399,14 +389,13 @@ def test_validation_is_there_raw_and_filtered_with_the_hook_beside_the_model(tin
     assert (fold / "validation_filtered" / "sub-00004.nii.gz").is_file()
 
     (model / "postprocessing.json").write_text("adapted")
-    made = trainer("nnUNetTrainerDiceTV_1epochs")
-    made.run_training()
+    trained("nnUNetTrainerDiceTV_1epochs")
     [aside] = fold.glob("earlier_*")
     assert {path.name for path in aside.iterdir()} >= {"checkpoint_final.pth", "validation", "validation.json"}
     assert not (fold / "validation").exists() and (model / "postprocessing.json").read_text() == "adapted"
 
 
-def test_what_the_loaders_are_made_of_comes_from_the_plan(tiny):
+def test_what_the_loaders_are_made_of_comes_from_the_plan(tiny, monkeypatch):
     path = tiny / "nnUNet_preprocessed" / "DatasetFCD" / "TinyPlans.json"
     plans = json.loads(path.read_text())
     plans["transpose_forward"], plans["transpose_backward"] = [2, 1, 0], [2, 1, 0]
@@ -416,18 +405,11 @@ def test_what_the_loaders_are_made_of_comes_from_the_plan(tiny):
     made = trainer("nnUNetTrainerDiceTV_9epochs")
     made.initialize()
     made.current_epoch = 4
-    seen = []
-
-    def recording(patches, **options):
-        seen.append((patches, options))
-        return []
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nnunet_tv.training.recipe_trainer.loader", recording)
-        made.get_dataloaders()
-    (train, options), (select, once) = seen
-    assert (once["first_epoch"], once["last_epoch"]) == (0, 1)
-    assert options["first_epoch"] == 4 and options["last_epoch"] == 9
+    loader = Mock(return_value=[])
+    monkeypatch.setattr("nnunet_tv.training.recipe_trainer.loader", loader)
+    made.get_dataloaders()
+    (train, select), options = zip(*[(call.args[0], call.kwargs) for call in loader.call_args_list], strict=True)
+    assert [(given["first_epoch"], given["last_epoch"]) for given in options] == [(4, 9), (0, 1)]
     assert train.stage is Stage.TRAIN and select.stage is Stage.SELECTION
     assert train.cases == ["sub-00001", "sub-00002", "sub-00003"] and select.cases == ["sub-00004"]
     for patches in (train, select):
@@ -456,13 +438,7 @@ def test_the_measures_of_an_epoch_are_pooled(tiny, capsys):
 
 def test_a_selection_loss_that_is_never_finite_is_no_success(tiny, capsys):
     made = trainer("nnUNetTrainerDice_2epochs")
-    end = made.on_validation_epoch_end
-
-    def nan(results):
-        end(results)
-        made.logger.log("val_losses", float("nan"), made.current_epoch)
-
-    made.on_validation_epoch_end = nan
+    script_losses(made, lambda _: float("nan"))
     with pytest.raises(NnunetTVError, match=r"not finite in any of 2 epochs, .*checkpoint_last_epoch\.pth"):
         made.run_training()
     assert "WARNING: the selection loss is nan" in capsys.readouterr().out
@@ -471,8 +447,7 @@ def test_a_selection_loss_that_is_never_finite_is_no_success(tiny, capsys):
 
 
 def test_continued_from_the_best_checkpoint_alone_it_stays_the_best(tiny):
-    made = trainer("nnUNetTrainerDice_2epochs")
-    made.run_training()
+    made = trained("nnUNetTrainerDice_2epochs")
     best = read(made, "checkpoint_best.pth")["network_weights"]
     for name in ("final", "last_epoch"):
         Path(made.output_folder, f"checkpoint_{name}.pth").unlink()
