@@ -9,15 +9,12 @@ from nnunet_tv.architectures import monai_networks
 from nnunet_tv.utils.errors import NnunetTVError
 
 
-def count(network):
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def test_the_comparators_of_sg_net_have_their_published_size():
+@pytest.mark.parametrize(("build", "settings", "millions"), [
+    ("attention_unet", {}, 5.910), ("res_unet", {}, 4.806), ("res_unet", {"num_res_units": 0}, 1.979)])
+def test_the_comparators_of_sg_net_have_their_published_size(build, settings, millions):
     pytest.importorskip("monai")
-    assert round(count(monai_networks.attention_unet(2, 1)) / 1e6, 3) == 5.910
-    assert round(count(monai_networks.res_unet(2, 1)) / 1e6, 3) == 4.806
-    assert round(count(monai_networks.res_unet(2, 1, num_res_units=0)) / 1e6, 3) == 1.979
+    network = getattr(monai_networks, build)(2, 1, **settings)
+    assert round(sum(parameter.numel() for parameter in network.parameters()) / 1e6, 3) == millions
 
 
 def test_unetr_leaves_no_trained_parameter_without_a_gradient():

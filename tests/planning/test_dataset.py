@@ -7,22 +7,26 @@ from nnunet_data import write_raw_dataset
 
 from nnunet_tv.architectures.registry import NETWORKS
 from nnunet_tv.cli.plan import main
+from nnunet_tv.planning.dataset import copy_references
 from nnunet_tv.planning.network_plans import write_network_plans
 from nnunet_tv.planning.plans import UnsupportedPlan
 
 
-def plans(root, name="nnUNetPlans"):
-    return json.loads((root / "nnUNet_preprocessed" / "DatasetFCD" / f"{name}.json").read_text())
+def raw_and_preprocessed(root):
+    return root / "nnUNet_raw" / "DatasetFCD", root / "nnUNet_preprocessed" / "DatasetFCD"
+
+
+def plan(*options):
+    return main(["-d", "DatasetFCD", "-np", "1", *options])
 
 
 def test_everything_between_conversion_and_training_is_there(planned):
-    folder = planned / "nnUNet_preprocessed" / "DatasetFCD"
-    raw = planned / "nnUNet_raw" / "DatasetFCD"
+    raw, folder = raw_and_preprocessed(planned)
     assert (folder / "splits_final.json").read_text() == (raw / "splits_final.json").read_text()
     references = sorted(path.name for path in (folder / "gt_segmentations").iterdir())
     assert references == [f"sub-0000{i}.nii.gz" for i in range(1, 5)]
     assert len(list((folder / "nnUNetPlans_3d_fullres").glob("sub-*.pkl"))) == 4
-    stock = plans(planned)
+    stock = json.loads((folder / "nnUNetPlans.json").read_text())
     assert stock["plans_name"] == "nnUNetPlans"
     assert "PlainConvUNet" in stock["configurations"]["3d_fullres"]["architecture"]["network_class_name"]
 
@@ -58,20 +62,17 @@ def test_no_workers_are_refused(nnunet_folders, monkeypatch, capsys):
 
 
 def test_a_split_that_differs_needs_an_option(planned, capsys):
-    raw = planned / "nnUNet_raw" / "DatasetFCD" / "splits_final.json"
+    raw, copied = (folder / "splits_final.json" for folder in raw_and_preprocessed(planned))
     split = [{"train": ["sub-00001"], "val": ["sub-00002"]}]
     raw.write_text(json.dumps(split))
-    assert main(["-d", "DatasetFCD", "-np", "1"]) == 1
+    assert plan() == 1
     assert "mixing the two can put test cases into training" in capsys.readouterr().err
-    assert main(["-d", "DatasetFCD", "-np", "1", "--replace-split"]) == 0
-    copied = planned / "nnUNet_preprocessed" / "DatasetFCD" / "splits_final.json"
+    assert plan("--replace-split") == 0
     assert json.loads(copied.read_text()) == split
 
 
 def test_labels_that_left_the_raw_data_leave_the_references(planned):
-    from nnunet_tv.planning.dataset import copy_references
-
-    raw, preprocessed = (planned / v / "DatasetFCD" for v in ("nnUNet_raw", "nnUNet_preprocessed"))
+    raw, preprocessed = raw_and_preprocessed(planned)
     for file in (raw / "imagesTr").glob("sub-00002*"):
         file.unlink()
     copy_references(raw, preprocessed)
@@ -79,20 +80,21 @@ def test_labels_that_left_the_raw_data_leave_the_references(planned):
 
 
 def test_a_damaged_data_set_is_refused_with_nnunets_reason(planned, capsys):
-    (planned / "nnUNet_raw" / "DatasetFCD" / "labelsTr" / "sub-00002.nii.gz").unlink()
-    assert main(["-d", "DatasetFCD", "-np", "1"]) == 1
+    (raw_and_preprocessed(planned)[0] / "labelsTr" / "sub-00002.nii.gz").unlink()
+    assert plan() == 1
     assert "nnU-Net's integrity check refuses" in capsys.readouterr().err
 
 
 def test_a_second_plan_leaves_preprocessed_data_alone(planned, capsys):
-    marker = planned / "nnUNet_preprocessed" / "DatasetFCD" / "nnUNetPlans_3d_fullres" / "marker"
+    _, preprocessed = raw_and_preprocessed(planned)
+    marker = preprocessed / "nnUNetPlans_3d_fullres" / "marker"
     marker.touch()
-    assert main(["-d", "DatasetFCD", "-np", "1", "--patch-size", "64", "96", "64"]) == 0
-    ours = plans(planned, "MSDSANetPlans")["configurations"]["3d_fullres"]
+    assert plan("--patch-size", "64", "96", "64") == 0
+    ours = json.loads((preprocessed / "MSDSANetPlans.json").read_text())["configurations"]["3d_fullres"]
     assert marker.exists() and ours["patch_size"] == [64, 96, 64]
     command = "Train: nnUNetv2_train DatasetFCD 3d_fullres 0 -tr nnUNetTrainerDiceTV -p MSDSANetPlans"
     assert command in capsys.readouterr().out
-    assert main(["-d", "DatasetFCD", "-np", "1", "--redo"]) == 0
+    assert plan("--redo") == 0
     assert not marker.exists()
 
 
@@ -109,9 +111,9 @@ def test_plans_of_a_configuration_stand_alone(tmp_path):
 
 
 def test_a_conversion_that_is_not_complete_is_not_planned(planned, capsys):
-    raw = planned / "nnUNet_raw" / "DatasetFCD"
+    raw, _ = raw_and_preprocessed(planned)
     (raw / "splits_final.json").unlink()
     content = json.loads((raw / "dataset.json").read_text())
     (raw / "dataset.json").write_text(json.dumps({**content, "converted_by": "nnunet-tv"}))
-    assert main(["-d", "DatasetFCD", "-np", "1"]) == 1
+    assert plan() == 1
     assert "has no splits_final.json, so nnU-Net would draw a split of its own" in capsys.readouterr().err

@@ -19,8 +19,12 @@ PATCHES = {name: (64, 64, 64) if NETWORKS[name].minimum == 64 else (32, 32, 48) 
            if not NETWORKS[name].planner}
 
 
+def preprocessed(root):
+    return root / "nnUNet_preprocessed" / "DatasetFCD"
+
+
 def written(root, name):
-    return json.loads((root / "nnUNet_preprocessed" / "DatasetFCD" / f"{NETWORKS[name].plans_name}.json").read_text())
+    return json.loads((preprocessed(root) / f"{NETWORKS[name].plans_name}.json").read_text())
 
 
 def planned_network(root, name, outputs, deep_supervision=False):
@@ -61,7 +65,7 @@ def test_every_network_is_built_from_its_plan_and_can_be_trained(planned, name, 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_plans_stand_beside_the_standard_ones_on_their_data(planned, name, monkeypatch):
     monkeypatch.setattr(network_plans, "find_spec", lambda _: True)
-    stock = json.loads((planned / "nnUNet_preprocessed" / "DatasetFCD" / "nnUNetPlans.json").read_text())
+    stock = json.loads((preprocessed(planned) / "nnUNetPlans.json").read_text())
     plan_dataset("DatasetFCD", network=name, patch_size=PATCHES.get(name), processes=1)
     plans = written(planned, name)
     configuration = plans["configurations"]["3d_fullres"]
@@ -79,7 +83,7 @@ def test_resenc_is_what_nnunet_plans(planned):
     configuration = written(planned, "resenc")["configurations"]["3d_fullres"]
     assert configuration["architecture"]["network_class_name"].endswith("ResidualEncoderUNet")
     assert configuration["architecture"]["arch_kwargs"]["n_blocks_per_stage"][:3] == [1, 3, 4]
-    left = {path.name for path in (planned / "nnUNet_preprocessed" / "DatasetFCD").glob("*lans*.json")}
+    left = {path.name for path in preprocessed(planned).glob("*lans*.json")}
     assert left == {"nnUNetPlans.json", "MSDSANetPlans.json", "ResEncUNetPlans.json"}
 
 
@@ -89,18 +93,13 @@ def test_nnunets_network_keeps_deep_supervision_in_the_loss_only_family(planned)
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_the_patch_is_128_by_default(planned):
-    plan_dataset("DatasetFCD", network="sg-net", processes=1)
-    assert written(planned, "sg-net")["configurations"]["3d_fullres"]["patch_size"] == [128, 128, 128]
-
-
-def test_the_command_prints_how_to_train_in_both_families(planned, capsys):
-    assert main(["-d", "DatasetFCD", "--network", "sg-net", "--patch-size", "32", "32", "40", "-np", "1"]) == 0
+def test_the_patch_is_128_by_default_and_the_command_prints_how_to_train_in_both_families(planned, capsys):
+    assert main(["-d", "DatasetFCD", "--network", "sg-net", "-np", "1"]) == 0
     shown = capsys.readouterr().out
     assert "SGNetPlans.json" in shown
     for trainer in ("nnUNetTrainerDiceTV", "nnUNetTrainerDiceTVLoss"):
         assert f"nnUNetv2_train DatasetFCD 3d_fullres 0 -tr {trainer} -p SGNetPlans" in shown
-    assert written(planned, "sg-net")["configurations"]["3d_fullres"]["patch_size"] == [32, 32, 40]
+    assert written(planned, "sg-net")["configurations"]["3d_fullres"]["patch_size"] == [128, 128, 128]
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if not NETWORKS[name].planner])
@@ -114,7 +113,7 @@ def test_a_patch_that_does_not_fit_is_refused_with_one_that_does(nnunet_folders,
     assert (f"--patch-size: {network.title}'s patch sides must be multiples of {network.multiple} and at least "
             f"{network.minimum}; in [128, 127, 128] axis 1 is 127. The nearest that fits is 128 128 128"
             in capsys.readouterr().err)
-    assert not (nnunet_folders / "nnUNet_preprocessed" / "DatasetFCD").exists()
+    assert not preprocessed(nnunet_folders).exists()
 
 
 def test_the_patch_of_nnunets_network_follows_its_strides(planned, capsys):
@@ -131,7 +130,7 @@ def test_a_network_whose_package_is_missing_is_refused_before_any_work(nnunet_fo
     write_raw_dataset(nnunet_folders / "nnUNet_raw" / "DatasetFCD", cases=2)
     assert main(["-d", "DatasetFCD", "--network", "unetr"]) == 1
     assert "UNETR is built by monai, which is not installed: pip install 'nnunet-tv[monai]'" in capsys.readouterr().err
-    assert not (nnunet_folders / "nnUNet_preprocessed" / "DatasetFCD").exists()
+    assert not preprocessed(nnunet_folders).exists()
 
 
 def test_an_unknown_network_lists_those_there_are(capsys):
@@ -153,7 +152,7 @@ def test_a_3d_network_is_not_planned_in_2d(planned, capsys):
 def test_another_configuration_of_a_network_is_added(planned, name):
     plan_dataset("DatasetFCD", network=name, processes=1)
     first = written(planned, name)["configurations"]
-    folder = planned / "nnUNet_preprocessed" / "DatasetFCD"
+    folder = preprocessed(planned)
     stock = json.loads((folder / "nnUNetPlans.json").read_text())
     network_plans.write_network_plans(stock, folder, ["2d"], NETWORKS[name], None)
     both = written(planned, name)["configurations"]
@@ -165,7 +164,7 @@ def test_another_configuration_of_a_network_is_added(planned, name):
 
 
 def test_data_that_nnunet_preprocesses_apart_are_not_shared(planned, monkeypatch):
-    folder = planned / "nnUNet_preprocessed" / "DatasetFCD"
+    folder = preprocessed(planned)
     stock = json.loads((folder / "nnUNetPlans.json").read_text())
     stock["configurations"]["3d_lowres"] = stock["configurations"]["3d_fullres"]
     own = {**stock, "configurations": {"3d_lowres": {**resolved(stock, "3d_lowres"), "data_identifier": "own"}}}
@@ -177,7 +176,7 @@ def test_data_that_nnunet_preprocesses_apart_are_not_shared(planned, monkeypatch
 def test_plans_of_an_earlier_standard_plan_are_named(planned, caplog):
     from nnunet_tv.planning.dataset import _name_outdated
 
-    folder = planned / "nnUNet_preprocessed" / "DatasetFCD"
+    folder = preprocessed(planned)
     _name_outdated(folder, "ms-dsa-net")
     assert not caplog.records
     _name_outdated(folder, "sg-net")

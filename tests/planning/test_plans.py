@@ -14,7 +14,6 @@ from nnunet_tv.planning.plans import (
     recipe_plans,
     resolved,
     takes_deep_supervision,
-    with_listed_network,
 )
 
 LABELS = {"labels": {"background": 0, "FCD": 1}}
@@ -62,11 +61,6 @@ def test_the_recipe_keeps_nnunets_network_where_the_plan_was_written_for_it():
         result = resolved(recipe_plans(stock, configuration)[0], configuration)
         assert result["architecture"]["network_class_name"].endswith("PlainConvUNet")
         assert result["patch_size"] == [48, 64, 80] and result["batch_size"] == 4
-
-
-def test_a_side_that_the_network_cannot_take_is_named():
-    with pytest.raises(ValueError, match="48"):
-        with_listed_network(plans(), "3d_fullres", NETWORKS["ms-dsa-net"], (48, 64, 64))
 
 
 def test_unknown_configuration_lists_what_there_is():

@@ -98,11 +98,8 @@ def test_an_unknown_or_mixed_scale_is_refused(schemes):
 @pytest.mark.parametrize(("codes", "expected"), [("RAS", 1), ("LPS", 1), ("PSR", 2), ("ASL", 2), ("RSA", 0)])
 def test_anterior_posterior_axis_from_the_direction(codes, expected):
     """(z, y, x) arrays: the second NIfTI axis is array axis 1, the first is 2, the third is 0."""
-    world = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
-    direction = np.zeros((3, 3))
-    for column, letter in enumerate(codes):
-        row, sign = world[letter]
-        direction[row, column] = sign
+    world = dict(zip("RASLPI", [*np.eye(3), *-np.eye(3)], strict=True))
+    direction = np.column_stack([world[letter] for letter in codes])
     properties = {"sitk_stuff": {"direction": tuple(direction.ravel())}}
     assert anterior_posterior_axis(properties, [0, 1, 2]) == expected
     assert anterior_posterior_axis(properties, [2, 1, 0]) == 2 - expected
