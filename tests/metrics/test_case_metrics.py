@@ -38,8 +38,7 @@ def test_measures(prediction, reference, status, dice, measures):
 
 
 @pytest.mark.parametrize(("prediction", "reference", "spacing", "options", "message"), [
-    (NOTHING, mask(shape=(12, 12, 11)), ISOTROPIC, {},
-     r"\(12, 12, 12\) and reference \(12, 12, 11\) differ in shape"),
+    (NOTHING, mask(shape=(12, 12, 11)), ISOTROPIC, {}, r"\(12, 12, 12\) and reference \(12, 12, 11\) differ in shape"),
     (NOTHING[None], NOTHING, ISOTROPIC, {}, r"3D prediction, found shape \(1, 12, 12, 12\)"),
     (NOTHING + 2, NOTHING, ISOTROPIC, {}, "prediction of 0 and 1, found 2"),
     (NOTHING, BOX * 255, ISOTROPIC, {}, "reference of 0 and 1, found 0, 255"),

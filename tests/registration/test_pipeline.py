@@ -24,19 +24,18 @@ def found() -> tuple[Registration, Registration]:
     return register(phantom(1))
 
 
-def check(found: tuple[Registration, Registration], one, *, to_t1_mean_mm: float, to_t1_largest_mm: float) -> None:
-    """Errors of the T1w to template within 1.0 and 2.5 mm, those of the FLAIR to T1w as given; nothing is flagged."""
+def check(found: tuple[Registration, Registration], one, *, t1_to_template_mm, flair_to_t1_mm) -> None:
+    """Mean and largest error of both are within those given, and nothing is flagged."""
     to_template, to_t1 = found
-    mean, largest = errors_mm(to_template.affine, best_affine(one), brain_points(one.t1_pose))
-    assert mean <= 1.0 and largest <= 2.5
-    mean, largest = errors_mm(to_t1.affine, true_flair_to_t1(one), brain_points(one.flair_pose))
-    assert mean <= to_t1_mean_mm and largest <= to_t1_largest_mm
+    assert np.all(errors_mm(to_template.affine, best_affine(one), brain_points(one.t1_pose)) <= t1_to_template_mm)
+    assert np.all(errors_mm(to_t1.affine, true_flair_to_t1(one), brain_points(one.flair_pose)) <= flair_to_t1_mm)
     assert to_template.flags == to_t1.flags == ()
 
 
 def test_flair_to_t1_and_t1_to_template(found):
     to_template, to_t1 = found
-    check(found, phantom(1), to_t1_mean_mm=0.6, to_t1_largest_mm=1.0)  # a quarter of a voxel of 2.3 mm
+    # A quarter of a voxel of 2.3 mm; the affine map is refined by blocks, with a mean error of 1 mm before.
+    check(found, phantom(1), t1_to_template_mm=np.array((0.5, 1.2)), flair_to_t1_mm=np.array((0.6, 1.0)))
     linear = to_t1.affine.matrix[:3, :3]
     assert np.allclose(linear @ linear.T, np.eye(3), atol=1e-6) and np.linalg.det(linear) == pytest.approx(1)
     assert [(one.affine.source, one.affine.target) for one in found] == [("t1", "mni"), ("flair", "t1")]
@@ -78,4 +77,4 @@ def test_full_size_errors(number, rotation_deg, translation_mm):
     """Also with heads tilted and far off."""
     one = phantom(number, protocol=number, resolution_mm=1.0, max_side=None, rotation_deg=rotation_deg,
                   translation_mm=translation_mm)
-    check(register(one), one, to_t1_mean_mm=0.3, to_t1_largest_mm=0.5)
+    check(register(one), one, t1_to_template_mm=np.array((1.0, 2.5)), flair_to_t1_mm=np.array((0.3, 0.5)))
