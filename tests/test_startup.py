@@ -12,13 +12,6 @@ from nnunet_tv.planning.plans import loss_only_name
 from nnunet_tv.startup import VARIABLE, announce, extended, trainers_folder
 
 
-def environment_of_a_fresh_process(**environment):
-    clean = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    code = f"import os; print(os.environ.get({VARIABLE!r}, ''))"
-    return subprocess.run([sys.executable, "-c", code], env={**clean, **environment}, capture_output=True, text=True,
-                          check=True).stdout.strip()
-
-
 def test_both_families_have_a_trainer_for_each_loss():
     names = trainer_names()
     assert len(names) == 20
@@ -30,7 +23,9 @@ def test_both_families_have_a_trainer_for_each_loss():
     ({}, trainers_folder()), ({VARIABLE: "/mine"}, f"/mine{os.pathsep}{trainers_folder()}"),
     ({VARIABLE: trainers_folder()}, trainers_folder())], ids=["unset", "a user's own", "started by ours"])
 def test_a_fresh_process_has_the_folder_once_behind_the_users_own(before, after):
-    assert environment_of_a_fresh_process(**before) == after
+    clean = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    code = f"import os; print(os.environ.get({VARIABLE!r}, ''))"
+    assert subprocess.check_output([sys.executable, "-c", code], env={**clean, **before}, text=True).strip() == after
 
 
 def test_blank_entries_do_not_survive():

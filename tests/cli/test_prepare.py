@@ -14,18 +14,15 @@ from nnunet_tv.cli.prepare import main
 from nnunet_tv.imaging.volume import Volume, write_volume
 
 
-@pytest.fixture
-def source(tmp_path) -> Path:
-    rng = np.random.default_rng(0)
-    for case, names in {"anna": ("T1", "FLAIR"), "bert": ("T1_a", "T1_b", "FLAIR")}.items():
-        for name in names:
-            data = rng.random((16, 18, 20)).astype(np.float32) + 1
-            write_volume(Volume(data, np.diag([2.0, 2, 2, 1])), tmp_path / "in" / case / f"{name}.nii.gz")
-    return tmp_path / "in"
+def write_scan(path: Path) -> None:
+    data = np.random.default_rng(len(path.name)).random((16, 18, 20)).astype(np.float32) + 1
+    write_volume(Volume(data, np.diag([2.0, 2, 2, 1])), path)
 
 
-def test_a_folder_with_a_case_that_needs_a_pin(source, tmp_path, capsys):
-    arguments = ["-i", str(source), "-o", str(tmp_path / "out"), "--space", "none", "-np", "1"]
+def test_a_folder_with_a_case_that_needs_a_pin(tmp_path, capsys):
+    for name in ("anna/T1", "anna/FLAIR", "bert/T1_a", "bert/T1_b", "bert/FLAIR"):
+        write_scan(tmp_path / "in" / f"{name}.nii.gz")
+    arguments = ["-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--space", "none", "-np", "1"]
     assert main(arguments) == 1
     output = capsys.readouterr()
     assert ("anna: T1w anna/T1.nii.gz (the name contains 't1'), "
@@ -42,8 +39,7 @@ def test_names_that_are_no_utf8(tmp_path):
     """As folders have them that came from an older system."""
     name = os.fsdecode(b"M\xfcller")
     for contrast in ("T1", "FLAIR"):
-        data = np.random.default_rng(len(contrast)).random((16, 18, 20)).astype(np.float32) + 1
-        write_volume(Volume(data, np.diag([2.0, 2, 2, 1])), tmp_path / "in" / f"{name}_{contrast}.nii.gz")
+        write_scan(tmp_path / "in" / f"{name}_{contrast}.nii.gz")
     done = subprocess.run(
         [sys.executable, "-m", "nnunet_tv.cli.prepare", "-i", "in", "-o", "out", "--space", "none", "-np", "1"],
         cwd=tmp_path, capture_output=True, text=True, check=False)

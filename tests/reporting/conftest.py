@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scored_folders
 
 from nnunet_tv.cli.report import main
-from nnunet_tv.imaging.volume import Volume, write_volume
 
 AFFINE = np.array([[2.0, 0, 0, -30], [0, 2, 0, -30], [0, 0, 2, -30], [0, 0, 0, 1]])
 SHAPE = (30, 30, 30)
+save = partial(scored_folders.save, affine=AFFINE)
 
 
 def ball(centre, radius):
     grid = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), axis=-1)
     return ((grid - centre) ** 2).sum(axis=-1) <= radius ** 2
-
-
-def save(folder, case, data):
-    write_volume(Volume(data, AFFINE), folder / f"{case}.nii.gz")
 
 
 @pytest.fixture(scope="session")

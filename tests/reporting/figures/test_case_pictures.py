@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import matplotlib.image
 import numpy as np
 import pytest
+from scored_folders import boxes
 
 from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.postprocessing import ClusterFilter
@@ -14,15 +17,10 @@ from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError
 
 RAS = np.diag([2.0, 2.0, 2.0, 1.0])
+box = partial(boxes, shape=(30, 36, 32))
 
 
-def box(*sides, shape=(30, 36, 32)):
-    result = np.zeros(shape, np.uint8)
-    result[tuple(slice(*side) for side in sides)] = 1
-    return result
-
-
-LEFT = box((4, 10), (12, 20), (10, 16))  # small x is the patient's left in RAS+
+LEFT = box(((4, 10), (12, 20), (10, 16)))  # small x is the patient's left in RAS+
 SCAN = np.random.default_rng(0).random(LEFT.shape).astype(np.float32)
 
 
@@ -32,13 +30,13 @@ def pixels(picture, colour):
 
 
 def test_slice_through_the_largest_cluster():
-    two = box((2, 4), (2, 4), (2, 4)) | box((10, 20), (11, 15), (12, 14))
-    position, place = case_pictures.slice_position(two.astype(bool), [box((25, 26), (1, 2), (1, 2)).astype(bool)])
+    two = box(((2, 4), (2, 4), (2, 4))) | box(((10, 20), (11, 15), (12, 14)))
+    position, place = case_pictures.slice_position(two.astype(bool), [box(((25, 26), (1, 2), (1, 2))).astype(bool)])
     assert position == (10, 11, 12) and place == "the largest reference cluster"
-    peak = box((5, 8), (5, 8), (5, 8))
+    peak = box(((5, 8), (5, 8), (5, 8)))
     peak[6, 6, 6:12] = 1  # most voxels at x = 6, y = 6
     assert case_pictures.slice_position(peak.astype(bool), [])[0] == (6, 6, 5)
-    nothing, something = np.zeros((8, 10, 12), bool), box((2, 3), (3, 4), (4, 5), shape=(8, 10, 12)).astype(bool)
+    nothing, something = np.zeros((8, 10, 12), bool), box(((2, 3), (3, 4), (4, 5)), shape=(8, 10, 12)).astype(bool)
     position, place = case_pictures.slice_position(nothing, [nothing, something])
     assert position == (2, 3, 4) and place == "the largest predicted cluster (empty reference)"
     assert case_pictures.slice_position(nothing, [nothing]) == ((4, 5, 6), "the middle (no reference, no prediction)")
@@ -56,7 +54,7 @@ def test_left_is_on_the_right_for_any_storage_order(tmp_path, flip):
 
 
 def test_colours_of_the_three_masks(tmp_path):
-    moved, kept = box((4, 10), (24, 30), (10, 16)), box((4, 10), (25, 29), (10, 16))
+    moved, kept = box(((4, 10), (24, 30), (10, 16))), box(((4, 10), (25, 29), (10, 16)))
     draw_case("a $ case_", Volume(LEFT, RAS), [Layer("x$^{", moved, kept, "$\\bad"), Layer("B", moved * 0, moved * 0)],
               tmp_path / "case.png", background=SCAN)
     picture = matplotlib.image.imread(tmp_path / "case.png")
