@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 from side_by_side import TIMES, alternate, parser, summary, table, write
 
-from nnunet_tv.postprocessing import remove_small_clusters
+from nnunet_tv.postprocessing import STANDARD, remove_small_clusters
 
 SHAPE = (182, 218, 182)
 
@@ -25,7 +25,7 @@ def plain(segmentation: np.ndarray) -> np.ndarray:
     result = np.zeros_like(segmentation)
     for label in range(1, n + 1):
         cluster = labels == label
-        if cluster.sum() >= 50:
+        if cluster.sum() >= STANDARD.min_voxels:
             result[cluster] = 1
     return result
 

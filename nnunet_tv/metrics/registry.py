@@ -44,6 +44,10 @@ class Measure:
     endpoint: bool = False  #: whether groups are compared by it, and ``--primary`` takes it
     digits: int = 3  #: decimals in tables
 
+    def __post_init__(self) -> None:
+        if (self.endpoint or self.in_table_one) and not self.short:
+            raise ValueError(f"measure {self.key}: an endpoint, or a column of Table 1, needs a short name")
+
     @property
     def label(self) -> str:
         """Title with the unit."""

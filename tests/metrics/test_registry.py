@@ -7,7 +7,7 @@ from masks import ISOTROPIC, mask, voxels
 from report_rows import make_score
 
 from nnunet_tv.metrics.case_metrics import score_case
-from nnunet_tv.metrics.registry import ENDPOINTS, HEADLINE, IMAGE_DIAGONAL, MEASURES, leading
+from nnunet_tv.metrics.registry import ENDPOINTS, HEADLINE, IMAGE_DIAGONAL, MEASURES, Measure, leading
 
 ROWS = {measure.key: measure for measure in MEASURES}
 
@@ -46,3 +46,9 @@ def test_measures_apply_where_they_can_be_defined():
     assert applies["hd95_mm"] == [True, True, True]
     assert [ROWS["dice"].value(score) for score in (lesion, healthy, empty)] == [0.0, None, None]
     assert ROWS["hd95_mm"].penalised(lesion) == lesion.worst_mm and ROWS["sensitivity"].penalised(healthy) is None
+
+
+@pytest.mark.parametrize("use", [{"endpoint": True}, {"in_table_one": True}])
+def test_an_endpoint_needs_a_short_name(use):
+    with pytest.raises(ValueError, match="measure volume"):
+        Measure("volume", "Volume", "overlap.dice", ("tp", "fp", "fn"), **use)

@@ -93,7 +93,7 @@ def test_greedy_gets_the_start_and_lps_images(monkeypatch):
 
 
 def test_unknown_and_missing_backends(monkeypatch):
-    with pytest.raises(ValueError, match="registration backend is one of simpleitk, fsl, greedy, not 'ants'"):
+    with pytest.raises(ValueError, match="not 'ants'"):
         get_backend("ants")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(NnunetTVError, match="picsl_greedy is not installed: pip install picsl_greedy"):
