@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from masks import mask
 
 from nnunet_tv.imaging.volume import Volume, read_mask, write_volume
@@ -53,10 +54,11 @@ def rows_of(scores, stage="raw"):
     return {row.case: row for row in scores.rows if row.stage == stage}
 
 
-def make_study(folder):
+@pytest.fixture
+def study(tmp_path):
     """Two cases: one hit with a false cluster beside, one missed."""
-    save(folder / "ref", "sub-1", cube((2, 3, 4)))
-    save(folder / "ref", "sub-2", cube((10, 10, 10)))
-    save(folder / "pred", "sub-1", cube((3, 3, 4)) | cube((11, 12, 13), side=2))
-    save(folder / "pred", "sub-2", cube((2, 2, 2)))
-    return folder
+    save(tmp_path / "ref", "sub-1", cube((2, 3, 4)))
+    save(tmp_path / "ref", "sub-2", cube((10, 10, 10)))
+    save(tmp_path / "pred", "sub-1", cube((3, 3, 4)) | cube((11, 12, 13), side=2))
+    save(tmp_path / "pred", "sub-2", cube((2, 2, 2)))
+    return tmp_path

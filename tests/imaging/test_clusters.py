@@ -40,11 +40,6 @@ def test_views_and_integers_are_labelled_too():
         assert label_clusters(row)[0].sum() == 4
 
 
-def test_connectivity_is_checked():
-    with pytest.raises(ValueError, match="connectivity 6, 18 or 26, found 4"):
-        label_clusters(np.zeros((2, 2, 2), bool), connectivity=4)
-
-
 def shells(rng, n, shape=(40, 36, 44)):
     """Hollow balls of thin walls anywhere, some inside others, some touching."""
     grid = np.moveaxis(np.indices(shape), 0, -1)

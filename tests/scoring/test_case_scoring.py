@@ -5,18 +5,13 @@ import re
 import numpy as np
 import pytest
 from scipy import ndimage
-from scored_folders import AFFINE, SPACING, boxes, cube, flipped, make_study, read, rows_of, save, score
+from scored_folders import AFFINE, SPACING, boxes, cube, flipped, read, rows_of, save, score
 
 from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.postprocessing import ClusterFilter
 from nnunet_tv.scoring.rows import LostLesions
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.files import write_json
-
-
-@pytest.fixture
-def study(tmp_path):
-    return make_study(tmp_path)
 
 
 def save_npz(folder, case, lesion):

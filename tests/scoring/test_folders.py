@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scored_folders import AFFINE, SHAPE, SPACING, boxes, cube, flipped, make_study, read, rows_of, save, score
+from scored_folders import AFFINE, SHAPE, SPACING, boxes, cube, flipped, read, rows_of, save, score
 
 from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.postprocessing import ClusterFilter
@@ -14,11 +14,6 @@ from nnunet_tv.scoring.case_scoring import ScoringOptions
 from nnunet_tv.scoring.folders import score_controls, score_folders
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
-
-
-@pytest.fixture
-def study(tmp_path):
-    return make_study(tmp_path)
 
 
 @pytest.fixture
@@ -203,16 +198,15 @@ def test_memory_does_not_grow_with_runs_and_cases(tmp_path):
         save(tmp_path / "ref", f"sub-{case}", cube((9, 9, 9), shape=shape))
         for run in range(6):
             save(tmp_path / f"run{run}", f"sub-{case}", cube((9, 9 + run, 9), shape=shape))
-    runs = [Run("A", run, tmp_path / f"run{run}") for run in range(6)]
 
-    def peak(some):
+    def peak(n_runs):
         tracemalloc.start()
-        score(tmp_path, *some)
+        score(tmp_path, *(Run("A", run, tmp_path / f"run{run}") for run in range(n_runs)))
         result = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return result
 
-    peak(runs)  # imports and caches
-    two = peak(runs[:2])
+    peak(6)  # imports and caches
+    two = peak(2)
     assert two > 48**3  # the measurement sees arrays
-    assert peak(runs) < two + 48**3
+    assert peak(6) < two + 48**3
