@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,9 @@ def source(tmp_path_factory):
     return folder
 
 
+@cache
 def build(source, kind):
     out = source.parent / kind
-    if out.exists():
-        return next(out.glob("*.whl"))
     out.mkdir()
     subprocess.run([sys.executable, "-c", BUILD, kind, str(out)], cwd=source, check=True, capture_output=True)
     return next(out.glob("*.whl"))

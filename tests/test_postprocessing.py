@@ -35,11 +35,8 @@ def plain_filter(mask, *, min_voxels=50, opening=True, fill_holes=True, connecti
         mask = ndimage.binary_fill_holes(np.pad(mask, side), structure=np.ones((side, side, side)))[margin]
     structure = ndimage.generate_binary_structure(3, {6: 1, 18: 2, 26: 3}[connectivity])
     labels, count = ndimage.label(mask, structure)
-    kept = np.zeros(mask.shape, np.uint8)
-    for label in range(1, count + 1):
-        if (labels == label).sum() >= min_voxels:
-            kept[labels == label] = 1
-    return kept
+    large = [label for label in range(1, count + 1) if (labels == label).sum() >= min_voxels]
+    return np.isin(labels, large).astype(np.uint8)
 
 
 def test_size_in_mm3_uses_the_voxel_volume():
@@ -227,18 +224,16 @@ def test_filter_folder_names_bad_files_and_filters_the_others(tmp_path):
 
 
 def test_filter_folder_refuses_what_would_mislead(tmp_path):
-    with pytest.raises(NnunetTVError, match="nowhere: expected a folder of segmentations"):
-        filter_folder(tmp_path / "nowhere", tmp_path / "out")
-    with pytest.raises(NnunetTVError, match="are one folder; the raw files would be lost"):
-        filter_folder(tmp_path, tmp_path)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(NnunetTVError, match=r"empty: expected segmentations \(\*.nii.gz\), found none"):
-        filter_folder(tmp_path / "empty", tmp_path / "out")
-    source = small_folder(tmp_path / "raw")
-    small_folder(tmp_path / "out")
-    (tmp_path / "out" / "sub-00001.nii.gz").rename(tmp_path / "out" / "sub-00009.nii.gz")
-    with pytest.raises(NnunetTVError, match=r"out: has sub-00009.nii.gz, which .*raw does not have"):
-        filter_folder(source, tmp_path / "out")
+    source, out, empty = small_folder(tmp_path / "raw"), small_folder(tmp_path / "out"), tmp_path / "empty"
+    (out / "sub-00001.nii.gz").rename(out / "sub-00009.nii.gz")
+    empty.mkdir()
+    for folder, destination, message in (
+            (tmp_path / "nowhere", out, "nowhere: expected a folder of segmentations"),
+            (source, source, "are one folder; the raw files would be lost"),
+            (empty, out, r"empty: expected segmentations \(\*.nii.gz\), found none"),
+            (source, out, r"out: has sub-00009.nii.gz, which .*raw does not have")):
+        with pytest.raises(NnunetTVError, match=message):
+            filter_folder(folder, destination)
     with pytest.raises(ValueError, match="at least one process, found 0"):
         filter_folder(source, tmp_path / "new", processes=0)
 

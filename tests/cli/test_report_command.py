@@ -271,16 +271,19 @@ def test_disjoint_folds_of_a_model_are_one_pooled_run(study, model, capsys):
 
 
 @pytest.mark.parametrize(("change", "arguments", "message"), [
-    (lambda study: save(study / "b0", "sub-2", cube((2, 4, 4)) * 255), [], "b0/sub-2.nii.gz: expected the labels 0"),
     (lambda study: (study / "ref" / "sub-9.nii").write_bytes(b""), [],
      "references that are not CASE.nii.gz would be left out: sub-9.nii; save"),
     (None, ["--pred", "C=nowhere"], "error: nowhere: no such folder"),
     (None, ["--images", "gone"], "gone: no such folder of images"),
+    (None, ["--strata", "contrast"], "measured on the scans; give --images"),
+    (None, ["--participants", "none.tsv"], "none.tsv: not a readable table of participants"),
+    (lambda study: (study / "people.tsv").write_text("participant_id\tlobe\nsub-1\tFL\n"),
+     ["--participants", "people.tsv", "--strata", "lope"], "stratum 'lope': neither a column"),
     (None, ["--pred", "TV paper: Dice=a0", "--paper"], "'TV paper: Dice' is the name of a row of the paper's"),
 ])
-def test_faults_are_named_and_end_with_status_1(study, capsys, change, arguments, message):
+def test_faults_are_named_before_scoring_and_end_with_status_1(study, capsys, change, arguments, message):
     if change:
         change(study)
     assert call(*arguments) == 1
     assert message in capsys.readouterr().err
-    assert not (study / "out" / "table1.md").exists()
+    assert not (study / "out").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 
 import pytest
@@ -71,17 +70,6 @@ def test_every_table_and_curve_is_written_in_all_forms(report):
         f"{name}{ending}" for name in tables for ending in (".csv", ".md", ".tex")}
     assert {path.name for path in (report / "curves").iterdir()} == {
         f"{name}{ending}" for name in ("detection-by-size", "froc", "precision-recall") for ending in (".png", ".svg")}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"), [
-        (["--strata", "contrast"], "stratum contrast: .* measured on the scans; give --images"),
-        (["--participants", "none.tsv"], "none.tsv: not a readable table of participants"),
-        (["--participants", "participants.tsv", "--strata", "lope"], "stratum 'lope': neither a column")])
-def test_impossible_options_are_reported_before_scoring(study, tmp_path, monkeypatch, capsys, arguments, message):
-    monkeypatch.chdir(study)
-    assert main(["--ref", "ref", "--pred", "TV=tv", "-np", "1", "-o", str(tmp_path / "out"), *arguments]) == 1
-    assert re.search(message, capsys.readouterr().err) and not (tmp_path / "out").exists()
 
 
 def test_references_are_required(study, tmp_path):
