@@ -45,24 +45,10 @@ def test_value_and_gradient(size, tv_weight):
     assert_same(*both(*random_logits(size), tv_weight=tv_weight, scale=7.0))
 
 
-def test_every_axis_has_its_own_weight():
-    # steps along one axis only: 0 to 1 once, over the number of that axis's pairs
-    for axis, pairs in ((2, 2 * 4 * 5), (3, 3 * 3 * 5), (4, 3 * 4 * 4)):
-        lesion = torch.zeros(1, 1, 3, 4, 5)
-        lesion.narrow(axis, 1, lesion.shape[axis] - 1).fill_(1)
-        logits = torch.cat([100 - 200 * lesion, 200 * lesion - 100], 1)
-        value = fused_gpu.dice_tv(logits, lesion, dice_weight=0.0, tv_weight=1.0, smooth=1.0, loss="Loss")
-        assert value.item() == pytest.approx(60 / lesion.shape[axis] / pairs, rel=1e-6)
-
-
-@pytest.mark.parametrize("dtype", fused_gpu._LOGITS, ids=str)
-def test_dtypes_of_logits_and_a_gradient_scaler(dtype):
-    assert_same(*both(*random_logits((6, 9, 8), dtype=dtype), scale=2.0**12))
-
-
-@pytest.mark.parametrize("labels", fused_gpu._LABELS, ids=str)
-def test_dtypes_of_labels(labels):
-    assert_same(*both(*random_logits((4, 5, 6), labels=labels)))
+@pytest.mark.parametrize(("dtype", "labels"), [*((dtype, torch.int64) for dtype in fused_gpu._LOGITS),
+                                               *((torch.float32, labels) for labels in fused_gpu._LABELS)], ids=str)
+def test_dtypes_and_a_gradient_scaler(dtype, labels):
+    assert_same(*both(*random_logits((6, 9, 8), dtype=dtype, labels=labels), scale=2.0**12))
 
 
 @pytest.mark.parametrize("size", [(5, 6, 7), (9, 8)], ids=str)

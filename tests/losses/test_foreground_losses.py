@@ -94,15 +94,6 @@ def test_list_names_the_wrapper(loss, spoilt):
         loss(**arguments)
 
 
-def test_nnunets_wrapper_takes_the_losses():
-    from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
-
-    fine, coarse = random_logits((8, 8, 8)), random_logits((4, 4, 4))
-    wrapped = DeepSupervisionWrapper(DiceTVLoss(), [0.75, 0.25])
-    value = wrapped([fine[0], coarse[0]], [fine[1], coarse[1]])
-    torch.testing.assert_close(value, 0.75 * DiceTVLoss()(*fine) + 0.25 * DiceTVLoss()(*coarse))
-
-
 @pytest.mark.parametrize("loss", [TverskyLoss(), FocalLoss(), DiceFocalLoss(), HausdorffDTLoss(),
                                   HausdorffDTLoss(log=True), DiceFocalHausdorffDTLoss(), TverskyHausdorffDTLoss()],
                          ids=repr)

@@ -36,12 +36,16 @@ def test_an_unknown_data_set_is_named(nnunet_folders, capsys):
     assert "DatasetNone has no dataset.json: convert the data first" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["FCD", "Dataset__FCD", "Dataset/FCD", "Dataset FCD"])
-def test_a_name_that_nnunet_cannot_take(nnunet_folders, name, capsys):
+@pytest.mark.parametrize(("options", "message"), [
+    *((["-d", name], f"data set name {name!r}: expected one such as DatasetFCD")
+      for name in ("FCD", "Dataset__FCD", "Dataset/FCD", "Dataset FCD")),
+    (["-d", "DatasetFCD", "-np", "0"], "-np: expected a whole number of at least 1, found '0'"),
+    (["-d", "DatasetFCD", "--network", "vnet"], "invalid choice: 'vnet'"),
+])
+def test_options_that_are_refused(nnunet_folders, options, message, capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["-d", name])
-    assert stop.value.code == 2
-    assert f"data set name {name!r}: expected one such as DatasetFCD" in capsys.readouterr().err
+        main(options)
+    assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_an_unset_folder_gives_the_line_to_type(nnunet_folders, monkeypatch, capsys):
@@ -56,9 +60,6 @@ def test_no_workers_are_refused(nnunet_folders, monkeypatch, capsys):
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")
     assert main(["-d", "DatasetFCD"]) == 1
     assert "nnUNet_n_proc_DA is 0, with which nnU-Net's planner fails" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["-d", "DatasetFCD", "-np", "0"])
-    assert "-np: expected a whole number of at least 1, found '0'" in capsys.readouterr().err
 
 
 def test_a_split_that_differs_needs_an_option(planned, capsys):

@@ -81,8 +81,10 @@ def read(made, name="checkpoint_final.pth"):
     return torch.load(Path(made.output_folder, name), weights_only=False)
 
 
-def test_two_runs_of_a_fold_are_equal_and_folds_differ(tiny):
+def test_two_runs_of_a_fold_are_equal_and_folds_differ_and_the_log_has_a_line_on_memory(tiny, monkeypatch, capsys):
+    monkeypatch.setattr("nnunet_tv.training.plugin_trainer.keep_freed_memory", lambda: "Memory is handled.")
     first, second, other = trained(), trained(), trained(fold=1)
+    assert capsys.readouterr().out.count("Memory is handled.") == 3
     assert same(weights(first), weights(second))
     assert not same(weights(first), weights(other))
     assert first.num_iterations_per_epoch == 3 and first.num_val_iterations_per_epoch == 2
@@ -308,12 +310,6 @@ def test_maps_of_the_reference_are_made_for_training_and_selection_and_the_spaci
     assert Path(made.output_folder, "checkpoint_final.pth").is_file()
 
 
-def test_on_the_cpu_the_log_has_one_line_about_freed_memory(tiny, monkeypatch, capsys):
-    monkeypatch.setattr("nnunet_tv.training.plugin_trainer.keep_freed_memory", lambda: "Memory is handled.")
-    trained("nnUNetTrainerDiceTV_1epochs")
-    assert capsys.readouterr().out.count("Memory is handled.") == 1
-
-
 def test_our_validation_step_counts_as_nnunets(tiny):
     mapped, plain = trainer("nnUNetTrainerHausdorffDT_1epochs"), trainer("nnUNetTrainerDice_1epochs")
     for made in (mapped, plain):
@@ -454,22 +450,18 @@ def test_continued_from_the_best_checkpoint_alone_it_stays_the_best(tiny):
     assert same(trainer("nnUNetTrainerDice_2epochs", continued=True).best_weights, best)
 
 
-@pytest.mark.parametrize(("split", "found"), [
-    ({"train": [1, 2], "val": [4], "selection": []}, "fold 0 of .* has no selection case"),
-    ({"train": [], "val": [4]}, "has no train case"),
-    ({"train": [1, 2, 3], "val": [4], "selection": [3]}, "in train and in the selection set.*: sub-00003"),
-    ({"train": [1, 2], "val": [99], "selection": [3]}, "not preprocessed: sub-00099"),
-    ({"train": [1, 99], "val": [4]}, "not preprocessed: sub-00099"),
+@pytest.mark.parametrize(("fold", "split", "found"), [
+    (0, {"train": [1, 2], "val": [4], "selection": []}, "fold 0 of .* has no selection case"),
+    (0, {"train": [], "val": [4]}, "has no train case"),
+    (0, {"train": [1, 2, 3], "val": [4], "selection": [3]}, "in train and in the selection set.*: sub-00003"),
+    (0, {"train": [1, 2], "val": [99], "selection": [3]}, "not preprocessed: sub-00099"),
+    (0, {"train": [1, 99], "val": [4]}, "not preprocessed: sub-00099"),
+    (7, {"train": [1], "val": [4]}, "has folds 0 to 1, not 7: nnU-Net would draw another split"),
 ])
-def test_a_split_that_cannot_be_trained_is_refused_before_training(tiny, split, found):
-    write_split(tiny, split)
+def test_a_split_that_cannot_be_trained_is_refused_before_training(tiny, fold, split, found):
+    write_split(tiny, split, split)
     with pytest.raises(NnunetTVError, match=found):
-        trainer().run_training()
-
-
-def test_a_fold_beyond_the_split_is_refused(tiny):
-    with pytest.raises(NnunetTVError, match=r"has folds 0 to 1, not 7: nnU-Net would draw another split"):
-        trainer(fold=7).run_training()
+        trained(fold=fold)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
