@@ -1,7 +1,5 @@
 """Roles of the cases for every split and every choice of controls."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Splits: sizes, no overlap, the same for any order of the list."""
 
-from __future__ import annotations
-
 import random
 from itertools import chain
 

@@ -1,7 +1,5 @@
 """All names of BONBID-HIE (85 and 4; those of the training part are of our own choice) with tiny volumes in them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

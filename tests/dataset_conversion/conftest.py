@@ -1,7 +1,5 @@
 """Complete lists of the public data sets with tiny volumes, and their conversions; not to be changed by a test."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import pytest

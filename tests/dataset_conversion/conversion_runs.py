@@ -1,7 +1,5 @@
 """What the tests of all converters share: a run of the command, its table, damaged files, and a run that is killed."""
 
-from __future__ import annotations
-
 import re
 import signal
 import subprocess
@@ -67,9 +65,7 @@ def failures(folder: Path) -> dict[str, str]:
 
 
 def check_failed(folder: Path, case: str, message: str, error: str, *, named: Path) -> None:
-    """Only `case` has failed, with a message about the file `named` in the table and in `error`; nothing of it is
-    left.
-    """
+    """Only `case` has failed, with a message about `named` in the table and in `error`; nothing of it is left."""
     failed = failures(folder)
     assert list(failed) == [case]
     for text in (failed[case], error):

@@ -1,7 +1,5 @@
 """The complete real file list of ds004199 with tiny volumes of our own in it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 FLAIR and masks of even patients are on grids of their own; patient 3's files are not compressed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

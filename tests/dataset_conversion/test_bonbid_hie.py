@@ -1,7 +1,5 @@
 """nnunet-tv-convert bonbid-hie on all 85 + 4 names with tiny volumes and on damaged parts of it."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

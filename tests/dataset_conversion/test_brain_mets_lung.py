@@ -1,7 +1,5 @@
 """nnunet-tv-convert brain-mets-lung on a tree with grids, poses and endings as they may come."""
 
-from __future__ import annotations
-
 import shutil
 from collections import Counter
 from pathlib import Path

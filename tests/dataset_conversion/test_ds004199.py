@@ -1,7 +1,5 @@
 """nnunet-tv-convert ds004199 on the complete real list with tiny volumes, and on damaged parts of it."""
 
-from __future__ import annotations
-
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -52,20 +50,6 @@ def test_official_split_is_the_authors(whole_tree, tmp_path):
     assert {case for case, row in rows.items() if row["split"] == "test"} == test and len(test) == 28
     folds = read_json(folder / "splits_final.plan.json")
     assert len(folds) == 3 and len(folds[0]["train"]) == 47 and len(folds[0]["selection"]) == 10
-
-
-def test_a_dry_run_on_a_clone_without_content(tree, tmp_path, capsys):
-    for path in tree.rglob("*.nii.gz"):
-        damage(path, "dangling")
-    assert DS004199(tree, tmp_path / "raw", "--dry-run") == 0
-    folder = tmp_path / "raw" / "DatasetFCD"
-    rows = table(folder, "conversion.plan.tsv")
-    assert len(rows) == 8 and {row["status"] for row in rows.values()} == {"planned"}
-    assert all(row["notes"].count("content missing") == 3 for row in rows.values())
-    printed = capsys.readouterr().out
-    assert (folder / "conversion.plan.tsv").read_text() in printed and "note: folds 0-9: 6 train" in printed
-    assert DS004199(tree, tmp_path / "raw") == 1
-    assert "no training case could be converted" in capsys.readouterr().err
 
 
 def test_a_relative_path_with_spaces(tree, tmp_path, monkeypatch):

@@ -1,7 +1,5 @@
 """The demo's phantoms of whole heads are converted: every lesion keeps its side and place."""
 
-from __future__ import annotations
-
 import numpy as np
 import SimpleITK as sitk
 from conversion_runs import DS004199

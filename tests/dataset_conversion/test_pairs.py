@@ -1,7 +1,5 @@
 """nnunet-tv-convert pairs: the table, errors of tables, and the data set."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

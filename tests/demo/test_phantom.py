@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from nnunet_tv.demo.phantom import MARKER_MM, PROTOCOLS, Phantom, PhantomOptions, make_phantom
 from nnunet_tv.imaging.sampling import sample
@@ -20,18 +19,10 @@ def mask_points(mask: Volume) -> np.ndarray:
     return mask.grid.to_mm(np.argwhere(mask.data).astype(float))
 
 
-def test_at_most_eight_tiles_and_air_is_zero_and_tissue_is_not(phantom):
-    assert max(phantom.t1.shape) <= 96
-    assert (np.ptp(np.argwhere(phantom.t1.data), axis=0) + 1 > 64).all()  # not a fragment
-    for image in (phantom.t1, phantom.flair):
-        assert image.data.dtype == np.int16
-        inside = ndimage.binary_fill_holes(image.data > 0)
-        assert 0.2 < inside.mean() < 0.8
-        assert (image.data[inside] > 0).mean() > 0.99
-
-
-def test_grids_are_the_protocols(phantom):
+def test_grids_are_the_protocols_and_at_most_eight_tiles(phantom):
     protocol = phantom.protocol
+    assert max(phantom.t1.shape) <= 96 and (np.ptp(np.argwhere(phantom.t1.data), axis=0) + 1 > 64).all()
+    assert phantom.t1.data.dtype == phantom.flair.data.dtype == np.int16
     assert phantom.t1.orientation == protocol.t1_orientation
     assert phantom.flair.orientation == protocol.flair_orientation
     assert phantom.flair.spacing_mm == pytest.approx(protocol.flair_spacing_mm(2.3))
@@ -57,13 +48,6 @@ def test_lesion_is_brighter_than_its_mirror_image_in_flair(phantom):
     mirrored = phantom.flair_pose.to_scanner(template * [-1, 1, 1])
     own, other = (sample(phantom.flair, where).mean() for where in (points, mirrored))
     assert own > 1.12 * other
-
-
-def test_white_matter_is_brightest_in_t1_and_fluid_darkest_in_both(phantom):
-    frontal_white, ventricle = np.array([[-22.0, 28, 24], [22, 28, 24]]), np.array([[-6.0, 14, 12], [6, 14, 12]])
-    for image, pose in ((phantom.t1, phantom.t1_pose), (phantom.flair, phantom.flair_pose)):
-        white, fluid = (sample(image, pose.to_scanner(where)).max() for where in (frontal_white, ventricle))
-        assert white > 1.3 * fluid
 
 
 @pytest.mark.parametrize("index", range(4))
