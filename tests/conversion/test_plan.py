@@ -10,11 +10,11 @@ from nnunet_tv.conversion.source import SourceCase, SourceDataset
 from nnunet_tv.utils.errors import NnunetTVError
 
 
-def dataset(patients: int = 20, controls: int = 4, *, assigned: bool = True, extra=()) -> SourceDataset:
+def dataset(patients: int = 20, controls: int = 4, *, assigned: bool = True) -> SourceDataset:
     cases = [SourceCase(f"p{n:02d}", "patient", assigned=("test" if n % 4 == 0 else "train") if assigned else "")
              for n in range(patients)]
     cases += [SourceCase(f"c{n:02d}", "control", assigned="train") for n in range(controls)]
-    return SourceDataset(Path("bids"), ("T1w", "FLAIR"), {"background": 0, "FCD": 1}, "FLAIR", (*cases, *extra),
+    return SourceDataset(Path("bids"), ("T1w", "FLAIR"), {"background": 0, "FCD": 1}, "FLAIR", tuple(cases),
                          "name", "CC0", "doi")
 
 

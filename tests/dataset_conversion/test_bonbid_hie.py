@@ -55,16 +55,6 @@ def test_fewer_cases_than_published(tree, tmp_path, folder, capsys, split, train
     assert "note: BONBID2023_Val: found 2 cases, published are 4" in printed
 
 
-def test_visits_of_one_newborn_stay_together(tree, tmp_path, folder):
-    for number in (5, 10, 15):
-        for path in files(tree / TRAIN, name(number)).values():
-            shutil.copy(path, path.with_name(path.name.replace("VISIT_01", "VISIT_02")))
-    assert BONBID(tree, tmp_path / "raw", "--split", "cv5") == 0
-    for fold in read_json(folder / "splits_final.json"):
-        train, val, selection = ({case[:11] for case in fold[role]} for role in ("train", "val", "selection"))
-        assert not (train & val | train & selection | val & selection)
-
-
 def test_a_newborn_in_both_parts_is_in_neither(tree, tmp_path, folder):
     for number, visit in ((5, "VISIT_01"), (10, "VISIT_02")):
         for path in files(tree / TRAIN, name(number)).values():
