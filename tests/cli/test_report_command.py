@@ -103,20 +103,16 @@ def test_a_report_of_an_earlier_version_without_a_measure(study):
     assert (study / "again" / "table1.csv").read_bytes() == (study / "out" / "table1.csv").read_bytes()
 
 
-def test_names_are_escaped_on_the_page(study):
-    assert main(["--ref", "ref", "--pred", "<b>&=a0", "-np", "1", "-o", "out"]) == 0
-    page = (study / "out" / "report.html").read_text()
-    assert page.count('src="data:image/png;base64,') == 3  # a curve, two cases
-    assert "&lt;b&gt;&amp;" in page and "<b>&" not in page
-
-
-def test_filtered_folders_are_used(study):
+def test_filtered_folders_are_used_and_names_are_escaped_on_the_page(study):
     shutil.copytree(study / "a1", study / "a1 filtered")
-    assert call("--pred-pp", "A=b0", "A=a1 filtered") == 0
+    assert call("--pred", "<b>&=a0", "--pred-pp", "A=b0", "A=a1 filtered") == 0
     groups = content(study / "out")["groups"]
     assert groups["A"]["filtered"]["Sens"]["runs"] == [0.0, 0.5]
     note = (study / "out" / "table1.md").read_text()
-    assert "given as files for A, run 0; A, run 1" in note and "applied here to B, run 0:" in note
+    assert "given as files for A, run 0; A, run 1" in note and "applied here to B, run 0; <b>&, run 0:" in note
+    page = (study / "out" / "report.html").read_text()
+    assert page.count('src="data:image/png;base64,') == 3  # a curve, two cases
+    assert "&lt;b&gt;&amp;" in page and "<b>&" not in page
 
 
 @pytest.mark.parametrize(("options", "clusters", "left"), [
@@ -214,7 +210,6 @@ def test_an_interrupted_report_leaves_the_earlier_one_and_a_running_ones_files(s
     (["--ref=ref", "--pred", "A=a0", "--hit", "overlap:0.1", "--hit", "overlap:0.10"], "overlap:0.1 is given twice"),
     (["--ref=ref", "--pred", "A=a0", "--strata", "lobe,,"], "expected names with commas between, found 'lobe,,'"),
     (["--ref=ref", "--pred", "A=a0", "--strata", "size,lobe"], "--strata lobe is a column of a participants table"),
-    (["--ref=ref", "--pred", "A=a0", "--primary", "Sens"], "invalid choice: 'Sens'"),
     (["--from", "out", "--ref", "ref"], "--ref needs scoring and does not go with --from"),
     (["--pred", "A=a0"], r"required: --ref \(or --model, or --from\)"),
     *((["--from", "out", *option], f"{option[0]} needs scoring and does not go with --from") for option in (

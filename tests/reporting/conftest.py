@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,10 +50,7 @@ def report(study):
                  "--controls", "TV=controls", "--images", "images", "--participants", "participants.tsv",
                  "--strata", "lobe,size,contrast,hemisphere", "--hit", "any", "--hit", "overlap:0.1", "--measures",
                  "--paper", "--primary", "sSens", "--seed", "3", "-np", "1", "-o", "out"]
-    before = Path.cwd()
-    os.chdir(study)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(study)
         assert main(arguments) == 0
-    finally:
-        os.chdir(before)
     return study / "out"

@@ -11,52 +11,44 @@ from report_rows import make_row
 from nnunet_tv.metrics.scores import ClusterScore, HitCounts
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import Interval
+from nnunet_tv.reporting.tables import table
 from nnunet_tv.reporting.tables.csv_export import cases_csv, clusters_csv, lesions_csv
-from nnunet_tv.reporting.tables.table import (
-    PValue,
-    Table,
-    cell_parts,
-    escape_latex,
-    markdown_table,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
 from nnunet_tv.scoring.rows import CaseRow, LostLesions
 
-TABLE = Table("key", "A & B", ("Group", "x|y", "Share"),
-              (("a_b", 0.5, Interval(0.25, 0.1, 0.5, 9, "exact")), ("c", None, "–"),
-               ("d", 2, Interval(1, None, None, 20, "m"))),
-              notes=("50 mm³",), warnings=("Beware.",), digits={"x|y": 1})
+TABLE = table.Table("key", "A & B", ("Group", "x|y", "Share"),
+                    (("a_b", 0.5, Interval(0.25, 0.1, 0.5, 9, "exact")), ("c", None, "–"),
+                     ("d", 2, Interval(1, None, None, 20, "m"))),
+                    notes=("50 mm³",), warnings=("Beware.",), digits={"x|y": 1})
 
 
 def test_texts_carry_bounds_and_n():
     assert TABLE.texts() == [["a_b", "0.5", "0.250 (0.100 to 0.500; n = 9)†"], ["c", "undefined", "–"],
                              ["d", "2", "1.000 (no interval; n = 20)"]]
     assert TABLE.parts()[0][2] == ("0.250†", "0.100 to 0.500; n = 9")
-    assert cell_parts(Interval(None, None, None, 0, "m")) == ("undefined", "n = 0")
-    assert [cell_parts(PValue(p))[0] for p in (0.00001, 0.04567, 0.0001)] == ["< 0.0001", "0.0457", "0.0001"]
+    assert table.cell_parts(Interval(None, None, None, 0, "m")) == ("undefined", "n = 0")
+    assert [table.cell_parts(table.PValue(p))[0]
+            for p in (0.00001, 0.04567, 0.0001)] == ["< 0.0001", "0.0457", "0.0001"]
 
 
 def test_markdown():
-    text = to_markdown(TABLE)
+    text = table.to_markdown(TABLE)
     assert text.startswith("## A & B\n\n**Beware.**\n\n| Group | x\\|y | Share |") and "- 50 mm³\n- † Fewer" in text
-    assert markdown_table(["<b>x</b>", "a|b"], [["< 0.0001", "a < b"]]) == (
+    assert table.markdown_table(["<b>x</b>", "a|b"], [["< 0.0001", "a < b"]]) == (
         "| \\<b>x\\</b> | a\\|b |\n| --- | --- |\n| < 0.0001 | a < b |")
 
 
 def test_csv_keeps_every_digit():
-    lines = list(csv.reader(io.StringIO(to_csv(TABLE))))
+    lines = list(csv.reader(io.StringIO(table.to_csv(TABLE))))
     assert lines[0] == ["Group", "x|y", "Share", "Share: low", "Share: high", "Share: n", "Share: method"]
     assert lines[1] == ["a_b", "0.5", "0.25", "0.1", "0.5", "9", "exact"]
     assert lines[2] == ["c", "", "–", "", "", "", ""] and lines[3][3:5] == ["", ""]
 
 
 def test_latex_is_plain_text_with_equal_columns():
-    text = to_latex(TABLE)
+    text = table.to_latex(TABLE)
     assert r"\caption{A \& B}" in text and r"a\_b & 0.5 & 0.250 (0.100 to 0.500; n = 9)\dag{} \\" in text
     assert r"\begin{tabular}{lll}" in text and r"Beware. 50 mm$^3$" in text and text.isascii()
-    assert escape_latex("≥ 2 – 3 − 1") == r"$\geq$ 2 -- 3 $-$ 1"
+    assert table.escape_latex("≥ 2 – 3 − 1") == r"$\geq$ 2 -- 3 $-$ 1"
 
 
 def listing_rows():
