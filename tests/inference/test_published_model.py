@@ -1,5 +1,6 @@
 """Imported weights: nnU-Net's prediction equals that of the network on the (X, Y, Z) array in [0, 1]."""
 
+import io
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from output_folders import snapshot
 
 from nnunet_tv.architectures.ms_dsa_net import MSDSANet
 from nnunet_tv.architectures.published import PublishedWeightsError
@@ -57,10 +59,9 @@ def expected(weights, scan):
     network = MSDSANet.from_published(read_weights(weights), input_size=SIZE).eval()
     result = foreground(network, scan)
     # any wrong order of axes or channels, or a flip, changes the result
-    for change in (lambda data: data.T, lambda data: data.swapaxes(0, 1), lambda data: data[::-1]):
-        wrong = change(foreground(network, np.stack([change(data) for data in scan])))
-        assert np.abs(wrong - result).max() > 0.1
-    assert np.abs(foreground(network, scan[::-1].copy()) - result).max() > 0.1
+    wrong = [change(foreground(network, np.stack([change(data) for data in scan])))
+             for change in (lambda data: data.T, lambda data: data.swapaxes(0, 1), lambda data: data[::-1])]
+    assert all(np.abs(other - result).max() > 0.1 for other in (*wrong, foreground(network, scan[::-1].copy())))
     return result
 
 
@@ -131,15 +132,11 @@ def test_trainers_take_the_plans_and_pretrained_weights(results, weights):
         assert torch.equal(network.state_dict()[name], tensor), name
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.mark.parametrize("folder, name", [(MODEL, "Dataset901_Imported"), ("model", "DatasetFCD")])
 def test_contents_of_the_model_folder(weights, tmp_path, folder, name):
     (tmp_path / folder).mkdir(parents=True)  # an empty folder may be replaced
     import_published(weights, tmp_path / folder)
-    assert set(contents(tmp_path / folder)) == set(FILES) and not list(tmp_path.rglob(".*"))
+    assert set(snapshot(tmp_path / folder)) == set(FILES) and not list(tmp_path.rglob(".*"))
     dataset, plans = (json.loads((tmp_path / folder / file).read_text()) for file in ("dataset.json", "plans.json"))
     assert dataset["name"] == plans["dataset_name"] == name
     assert dataset["channel_names"] == {"0": "T1w", "1": "FLAIR"}
@@ -153,23 +150,23 @@ def test_model_is_replaced_only_on_request_and_other_work_never(weights, tmp_pat
     model = tmp_path / "model"
     import_published(weights, model)
     (model / "plans.json").write_text("{}")
-    before = contents(tmp_path)
+    before = snapshot(tmp_path)
     with pytest.raises(NnunetTVError, match=r"model: exists already.*--overwrite"):
         import_published(weights, model)
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
         patch.setattr(torch, "save", full)
         import_published(weights, model, overwrite=True)
-    assert contents(tmp_path) == before
+    assert snapshot(tmp_path) == before
     import_published(weights, model, overwrite=True)
     assert json.loads((model / "plans.json").read_text())["transpose_forward"] == [2, 1, 0]
     (model / "fold_0" / "checkpoint_best.pth").write_bytes(b"trained for days")
     (tmp_path / "file").write_text("notes")
-    before = contents(tmp_path)
+    before = snapshot(tmp_path)
     with pytest.raises(NnunetTVError, match=r"more than an import writes \(fold_0/checkpoint_best.pth\)"):
         import_published(weights, model, overwrite=True)
     with pytest.raises(NnunetTVError, match="expected a folder to write, found a file"):
         import_published(weights, tmp_path / "file", overwrite=True)
-    assert contents(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize(("options", "error", "message"), [
@@ -190,25 +187,26 @@ class Harm:
         return os.mkdir, ("harm",)
 
 
+def saved(content) -> bytes:
+    torch.save(content, file := io.BytesIO())
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(("content", "message"), [
     (None, "no such file"),
     (b"<html>not found</html>", "not a file of tensors only, or damaged"),
     (b"", "not a readable PyTorch file"),
-    ("cut", "not a readable PyTorch file|or damaged"),
-    (torch.nn.Linear(2, 2), r"not a file of tensors only.*save the network's state_dict\(\) alone"),
-    ({"state_dict": Harm()}, "files that run code when read are refused"),
-    ([1, 2], "expected a state dict"),
-    ({"fc.weight": torch.zeros(2)}, "no position embeddings"),
+    (saved({"fc.weight": torch.zeros(2)})[:200], "not a readable PyTorch file|or damaged"),
+    (saved(torch.nn.Linear(2, 2)), r"not a file of tensors only.*save the network's state_dict\(\) alone"),
+    (saved({"state_dict": Harm()}), "files that run code when read are refused"),
+    (saved([1, 2]), "expected a state dict"),
+    (saved({"fc.weight": torch.zeros(2)}), "no position embeddings"),
 ], ids=["missing", "text", "empty", "cut", "module", "code", "list", "other network"])
 def test_unusable_files(tmp_path, monkeypatch, content, message):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "weights.pth"
-    if isinstance(content, bytes):
+    if content is not None:
         path.write_bytes(content)
-    elif content is not None:
-        torch.save({"fc.weight": torch.zeros(2)} if content == "cut" else content, path)
-    if isinstance(content, str):
-        path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(NnunetTVError, match=rf"weights.pth: .*({message})"):
         import_published(path, tmp_path / "model")
     assert not (tmp_path / "model").exists() and not (tmp_path / "harm").exists()
