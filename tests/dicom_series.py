@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -40,6 +41,12 @@ def lps_geometry(volume: Volume) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Spacing in mm, unit axes as columns and the first voxel's centre, in DICOM's coordinates (left, back, up)."""
     spacing, to_lps = np.linalg.norm(volume.affine[:3, :3], axis=0), np.array([-1.0, -1.0, 1.0])
     return spacing, (volume.affine[:3, :3] / spacing) * to_lps[:, None], volume.affine[:3, 3] * to_lps
+
+
+def read_segments(path: Path) -> Volume:
+    """Labels of a DICOM SEG, in RAS+."""
+    segments = hd.seg.segread(path).get_volume(combine_segments=True)
+    return Volume(np.asarray(segments.array), np.diag([-1.0, -1.0, 1.0, 1.0]) @ segments.affine)
 
 
 def write_series(

@@ -1,18 +1,15 @@
 """DICOM SEG of phantoms that were written as DICOM: geometry and side, read back by highdicom and pydicom."""
 
-import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
-from dicom_series import PATIENT, T1, write_series
+from dicom_series import PATIENT, T1, read_segments, write_series
 from native_cases import LEFT_LESION, RIGHT_LESION, centre_mm, patient, scan_grid
 
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.inference.clusters import describe_clusters
 from nnunet_tv.inference.dicom_seg import write_dicom_seg
 from nnunet_tv.utils.errors import CaseError
-
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @pytest.fixture
@@ -33,11 +30,11 @@ def test_segments_lie_where_the_clusters_are(tmp_path, series):
     turned = Volume(labels.data[:, ::-1, ::-1], labels.affine @ np.array(
         [[1, 0, 0, 0], [0, -1, 0, labels.shape[1] - 1], [0, 0, -1, labels.shape[2] - 1], [0, 0, 0, 1.0]]))
     write_dicom_seg(turned, files, tmp_path / "seg.dcm", case="sub-1", model="Trainer")
-    segments = hd.seg.segread(tmp_path / "seg.dcm").get_volume(combine_segments=True)
+    segments = read_segments(tmp_path / "seg.dcm")
     centres = {}
     for rank in (1, 2):
         expected = Volume(labels.data == rank, labels.affine)
-        found = Volume(np.asarray(segments.array) == rank, LPS_TO_RAS @ segments.affine)
+        found = Volume(segments.data == rank, segments.affine)
         assert found.data.sum() == expected.data.sum() > 50
         centres[rank] = centre_mm(expected)
         np.testing.assert_allclose(centre_mm(found), centres[rank], atol=0.02)
@@ -56,8 +53,7 @@ def test_reference_to_the_source_series(tmp_path, series, caplog):
     assert referred.SeriesInstanceUID == source.SeriesInstanceUID
     every = {pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID for file in files}
     assert {item.ReferencedSOPInstanceUID for item in referred.ReferencedInstanceSequence} <= every
-    assert [segment.SegmentLabel for segment in seg.SegmentSequence] == ["Cluster 1, research use",
-                                                                         "Cluster 2, research use"]
+    assert [one.SegmentLabel for one in seg.SegmentSequence] == [f"Cluster {n}, research use" for n in (1, 2)]
     assert seg.SegmentSequence[0].SegmentAlgorithmType == "AUTOMATIC" and "research use" in seg.SeriesDescription
 
 

@@ -30,7 +30,7 @@ def test_unusable_models(tmp_path, folder, options, changes, message):
         find_model(tmp_path / folder, **options)
 
 
-@pytest.mark.parametrize(("there", "used"), [(("0",), ("0",)), (("0", "all"), ("0",)), (("all",), ("all",))])
+@pytest.mark.parametrize(("there", "used"), [(("0", "all"), ("0",)), (("all",), ("all",))])
 def test_fold_all_is_used_only_alone(tmp_path, there, used):
     assert find_model(write_model(tmp_path / "a", folds=there)).folds == used
 

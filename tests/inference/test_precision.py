@@ -12,10 +12,8 @@ from nnunet_tv.inference.precision import differing_voxels, has_bfloat16, surest
     ("Features\t: fp asimd bf16", True), ("model name : bf16", False)])
 def test_instructions_of_the_processor(tmp_path, line, found):
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}\n")
-    has_bfloat16.cache_clear()
     assert has_bfloat16(tmp_path / "cpuinfo") is found
     assert has_bfloat16(tmp_path / "nothing") is False
-    has_bfloat16.cache_clear()
 
 
 @pytest.mark.parametrize("instructions", [True, False])
