@@ -14,25 +14,12 @@ from hypothesis import strategies as st
 from loss_data import as_logits, random_logits
 
 from nnunet_tv import losses
-from nnunet_tv.losses import (
-    DiceFocalHausdorffDTLoss,
-    DiceFocalLoss,
-    DiceLoss,
-    DiceTVLoss,
-    FocalLoss,
-    ForegroundLoss,
-    HausdorffDTLoss,
-    PlusTV,
-    TotalVariation,
-    TverskyHausdorffDTLoss,
-    TverskyLoss,
-)
 
 #: Every public loss that is built without arguments, so that a new one is tested too, and variants.
 LOSSES = [*(getattr(losses, name)() for name in losses.__all__
             if name not in ("Foreground", "ForegroundLoss", "PlusTV", "WeightedSum")),
-          DiceLoss(batch_dice=False), FocalLoss(gamma=0.5), HausdorffDTLoss(alpha=1.3, log=True),
-          PlusTV(TverskyHausdorffDTLoss())]
+          losses.DiceLoss(batch_dice=False), losses.FocalLoss(gamma=0.5), losses.HausdorffDTLoss(alpha=1.3, log=True),
+          losses.PlusTV(losses.TverskyHausdorffDTLoss())]
 
 
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=repr)
@@ -94,9 +81,9 @@ def test_list_names_the_wrapper(loss, spoilt):
         loss(**arguments)
 
 
-@pytest.mark.parametrize("loss", [TverskyLoss(), FocalLoss(), DiceFocalLoss(), HausdorffDTLoss(),
-                                  HausdorffDTLoss(log=True), DiceFocalHausdorffDTLoss(), TverskyHausdorffDTLoss()],
-                         ids=repr)
+@pytest.mark.parametrize("loss", [
+    losses.TverskyLoss(), losses.FocalLoss(), losses.DiceFocalLoss(), losses.HausdorffDTLoss(),
+    losses.HausdorffDTLoss(log=True), losses.DiceFocalHausdorffDTLoss(), losses.TverskyHausdorffDTLoss()], ids=repr)
 def test_patches_without_lesion_pull_every_probability_down(loss):
     p = np.random.default_rng(0).uniform(0.2, 0.8, (2, 6, 6, 6))
     logits = as_logits(p).requires_grad_()
@@ -115,7 +102,7 @@ def test_patches_without_lesion_pull_every_probability_down(loss):
 ])
 def test_shapes_that_do_not_fit_are_named(logits, target, error, words):
     with pytest.raises(error, match=words):
-        DiceTVLoss()(torch.zeros(logits), torch.zeros(target))
+        losses.DiceTVLoss()(torch.zeros(logits), torch.zeros(target))
 
 
 @pytest.mark.parametrize(("values", "error", "words"), [
@@ -129,11 +116,11 @@ def test_other_labels_are_errors(values, error, words):
     target = torch.zeros(2, 1, 4, 4)
     target[1].view(-1)[:len(values)] = torch.tensor(list(values), dtype=torch.float32)
     with pytest.raises(error, match=words):
-        TotalVariation()(torch.zeros(2, 2, 4, 4), target)
+        losses.TotalVariation()(torch.zeros(2, 2, 4, 4), target)
 
 
 def test_base_class_needs_compute():
-    class Nothing(ForegroundLoss):
+    class Nothing(losses.ForegroundLoss):
         pass
 
     with pytest.raises(NotImplementedError, match="Nothing does not define compute"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
@@ -67,17 +69,12 @@ def test_the_map_in_the_target_changes_nothing_but_who_computes_it(loss, monkeyp
     [(name, function)] = loss.reference_maps().items()
     carried = torch.cat([target, function(target[:, 0] > 0.5, (1, 2, 3))[:, None]], 1)
     expected = loss(as_logits(p), target)
-    calls = []
-
-    def counting(mask, spacing):
-        calls.append(mask)
-        return function(mask, spacing)
-
+    counting = Mock(wraps=function)
     monkeypatch.setattr("nnunet_tv.losses.hausdorff.squared_distance_or_outside", counting)
     torch.testing.assert_close(loss(as_logits(p), carried), expected)
-    assert len(calls) == 1 and name == "squared_distance"  # the prediction's transform alone
+    assert counting.call_count == 1 and name == "squared_distance"  # the prediction's transform alone
     loss(as_logits(p), target)
-    assert len(calls) == 3
+    assert counting.call_count == 3
 
 
 def test_the_map_that_came_is_the_one_that_is_used():

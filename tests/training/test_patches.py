@@ -1,21 +1,23 @@
 """Batches: the same whatever the number of workers, from one subject, in the stated order."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 import torch
 from preprocessed_cases import Cases
 
 from nnunet_tv.training import patches as patches_module
-from nnunet_tv.training import sampling
 from nnunet_tv.training.patches import SubjectPatches, loader
+from nnunet_tv.training.sampling import Centres
 from nnunet_tv.training.seeds import Stage
 
 PATCH = (16, 16, 16)
 
 
 def patches(stage=Stage.TRAIN, fold=0, numbers=range(4), source=None, schemes=("ZScoreNormalization",) * 2,
-            masked=(True, True), **settings):
-    return SubjectPatches(source or Cases([f"sub-{i}" for i in range(5)], **settings), stage=stage, fold=fold,
+            masked=(True, True)):
+    return SubjectPatches(source or Cases([f"sub-{i}" for i in range(5)]), stage=stage, fold=fold,
                           patch_size=PATCH, patch_numbers=numbers, transpose_forward=[0, 1, 2],
                           normalization_schemes=schemes, use_mask_for_norm=masked)
 
@@ -79,15 +81,10 @@ def test_an_epoch_is_each_subject_once_and_a_batch_is_one_subject():
         assert batch["target"].shape == (4, 1, *PATCH) and set(batch["target"].unique().tolist()) <= {0, 1}
 
 
-def test_a_training_patch_is_centred_on_the_lesion_with_probability_one_half(monkeypatch):
-    drawn, draw = [], sampling.Centres.draw
-
-    def recording(centres, rng, *, lesion):
-        drawn.append(lesion)
-        return draw(centres, rng, lesion=lesion)
-
-    monkeypatch.setattr(sampling.Centres, "draw", recording)
-    batches(0, last=15)
+def test_a_training_patch_is_centred_on_the_lesion_with_probability_one_half():
+    with patch.object(Centres, "draw", autospec=True, side_effect=Centres.draw) as draw:
+        batches(0, last=15)
+    drawn = [call.kwargs["lesion"] for call in draw.call_args_list]
     assert len(drawn) == 15 * 5 * 4
     assert abs(sum(drawn) - 150) < 4 * 75**0.5
 

@@ -94,8 +94,10 @@ class Stop(Exception):
     pass
 
 
-def break_in(made, *, epoch, error):
-    """Train until `error` comes up in `epoch`."""
+def interrupted(name="nnUNetTrainerDiceTV_3epochs", *, epoch, error=Stop, save_every=None):
+    """A trainer after its run until `error` comes up in `epoch`."""
+    made = trainer(name)
+    made.save_every = save_every or made.save_every
     step = made.train_step
 
     def failing(batch):
@@ -106,13 +108,13 @@ def break_in(made, *, epoch, error):
     made.train_step = failing
     with pytest.raises(error):
         made.run_training()
+    return made
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Stop])
 def test_an_interrupted_run_continues_to_the_same_weights(tiny, error, capsys):
     whole = trained("nnUNetTrainerDiceTV_8epochs")
-    broken = trainer("nnUNetTrainerDiceTV_8epochs")  # over the finished one, without --c
-    break_in(broken, epoch=6, error=error)
+    interrupted("nnUNetTrainerDiceTV_8epochs", epoch=6, error=error)  # over the finished one, without --c
     if error is KeyboardInterrupt:
         assert "Interrupted in epoch 6. Continue from checkpoint_latest.pth" in capsys.readouterr().out
 
@@ -127,10 +129,8 @@ def test_an_interrupted_run_continues_to_the_same_weights(tiny, error, capsys):
 
 def test_a_start_without_continuing_keeps_the_unfinished_runs_checkpoint(tiny):
     name = "nnUNetTrainerDiceTV_12epochs"
-    unfinished = trainer(name)
-    break_in(unfinished, epoch=6, error=Stop)
-    fresh = trainer(name)
-    break_in(fresh, epoch=1, error=Stop)
+    interrupted(name, epoch=6)
+    fresh = interrupted(name, epoch=1)
     assert read(fresh, "checkpoint_latest.pth")["current_epoch"] == 0
     [aside] = Path(fresh.output_folder).glob("earlier_*")
     kept = torch.load(aside / "checkpoint_latest.pth", weights_only=False)
@@ -138,8 +138,7 @@ def test_a_start_without_continuing_keeps_the_unfinished_runs_checkpoint(tiny):
 
 
 def test_interrupted_in_the_first_epoch_it_continues_and_puts_nothing_aside(tiny):
-    broken = trainer()
-    break_in(broken, epoch=0, error=KeyboardInterrupt)
+    broken = interrupted(epoch=0, error=KeyboardInterrupt)
     assert read(broken, "checkpoint_latest.pth")["current_epoch"] == 0
     resumed = trained(continued=True)
     assert not list(Path(resumed.output_folder).glob("earlier_*"))
@@ -332,9 +331,7 @@ def test_a_schedule_follows_the_epochs_and_survives_an_interruption(tiny):
     whole.run_training()
     assert train[::3] == [0, 0.5, 1] and set(select) == {1.0}
 
-    broken = trainer(name)
-    broken.save_every = 1
-    break_in(broken, epoch=1, error=Stop)
+    interrupted(name, epoch=1, save_every=1)
     resumed = trainer(name, continued=True)
     assert resumed.current_epoch == 1
     resumed.run_training()
