@@ -145,6 +145,13 @@ def test_a_missing_prediction_fails_without_tables(study, capsys):
     lines = list(csv.DictReader((study / "out" / "cases.csv").open()))
     assert [line["case"] for line in lines if line["status"] == "missing prediction"] == ["sub-2", "sub-2"]
     assert len(lines) == 12
+    assert main(["--from", "out", "-o", "again"]) == 1
+    assert "a report with 1 problems and no tables, the first: sub-2: missing" in capsys.readouterr().err
+    assert call("--allow-missing") == 0
+    note = "Missing predictions, scored as empty because of --allow-missing: 1 (sub-2)."
+    for name in ("table1.md", "table1.tex", "report.html"):
+        assert note in (study / "out" / name).read_text(), name
+    assert "sub-2,A,1,raw,missing prediction,0,0," in (study / "out" / "cases.csv").read_text()
     save(study / "a1", "sub-2", cube((12, 4, 4)))
     assert call() == 0  # and the failed report is replaced
     assert (study / "out" / "table1.md").exists()

@@ -37,20 +37,6 @@ def test_tables_change_without_scoring(report, tmp_path):
     assert (settings["primary"], settings["seed"], settings["strata"]) == ("nFPC", 0, ["scanner"])
 
 
-def test_a_report_with_problems_is_not_redrawn(study, tmp_path, capsys):
-    shutil.copytree(study / "tv", tmp_path / "lacking")
-    (tmp_path / "lacking" / "sub-2.nii.gz").unlink()
-    arguments = ["--ref", str(study / "ref"), "--pred", f"TV={tmp_path / 'lacking'}", "-np", "1"]
-    assert main([*arguments, "-o", str(tmp_path / "out")]) == 1
-    assert main(["--from", str(tmp_path / "out"), "-o", str(tmp_path / "again")]) == 1
-    assert "a report with 1 problems and no tables, the first: sub-2: missing" in capsys.readouterr().err
-    assert main([*arguments, "--allow-missing", "-o", str(tmp_path / "out")]) == 0
-    note = "Missing predictions, scored as empty because of --allow-missing: 1 (sub-2)."
-    for name in ("table1.md", "table1.tex", "report.html"):
-        assert note in (tmp_path / "out" / name).read_text(), name
-    assert "sub-2,TV,0,raw,missing prediction,0,0," in (tmp_path / "out" / "cases.csv").read_text()
-
-
 def test_controls_are_in_no_other_table(study, report):
     controls = {"con-0", "con-1", "con-2"}
     content = json.loads((report / "report.json").read_text())
