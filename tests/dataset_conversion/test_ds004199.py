@@ -52,6 +52,29 @@ def test_official_split_is_the_authors(whole_tree, tmp_path):
     assert len(folds) == 3 and len(folds[0]["train"]) == 47 and len(folds[0]["selection"]) == 10
 
 
+@pytest.mark.parametrize("controls, training, test", [("train", 156, 14), ("test", 71, 99)])
+def test_controls_of_the_complete_list(whole_tree, tmp_path, controls, training, test):
+    assert DS004199(whole_tree(DS004199), tmp_path, "--controls", controls) == 0
+    folder = tmp_path / "DatasetFCD"
+    assert count(folder, "labelsTr", "labelsTs") == [training, test]
+    assert read_json(folder / "dataset.json")["numTraining"] == training
+    assert not np.asarray(nib.load(next(folder.glob("labels*/sub-00002.nii.gz"))).dataobj).any()
+
+
+def test_a_dry_run_on_a_clone_without_content(tree, tmp_path, capsys):
+    for path in tree.rglob("*.nii.gz"):
+        damage(path, "dangling")
+    assert DS004199(tree, tmp_path / "raw", "--dry-run") == 0
+    folder = tmp_path / "raw" / "DatasetFCD"
+    rows = table(folder, "conversion.plan.tsv")
+    assert len(rows) == 8 and {row["status"] for row in rows.values()} == {"planned"}
+    assert all(row["notes"].count("content missing") == 3 for row in rows.values())
+    printed = capsys.readouterr().out
+    assert (folder / "conversion.plan.tsv").read_text() in printed and "note: folds 0-9: 6 train" in printed
+    assert DS004199(tree, tmp_path / "raw") == 1
+    assert "no training case could be converted" in capsys.readouterr().err
+
+
 def test_a_relative_path_with_spaces(tree, tmp_path, monkeypatch):
     shutil.move(tree, tmp_path / "my data")
     monkeypatch.chdir(tmp_path)
