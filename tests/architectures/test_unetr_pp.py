@@ -14,18 +14,13 @@ def test_parameter_count(side, count):
     assert sum(parameter.numel() for parameter in network.parameters()) == count
 
 
-def test_all_attention_is_in_the_clean_token_order():
-    with torch.device("meta"):
-        network = UNETRPlusPlus(2, 2, input_size=(64, 64, 64))
-    attentions = [module for module in network.modules() if isinstance(module, DualSelfAttention)]
-    assert len(attentions) == 3 * (4 + 3)
-    assert not any(attention.published_token_order for attention in attentions)
-
-
-def test_what_it_cannot_take_is_refused():
-    with pytest.raises(ValueError, match=r"UNETR\+\+'s patch sides .*axis 1 is 80\. The nearest that fits is 64 96 64"):
-        UNETRPlusPlus(2, 2, input_size=(64, 80, 64))
+def test_all_attention_is_in_the_clean_token_order_and_other_patches_are_refused():
     with torch.device("meta"):
         network = UNETRPlusPlus(2, 2, input_size=(64, 64, 64))
         with pytest.raises(ValueError, match=r"built for patches of \(64, 64, 64\), found \(64, 64, 96\)"):
             network(torch.zeros(1, 2, 64, 64, 96))
+    attentions = [module for module in network.modules() if isinstance(module, DualSelfAttention)]
+    assert len(attentions) == 3 * (4 + 3)
+    assert not any(attention.published_token_order for attention in attentions)
+    with pytest.raises(ValueError, match=r"UNETR\+\+'s patch sides .*axis 1 is 80\. The nearest that fits is 64 96 64"):
+        UNETRPlusPlus(2, 2, input_size=(64, 80, 64))

@@ -45,22 +45,19 @@ def test_the_recipe_replaces_nnunets_networks(network, configuration):
     assert "replaced by MS-DSA-Net: patch 128×128×128" in note and network.rsplit(".", 1)[1] in note
 
 
-@pytest.mark.parametrize("network", [MS_DSA_NET, "other_package.Network", "other_package.PlainConvUNet"])
-def test_the_recipe_keeps_any_other_network_and_its_patch(network):
-    edited, note = recipe_plans(plans(network), "3d_fullres")
-    result = resolved(edited, "3d_fullres")
+@pytest.mark.parametrize(("network", "name"), [
+    (MS_DSA_NET, None), ("other_package.Network", None), ("other_package.PlainConvUNet", None),
+    ("dynamic_network_architectures.architectures.unet.PlainConvUNet", "plain-unet")])
+@pytest.mark.parametrize("configuration", ["3d_fullres", "mine"])
+def test_the_recipe_keeps_any_other_network_or_one_that_the_plan_was_written_for(network, name, configuration):
+    stock = plans(network)
+    if name:
+        stock["configurations"]["3d_fullres"][NAME_IN_PLANS] = name
+    edited, note = recipe_plans(stock, configuration)
+    result = resolved(edited, configuration)
     assert result["architecture"]["network_class_name"] == network
     assert result["patch_size"] == [48, 64, 80] and result["batch_size"] == 4
     assert network in note and "kept" in note
-
-
-def test_the_recipe_keeps_nnunets_network_where_the_plan_was_written_for_it():
-    stock = plans()
-    stock["configurations"]["3d_fullres"][NAME_IN_PLANS] = "plain-unet"
-    for configuration in ("3d_fullres", "mine"):
-        result = resolved(recipe_plans(stock, configuration)[0], configuration)
-        assert result["architecture"]["network_class_name"].endswith("PlainConvUNet")
-        assert result["patch_size"] == [48, 64, 80] and result["batch_size"] == 4
 
 
 def test_unknown_configuration_lists_what_there_is():
