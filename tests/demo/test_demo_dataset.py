@@ -11,6 +11,9 @@ import pytest
 from nnunet_tv.demo import dataset
 from nnunet_tv.demo.dataset import make_dataset, plan_members
 from nnunet_tv.demo.phantom import PhantomOptions
+from nnunet_tv.demo.pose import Pose
+from nnunet_tv.imaging.affine import transform
+from nnunet_tv.imaging.volume import Volume, same_grid
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
 
@@ -52,6 +55,7 @@ def test_participants_as_published(made):
     assert raw.count(b"\n") == raw.count(b"\r\n") == 7
     table = pd.read_csv(made / "participants.tsv", sep="\t", encoding="utf-8-sig", keep_default_na=False)
     patients, controls = table[table.group == "fcd"], table[table.group == "hc"]
+    assert (len(patients), len(controls)) == (4, 2)
     assert list(patients.split).count("test") == 1 and set(controls.split) == {"train"}
     assert set(controls.hemisphere) == set(controls.histopathology) == {"n/a"}
     assert list(table.group) == ["fcd"] * 4 + ["hc"] * 2
@@ -62,6 +66,20 @@ def test_participants_as_published(made):
         if lesion:
             assert (row.hemisphere, row.lobe) == (lesion["hemisphere"], lesion["lobe"])
             assert row.histopathology in (lesion["histology"], "n/a")
+
+
+def test_files_agree_with_the_record(made):
+    """Hemisphere of every mask from the files alone: mask voxels, header, recorded pose."""
+    for mask in made.glob("sub-*/anat/*_roi.nii.gz"):
+        case = mask.name[:9]
+        truth, image = read_json(made / f"derivatives/phantom/{case}.json"), nib.load(mask)
+        points = transform(image.affine, np.argwhere(np.asarray(image.dataobj)).astype(float))
+        side = Pose.from_json(truth["flair_pose"]).to_template(points).mean(0)[0]
+        assert ("L" if side < 0 else "R") == truth["lesion"]["hemisphere"]
+        flair = nib.load(next(mask.parent.glob("*_FLAIR.nii.gz")))
+        same = same_grid(Volume(np.asarray(image.dataobj), image.affine),
+                         Volume(np.asarray(flair.dataobj), flair.affine))
+        assert same == ("32ch10" not in mask.name)
 
 
 def test_sidecars_give_the_geometry(made):
@@ -104,12 +122,15 @@ def test_an_interrupted_call_is_continued_to_the_same_files(made, tmp_path, monk
     assert contents(tmp_path / "ds") == contents(made)
 
 
-def test_impossible_numbers_and_folders_of_something_else(made, tmp_path):
-    for wrong, text in (({"patients": 0, "test": 0}, "patients=0"), ({"controls": -1}, "controls=-1"),
-                        ({"test": 5}, "test=5"), ({"test": -1}, "test=-1")):
-        with pytest.raises(NnunetTVError, match=rf"expected at least one patient.*{text}"):
-            make(tmp_path / "ds", **wrong)
+@pytest.mark.parametrize("wrong", [{"patients": 0, "test": 0}, {"controls": -1}, {"test": 5}, {"test": -1}])
+def test_impossible_numbers(tmp_path, wrong):
+    value = next(f"{key}={value}" for key, value in wrong.items())
+    with pytest.raises(NnunetTVError, match=rf"expected at least one patient.*{value}"):
+        make(tmp_path / "ds", **wrong)
     assert not (tmp_path / "ds").exists()
+
+
+def test_folders_of_something_else(made, tmp_path):
     with pytest.raises(NnunetTVError, match=r"made differently \(seed: 3 there, 5 now\): choose another folder"):
         make(made, seed=5)
     (tmp_path / "thesis.doc").write_text("mine")

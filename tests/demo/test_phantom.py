@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from nnunet_tv.demo.phantom import MARKER_MM, PROTOCOLS, Phantom, PhantomOptions, make_phantom
 from nnunet_tv.imaging.sampling import sample
@@ -19,10 +20,18 @@ def mask_points(mask: Volume) -> np.ndarray:
     return mask.grid.to_mm(np.argwhere(mask.data).astype(float))
 
 
-def test_grids_are_the_protocols_and_at_most_eight_tiles(phantom):
+def test_at_most_eight_tiles_and_air_is_zero_and_tissue_is_not(phantom):
+    assert max(phantom.t1.shape) <= 96
+    assert (np.ptp(np.argwhere(phantom.t1.data), axis=0) + 1 > 64).all()  # not a fragment
+    for image in (phantom.t1, phantom.flair):
+        assert image.data.dtype == np.int16
+        inside = ndimage.binary_fill_holes(image.data > 0)
+        assert 0.2 < inside.mean() < 0.8
+        assert (image.data[inside] > 0).mean() > 0.99
+
+
+def test_grids_are_the_protocols(phantom):
     protocol = phantom.protocol
-    assert max(phantom.t1.shape) <= 96 and (np.ptp(np.argwhere(phantom.t1.data), axis=0) + 1 > 64).all()
-    assert phantom.t1.data.dtype == phantom.flair.data.dtype == np.int16
     assert phantom.t1.orientation == protocol.t1_orientation
     assert phantom.flair.orientation == protocol.flair_orientation
     assert phantom.flair.spacing_mm == pytest.approx(protocol.flair_spacing_mm(2.3))
@@ -50,6 +59,13 @@ def test_lesion_is_brighter_than_its_mirror_image_in_flair(phantom):
     assert own > 1.12 * other
 
 
+def test_white_matter_is_brightest_in_t1_and_fluid_darkest_in_both(phantom):
+    frontal_white, ventricle = np.array([[-22.0, 28, 24], [22, 28, 24]]), np.array([[-6.0, 14, 12], [6, 14, 12]])
+    for image, pose in ((phantom.t1, phantom.t1_pose), (phantom.flair, phantom.flair_pose)):
+        white, fluid = (sample(image, pose.to_scanner(where)).max() for where in (frontal_white, ventricle))
+        assert white > 1.3 * fluid
+
+
 @pytest.mark.parametrize("index", range(4))
 def test_marker_is_on_the_right(index):
     """The capsule is on the right of the head in both scans, however they are stored and posed."""
@@ -73,3 +89,20 @@ def test_same_head_in_both_scans_up_to_the_motion():
     assert 0 < np.abs(moved).max() <= 5
     still = make_phantom(np.random.default_rng(2), patient=False, options=PhantomOptions(motion_mm=0.0, motion_deg=0.0))
     assert still.flair_pose.to_scanner(point) == pytest.approx(still.t1_pose.to_scanner(point))
+
+
+def test_subjects_differ_and_repeat():
+    first, again, other = (make_phantom(np.random.default_rng(seed), patient=True,
+                                        options=PhantomOptions(resolution_mm=4.0)) for seed in (1, 1, 2))
+    assert np.array_equal(first.t1.data, again.t1.data) and np.array_equal(first.roi.data, again.roi.data)
+    assert first.lesion == again.lesion != other.lesion
+    assert not np.allclose(first.t1_pose.template_from_head, other.t1_pose.template_from_head)
+
+
+@pytest.mark.slow
+def test_fine_phantom():
+    made = make_phantom(np.random.default_rng(1), patient=True, protocol=ALL[2],
+                        options=PhantomOptions(resolution_mm=1.0, max_side=None, marker=True))
+    assert made.t1.spacing_mm == pytest.approx((1, 1, 1))
+    assert made.flair.spacing_mm == pytest.approx((0.9, 0.9, 3.675))
+    assert min(made.t1.shape) > 140

@@ -53,9 +53,12 @@ def test_missing_command_stops_before_the_first_runs(scripts, tmp_path):
 
 
 def test_path_is_searched_last(scripts, tmp_path, monkeypatch):
-    tool = fake_program(tmp_path / "elsewhere", "tool-of-the-path", "")
-    monkeypatch.setenv("PATH", str(tool.parent))
-    assert find_script("tool-of-the-path") == tool
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "tool-of-the-path").write_text("#!/bin/sh\n")
+    (elsewhere / "tool-of-the-path").chmod(0o755)
+    monkeypatch.setenv("PATH", str(elsewhere))
+    assert find_script("tool-of-the-path") == elsewhere / "tool-of-the-path"
 
 
 def test_interrupted_demo_leaves_no_child(scripts, tmp_path, monkeypatch):
