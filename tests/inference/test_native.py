@@ -38,17 +38,15 @@ def test_scan_on_the_prepared_grid_is_unchanged():
 
 
 def test_thick_slice_averages_over_its_thickness():
-    fine, thick = Grid((8, 8, 12), np.eye(4)), Grid((8, 8, 3), np.diag([1.0, 1, 4, 1]))
-    shifted = np.array(thick.affine)
-    shifted[2, 3] = 1.5  # slice 1 spans z = 3.5..7.5 of the fine grid: its voxels 4, 5, 6, 7
-    record = Provenance("a", "t1", fine, {"T1w": fine, "FLAIR": Grid(thick.shape, shifted)})
-    mask = np.zeros(fine.shape, np.uint8)
-    mask[2:6, 2:6, 5:8] = 1  # three quarters of the slice
-    mean = to_native(Volume(mask, np.eye(4)), record, "FLAIR")
+    # slice 1 of the thick grid spans z = 3.5..7.5 of the fine one: its voxels 4, 5, 6, 7
+    fine = Grid((8, 8, 12), np.eye(4))
+    thick = Grid((8, 8, 3), nib.affines.from_matvec(np.diag([1.0, 1, 4]), (0, 0, 1.5)))
+    record, mask = Provenance("a", "t1", fine, {"T1w": fine, "FLAIR": thick}), like(fine)
+    mask.data[2:6, 2:6, 5:8] = 1  # three quarters of the slice
     # samples at z = 4.167, 5.5, 6.833: linear values 1/6, 1, 1 inside the square
-    assert mean.data[3, 3, 1] == pytest.approx((1 / 6 + 1 + 1) / 3, abs=1e-5)
-    assert mean.data[3, 3, 0] == 0 and mask_to_native(Volume(mask, np.eye(4)), record, "FLAIR").data[3, 3].tolist() == [
-        0, 1, 0]
+    mean = to_native(mask, record, "FLAIR").data[3, 3]
+    assert mean[1] == pytest.approx((1 / 6 + 1 + 1) / 3, abs=1e-5) and mean[0] == 0
+    assert mask_to_native(mask, record, "FLAIR").data[3, 3].tolist() == [0, 1, 0]
 
 
 def test_box_around_the_support_changes_nothing(monkeypatch):

@@ -13,8 +13,7 @@ def test_the_original_scan_is_drawn_or_else_the_prepared_image_with_a_note(tmp_p
     someone.write(tmp_path / "imagesTs")
     scan, note = native_scan(someone.record, "T1w", tmp_path / "imagesTs", 0)
     assert note == "" and np.array_equal(scan.data, someone.scans["T1w"].data)
-    path = tmp_path / "scans" / "sub-1_T1w.nii.gz"
-    write_volume(Volume(scan.data + 1, scan.affine), path)  # not what was prepared
+    write_volume(Volume(scan.data + 1, scan.affine), tmp_path / "scans" / "sub-1_T1w.nii.gz")  # not what was prepared
     scan, note = native_scan(someone.record, "T1w", tmp_path / "imagesTs", 0)
     assert note.startswith("The original T1w was not found, or has changed since")
     np.testing.assert_allclose(scan.affine, someone.scans["T1w"].affine)

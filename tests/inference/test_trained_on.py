@@ -54,8 +54,8 @@ def test_prepared_cases():
 
 
 @pytest.mark.parametrize(("content", "expected"), [
-    ({}, TrainedOn()), ({"conversion": None}, TrainedOn()), ({"conversion": "by hand"}, TrainedOn()),
-    ({"conversion": {}}, TrainedOn()), (model_dataset("DatasetFCD"), TrainedOn("mni", "none"))])
+    ({}, TrainedOn()), ({"conversion": "by hand"}, TrainedOn()), ({"conversion": {}}, TrainedOn()),
+    (model_dataset("DatasetFCD"), TrainedOn("mni", "none"))])
 def test_record_of_the_model(content, expected):
     assert TrainedOn.of(content) == expected
 

@@ -49,13 +49,11 @@ def test_ambiguous_study_lists_its_series_and_takes_a_manual_pair(tmp_path):
 
 
 def test_studies_keep_their_numbers_when_others_are_added(tmp_path):
-    for name in ("one", "two", "three"):
-        study(tmp_path / name, name)
-    first = find_cases(tmp_path).studies
-    assert sorted(first.values()) == ["case-0001", "case-0002", "case-0003"]
-    study(tmp_path / "four", "four")
-    second = find_cases(tmp_path, names=first).studies
-    assert first.items() < second.items() and "case-0004" in second.values()
+    names: dict[str, str] = {}
+    for n in (1, 2, 3, 4):
+        study(tmp_path / str(n), str(n))
+        before, names = names, find_cases(tmp_path, names=names).studies
+        assert before.items() < names.items() and sorted(names.values()) == [f"case-{i + 1:04d}" for i in range(n)]
 
 
 def test_ids_are_kept_on_request_only(tmp_path):

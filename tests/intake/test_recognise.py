@@ -26,22 +26,17 @@ def test_kind_by_name(kind, names):
 
 
 @pytest.mark.parametrize("reason, names", [
-    ("a mask or segmentation (the name contains 'roi')", ["FLAIR_roi"]),
-    ("a mask or segmentation", ["T1_seg", "T1w_dseg"]),
-    ("a localiser (the name contains 'scout')", ["AAHead_Scout"]),
-    ("a localiser", ["localizer T1", "t1_3-plane_loc"]),
+    ("a mask or segmentation (the name contains '", ["FLAIR_roi", "T1_seg", "T1w_dseg"]),
+    ("a localiser (the name contains '", ["AAHead_Scout", "localizer T1", "t1_3-plane_loc"]),
     ("diffusion", ["ep2d_diff_tracew"]),
     ("angiography", ["T1_TOF"]),
     ("susceptibility", ["SWI_T2star"]),
-    ("another contrast (the name contains 'inv1')", ["MP2RAGE_INV1"]),
-    ("another contrast", ["T1map"]),
+    ("another contrast (the name contains '", ["MP2RAGE_INV1", "T1map"]),
     ("derived", ["t1_mprage_sag_MPR_Tra", "t1_mpr_ns_sag_p2_iso_MPR_Cor", "FLAIR MIP"]),
     ("with contrast agent (the name contains 'post')", ["T1_post_gd"]),
-    ("with contrast agent", ["T1+C", "T1 +", "Ax T1 Gadovist", "ce-gadolinium_T1w"]),
-    ("with contrast agent (the name contains 'km')", ["cor FLAIR KM"]),
-    ("T2 without an inversion that makes it a FLAIR (the name contains 't2')", ["T2_tse_tra"]),
+    ("with contrast agent", ["T1+C", "T1 +", "Ax T1 Gadovist", "ce-gadolinium_T1w", "cor FLAIR KM"]),
+    ("T2 without an inversion that makes it a FLAIR (the name contains 't2", ["T2_tse_tra", "t2_space"]),
     ("the name contains both 't1' and 'flair'", ["FLAIR_to_T1"]),
-    ("T2 without an inversion", ["t2_space"]),
     ("neither its name nor its header indicates T1 or FLAIR", ["scan_0000", "pat1"]),
 ])
 def test_excluded_names_have_a_reason(reason, names):
