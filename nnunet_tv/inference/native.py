@@ -7,10 +7,11 @@ thickness. Masks are thresholded at one half of that mean.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from nibabel.affines import from_matvec
 
 from nnunet_tv.imaging.affine import Affine, transform
 from nnunet_tv.imaging.clusters import bounding_box, label_clusters
@@ -62,10 +63,12 @@ def to_native(volume: Volume, record: Provenance, channel: str) -> Volume:
     support = bounding_box(volume.data > 0)
     # one voxel around, so that the interpolation falls to 0 as it would in the whole volume
     support = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in support)
-    cropped = Volume(np.ascontiguousarray(volume.data[support], np.float32), _shifted(volume.affine, support))
+    cropped = Volume(np.ascontiguousarray(volume.data[support], np.float32),
+                     _moved(volume.affine, [side.start for side in support]))
     if cropped.data.any():
         for slab in _slabs(_reach(cropped.grid, target, world)):
-            result[slab] = _averaged(cropped, Grid(result[slab].shape, _shifted(target.affine, slab)), world)
+            part = Grid(result[slab].shape, _moved(target.affine, [side.start for side in slab]))
+            result[slab] = _averaged(cropped, part, world)
     return Volume(result, target.affine)
 
 
@@ -97,10 +100,8 @@ def lost_clusters(mask: Volume, native: Volume, record: Provenance, channel: str
             for number in range(1, n + 1) if number not in seen]
 
 
-def _shifted(affine: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:
-    shift = np.eye(4)
-    shift[:3, 3] = [side.start for side in box]
-    return affine @ shift
+def _moved(affine: np.ndarray, voxels: Sequence[float] | np.ndarray) -> np.ndarray:
+    return affine @ from_matvec(np.eye(3), voxels)
 
 
 def _offsets(samples: int) -> list[np.ndarray]:
@@ -134,7 +135,5 @@ def _averaged(source: Volume, target: Grid, world: Affine) -> np.ndarray:
     offsets = _offsets(1 if whole else SAMPLES)
     total = np.zeros(target.shape, np.float32)
     for offset in offsets:
-        move = np.eye(4)
-        move[:3, 3] = offset
-        total += resample_image(source, Grid(target.shape, target.affine @ move), world=world).data
+        total += resample_image(source, Grid(target.shape, _moved(target.affine, offset)), world=world).data
     return total / len(offsets)

@@ -8,7 +8,6 @@ case is repeated in float32.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -21,7 +20,6 @@ TOLERATED_VOXELS = 10
 _INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")  # x86, and 64-bit Arm
 
 
-@lru_cache(maxsize=1)
 def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether the processor reports bfloat16 instructions; False where it reports nothing (not Linux)."""
     try:

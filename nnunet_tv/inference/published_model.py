@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nnunet_tv.inference.model_folder import CHANNELS
 from nnunet_tv.planning.plans import MS_DSA_NET
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import TEMPORARY_PREFIX, write_json
@@ -22,8 +23,6 @@ CONFIGURATION = "3d_fullres"
 #: Not MSDSANetPlans, which z-score and keep nnU-Net's axes: models of one are unusable with the other.
 PLANS_NAME = "MSDSANetPublishedPlans"
 TRAINER = "nnUNetTrainerDice"
-#: Channels in the order of the published network's input.
-CHANNELS = ("T1w", "FLAIR")
 #: Everything that the import writes; a folder with other files is never replaced.
 FILES = ("dataset.json", "plans.json", "fold_0/checkpoint_final.pth")
 

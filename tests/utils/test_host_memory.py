@@ -26,20 +26,15 @@ print(line, "|", resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def log_line_and_pages(value):
-    done = subprocess.run([sys.executable, "-c", _PAGES_OF_TEN_ARRAYS], capture_output=True, text=True, check=True,
-                          env={**os.environ, host_memory.VARIABLE: value})
-    line, pages = done.stdout.split("|")
-    return line, int(pages)
-
-
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc's allocator")
 def test_freed_arrays_are_reused_unless_turned_off():
-    line, kept = log_line_and_pages("")
-    assert line.startswith("Freed memory is kept and reused")
-    line, returned = log_line_and_pages("0")
-    assert line.startswith("Freed memory is returned to the system (NNUNET_TV_KEEP_MEMORY=0)")
-    assert kept < returned / 5
+    pages = []
+    for value, line in (("", "kept and reused"), ("0", "returned to the system (NNUNET_TV_KEEP_MEMORY=0)")):
+        output = subprocess.check_output([sys.executable, "-c", _PAGES_OF_TEN_ARRAYS], text=True,
+                                         env={**os.environ, host_memory.VARIABLE: value})
+        assert output.startswith(f"Freed memory is {line}")
+        pages.append(int(output.split("|")[1]))
+    assert pages[0] < pages[1] / 5
 
 
 @pytest.mark.parametrize(("library", "reason"), [("", "keeping it needs glibc"), ("glibc", "mallopt failed")])
