@@ -14,9 +14,7 @@ def test_sides_and_places_do_not_depend_on_the_storage(codes):
     someone = patient(t1=t1, lesions=(LEFT_LESION, RIGHT_LESION))
     mask, to_t1 = someone.masks["T1w"], someone.record.to_grid("T1w").inverse()
     # the right one has the higher probability
-    where = np.argwhere(mask.data)
-    probability = np.zeros(mask.shape, np.float32)
-    probability[tuple(where.T)] = np.where(t1.to_mm(where)[:, 0] > to_t1.apply(np.zeros(3))[0], 0.9, 0.7)
+    probability = np.where(t1.points()[..., 0] > to_t1.apply(np.zeros(3))[0], 0.9, 0.7).astype(np.float32)
     clusters, labels = describe_clusters(mask, someone.record, probability=Volume(probability, mask.affine))
     assert [cluster.side for cluster in clusters] == ["right", "left"]
     for cluster, truth, p in zip(clusters, (RIGHT_LESION, LEFT_LESION), (0.9, 0.7), strict=True):

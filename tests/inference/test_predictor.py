@@ -1,7 +1,5 @@
 """The predictor against stock nnU-Net, its deviation between folds, and bfloat16 with its repetition."""
 
-import logging
-
 import numpy as np
 import pytest
 import torch
@@ -54,7 +52,7 @@ def test_bfloat16_and_its_repetition_in_float32(tmp_path, images, monkeypatch, c
     assert np.abs(found.probability.data - exact.probability.data).max() < 0.05
     assert (found.segmentation.data != exact.segmentation.data).mean() < 1e-3
     monkeypatch.setattr(precision, "differing_voxels", lambda network, patch: 11)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level("INFO"):
         again = rough.predict(images)
     assert "segments 11 voxels of a patch differently from float32: repeated in float32" in caplog.text
     np.testing.assert_array_equal(again.probability.data, exact.probability.data)
