@@ -17,8 +17,6 @@ more. This leaves out what workers share: the bandwidth of memory and disk (here
 and the training process, whose own seconds for a batch (2.) have to be below the step itself, not stretched.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import os

@@ -9,8 +9,6 @@ of 24³ voxels (``--side`` gives larger ones), two processes; memory is that of 
 worker.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import statistics

@@ -8,8 +8,6 @@ before anything is timed. `map` is what a data loader's worker does per batch, o
 alternated; the table has medians. MONAI: `pip install 'nnunet-tv[monai]'`.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from typing import Any

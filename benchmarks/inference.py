@@ -11,8 +11,6 @@ processor has it; without its check of each case, two patches more), and `plain`
 from plain in float32 are counted: random weights put many near 0.5, a trained network few.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import tempfile

@@ -8,8 +8,6 @@ run. Steps are timed in bursts, since a single one is over before Python has lau
 logits, the labels and the gradient, in copies of the logits in float32.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable
 from functools import partial

@@ -11,8 +11,6 @@ allocated, in float32 or with --amp. Every network is measured in a process of i
 nnU-Net's own networks are those that it plans for this patch at 1 mm. MONAI's: `pip install 'nnunet-tv[monai]'`.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import pydoc

@@ -1,7 +1,5 @@
 """Reference implementations: attention by einsum that keeps the N × P map, Dice and TV over one-hot targets."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, one_hot

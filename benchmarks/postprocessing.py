@@ -6,8 +6,6 @@ The peer is opening, ``binary_fill_holes(structure=ones((5, 5, 5)))``, ``label``
 of the whole volume each, all SciPy, on the same arrays.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 from side_by_side import TIMES, alternate, parser, summary, table, write

@@ -15,8 +15,6 @@ sees. The table gives, per case:
 - flags, of which there should be none.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import json

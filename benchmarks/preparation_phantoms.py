@@ -6,8 +6,6 @@ neck down to the shoulders, in a noisy background. Both start from the template'
 shipped: expect lower accuracy on patients.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache

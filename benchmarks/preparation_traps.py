@@ -7,8 +7,6 @@ them with one command, and prints their rows of preparation.tsv and their places
 accepted as good, or a good case is flagged.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import re

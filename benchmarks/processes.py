@@ -3,8 +3,6 @@
 How memory is handled, caches and peaks belong to a process.
 """
 
-from __future__ import annotations
-
 import ctypes
 import gc
 import json

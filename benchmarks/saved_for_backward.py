@@ -8,8 +8,6 @@ of both. Attention has no dropout here, since on the CPU (unlike on CUDA) its fu
 has none. Weights, gradients and AdamW's states (16 bytes a parameter) come on top, and what is short-lived.
 """
 
-from __future__ import annotations
-
 import torch
 from plain_peers import EinsumAttention
 from side_by_side import parser, table, write

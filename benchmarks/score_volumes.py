@@ -12,8 +12,6 @@ its time for all of them is the mean of the sample times their number, which the
 volumes, with the given number of processes, start of the workers and hashing of every file included.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """Contestants that alternate on the same input: medians, ratios, a table, a JSON with machine and versions."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

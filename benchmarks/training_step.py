@@ -11,8 +11,6 @@ keeps freed memory, as the trainers do (nnunet_tv/utils/host_memory.py), and the
 channels-last (a trial: the trainers do not use it). Peak memory is from the second step on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

@@ -6,8 +6,6 @@ Layout: ``BONBID2023_Train`` and ``BONBID2023_Val``, each with ``1ADC_ss/ID-ADC_
 three files correspond.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Layout: one folder per patient with ``*_t1ce_img``, ``*_flair_img``, ``*_core_se
 ``.nii.gz`` or ``.nii``. FLAIR and masks may be on another grid than the T1w with contrast. No split is published.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from nnunet_tv.conversion.dataset_spec import CV5, DatasetSpec, Option

@@ -6,8 +6,6 @@ drawn on the FLAIR. Acquisition names vary, and one mask (sub-00048, version 1.0
 than its FLAIR: files are therefore paired by subject.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -5,8 +5,6 @@ network's order; ``split`` (train, selection or test) and ``patient`` (for patie
 Files are relative to the table's folder. ``none`` as label is a case without a lesion.
 """
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The page of the public API: signatures and numpydoc docstrings of everything in ``nnunet_tv.__all__``."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import inspect

@@ -1,7 +1,5 @@
 """Hooks of the documentation site (mkdocs.yml): pages that stand outside docs/, and the page of the API."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 from pathlib import Path

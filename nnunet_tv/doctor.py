@@ -1,7 +1,5 @@
 """Checks of an installation, before a week of training."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import platform

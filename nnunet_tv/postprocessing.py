@@ -5,8 +5,6 @@ focal cortical dysplasia, is such a sheet. Switch it off (``opening=False``) whe
 false clusters.
 """
 
-from __future__ import annotations
-
 import math
 import pickle
 from dataclasses import asdict, dataclass, replace

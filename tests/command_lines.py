@@ -1,7 +1,5 @@
 """Parse command lines with the commands' own parsers, without running the commands."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import sys

@@ -1,7 +1,5 @@
 """Set-up of a test run, and fixtures that several folders of tests share."""
 
-from __future__ import annotations
-
 import os
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core per process; NumPy and PyTorch read this when imported

@@ -1,7 +1,5 @@
 """Stand-ins for installed programs."""
 
-from __future__ import annotations
-
 import stat
 import sys
 from pathlib import Path

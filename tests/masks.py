@@ -1,7 +1,5 @@
 """Small masks for the tests of measures."""
 
-from __future__ import annotations
-
 import numpy as np
 
 ISOTROPIC = (1.0, 1.0, 1.0)

@@ -1,7 +1,5 @@
 """Content of folders that commands write."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from nnunet_tv.utils.tables import read_tsv

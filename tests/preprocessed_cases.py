@@ -1,7 +1,5 @@
 """Preprocessed cases in memory, for the tests of training."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

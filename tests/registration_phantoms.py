@@ -1,7 +1,5 @@
 """Phantoms with known transforms for the tests of registration, and the truth in closed form."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

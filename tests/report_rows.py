@@ -1,7 +1,5 @@
 """Scored rows made by hand, for the report's tables."""
 
-from __future__ import annotations
-
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.metrics.registry import HEADLINE, MEASURES
 from nnunet_tv.metrics.scores import CaseScore, HitCounts, LesionScore

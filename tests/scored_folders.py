@@ -1,7 +1,5 @@
 """Folders of small masks and how to score them, for the tests of scoring."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from masks import mask

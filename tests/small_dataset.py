@@ -1,7 +1,5 @@
 """A data set of tiny files for the tests of the writer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

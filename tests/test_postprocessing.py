@@ -1,7 +1,5 @@
 """The cluster filter: hand-made cases, plain scipy as the oracle, and nnU-Net's own entry point."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import subprocess

@@ -1,7 +1,5 @@
 """Convolutional blocks of MS-DSA-Net."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

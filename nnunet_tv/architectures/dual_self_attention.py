@@ -1,7 +1,5 @@
 """Dual self-attention, and the transformer pathway built on it (MS-DSA-Net)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

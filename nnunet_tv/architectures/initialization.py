@@ -1,7 +1,5 @@
 """Initial weights of our networks, as the TV paper's recipe has them."""
 
-from __future__ import annotations
-
 from torch import nn
 
 NEGATIVE_SLOPE = 0.01

@@ -3,8 +3,6 @@
 Each function gives MONAI's own class, so its weights carry MONAI's names and start as MONAI makes them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any

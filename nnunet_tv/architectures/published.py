@@ -1,7 +1,5 @@
 """The published checkpoint layout of MS-DSA-Net: its names, and how they become ours."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

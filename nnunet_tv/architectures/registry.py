@@ -1,7 +1,5 @@
 """The networks of ``nnunet-tv-plan --network``, one row each; nothing heavy is imported here."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """SG-Net: a small 3D U-Net whose skip connections pass through hard spatial gates."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

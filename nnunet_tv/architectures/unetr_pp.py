@@ -1,7 +1,5 @@
 """UNETR++: a hierarchical transformer encoder and decoder with efficient paired attention."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import pairwise

@@ -4,8 +4,6 @@ Masks are on the template's grid, where volumes are comparable. The other method
 disagreement between the two masks flags the case for review.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Brain mask by deepbet (Fisch et al., Comput Biol Med 2024): a network for T1w, with its weights in the package."""
 
-from __future__ import annotations
-
 import importlib.util
 
 import nibabel as nib

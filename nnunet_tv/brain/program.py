@@ -1,7 +1,5 @@
 """Brain masks by external programs, which run on the CPU and read a file of the T1w alone."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import tempfile

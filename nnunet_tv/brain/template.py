@@ -1,7 +1,5 @@
 """The template's brain mask, refined by the T1w's intensities."""
 
-from __future__ import annotations
-
 import numpy as np
 import SimpleITK as sitk
 

@@ -1,7 +1,5 @@
 """The commands: each file has a parser and ``main(argv=None) -> int``, which calls one function of the library."""
 
-from __future__ import annotations
-
 import argparse
 import io
 import logging

@@ -1,7 +1,5 @@
 """``nnunet-tv-convert``: convert a data set to nnU-Net's raw format."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """``nnunet-tv-demo``: make phantoms and run the whole chain on them through the commands a user types."""
 
-from __future__ import annotations
-
 import argparse
 import shlex
 import sys

@@ -1,7 +1,5 @@
 """``nnunet-tv-doctor``: check that this installation can train and predict."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nnunet_tv.cli import parser, run

@@ -1,7 +1,5 @@
 """``nnunet-tv-import-weights``: the authors' MS-DSA-Net weights as an nnU-Net model folder."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path

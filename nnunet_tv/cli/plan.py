@@ -1,7 +1,5 @@
 """``nnunet-tv-plan``: fingerprint, plan and preprocess a data set by its name."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nnunet_tv.architectures.registry import NETWORKS, PatchSizeError

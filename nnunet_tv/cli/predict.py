@@ -1,7 +1,5 @@
 """``nnunet-tv-predict``: from patients' scans to findings on the patients' own grids."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

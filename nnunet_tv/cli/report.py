@@ -1,7 +1,5 @@
 """``nnunet-tv-report``: tables with uncertainty, comparisons, curves and pictures from folders of segmentations."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from itertools import zip_longest

@@ -1,7 +1,5 @@
 """``nnunet-tv-restore``: restore predictions to the grids of the original T1w and FLAIR."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Arguments of several commands."""
 
-from __future__ import annotations
-
 import os
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, _ActionsContainer
 from collections.abc import Callable

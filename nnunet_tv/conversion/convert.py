@@ -1,7 +1,5 @@
 """Conversion of a data set, as ``nnunet-tv-convert`` does it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from nnunet_tv.conversion.dataset_spec import data_sets

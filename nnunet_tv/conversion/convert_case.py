@@ -1,7 +1,5 @@
 """Conversion of one case, in a worker process."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Options that a data set offers; the command line is built from them without reading any data."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module

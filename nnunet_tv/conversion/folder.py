@@ -1,7 +1,5 @@
 """The folder of one nnU-Net raw data set."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Checks that the layouts share: names of image files and of cases, one file of each kind."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

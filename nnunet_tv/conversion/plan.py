@@ -8,8 +8,6 @@ Controls have no lesion. With ``test`` they go to imagesTs with an empty label (
 selection, since sensitivity and Dice are not defined for them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 

@@ -1,7 +1,5 @@
 """The cases of a data set and where their files are, as found in its layout; nothing is read yet."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

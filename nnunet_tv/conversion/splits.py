@@ -8,8 +8,6 @@ An entry of ``splits_final.json`` is ``{"train", "val", "selection"}``. nnU-Net 
 are ``val``; with ``cv5`` a fold is ``val``, and 15 % of the others are ``selection`` and not in ``train``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The summary files describe what is there: a case that failed is in neither image
 stops at a name without a file), nor ``numTraining``, and is reported.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace

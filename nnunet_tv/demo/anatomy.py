@@ -5,8 +5,6 @@ layers around the brain's hull, not anatomy: they are there so that a scan has s
 fluid around the brain, as a real one has. The face is missing, as in defaced public data.
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """A data set of phantoms in the layout of OpenNeuro ds004199."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path

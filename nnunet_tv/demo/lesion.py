@@ -3,8 +3,6 @@
 Type IIb is brighter and has a transmantle sign, a tail that tapers towards the ventricle.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import lru_cache
 

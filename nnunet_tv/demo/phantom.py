@@ -1,7 +1,5 @@
 """One phantom: T1w, FLAIR and lesion mask, each on its own grid, with their true lesion and poses."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from functools import reduce
 

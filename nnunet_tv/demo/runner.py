@@ -1,7 +1,5 @@
 """Run commands in order, each with a log, until one fails."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """A simulated scanner: acquisition grids (oriented, oblique, thick slices), contrast, bias field and noise."""
 
-from __future__ import annotations
-
 from itertools import combinations_with_replacement, product
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Sidecar JSONs, participants.tsv and the other text files of ds004199."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from nnunet_tv.demo.phantom import Phantom

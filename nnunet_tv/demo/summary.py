@@ -1,7 +1,5 @@
 """Closing text of the demo: the figures of its report, and how far they can be trusted."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The commands of the demo, from phantoms in the layout of ds004199 to a report."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Connected components of a binary mask, and the box around it."""
 
-from __future__ import annotations
-
 from typing import Literal, cast
 
 import cc3d

@@ -1,7 +1,5 @@
 """Conventions of all pictures of heads: sides, letters at the borders, outlines of masks."""
 
-from __future__ import annotations
-
 import nibabel as nib
 import numpy as np
 

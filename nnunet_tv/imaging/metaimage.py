@@ -1,7 +1,5 @@
 """MetaImage files (``.mha``), with the geometry converted from ITK's LPS millimetres to RAS+."""
 
-from __future__ import annotations
-
 import math
 import zlib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Lesion probabilities beside segmentations: nnU-Net's ``CASE.npz``, and NIfTI."""
 
-from __future__ import annotations
-
 import zipfile
 import zlib
 from pathlib import Path

@@ -8,8 +8,6 @@ A voxel is a box: positions up to half a voxel outside the outer voxel centres s
 thick-slice scans half a slice of several mm). Beyond that, values are 0.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import SimpleITK as sitk
 

@@ -1,7 +1,5 @@
 """Other resolutions, crops and values at points of a volume, for registration and brain masks."""
 
-from __future__ import annotations
-
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage

@@ -1,7 +1,5 @@
 """Images on their grids: checked reading, and writing that nnU-Net reads with the same geometry."""
 
-from __future__ import annotations
-
 import gzip
 import logging
 import zlib

@@ -5,8 +5,6 @@ point takes the nearest label. With an affine registration single sulci are off 
 hint where to look, not a measurement.
 """
 
-from __future__ import annotations
-
 import importlib.util
 from collections import Counter
 from functools import lru_cache

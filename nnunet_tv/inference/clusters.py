@@ -1,7 +1,5 @@
 """The clusters found in one patient: size, place, side, region and probability; written as ``clusters.csv``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path

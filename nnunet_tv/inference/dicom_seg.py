@@ -1,7 +1,5 @@
 """Clusters as a DICOM SEG that refers to the series in which they were found, for viewers and archives."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path

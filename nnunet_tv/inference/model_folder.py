@@ -1,7 +1,5 @@
 """A trained model on disk: its folds, the preparation of its training scans, and its cluster filter."""
 
-from __future__ import annotations
-
 import hashlib
 import pickle
 from collections.abc import Callable, Sequence

@@ -4,8 +4,6 @@ Each voxel of a scan gets the mean of 3³ samples spread evenly over it, so that
 thickness. Masks are thresholded at one half of that mean.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The folder of one predicted case: masks and maps on the original scans, table, picture, page, DICOM SEG."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

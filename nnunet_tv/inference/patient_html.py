@@ -1,7 +1,5 @@
 """The page of one patient: what was found, where, how sure the network is, and what that means."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

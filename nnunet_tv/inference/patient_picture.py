@@ -1,7 +1,5 @@
 """The clusters of one patient on the original scans, as one PNG."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ the network is surest of a lesion is predicted in float32 too; if more than :dat
 case is repeated in float32.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Prediction of patients: prepare, predict, filter, restore and describe, as ``nnunet-tv-predict`` does it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

@@ -5,8 +5,6 @@ nnU-Net's arrays are (z, y, x). The plan transposes them (``transpose_forward``)
 RAS; the weights are unchanged.
 """
 
-from __future__ import annotations
-
 import pickle
 import tempfile
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Segmentations of prepared scans, brought back to the grids of the original scans."""
 
-from __future__ import annotations
-
 from functools import partial
 from itertools import product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Conversion of one DICOM series to one anonymous NIfTI volume with dcm2niix."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import subprocess

@@ -4,8 +4,6 @@ Unless ids are to be kept, nothing that identifies a person leaves this module: 
 descriptions are redacted, and paths are not reported (folders are often named after patients).
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import re

@@ -1,7 +1,5 @@
 """The cases in a folder of scans: which T1w and FLAIR each has and why, or what is wrong with it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -5,8 +5,6 @@ of the file name (``pat01`` of ``pat01_3D_FLAIR_sag.nii.gz``). Files without suc
 could belong to two people.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Pairs of scans chosen by hand: ``--pair case,t1,flair`` and rows of a small table."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Descriptions are typed by hand at the scanner and sometimes contain the patient's name.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Mapping

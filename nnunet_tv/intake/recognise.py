@@ -4,8 +4,6 @@ Exclusions (a mask, a localiser, a reformat, with contrast agent) come first, th
 contradicts the timing makes a scan neither of the two. A pair chosen by hand overrides all of this.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The T1w and the FLAIR among the scans of a case, or an error that lists every scan with the reason."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations

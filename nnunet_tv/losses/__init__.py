@@ -1,7 +1,5 @@
 """Losses for one foreground class, called as nnU-Net calls a loss: ``loss(logits, target)``."""
 
-from __future__ import annotations
-
 from nnunet_tv.losses.adaptive_tv import AdaptiveTotalVariation, DiceAdaptiveTVLoss
 from nnunet_tv.losses.compound import PlusTV, WeightedSum
 from nnunet_tv.losses.dice import DiceLoss

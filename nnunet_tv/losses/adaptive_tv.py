@@ -1,7 +1,5 @@
 """Total variation that spares lesions: weaker near their borders and in small ones, and growing over epochs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 

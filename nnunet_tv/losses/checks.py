@@ -1,7 +1,5 @@
 """Checks of loss settings."""
 
-from __future__ import annotations
-
 import math
 
 

@@ -1,7 +1,5 @@
 """Weighted sums of losses, computed on one checked batch."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nnunet_tv.losses.checks import check_weight

@@ -1,7 +1,5 @@
 """Soft Dice loss of the foreground channel."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

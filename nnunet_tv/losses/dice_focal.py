@@ -1,7 +1,5 @@
 """Dice plus focal loss."""
 
-from __future__ import annotations
-
 from nnunet_tv.losses.compound import WeightedSum
 from nnunet_tv.losses.dice import DiceLoss
 from nnunet_tv.losses.focal import FocalLoss

@@ -1,7 +1,5 @@
 """Dice and focal loss plus the log form of the Hausdorff loss."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nnunet_tv.losses.compound import WeightedSum

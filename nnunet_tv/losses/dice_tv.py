@@ -1,7 +1,5 @@
 """Dice plus total variation: the loss of the TV paper."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nnunet_tv.losses import fused_gpu

@@ -4,8 +4,6 @@ The distance of a voxel is that between its centre and the nearest centre of the
 is at least one voxel everywhere. Squares are what the losses need; nothing here takes a root.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

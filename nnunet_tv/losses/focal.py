@@ -1,7 +1,5 @@
 """Focal loss: cross entropy that down-weights voxels classified well."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus

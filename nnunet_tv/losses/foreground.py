@@ -4,8 +4,6 @@ A loss is a :class:`ForegroundLoss` that computes a number from a :class:`Foregr
 :class:`Foreground` to their parts, so that checks and probabilities are computed once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property

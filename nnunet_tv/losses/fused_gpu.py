@@ -9,8 +9,6 @@ Results equal the reference implementation up to rounding: tests compare them, a
 process, GPU and dtypes. Where Triton is missing or fails, or results differ, the reference implementation is used.
 """
 
-from __future__ import annotations
-
 import logging
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """The voxel grid of a patch: the voxel size for distances in mm."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

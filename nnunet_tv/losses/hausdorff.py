@@ -1,7 +1,5 @@
 """Hausdorff distance-transform loss: errors weighted by their distance to the lesion's border."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Sums of a loss over the ranks of distributed training."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 

@@ -1,7 +1,5 @@
 """Anisotropic total variation of the foreground probability."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nnunet_tv.losses.foreground import Foreground, ForegroundLoss

@@ -1,7 +1,5 @@
 """Tversky loss: Dice with separate weights for false positives and false negatives."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Area under the precision-recall curve of a probability map."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

@@ -1,7 +1,5 @@
 """Score of one case: a pure function of arrays."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

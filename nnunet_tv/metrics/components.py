@@ -1,7 +1,5 @@
 """Components of a mask as lists of voxels: one labelling, no mask per component."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

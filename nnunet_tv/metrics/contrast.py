@@ -1,7 +1,5 @@
 """Contrast of a lesion on a scan."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 

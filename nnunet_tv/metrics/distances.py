@@ -6,8 +6,6 @@ same, whatever its area. These are the definitions of Reinke et al. 2024 (Metric
 sub-voxel contour.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

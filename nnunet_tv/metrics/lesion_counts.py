@@ -1,7 +1,5 @@
 """Measures of whole lesions and clusters, from counts under one hit rule."""
 
-from __future__ import annotations
-
 
 def detected(n_lesions_found: int, n_lesions: int) -> bool | None:
     """Whether any lesion is found; None without a lesion."""

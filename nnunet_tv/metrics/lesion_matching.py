@@ -1,7 +1,5 @@
 """Matching of a prediction's clusters with a reference's lesions, under each hit rule."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

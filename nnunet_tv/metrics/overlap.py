@@ -1,7 +1,5 @@
 """Measures of voxels: ratios of true positives (TP), false positives (FP) and false negatives (FN)."""
 
-from __future__ import annotations
-
 
 def dice(tp: int, fp: int, fn: int) -> float:
     """2·TP / (2·TP + FP + FN); 1 when both masks are empty, 0 when one is."""

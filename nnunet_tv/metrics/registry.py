@@ -5,8 +5,6 @@ that the command's ``--help`` imports nothing heavy; their arguments are attribu
 :class:`nnunet_tv.metrics.case_metrics.MeasureInputs`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module

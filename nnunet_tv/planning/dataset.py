@@ -4,8 +4,6 @@ Through nnU-Net's Python API; nothing of nnU-Net is changed. The stock ``nnUNetP
 written; with a network also that network's plans file, which shares its preprocessed data.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import os

@@ -1,7 +1,5 @@
 """Plans files that name a network: the standard plan, on its preprocessed data, with another architecture."""
 
-from __future__ import annotations
-
 import json
 import math
 import pydoc

@@ -1,7 +1,5 @@
 """Read and edit nnU-Net plans: which network, which patch, and what the recipe can train."""
 
-from __future__ import annotations
-
 import inspect
 import pydoc
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 Every image is interpolated once: the maps are composed, and the chain resamples from the scan.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial

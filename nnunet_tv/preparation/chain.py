@@ -1,7 +1,5 @@
 """Preparation of one case: from its files to volumes on one grid, ready for nnU-Net."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Preparation of one case that was found, in a worker process: conversion from DICOM, preparation, QC picture."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

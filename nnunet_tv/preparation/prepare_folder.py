@@ -1,7 +1,5 @@
 """Preparation of all cases of a folder of scans, as ``nnunet-tv-prepare`` does it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The folder that ``nnunet-tv-prepare`` writes and ``nnUNetv2_predict -i`` reads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar

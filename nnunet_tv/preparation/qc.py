@@ -1,7 +1,5 @@
 """One picture per case to check its preparation at a glance: alignment, brain mask, sides."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

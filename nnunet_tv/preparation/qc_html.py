@@ -1,7 +1,5 @@
 """The QC page of a preparation: all cases, those to be checked first at the top."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from statistics import median
 

@@ -6,8 +6,6 @@ better centred than one by mutual information, which follows the strongest edges
 not fit; here none are trimmed, since a brain differs from the template by more than an affine map.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Registration with FSL's FLIRT, as in the paper; FSL is installed by the user, not by pip."""
 
-from __future__ import annotations
-
 import subprocess
 import tempfile
 from collections.abc import Sequence

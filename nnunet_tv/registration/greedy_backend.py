@@ -1,7 +1,5 @@
 """Registration with greedy (Yushkevich), optional: ``pip install picsl_greedy``."""
 
-from __future__ import annotations
-
 import importlib.util
 import tempfile
 from collections.abc import Sequence

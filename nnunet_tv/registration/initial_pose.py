@@ -5,8 +5,6 @@ axis and 27 shifts around the head's centre are scored by mutual information at 
 refined by halving steps. Handedness is never changed: only rotations are tried.
 """
 
-from __future__ import annotations
-
 from itertools import product
 
 import numpy as np

@@ -4,8 +4,6 @@ In nats (0 for independent images), from a joint histogram of 32 x 32 bins as in
 their spline windows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

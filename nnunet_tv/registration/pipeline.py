@@ -4,8 +4,6 @@ Within this package a pose is a 4 x 4 array that maps points of the fixed image 
 results are :class:`~nnunet_tv.imaging.affine.Affine` maps from the scan to its target.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

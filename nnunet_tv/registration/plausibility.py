@@ -9,8 +9,6 @@ or its own FLAIR, 0.27 to 0.41 with another person's FLAIR and 0.08 with noise; 
 had a median of 0.5 mm or less with the person's own FLAIR, of 3 mm or more with another's.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from nnunet_tv.imaging.affine import nearest_rotation, transform

@@ -42,7 +42,7 @@ class BackendRow:
 BACKENDS = {row.key: row for row in (
     BackendRow("simpleitk", "SimpleITKBackend", "Mattes mutual information"),
     BackendRow("fsl", "FSLBackend", "FLIRT, as in the paper (needs FSL)"),
-    BackendRow("greedy", "GreedyBackend", "greedy (needs the package picsl_greedy)"),
+    BackendRow("greedy", "GreedyBackend", "of the PICSL group (needs the package picsl_greedy)"),
 )}
 
 

@@ -4,8 +4,6 @@ nilearn ships the ICBM 2009a template (symmetric, skull-stripped) with its tissu
 197 x 233 x 189 voxels of 1 mm; nothing is downloaded. The grid is that of FSL's MNI152 1 mm, stored with RAS axes.
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """``report.json``: the results of scoring, from which all tables can be made again without images."""
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """Make a report: score folders of predictions, or redraw the tables of an earlier report."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace

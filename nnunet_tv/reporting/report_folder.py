@@ -1,7 +1,5 @@
 """The report folder: its files, written completely or not at all."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

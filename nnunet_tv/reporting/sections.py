@@ -1,7 +1,5 @@
 """The sections of the report, made from a record alone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

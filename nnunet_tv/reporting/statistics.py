@@ -4,8 +4,6 @@ All intervals are two-sided. Subjects are the unit of analysis: where a group ha
 are averaged first, since they are not further patients.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

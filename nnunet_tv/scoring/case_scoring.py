@@ -1,7 +1,5 @@
 """Scores of one case in all runs: the reference is read once, and one prediction at a time."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 

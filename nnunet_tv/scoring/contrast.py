@@ -1,7 +1,5 @@
 """Lesion contrast of each case, from its scan and its reference."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from nnunet_tv.imaging.volume import read_mask, read_volume

@@ -1,7 +1,5 @@
 """Score folders of predictions against a folder of references: every case gets a row and a status."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """nnU-Net's model folder as runs to score: the validation of its folds, each with the filtered twin."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations

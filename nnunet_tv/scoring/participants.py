@@ -1,7 +1,5 @@
 """A participants table (BIDS ``participants.tsv``): what is recorded of the subjects besides their scans."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import cast

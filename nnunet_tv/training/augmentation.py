@@ -7,8 +7,6 @@ are multiplied by 5.15, the distance between those percentiles of a unit normal 
 scale to [0, 1] (imported published weights) leave them as they are.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

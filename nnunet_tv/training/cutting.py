@@ -1,7 +1,5 @@
 """A patch cut from a case: rotated, flipped, or as it is."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Cases of a fold: those trained on, those that choose the weights, and those that the validation scores."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ Each name has one spelling: settings of the loss in the order of its ``name_code
 no default values.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence

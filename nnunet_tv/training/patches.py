@@ -4,8 +4,6 @@
 augmenter does not.
 """
 
-from __future__ import annotations
-
 import math
 import signal
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Base of all our trainers: a loss of ours, any network of a plan, the cluster filter beside the model."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from pathlib import Path
 from typing import ClassVar

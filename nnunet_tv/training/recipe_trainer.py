@@ -5,8 +5,6 @@ subjects, four patches of one subject per batch, early stopping on the selection
 kept, and batches and weights that depend on the fold number alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import cycle

@@ -1,7 +1,5 @@
 """Maps of the reference that a loss needs, made by the data loader's workers and not by the training step."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """A training loop that can be interrupted at any time and continued to the same weights."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ neighbours a voxel and one small grid for all slices, instead of eight and a 3-D
 is sampled, so that a corner of the patch is empty only where the volume has no voxel.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

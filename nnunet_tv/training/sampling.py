@@ -4,8 +4,6 @@ Arrays are nnU-Net's preprocessed ones: segmentation (1, *spatial) with -1 outsi
 0 in the brain, 1 in the lesion.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

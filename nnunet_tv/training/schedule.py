@@ -1,7 +1,5 @@
 """Learning rate as a pure function of the epoch: nnU-Net calls ``step(epoch)`` and stores nothing."""
 
-from __future__ import annotations
-
 import math
 
 from torch.optim import Optimizer

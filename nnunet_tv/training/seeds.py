@@ -1,7 +1,5 @@
 """Every random draw of the recipe has a named seed, so that a run can be interrupted and repeated."""
 
-from __future__ import annotations
-
 import random
 from enum import IntEnum
 

@@ -1,7 +1,5 @@
 """Results on the selection set, when to stop, and which epoch's weights to keep."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """The outcome of processing one case: one type, and one place that turns exceptions into it."""
 
-from __future__ import annotations
-
 import logging
 import traceback
 from collections.abc import Callable, Collection, Mapping

@@ -8,8 +8,6 @@ There are two layouts: :class:`CaseFolders`, with one folder per case, and
 :class:`~nnunet_tv.utils.shared_folder.SharedFolder`, with the files of all cases side by side as nnU-Net reads them.
 """
 
-from __future__ import annotations
-
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Errors for users: what was expected, what was found, what to do."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

@@ -1,7 +1,5 @@
 """External programs: where they are installed, and their error messages."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from importlib.metadata import PackageNotFoundError, version

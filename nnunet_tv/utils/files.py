@@ -1,7 +1,5 @@
 """Atomic files: written to a temporary name, then moved into place."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """HTML pages that open from disk: one file each, images embedded, no network, no scripts."""
 
-from __future__ import annotations
-
 import base64
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The same work for many cases, in order, with a progress bar; an error of one case does not stop the others."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

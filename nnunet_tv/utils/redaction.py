@@ -1,7 +1,5 @@
 """Removal of texts that identify a patient."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """A store of cases whose files are side by side in common folders, as nnU-Net reads them."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re

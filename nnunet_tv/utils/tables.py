@@ -1,7 +1,5 @@
 """Tab-separated tables: those that this program writes, and those that people write."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path

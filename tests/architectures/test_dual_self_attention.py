@@ -1,7 +1,5 @@
 """Dual self-attention against arithmetic written out per head, and what its token orders mean."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

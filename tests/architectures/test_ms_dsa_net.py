@@ -1,7 +1,5 @@
 """MS-DSA-Net: counts, golden output, what it refuses, and that nnU-Net can build it from JSON."""
 
-from __future__ import annotations
-
 import json
 import math
 

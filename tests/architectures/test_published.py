@@ -1,7 +1,5 @@
 """The published layout: every name, wrappers, and everything that is wrong listed at once."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from published_checkpoint import published_layout

@@ -1,7 +1,5 @@
 """Usage of nnunet-tv-convert; what it does is tested in tests/dataset_conversion."""
 
-from __future__ import annotations
-
 import pytest
 
 from nnunet_tv.cli.convert import main

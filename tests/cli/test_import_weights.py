@@ -1,7 +1,5 @@
 """The command parses, calls and reports."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """nnunet-tv-prepare as it is typed: what it prints, and its exit status."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """nnunet-tv-report, as it is called."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

@@ -1,7 +1,5 @@
 """Options of several commands: choices from the registries and former spellings."""
 
-from __future__ import annotations
-
 import pytest
 
 from nnunet_tv.brain.registry import BRAIN_CHOICES

@@ -4,8 +4,6 @@ Not collected by itself: Triton must start in its interpreter, so test_fused_gpu
 TRITON_INTERPRET=1. Its bfloat16 stores cut off where a GPU rounds, hence that tolerance.
 """
 
-from __future__ import annotations
-
 import pytest
 import torch
 from loss_data import random_logits

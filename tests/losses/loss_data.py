@@ -1,7 +1,5 @@
 """Batches, and arithmetic in NumPy that tests of losses compare with."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt

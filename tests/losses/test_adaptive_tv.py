@@ -1,7 +1,5 @@
 """Adaptive total variation: where its weight falls, how it grows, and what it keeps that plain TV erases."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Settings that a loss refuses."""
 
-from __future__ import annotations
-
 import pytest
 
 from nnunet_tv import losses

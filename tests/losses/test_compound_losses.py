@@ -1,7 +1,5 @@
 """Weighted sums of losses: the published sums, total variation added to any loss, and settings of the parts."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from loss_data import call, numpy_dice, numpy_focal, numpy_total_variation, numpy_tversky, random_batch

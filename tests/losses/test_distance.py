@@ -1,7 +1,5 @@
 """Border distances: both implementations against SciPy, brute force and the spacing's axis order."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """What every loss accepts and refuses, and the numbers they share."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

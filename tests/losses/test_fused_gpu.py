@@ -1,7 +1,5 @@
 """Dice + TV on the GPU: the kernels interpreted and compiled without one, where they step aside, and on a real one."""
 
-from __future__ import annotations
-
 import logging
 import os
 import subprocess

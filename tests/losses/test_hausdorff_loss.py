@@ -1,7 +1,5 @@
 """Hausdorff loss: closed forms in mm, SciPy, MONAI where it is defined, empties, the workers' map."""
 
-from __future__ import annotations
-
 from unittest.mock import Mock
 
 import numpy as np

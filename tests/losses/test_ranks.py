@@ -1,7 +1,5 @@
 """Losses of two processes of distributed training against the loss of the whole batch."""
 
-from __future__ import annotations
-
 import torch
 from loss_data import as_logits, as_target, random_batch
 

@@ -1,7 +1,5 @@
 """Dice, Tversky, focal loss and cross entropy against closed forms and arithmetic in NumPy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Total variation against closed forms and arithmetic in NumPy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

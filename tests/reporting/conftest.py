@@ -1,7 +1,5 @@
 """One study and its report, for all tests of the report."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

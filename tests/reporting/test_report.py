@@ -1,7 +1,5 @@
 """The whole report: made, made again from its JSON, and its files."""
 
-from __future__ import annotations
-
 import json
 import shutil
 

@@ -1,7 +1,5 @@
 """The page of the report: structure, content, and how a browser shows it."""
 
-from __future__ import annotations
-
 import html.parser
 import os
 import re

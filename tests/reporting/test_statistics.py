@@ -1,7 +1,5 @@
 """Intervals and tests against closed forms and independent implementations."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import re

@@ -1,7 +1,5 @@
 """One picture per case: the slice through the largest cluster in three planes, a row for each group."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

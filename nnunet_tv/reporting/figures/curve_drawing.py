@@ -1,7 +1,5 @@
 """Curves as figures: PNG for the page, SVG for a paper."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """Curves with confidence bands: FROC, precision and recall, detection against lesion size; and their tables."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Groups compared in pairs over the same subjects, with the primary endpoint named before."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import combinations
 

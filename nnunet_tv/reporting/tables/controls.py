@@ -1,7 +1,5 @@
 """Tables of the controls: clusters in subjects without a lesion, and whether these were scanned like the patients."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Sequence
 from operator import attrgetter

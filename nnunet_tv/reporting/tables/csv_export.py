@@ -1,7 +1,5 @@
 """CSV files of all cases, clusters and lesions, one line each."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields
 

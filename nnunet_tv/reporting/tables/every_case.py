@@ -1,7 +1,5 @@
 """The table of cases on the page."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nnunet_tv.metrics.registry import ENDPOINTS

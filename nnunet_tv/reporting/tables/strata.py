@@ -1,7 +1,5 @@
 """Subjects grouped by what is recorded of them (histology, lobe, size, contrast, ...), with n in every cell."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tables of one group at a time: figures with intervals, all measures, hit rules, lesions lost to the filter."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain

@@ -3,8 +3,6 @@
 Markdown and LaTeX are written here and not by pandas, whose tables need further packages and pad their columns.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Table 1 of the TV paper (arXiv 2510.06276): 14 test subjects, 10 runs, mean and standard deviation."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from nnunet_tv.reporting.tables.table_one import RunSummary, TableOneRow

@@ -1,7 +1,5 @@
 """Pictures of cases: slices, sides, colours."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import matplotlib.image

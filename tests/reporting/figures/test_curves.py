@@ -1,7 +1,5 @@
 """FROC, precision-recall and size curves against points computed by hand."""
 
-from __future__ import annotations
-
 import matplotlib.image
 import numpy as np
 import pytest

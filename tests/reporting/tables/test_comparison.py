@@ -1,7 +1,5 @@
 """Groups against each other: pairs, families, tests."""
 
-from __future__ import annotations
-
 import pytest
 from report_rows import make_row
 

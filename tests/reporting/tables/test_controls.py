@@ -1,7 +1,5 @@
 """Tables of controls."""
 
-from __future__ import annotations
-
 import pytest
 from report_rows import make_row
 

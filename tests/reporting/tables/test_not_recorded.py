@@ -1,7 +1,5 @@
 """Reports of an earlier version, whose scores lack a measure added since."""
 
-from __future__ import annotations
-
 import csv
 import io
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Strata."""
 
-from __future__ import annotations
-
 import pytest
 from report_rows import make_row, make_score
 

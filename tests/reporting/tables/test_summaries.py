@@ -1,7 +1,5 @@
 """Figures with intervals, all measures, hit rules and lost lesions, by hand."""
 
-from __future__ import annotations
-
 import pytest
 from report_rows import make_row
 

@@ -1,7 +1,5 @@
 """One table, four forms; everything, one line each."""
 
-from __future__ import annotations
-
 import csv
 import io
 

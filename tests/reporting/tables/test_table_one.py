@@ -1,7 +1,5 @@
 """Table 1 by hand, and its text forms."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math
