@@ -26,7 +26,8 @@ class DistributionWithData(setuptools.Distribution):
     has_data = setuptools.Distribution.has_data_files
 
 
-packages = setuptools.find_packages(include=["nnunet_tv", "nnunet_tv.*"])
+# Namespace packages: nnunet_tv/templates holds no Python files.
+packages = setuptools.find_namespace_packages(include=["nnunet_tv", "nnunet_tv.*"], exclude=["*.__pycache__"])
 setuptools.setup(
     packages=[*packages, "nnunet_tv.trainers", "nnunet_tv.dataset_conversion"],
     package_dir={
