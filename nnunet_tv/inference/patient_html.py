@@ -1,13 +1,14 @@
 """The page of one patient: what was found, where, how sure the network is, and what that means."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_tv.imaging.drawing import CONVENTION
 from nnunet_tv.inference.atlas import NAME as ATLAS
 from nnunet_tv.inference.clusters import Cluster, count_text
 from nnunet_tv.inference.patient_picture import MOST
+from nnunet_tv.inference.trained_on import SYNTHETIC, TrainedOn
 from nnunet_tv.utils.files import write_text
 from nnunet_tv.utils.html import render
 
@@ -23,6 +24,7 @@ class ModelSummary:
     filter: str  #: description of the cluster filter
     registration: str  #: ``none``, ``t1`` or ``mni``
     highest_probability: float  #: of a lesion on the prepared grid, before the filter
+    trained_on: TrainedOn = field(default_factory=TrainedOn)  #: what the model was trained on
 
 
 def status_line(clusters: Sequence[Cluster]) -> str:
@@ -45,6 +47,6 @@ def write_page(
     page = render(
         "patient.html.j2", case=case, clusters=clusters, status=status_line(clusters), flags=flags, notes=notes,
         image=image, model=summary, created=created, atlas=ATLAS, convention=CONVENTION, most_rows=ROWS,
-        most_drawn=MOST,
+        most_drawn=MOST, synthetic=SYNTHETIC,
     )
     write_text(page, path)

@@ -1,36 +1,69 @@
-"""How a model's training scans were prepared, and whether a patient's scans were prepared alike.
+"""What a model was trained on, and whether a patient's scans were prepared in the same way.
 
-A network that was trained on brains in MNI152 space gives plausible but worthless results on a head in its own pose.
-``nnunet-tv-convert`` writes its options into ``dataset.json``, which nnU-Net copies into the model folder.
+A network that was trained on brains in MNI152 space gives plausible but worthless results on a head in its own pose,
+and one that was trained on synthetic data gives them on every patient. ``nnunet-tv-convert`` writes its options and
+the origin of the scans into ``dataset.json``, which nnU-Net copies into the model folder and beside its predictions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nnunet_tv.preparation.alignment import RegistrationOptions, check_options
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
+from nnunet_tv.utils.files import read_json
 
 UNKNOWN = ("the model does not record how its training scans were prepared (its dataset.json was not written by "
            "nnunet-tv-convert): make sure that the scans are prepared in the same way")
 DEFAULT = "mni"
+#: For places with little room: pictures, tables, and DICOM's texts of 64 characters.
+SYNTHETIC = "Model trained on synthetic data: no meaning for a patient"
+UNKNOWN_ORIGIN = ("the model does not record whether it was trained on scans of patients or on synthetic data (its "
+                  "dataset.json has no such record)")
 
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """Preparation of the training scans; None where the model does not record it."""
+    """Preparation and origin of the training scans; None where the model does not record it."""
 
     registration: str | None = None  #: ``mni``, ``t1`` or ``none``
     brain: str | None = None  #: method of the brain mask; ``none`` is with skull
+    synthetic: bool | None = None  #: whether any of the scans are synthetic
+    data_set: str | None = None  #: name of the data set, only as far as its own description gives it
 
     @classmethod
     def of(cls, dataset_json: Mapping[str, Any]) -> TrainedOn:
         """From a model's ``dataset.json``."""
         content = dataset_json.get("conversion")
-        return cls(content.get("registration"), content.get("brain")) if isinstance(content, Mapping) else cls()
+        if not isinstance(content, Mapping):
+            return cls()
+        synthetic = content.get("synthetic")
+        # before this record, the converter gave every data set the name of the one whose layout it has
+        name = dataset_json.get("name") if "synthetic" in content else None
+        return cls(content.get("registration"), content.get("brain"),
+                   synthetic if isinstance(synthetic, bool) else None, name if isinstance(name, str) else None)
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> TrainedOn | None:
+        """From the ``dataset.json`` in a folder of a model, a raw data set or predictions; None if there is none."""
+        try:
+            content = read_json(folder / "dataset.json")
+        except (OSError, ValueError):
+            return None
+        return cls.of(content) if isinstance(content, Mapping) else None
+
+    @property
+    def warning(self) -> str:
+        """What every output of the model must carry; empty for a model that was not trained on synthetic data."""
+        if not self.synthetic:
+            return ""
+        name = f" ({self.data_set})" if self.data_set else ""
+        return (f"This model was trained on synthetic data{name}, not on scans of patients: what it marks and what it "
+                "leaves unmarked has no meaning for a patient.")
 
     def settings(self, *, space: str | None, backend: str, brain: str | None) -> tuple[str, RegistrationOptions]:
         """Space and registration options for scans of this model; None stands for the model's own.

@@ -1,10 +1,14 @@
 """The page of a patient: texts, sides, and no access to the network."""
 
+import re
+from dataclasses import replace
+
 import pytest
 from native_cases import LEFT_LESION, RIGHT_LESION, patient
 
 from nnunet_tv.inference.clusters import describe_clusters
 from nnunet_tv.inference.patient_html import ModelSummary, write_page
+from nnunet_tv.inference.trained_on import TrainedOn
 
 SUMMARY = ModelSummary("Trainer__Plans__3d_fullres, fold 0", "opening <1>", "mni", 0.31)
 
@@ -51,3 +55,34 @@ def test_more_clusters_than_are_drawn(page):
 def test_no_side_is_given_without_registration_to_the_template(page):
     text = page(patient(registration="t1"), ModelSummary("m", "f", "t1", 0.2))
     assert "no side and no region is given" in text and ">unknown<" in text and "1 cluster found, " in text
+
+
+@pytest.mark.parametrize("lesions", [(), (LEFT_LESION,)])
+def test_a_model_of_synthetic_data_is_named_before_everything_else(page, lesions):
+    summary = replace(SUMMARY, trained_on=TrainedOn("mni", "template", True, "Phantoms <1>"))
+    text = page(patient(lesions=lesions), summary, flags=("a flag",))
+    body = text.partition("<body>")[2]
+    warning = body.index("trained on synthetic data (Phantoms &lt;1&gt;)")
+    assert warning < body.index("For research use only") < body.index("a flag")
+    assert "synthetic" in text[:text.index("<style>")]  # the title
+    assert "Trained on: Phantoms &lt;1&gt; (synthetic data)." in text
+
+
+@pytest.mark.parametrize(("trained_on", "line"), [
+    (TrainedOn(), "Trained on: not recorded; whether these are scans of patients or synthetic data is not recorded."),
+    (TrainedOn("mni", "template", None, "Ours"), "Trained on: Ours; whether these are scans of patients or synthetic"),
+    (TrainedOn("mni", "template", False, "Patients of A"), "Trained on: Patients of A."),
+])
+def test_nothing_is_stated_about_accuracy_that_is_not_known(page, trained_on, line):
+    text = page(patient(), replace(SUMMARY, trained_on=trained_on))
+    assert line in text and "trained on synthetic data" not in text
+    paragraph, = re.findall(r"<p>\s*([^<]*accuracy[^<]*)</p>", text)
+    assert paragraph.strip() == "Nothing is known about the accuracy of this model on patients."
+    assert not re.search(r"out of|of 1\d|per patient|[Mm]ost clusters|published", text.partition("<body>")[2])
+
+
+def test_long_names_wrap_on_a_narrow_screen(page):
+    text = page(patient(), replace(SUMMARY, model="nnUNetTrainerDiceTV_1000epochs__MSDSANetPublishedPlans__3d_fullres"))
+    wrapped = re.findall(r"\.([\w-]+) \{[^}]*overflow-wrap: anywhere", text)
+    line, = re.findall(r'<li class="([^"]*)">Model: nnUNetTrainerDiceTV_1000epochs', text)
+    assert line in wrapped
