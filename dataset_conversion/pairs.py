@@ -66,7 +66,7 @@ def read(folder: str | Path, *, label_name: str = "lesion", label_on: str | None
         cases.append(_case(row, name, table.parent, channels, problem))
     return SourceDataset(
         folder=table.parent, channels=channels, labels={"background": 0, label_name: 1}, label_on=label_on,
-        cases=tuple(cases), name=f"{table.name}: {', '.join(channels)}", licence="not stated", reference="not stated",
+        cases=tuple(cases), name=f"{table.name}: {', '.join(channels)}",
         options={"label_on": label_on},
     )
 

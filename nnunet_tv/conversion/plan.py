@@ -11,6 +11,7 @@ selection, since sensitivity and Dice are not defined for them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from nnunet_tv.conversion.description import Origin, read_origin
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SELECTION, TEST, TRAIN, SourceCase, SourceDataset
 from nnunet_tv.conversion.splits import DEFAULT_REPEATS, Fold, Split, expanded, split_cv5, split_official, split_paper
 from nnunet_tv.imaging.volume import check_file
@@ -54,6 +55,7 @@ class Plan:
     cases: tuple[PlannedCase, ...]
     folds: tuple[Fold, ...]
     left_out: int  #: number of controls
+    origin: Origin  #: of the scans, as the source states it
 
 
 def make_plan(dataset: SourceDataset, options: ConversionOptions) -> Plan:
@@ -64,8 +66,8 @@ def make_plan(dataset: SourceDataset, options: ConversionOptions) -> Plan:
     ValueError
         An option that does not exist.
     NnunetTVError
-        No patients; a split that the data set does not assign; too few patients for ``cv5``; `repeats` with ``cv5``;
-        a space for which the channels cannot be registered.
+        No patients; a description of the data set that cannot be read; a split that the data set does not assign; too
+        few patients for ``cv5``; `repeats` with ``cv5``; a space for which the channels cannot be registered.
     """
     if options.controls not in CONTROLS:
         raise ValueError(f"controls is one of {', '.join(CONTROLS)}, not {options.controls!r}")
@@ -90,7 +92,7 @@ def make_plan(dataset: SourceDataset, options: ConversionOptions) -> Plan:
         folds = tuple({**fold, "train": sorted([*fold["train"], *(case.case for case in controls)])} for fold in folds)
     planned = (PlannedCase(case, roles.get(case.case, ""), roles.get(case.case) != TEST)
                for case in sorted(cases, key=lambda case: case.case) if case.group != CONTROL or not left_out)
-    return Plan(dataset, options, tuple(planned), folds, left_out)
+    return Plan(dataset, options, tuple(planned), folds, left_out, read_origin(dataset))
 
 
 def _checked(cases: Sequence[SourceCase], split: str) -> list[SourceCase]:

@@ -41,9 +41,9 @@ class SourceDataset:
     labels: Mapping[str, int]  #: names and values, background 0
     label_on: str  #: the channel on which the masks were drawn
     cases: tuple[SourceCase, ...]  #: all of them, usable or not
-    name: str  #: this and the next two: for dataset.json
-    licence: str
-    reference: str
+    name: str  #: of the published data set that has this layout, or of the table
+    licence: str = ""  #: of that data set; dataset.json has those that the source itself states
+    reference: str = ""  #: to that data set; empty for a table
     one_grid: bool = False  #: whether all files of a case are published on one grid, so that another is an error
     options: Mapping[str, str] = field(default_factory=dict)  #: values of the data set's own options; for dataset.json
     remarks: tuple[str, ...] = ()  #: peculiarities of the data set as a whole

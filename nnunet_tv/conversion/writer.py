@@ -141,7 +141,7 @@ def _counts(plan: Plan, outcomes: Sequence[CaseOutcome]) -> dict[str, int]:
 
 def _remarks(plan: Plan) -> list[str]:
     left_out = [f"{plan.left_out} controls left out (--controls none)"] if plan.left_out else []
-    return [*plan.dataset.remarks, *left_out]
+    return [*plan.dataset.remarks, *left_out, *plan.origin.remarks]
 
 
 def _fold_lines(folds: list[Fold]) -> list[str]:
@@ -155,17 +155,18 @@ def _fold_lines(folds: list[Fold]) -> list[str]:
 
 
 def _dataset_json(plan: Plan, n_training: int) -> dict[str, Any]:
-    dataset, options = plan.dataset, plan.options
+    dataset, options, origin = plan.dataset, plan.options, plan.origin
     registered = {} if options.space == "none" else asdict(options.registration)
     return {
-        "name": dataset.name,
+        "name": origin.name,
         "channel_names": {str(index): name for index, name in enumerate(dataset.channels)},
         "labels": dict(dataset.labels),
         "numTraining": n_training,
         "file_ending": ".nii.gz",
-        "licence": dataset.licence,
-        "reference": dataset.reference,
+        "licence": origin.licence,
+        "reference": origin.reference,
+        "dataset_descriptions": list(origin.descriptions),
         "converted_by": f"nnunet-tv {__version__}",
         "conversion": {"split": options.split, "seed": SEED, "runs": len(plan.folds), "controls": options.controls,
-                       "registration": options.space, **registered, **dataset.options},
+                       "registration": options.space, **registered, **dataset.options, "synthetic": origin.synthetic},
     }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from nnunet_tv.conversion.description import DESCRIPTION
 from nnunet_tv.demo import sidecars
 from nnunet_tv.demo.phantom import PROTOCOLS, PhantomOptions, Protocol, draw_protocol, make_phantom
 from nnunet_tv.imaging.volume import write_volume
@@ -63,6 +64,7 @@ def make_dataset(folder: str | Path, *, patients: int, controls: int, seed: int 
     settings = {"version": _VERSION, "patients": patients, "controls": controls, "seed": seed, "test": test,
                 "settings": asdict(options)}
     _claim(folder, json.loads(json.dumps(settings)))
+    write_json(sidecars.DESCRIPTION, folder / DESCRIPTION)  # first: it is what marks the scans as synthetic
     rows = []
     members = plan_members(patients=patients, controls=controls, seed=seed, test=test)
     for member in tqdm(members, desc="phantoms", disable=not progress):
@@ -73,7 +75,6 @@ def make_dataset(folder: str | Path, *, patients: int, controls: int, seed: int 
     with atomic(folder / "participants.tsv") as temporary:  # patients first, as published
         temporary.write_bytes(sidecars.participants_tsv(sorted(rows, key=lambda row: row["group"])))
     write_json(sidecars.PARTICIPANTS, folder / "participants.json")
-    write_json(sidecars.DESCRIPTION, folder / "dataset_description.json")
     write_text(sidecars.README, folder / "README")
     write_text("*_roi.nii.gz\n", folder / ".bidsignore")
     return [member.case for member in members]

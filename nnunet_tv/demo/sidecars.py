@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from nnunet_tv import __version__
+from nnunet_tv.conversion.description import PHANTOM_MAKER, SYNTHETIC
 from nnunet_tv.demo.phantom import Phantom
 from nnunet_tv.imaging.volume import Volume
 
@@ -64,7 +66,9 @@ def participants_tsv(rows: list[dict[str, str]]) -> bytes:
 
 #: Content of dataset_description.json.
 DESCRIPTION = {"Name": "Synthetic phantoms with lesions that look like focal cortical dysplasia type II",
-               "BIDSVersion": "1.6.0", "DatasetType": "raw", "Authors": ["nnunet-tv-demo"], "License": "CC0"}
+               "BIDSVersion": "1.6.0", "DatasetType": "raw", "License": "CC0", "Authors": [PHANTOM_MAKER],
+               "GeneratedBy": [{"Name": PHANTOM_MAKER, "Version": __version__,
+                                "Description": "Synthetic phantoms: no patient, no measured scan"}], SYNTHETIC: True}
 #: Content of participants.json: the columns that are not drawn at random.
 PARTICIPANTS = {
     "group": {"Description": "the group a phantom belongs to",

@@ -1,5 +1,6 @@
 """The complete real file list of ds004199 with tiny volumes of our own in it."""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def write(root: Path, numbers: Iterable[int] = range(1, 171)) -> Path:
         elif subject in subjects or "/" not in line:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("{}", encoding="utf-8")
+    shutil.copy(LIST / "dataset_description.json", root)
     header, *rows = (LIST / "participants.tsv").read_bytes().split(b"\r\n")
     chosen = [row for row in rows if row.split(b"\t")[0].decode() in subjects]
     (root / "participants.tsv").write_bytes(b"\r\n".join([header, *chosen]) + b"\r\n")

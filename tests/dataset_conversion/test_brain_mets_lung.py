@@ -34,7 +34,7 @@ def test_the_split_is_seeded_and_all_files_of_a_case_are_on_the_t1cs_grid(whole_
     assert len(folds) == 10 and len(folds[0]["train"]) == 7
     assert content["channel_names"] == {"0": "T1c", "1": "FLAIR"} and content["labels"]["metastasis_core"] == 1
     assert content["conversion"]["label"] == "core" and content["conversion"]["split"] == "seeded"
-    assert content["licence"] == "CC BY 4.0" and {row["status"] for row in rows.values()} == {"converted"}
+    assert content["licence"] == "not stated" and {row["status"] for row in rows.values()} == {"converted"}
     for number in range(1, 11):
         note = "grid differs from the T1c's, placed by its own affine" in rows[f"P{number:03d}"]["notes"]
         assert note == (number % 2 == 0)

@@ -28,6 +28,10 @@ def test_the_complete_list_is_converted(whole, whole_tree):
     folds, content, rows = read_json(folder / "splits_final.json"), read_json(folder / "dataset.json"), table(folder)
     assert [len(folds), len(folds[0]["train"]), len(folds[0]["val"])] == [10, 59, 12]
     assert content["numTraining"] == 71 and content["licence"] == "CC0"
+    assert content["name"].startswith("An open presurgery MRI dataset of people with epilepsy")
+    assert content["reference"] == "https://doi.org/10.18112/openneuro.ds004199.v1.0.6"
+    assert content["dataset_descriptions"] == [read_json(ds004199_tree.LIST / "dataset_description.json")]
+    assert content["conversion"]["synthetic"] is False
     assert count(folder, *FOLDERS) == [142, 71, 28, 14]
     assert {row["status"] for row in rows.values()} == {"converted"}
     assert Counter(row["split"] for row in rows.values()) == {"train": 59, "selection": 12, "test": 14}

@@ -19,6 +19,9 @@ def test_lesions_keep_their_side_and_place(tmp_path):
     cases = make_dataset(tree, patients=4, controls=2, test=1, seed=3, progress=False,
                          options=PhantomOptions(resolution_mm=5.0, lesion_radius_mm=(14.0, 18.0)))
     assert DS004199(tree, tmp_path, "--split", "official", "--controls", "test", "--repeats", "1") == 0
+    content = (folder / "dataset.json").read_text()
+    assert '"synthetic": true' in content and '"name": "Synthetic phantoms' in content
+    assert "openneuro" not in content.lower()
     paths = {path.name[:-7]: path for path in folder.glob("labels*/*.nii.gz")}
     assert paths.keys() == set(cases) and any((folder / "labelsTs").iterdir())
     for case, path in paths.items():
