@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nnunet_tv.brain.atlas import UNKNOWN, region_of
 from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.imaging.resample import index_map
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.inference.atlas import UNKNOWN, region_of
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.files import write_text
 
@@ -34,7 +34,7 @@ class Cluster:
     mni_y_mm: float | None
     mni_z_mm: float | None
     side: str  #: ``left``, ``right`` (of the patient), ``midline``; ``unknown`` without registration to the template
-    region: str  #: see :mod:`nnunet_tv.inference.atlas`; ``unknown`` without registration to the template
+    region: str  #: see :mod:`nnunet_tv.brain.atlas`; ``unknown`` without registration to the template
     lobe: str
     peak_probability: float | None  #: over the cluster's voxels; None without a probability map
     mean_probability: float | None

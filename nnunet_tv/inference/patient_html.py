@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nnunet_tv.brain.atlas import NAME as ATLAS
 from nnunet_tv.imaging.drawing import CONVENTION
-from nnunet_tv.inference.atlas import NAME as ATLAS
 from nnunet_tv.inference.clusters import Cluster, count_text
 from nnunet_tv.inference.patient_picture import MOST
 from nnunet_tv.inference.trained_on import SYNTHETIC, TrainedOn

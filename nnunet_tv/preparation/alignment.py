@@ -4,11 +4,12 @@ Every image is interpolated once: the maps are composed, and the chain resamples
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from nnunet_tv.brain.brain_mask import find_brain, resolve_method
+from nnunet_tv.brain.coverage import find_coverage
 from nnunet_tv.imaging.affine import Affine
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.resample import grids_overlap, resample_mask
@@ -83,23 +84,28 @@ def register_scans(case: str, scans: Mapping[str, Volume], options: Registration
     to_t1 = flair_to_t1(flair, t1, t1_to_mni=t1_to_mni, backend=backend)
     brain = find_brain(t1, t1_to_mni, method=options.brain)
     mask = brain.mask if brain else None
-    t1_to_flair = to_t1.affine.inverse()
+    t1_to_flair, mni_to_t1 = to_t1.affine.inverse(), t1_to_mni.inverse()
+    from_mni = {t1_name: mni_to_t1, FLAIR_NAME: t1_to_flair @ mni_to_t1}
+    coverage = find_coverage({t1_name: t1, FLAIR_NAME: flair}, from_mni)
     if to_mni:
-        mni_to_t1 = t1_to_mni.inverse()
-        grid, to_scan = TEMPLATE_GRID, {t1_name: mni_to_t1, FLAIR_NAME: t1_to_flair @ mni_to_t1}
+        grid, to_scan = TEMPLATE_GRID, from_mni
     else:
         grid, to_scan = t1.grid, {FLAIR_NAME: t1_to_flair}
         mask = resample_mask(mask, grid, world=t1_to_mni) if mask else None
     details = {
         "metrics": {"flair_to_t1": to_t1.metrics, "t1_to_template": to_template.metrics,
-                    "brain": brain.metrics if brain else {}},
+                    "brain": brain.metrics if brain else {},
+                    "coverage": {f"{one.scan}_missing_ml": one.missing_ml for one in coverage}},
+        "coverage": [asdict(one) for one in coverage],
         "parameters": {"flair_to_t1": to_t1.parameters, "t1_to_template": to_template.parameters,
                        "brain": {"asked": options.brain, "method": brain.method if brain else "none",
                                  "version": brain.version if brain else ""},
                        "template": NAME},
     }
-    flags = (*to_template.flags, *to_t1.flags, *(brain.flags if brain else ()))
-    return Alignment(grid, to_scan, brain=mask, clip=True, flags=flags, flair_to_t1=to_t1.affine,
+    flags = (*to_template.flags, *to_t1.flags, *(brain.flags if brain else ()),
+             *(one.text for one in coverage if one.flagged))
+    notes = tuple(one.text for one in coverage if one.stated and not one.flagged)
+    return Alignment(grid, to_scan, notes=notes, brain=mask, clip=True, flags=flags, flair_to_t1=to_t1.affine,
                      t1_to_template=t1_to_mni, details=details)
 
 

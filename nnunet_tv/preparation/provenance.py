@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_tv import __version__
+from nnunet_tv.brain.coverage import Coverage
 from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.utils.errors import CaseError
@@ -49,6 +50,12 @@ class Provenance:
     def metrics(self) -> dict[str, float]:
         """Every number of the nested ``details["metrics"]``, by its path such as ``brain volume_ml``."""
         return _numbers(self.details.get("metrics", {}))
+
+    @property
+    def coverage(self) -> list[Coverage] | None:
+        """What each scan does not show of the brain; None where it was not checked, as without registration."""
+        rows = self.details.get("coverage")
+        return None if rows is None else [Coverage.read(row) for row in rows]
 
     def to_grid(self, channel: str) -> Affine:
         """Scanner space of a source scan to that of `grid`.

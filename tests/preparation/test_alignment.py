@@ -1,5 +1,7 @@
 """Alignment of scans: a T1w or T1c with its FLAIR, scans that cannot be registered, missing programs."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine, rotation_about
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.preparation import alignment
 from nnunet_tv.preparation.alignment import SPACES, RegistrationOptions, check_options
+from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.registration.pipeline import Registration
 from nnunet_tv.registration.template import TEMPLATE_GRID
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
@@ -31,6 +34,30 @@ def test_the_flair_is_placed_on_the_t1c_or_both_on_the_template(scans):
     found = SPACES["mni"]("p-1", scans, RegistrationOptions())
     assert found.grid == TEMPLATE_GRID and set(found.to_scan) == {"T1c", "FLAIR"}
     assert found.to_scan["T1c"] == Affine.identity(MNI, T1)
+
+
+@pytest.mark.parametrize("space", ["t1", "mni"])
+def test_what_a_scan_does_not_show_is_flagged_or_noted_and_recorded(scans, monkeypatch, space):
+    """The FLAIR lacks the left of the brain, the T1w the lowest part of the cerebellum."""
+    head = np.random.default_rng(0).random((98, 118, 100)) + 1
+    t1 = Volume(head[:, :, 7:], np.array([[2.0, 0, 0, -96], [0, 2, 0, -126], [0, 0, 2, -58], [0, 0, 0, 1]]))
+    flair = Volume(head[25:], np.array([[2.0, 0, 0, -46], [0, 2, 0, -126], [0, 0, 2, -74], [0, 0, 0, 1]]))
+    monkeypatch.setattr(alignment, "flair_to_t1", lambda *_, **__: Registration(Affine.identity(FLAIR, T1), {}))
+    found = SPACES[space]("p-1", {"T1w": t1, "FLAIR": flair}, RegistrationOptions())
+    flag, = found.flags
+    note, = found.notes
+    assert "the FLAIR does not show" in flag and "left temporal lobe (" in flag and "right" not in flag
+    assert "the T1w does not show" in note and "cerebellum (" in note and "lobe" not in note
+    metrics = found.details["metrics"]["coverage"]
+    assert metrics["FLAIR_missing_ml"] > metrics["T1w_missing_ml"] > 5
+    record = Provenance("p-1", space, found.grid, {}, details=json.loads(json.dumps(dict(found.details))))
+    assert [(one.scan, one.sides) for one in record.coverage] == [("T1w", ("left", "right")), ("FLAIR", ("left",))]
+    assert record.metrics["coverage FLAIR_missing_ml"] == metrics["FLAIR_missing_ml"]
+
+
+def test_without_registration_nothing_is_stated_about_coverage(scans):
+    found = SPACES["none"]("p-1", scans, RegistrationOptions())
+    assert Provenance("p-1", "none", found.grid, {}, details=dict(found.details)).coverage is None
 
 
 def test_scans_that_cannot_be_registered(scans, monkeypatch):

@@ -1,6 +1,5 @@
 """Checks of a registration: each fault is flagged, and a correct result is not. The poses are the true ones."""
 
-import nibabel as nib
 import numpy as np
 import pytest
 from registration_phantoms import best_affine, flair_to_t1, phantom, scan
@@ -40,7 +39,7 @@ def test_correct_registrations_are_not_flagged(brain):
     assert flags == () and metrics["mutual_information_nats"] > 0.5 and metrics["white_to_grey"] > 1.2
     assert 0.9 < metrics["scale_min"] <= metrics["scale_max"] < 1.1
     metrics, flags = check_flair(TO_FLAIR, FLAIR, T1, brain)
-    assert flags == () and metrics["block_shift_mm"] <= 1 and metrics["covered"] == 1
+    assert flags == () and metrics["block_shift_mm"] <= 1
 
 
 def test_a_wrong_pose_noise_and_a_flair_in_place_of_the_t1_are_flagged():
@@ -82,11 +81,8 @@ def test_the_flair_of_another_person_is_flagged(brain):
     assert flagged(flags, "same person") or flagged(flags, "not of this person")
 
 
-def test_the_t1_given_twice_noise_and_half_a_brain_are_flagged(brain):
+def test_the_t1_given_twice_and_noise_are_flagged(brain):
     metrics, flags = check_flair(np.eye(4), T1, T1, brain)
     assert metrics["correlation"] == pytest.approx(1) and "is one scan given twice?" in flags[0]
     _, flags = check_flair(TO_FLAIR, noise(FLAIR), T1, brain)
     assert "the FLAIR does not fit the T1w (mutual information 0.0" in flags[0]
-    upper = nib.Nifti1Image(FLAIR.data, FLAIR.affine).slicer[:, :, FLAIR.shape[2] // 2 :]
-    metrics, flags = check_flair(TO_FLAIR, Volume(np.asarray(upper.dataobj), upper.affine), T1, brain)
-    assert metrics["covered"] < 0.9 and flagged(flags, "of the brain only")

@@ -1,0 +1,246 @@
+"""What of the brain a scan does not show: how much, on which side, of which lobes.
+
+The brain that should be there is the template's, carried to the scan by the registration: a mask found on the scan
+cannot contain what was not scanned. A place is missing where it is outside of the scan's grid, or within it where the
+scan is blank: one value over several voxels in all directions, up to the border of the grid, as padded, resampled and
+masked exports have it. Voids inside of the head are therefore not missing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_tv.brain.atlas import BRAIN_STEM, CEREBRUM, brain_lobes
+from nnunet_tv.imaging.affine import Affine
+from nnunet_tv.imaging.clusters import bounding_box, label_clusters
+from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.registration.template import TEMPLATE_GRID, load_template
+
+LEFT, RIGHT, MIDLINE = "left", "right", "midline"
+#: From this volume on a gap is stated, and flagged if so much of the cerebrum is missing. A slice that ends 2 mm
+#: below the vertex because the registration is off by as much cuts a cap of pi h² (R - h / 3) = 0.9 ml from a brain of
+#: R = 70 mm, so smaller gaps cannot be told from errors of the registration; a slab or a lobe is far above.
+STATED_ML = 2.0
+#: Gaps of the cerebellum and the brain stem alone, where FCD is not sought, are flagged from this volume on.
+BELOW_TENTORIUM_ML = 40.0
+#: Parts that are smaller are counted, but not named in the text.
+NAMED_ML = 0.5
+#: Blank sheets up to twice as thick lie between the template's brain and the scan's where the two differ in shape:
+#: within a head, and where everything but the brain was set to 0.
+_SHEET_MM, _SHEET_EXTRACTED_MM = 2, 4
+#: A scan is one of an extracted brain if this share of the shell from 6 to 12 mm around the brain is blank.
+_EXTRACTED = 0.5
+#: Names of lobes in sentences.
+_WORDS = {"frontal": "frontal lobe", "parietal": "parietal lobe", "temporal": "temporal lobe",
+          "occipital": "occipital lobe", "cingulate": "cingulate gyrus"}
+
+
+@dataclass(frozen=True)
+class MissingPart:
+    """What is missing of one lobe on one side; lobes include the white matter beneath their cortex."""
+
+    side: str  #: ``left``, ``right`` (of the patient) or, for the brain stem, ``midline``
+    lobe: str  #: a name of :data:`~nnunet_tv.brain.atlas.LOBES`, ``cerebellum`` or :data:`~nnunet_tv.brain.atlas.DEEP`
+    ml: float
+    share: float  #: of this lobe on this side
+
+    @property
+    def text(self) -> str:
+        """Such as ``left frontal lobe (12 ml, 9 % of it)``."""
+        side = "" if self.side == MIDLINE else f"{self.side} "
+        return f"{side}{_WORDS.get(self.lobe, self.lobe)} ({_amount(self.ml)}, {_percent(self.share)} of it)"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the patient's brain one scan does not show."""
+
+    scan: str  #: such as ``FLAIR``
+    missing_ml: float  #: of the patient's own brain
+    share: float  #: of the brain
+    parts: tuple[MissingPart, ...] = ()  #: the largest first; none below :data:`STATED_ML`
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Sides of the brain on which something that is named is missing."""
+        return tuple(side for side in (LEFT, RIGHT)
+                     if any(part.side == side and part.ml >= NAMED_ML for part in self.parts))
+
+    @property
+    def stated(self) -> bool:
+        """Whether the gap is large enough to be stated."""
+        return self.missing_ml >= STATED_ML
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the gap is a reason to review the case."""
+        cerebrum = sum(part.ml for part in self.parts if part.lobe in CEREBRUM)
+        return self.stated and (cerebrum >= STATED_ML or self.missing_ml >= BELOW_TENTORIUM_ML)
+
+    @property
+    def text(self) -> str:
+        """The gap in one sentence; empty if it is not stated."""
+        if not self.stated:
+            return ""
+        named = [part.text for part in self.parts if part.ml >= NAMED_ML]
+        return (f"the {self.scan} does not show {_amount(self.missing_ml)} of the brain ({_percent(self.share)}): "
+                f"{', '.join(named)}; that nothing was found there means nothing")
+
+    @classmethod
+    def read(cls, content: Mapping) -> "Coverage":
+        """From the result of :func:`dataclasses.asdict`."""
+        return cls(**{**content, "parts": tuple(MissingPart(**part) for part in content["parts"])})
+
+
+def find_coverage(scans: Mapping[str, Volume], from_template: Mapping[str, Affine]) -> list[Coverage]:
+    """What each scan does not show of the brain; `from_template` maps MNI mm to each scan's own mm."""
+    # FLAIR to T1w is rigid: all scans measure the patient's volume alike
+    return [_coverage(name, scan, from_template[name]) for name, scan in scans.items()]
+
+
+def _coverage(name: str, scan: Volume, from_template: Affine) -> Coverage:
+    missing = missing_brain(scan, from_template)
+    ml = from_template.volume_ratio * TEMPLATE_GRID.voxel_mm3 / 1000
+    total, brain = np.count_nonzero(missing), np.count_nonzero(load_template().brain.data)
+    parts = _parts(missing, ml) if total * ml >= STATED_ML else ()
+    return Coverage(name, round(float(total * ml), 2), round(total / brain, 4), tuple(parts))
+
+
+def _parts(missing: np.ndarray, ml: float) -> list[MissingPart]:
+    lobes, names = brain_lobes()
+    middle = int(np.rint(TEMPLATE_GRID.to_indices(np.zeros(3))[0]))
+    # the plane x = 0 is on neither side
+    halves = {LEFT: slice(0, middle), RIGHT: slice(middle + 1, None), MIDLINE: slice(None)}
+    found = []
+    for number, lobe in enumerate(names, 1):
+        for side in (MIDLINE,) if lobe == BRAIN_STEM else (LEFT, RIGHT):
+            there = lobes[halves[side]] == number
+            count = int(np.count_nonzero(missing[halves[side]] & there))
+            if count:
+                found.append(MissingPart(side, lobe, round(float(count * ml), 2),
+                                         round(count / int(np.count_nonzero(there)), 4)))
+    return sorted(found, key=lambda part: -part.ml)
+
+
+def missing_brain(scan: Volume, from_template: Affine) -> np.ndarray:
+    """Voxels of the template's brain that a scan does not show, bool, on the template's grid.
+
+    `from_template` maps MNI mm to the scan's mm.
+    """
+    brain = load_template().brain.data > 0
+    blank = blank_voxels(scan)
+    extracted = _is_extracted(blank, scan, from_template)
+    # of a head, slices that are blank as a whole end the grid; around an extracted brain they are its shape
+    low, high = (np.zeros(3), np.array(scan.shape)) if extracted or blank.all() else _bounds(~blank)
+    inside = np.argwhere(brain)
+    indices = scan.grid.to_indices(from_template.apply(TEMPLATE_GRID.to_mm(inside)))
+    outside = ((indices < low - 0.5) | (indices > high - 0.5)).any(axis=1)
+    voxels = np.rint(indices).clip(0, np.array(scan.shape) - 1).astype(int)
+    void = np.zeros(brain.shape, bool)
+    void[tuple(inside.T)] = blank[tuple(voxels.T)] | outside
+    result = _without_sheets(void, _SHEET_EXTRACTED_MM if extracted else _SHEET_MM)
+    result[tuple(inside[outside].T)] = True
+    return result
+
+
+def _bounds(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    box = bounding_box(mask)
+    return np.array([side.start for side in box]), np.array([side.stop for side in box])
+
+
+def blank_voxels(scan: Volume) -> np.ndarray:
+    """Voxels in blocks of 3 x 3 x 3 of one value (3 x 3 in thick slices) that are connected with the border, bool.
+
+    Slices at the border that have one value as a whole are blank too.
+    """
+    data = scan.data
+    thin = [axis for axis in range(3) if scan.spacing_mm[axis] <= 2 * min(scan.spacing_mm)]  # not through thick slices
+    flat = _uniform(data, thin)
+    for axis in range(3):
+        planes = np.moveaxis(data, axis, 0)
+        uniform = [bool((plane == plane.flat[0]).all()) for plane in planes]
+        for order in (range(len(planes)), range(len(planes) - 1, -1, -1)):
+            for index in order:
+                if not uniform[index]:
+                    break
+                np.moveaxis(flat, axis, 0)[index] = True
+    if not flat.any():
+        return flat
+    labels, n = label_clusters(flat, connectivity=6)
+    at_border = np.zeros(n + 1, bool)
+    for axis in range(3):
+        for end in (0, -1):
+            at_border[np.unique(np.take(labels, end, axis=axis))] = True
+    at_border[0] = False
+    return at_border[labels]
+
+
+def _uniform(data: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    """Voxels within a block of one value, three voxels along each of `axes`."""
+    flat = np.ones(data.shape, bool)
+    for axis in axes:
+        flat = _eroded(flat, axis) & _runs(data, axis)
+    for axis in axes:  # back from the centres of the blocks to all their voxels
+        flat = _dilated(flat, axis)
+    return flat
+
+
+def _runs(data: np.ndarray, axis: int) -> np.ndarray:
+    """Voxels that equal both neighbours along an axis; at the border, the one neighbour."""
+    moved = np.moveaxis(data, axis, 0)
+    equal = moved[1:] == moved[:-1]
+    result = np.ones(moved.shape, bool)
+    result[1:] &= equal
+    result[:-1] &= equal
+    return np.moveaxis(result, 0, axis)
+
+
+def _eroded(mask: np.ndarray, axis: int) -> np.ndarray:
+    moved = np.moveaxis(mask, axis, 0)
+    result = moved.copy()
+    result[1:] &= moved[:-1]
+    result[:-1] &= moved[1:]
+    return np.moveaxis(result, 0, axis)
+
+
+def _dilated(mask: np.ndarray, axis: int) -> np.ndarray:
+    return ~_eroded(~mask, axis)
+
+
+@lru_cache(maxsize=1)
+def _shell_mm() -> np.ndarray:
+    """Points 6 to 12 mm outside of the template's brain, shape (n, 3)."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(load_template().brain.data.T))
+    near, far = (sitk.GetArrayFromImage(sitk.BinaryDilate(image, [size] * 3, sitk.sitkBall)).T for size in (6, 12))
+    return TEMPLATE_GRID.to_mm(np.argwhere(far > near)[::8])
+
+
+def _is_extracted(blank: np.ndarray, scan: Volume, from_template: Affine) -> bool:
+    """Whether what surrounds the brain on the scan is blank."""
+    indices = np.rint(scan.grid.to_indices(from_template.apply(_shell_mm()))).astype(int)
+    indices = indices[((indices >= 0) & (indices < scan.shape)).all(axis=1)]
+    return bool(len(indices)) and float(blank[tuple(indices.T)].mean()) > _EXTRACTED
+
+
+def _without_sheets(mask: np.ndarray, half_mm: int) -> np.ndarray:
+    """A mask on the template's grid without what is thinner than twice `half_mm`."""
+    if not mask.any():
+        return mask
+    box = bounding_box(mask)
+    image = sitk.GetImageFromArray(np.pad(mask[box].T.astype(np.uint8), half_mm))
+    core = sitk.BinaryErode(image, [half_mm] * 3, sitk.sitkBall)
+    grown = sitk.GetArrayFromImage(sitk.BinaryDilate(core, [half_mm + 1] * 3, sitk.sitkBall)).T > 0
+    result = np.zeros_like(mask)
+    result[box] = mask[box] & grown[(slice(half_mm, -half_mm),) * 3]
+    return result
+
+
+def _amount(ml: float) -> str:
+    return f"{ml:.0f} ml" if ml >= 9.5 else f"{ml:.1f} ml"
+
+
+def _percent(share: float) -> str:
+    return "less than 1 %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
