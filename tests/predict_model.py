@@ -29,7 +29,7 @@ def write_model(folder: Path, *, folds=("0",), reader="SimpleITKIO", spacing_mm=
     plans["configurations"]["3d_fullres"].update(
         normalization_schemes=["ZScoreNormalization"] * 2, use_mask_for_norm=[True] * 2, spacing=[spacing_mm] * 3,
         architecture={"network_class_name": "tiny_network.TinyNetwork", "arch_kwargs": {}, "_kw_requires_import": []})
-    dataset = {**model_dataset("DatasetFCD"), "conversion": trained_on}
+    dataset = {**model_dataset(), "name": "Scans of <A>", "conversion": trained_on}
     folder.mkdir(parents=True)
     write_json(plans, folder / "plans.json")
     write_json(dataset, folder / "dataset.json")

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _predict(options: argparse.Namespace) -> int:
     from nnunet_tv.inference.model_folder import find_model, model_folder
     from nnunet_tv.inference.predict import STATUS, PredictOptions, predict, status
-    from nnunet_tv.inference.trained_on import UNKNOWN
+    from nnunet_tv.inference.trained_on import UNKNOWN, UNKNOWN_ORIGIN
     from nnunet_tv.intake.manual_pairs import read_manual_pairs
 
     folder = options.model or model_folder(options.dataset, trainer=options.trainer, plans=options.plans,
@@ -41,6 +41,10 @@ def _predict(options: argparse.Namespace) -> int:
     print(f"model: {model.name}")
     if model.trained_on.registration is None:
         print(f"note: {UNKNOWN}")
+    if model.trained_on.warning:
+        print(f"warning: {model.trained_on.warning}", file=sys.stderr)
+    elif model.trained_on.synthetic is None:
+        print(f"note: {UNKNOWN_ORIGIN}")
     outcomes = predict(
         options.prepared or options.input, options.out, model=model, prepared=options.prepared is not None,
         options=PredictOptions(options.device, not options.disable_tta, options.step_size, options.precision),
@@ -54,7 +58,7 @@ def _predict(options: argparse.Namespace) -> int:
             print(f"  note: {note}")
     failed = sum(bool(outcome.problem) for outcome in outcomes)
     print(f"{len(outcomes) - failed} of {len(outcomes)} patients: {options.out}, {options.out / STATUS}. "
-          "For research use only.")
+          f"For research use only. {model.trained_on.warning}".rstrip())
     return 1 if failed else 0
 
 

@@ -33,7 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def action() -> int:
         from nnunet_tv.inference.restore import restore_folder
+        from nnunet_tv.inference.trained_on import UNKNOWN_ORIGIN, TrainedOn
 
+        trained_on = TrainedOn.of_folder(options.predictions) or TrainedOn()
+        if trained_on.warning:
+            print(f"warning: {trained_on.warning}", file=sys.stderr)
+        elif trained_on.synthetic is None:
+            print(f"note: {UNKNOWN_ORIGIN}")
         outcomes = restore_folder(options.predictions, options.prepared, options.out, processes=options.processes)
         for outcome in outcomes:
             if outcome.problem:

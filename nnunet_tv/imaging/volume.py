@@ -162,11 +162,15 @@ def read_mask(path: str | Path, *, case: str) -> Volume:
     return Volume(volume.data.astype(np.uint8), volume.affine)
 
 
-def write_volume(volume: Volume, path: str | Path) -> None:
-    """Write `volume` as NIfTI, atomically; sform and qform agree (code 1, scanner)."""
+def write_volume(volume: Volume, path: str | Path, *, description: str = "") -> None:
+    """Write `volume` as NIfTI, atomically; sform and qform agree (code 1, scanner).
+
+    `description` is the header's ``descrip``, of at most 79 characters.
+    """
     image = nib.Nifti1Image(volume.data, volume.affine)
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=1)
     image.header.set_xyzt_units("mm")
+    image.header["descrip"] = description
     with atomic(path) as temporary:
         nib.save(image, temporary)

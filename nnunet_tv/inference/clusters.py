@@ -132,7 +132,11 @@ def count_text(n: int) -> str:
     return f"{n} cluster{'s' if n > 1 else ''}"
 
 
-def write_clusters(clusters: Sequence[Cluster], path: str | Path) -> None:
-    """Write ``clusters.csv``: one row per cluster, units in the column names; only the header without clusters."""
+def write_clusters(clusters: Sequence[Cluster], path: str | Path, *, warning: str = "") -> None:
+    """Write ``clusters.csv``: one row per cluster, units in the column names; only the header without clusters.
+
+    The column ``model_warning`` contains `warning` in every row.
+    """
     names = [field.name for field in fields(Cluster)]
-    write_text(pd.DataFrame(map(asdict, clusters), columns=names).to_csv(index=False, lineterminator="\n"), path)
+    table = pd.DataFrame(map(asdict, clusters), columns=names).assign(model_warning=warning)
+    write_text(table.to_csv(index=False, lineterminator="\n"), path)

@@ -22,13 +22,14 @@ _TOLERANCE = 0.05
 
 
 def write_dicom_seg(labels: Volume, source_files: Sequence[str | Path], path: str | Path, *, case: str,
-                    model: str = "") -> None:
+                    model: str = "", warning: str = "") -> None:
     """Write the clusters of one scan as DICOM SEG (binary, one segment per cluster), atomically.
 
     As DICOM requires, the object takes over the identity of the patient and the study from the source series.
 
     `labels` are integers, 0 outside and 1..n in the clusters, in the voxels of the series with any order of axes;
-    `source_files` one per slice, or one with many frames; `model` is the name for the algorithm identification.
+    `source_files` one per slice, or one with many frames; `model` is the name for the algorithm identification;
+    `warning`, of at most 64 characters, replaces the descriptions of the series and of its content.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def write_dicom_seg(labels: Volume, source_files: Sequence[str | Path], path: st
     try:
         sources = _read(source_files)
         frames = np.stack([frame for source in sources for frame in _frames(labels, source, case)])
-        segmentation = _segmentation(sources, frames, n, model)
+        segmentation = _segmentation(sources, frames, n, model, warning)
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CaseError(case, f"no DICOM SEG from its source series ({type(error).__name__}: {error}): export the "
                         "series again, complete and unchanged") from error
@@ -76,7 +77,7 @@ def _frames(labels: Volume, source: Any, case: str) -> Iterator[np.ndarray]:
         yield labels.data[tuple(np.moveaxis(nearest, -1, 0))].astype(np.uint16)
 
 
-def _segmentation(sources: list[Any], frames: np.ndarray, n: int, model: str) -> Any:
+def _segmentation(sources: list[Any], frames: np.ndarray, n: int, model: str, warning: str) -> Any:
     import highdicom as hd
     from pydicom.sr.coding import Code
 
@@ -85,7 +86,7 @@ def _segmentation(sources: list[Any], frames: np.ndarray, n: int, model: str) ->
         name=f"nnunet-tv {model}"[:64].strip(), version=__version__,
         family=Code("123110", "DCM", "Artificial Intelligence"))
     segments = [hd.seg.SegmentDescription(
-        segment_number=number, segment_label=f"Cluster {number}, research use",
+        segment_number=number, segment_label=f"Cluster {number}, {'synthetic model' if warning else 'research use'}",
         segmented_property_category=Code("49755003", "SCT", "Morphologically Abnormal Structure"),
         segmented_property_type=Code("52988006", "SCT", "Lesion"),
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC, algorithm_identification=algorithm,
@@ -95,6 +96,6 @@ def _segmentation(sources: list[Any], frames: np.ndarray, n: int, model: str) ->
         segment_descriptions=segments, series_instance_uid=hd.UID(), series_number=SERIES_NUMBER,
         sop_instance_uid=hd.UID(), instance_number=1, manufacturer=MANUFACTURER, manufacturer_model_name=MANUFACTURER,
         software_versions=__version__, device_serial_number="0", content_label="FCD",
-        content_description="Research use only: suspected FCD")
-    result.SeriesDescription = "nnunet-tv: suspected FCD, research use only"
+        content_description=warning or "Research use only: suspected FCD")
+    result.SeriesDescription = warning or "nnunet-tv: suspected FCD, research use only"
     return result

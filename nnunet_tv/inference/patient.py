@@ -11,6 +11,7 @@ from nnunet_tv.inference.patient_html import ModelSummary, status_line, write_pa
 from nnunet_tv.inference.patient_picture import Scan, draw_patient
 from nnunet_tv.inference.predictor import Prediction
 from nnunet_tv.inference.restore import DEVIATION, PROBABILITY, write_native
+from nnunet_tv.inference.trained_on import SYNTHETIC
 from nnunet_tv.postprocessing import ENDING
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.case_outcome import CaseOutcome
@@ -28,27 +29,29 @@ def describe_patient(
     are the files of the T1w's series, for which a DICOM SEG is written.
     """
     case, mask = record.case, prediction.segmentation
+    warning = SYNTHETIC if summary.trained_on.synthetic else ""
     maps = {PROBABILITY: prediction.probability}
     if prediction.deviation is not None:
         maps[DEVIATION] = prediction.deviation
     native = to_native_grids(record, mask, maps)
-    write_native(native, out)
+    write_native(native, out, warning=warning)
     t1 = native.volumes["T1w"]
     clusters, labels = describe_clusters(
         t1[""], record, prepared=mask, probability=t1[PROBABILITY], deviation=t1.get(DEVIATION))
-    write_clusters(clusters, out / "clusters.csv")
+    write_clusters(clusters, out / "clusters.csv", warning=warning)
     notes, scans = list(native.notes), []
     for number, channel in enumerate(record.sources):
         image, note = native_scan(record, channel, prepared, number)
         notes += [note] if note else []
         scans.append(Scan(channel, image, native.volumes[channel][""],
                           record.to_grid(channel).inverse() @ record.to_grid("T1w")))
-    draw_patient(case, scans, clusters, labels, out / f"{case}.png")
+    draw_patient(case, scans, clusters, labels, out / f"{case}.png", warning=warning)
     if dicom and clusters:
         from nnunet_tv.inference.dicom_seg import write_dicom_seg
 
         try:
-            write_dicom_seg(labels, dicom, out / f"{case}_fcd.dcm", case=case, model=summary.model)
+            write_dicom_seg(labels, dicom, out / f"{case}_fcd.dcm", case=case, model=summary.model,
+                            warning=warning)
         except CaseError as error:
             notes.append(error.problem)  # the masks are complete without it
     write_page(case, clusters, out / f"{case}.png", out / f"{case}.html", summary=summary, flags=record.flags,

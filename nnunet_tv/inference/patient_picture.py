@@ -14,7 +14,7 @@ from nnunet_tv.inference.clusters import Cluster, count_text, focus_mm
 from nnunet_tv.utils.files import atomic
 from nnunet_tv.utils.html import RESEARCH_USE
 
-YELLOW = (1.0, 0.9, 0.1)
+YELLOW, ORANGE = (1.0, 0.9, 0.1), (1.0, 0.5, 0.1)
 #: Largest number of clusters that are drawn, from rank 1; the table has all.
 MOST = 4
 
@@ -30,21 +30,24 @@ class Scan:
 
 
 def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], labels: Volume,
-                 output: str | Path) -> None:
+                 output: str | Path, *, warning: str = "") -> None:
     """Draw a row per cluster (the first :data:`MOST`), three planes of each scan, as a PNG file; atomically.
 
     The T1w is the first of `scans`, `clusters` are in the order of their ranks and `labels` contain the ranks on the
-    T1w's grid. Without a cluster, slices through the middle of the scans are drawn.
+    T1w's grid. Without a cluster, slices through the middle of the scans are drawn. `warning` is written above
+    the rows.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     shown: list[Cluster | None] = [*clusters[:MOST]] or [None]
-    figure = Figure(figsize=(2.15 * 3 * len(scans), 0.8 + 2.3 * len(shown)), facecolor="black", layout="constrained")
+    height = (1.1 if warning else 0.8) + 2.3 * len(shown)
+    figure = Figure(figsize=(2.15 * 3 * len(scans), height), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
     headline = "no cluster found (slices through the middle)" if not clusters else count_text(len(clusters))
     more = f", the first {MOST} drawn" if len(clusters) > MOST else ""
-    figure.suptitle(f"{case}: {headline}{more}", color="white", fontsize=12, parse_math=False)
+    figure.suptitle(f"{warning}\n{case}: {headline}{more}".strip(), color=ORANGE if warning else "white", fontsize=12,
+                    parse_math=False)
     views = [_View(scan) for scan in scans]
     for cluster, axes in zip(shown, figure.subplots(len(shown), 3 * len(scans), squeeze=False), strict=True):
         for number, view in enumerate(views):

@@ -17,6 +17,7 @@ from nnunet_tv.inference.model_folder import CHANNELS, CHECKPOINT, Filter, Model
 from nnunet_tv.inference.patient import describe_patient
 from nnunet_tv.inference.patient_html import ModelSummary
 from nnunet_tv.inference.predictor import PredictOptions, Predictor, check_device
+from nnunet_tv.inference.trained_on import SYNTHETIC
 from nnunet_tv.intake.find import FoundCase
 from nnunet_tv.intake.manual_pairs import ManualPair
 from nnunet_tv.postprocessing import ENDING
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 DONE, EMPTY = "done", "empty"
 STATUS, PREPARED = "status.json", "prepared"
 #: Part of what decides whether a case is up to date: raise it when files would differ.
-PREDICT_VERSION = 1
+PREDICT_VERSION = 2
 
 
 def predict(
@@ -75,8 +76,8 @@ def predict(
     if not isinstance(model, Model):
         model = find_model(model, folds=folds, checkpoint=checkpoint)
     check_device(options.device)
-    run = _Run(source if prepared else out / PREPARED, FindingsFolder(out), model, options, read_filter(model.folder),
-               model.fingerprint())
+    run = _Run(source if prepared else out / PREPARED, FindingsFolder(out, model.trained_on.warning), model,
+               options, read_filter(model.folder), model.fingerprint())
     if prepared:
         cases = sorted(path.name.removesuffix(RECORD_ENDING) for path in source.glob(f"*{RECORD_ENDING}"))
         if not cases:
@@ -112,15 +113,18 @@ def status(outcome: CaseOutcome) -> str:
     return outcome.status(DONE if outcome.clusters else EMPTY)
 
 
+@dataclass(frozen=True)
 class FindingsFolder(CaseFolders):
     """The folder that ``nnunet-tv-predict`` writes."""
+
+    warning: str = ""  #: about the model
 
     COMMAND: ClassVar[str] = "nnunet-tv-predict"
     ELSEWHERE: ClassVar[str] = "choose another -o"
     RECORDED: ClassVar[tuple[str, ...]] = ("text", "clusters", "flags", "notes")
 
     def to_record(self, outcome: CaseOutcome) -> dict[str, Any]:
-        return {"status": status(outcome), **super().to_record(outcome)}
+        return {"status": status(outcome), "warning": self.warning, **super().to_record(outcome)}
 
 
 @dataclass
@@ -186,12 +190,13 @@ class PatientJob(CaseJob):
         run, record = self.run, Provenance.read(self._record)
         prediction = run.predictor.predict(self._images, affine=record.grid.affine)
         summary = ModelSummary(run.model.name, run.filter.text, record.registration,
-                               float(prediction.probability.data.max()))
+                               float(prediction.probability.data.max()), run.model.trained_on)
         filtered = replace(prediction, segmentation=run.filter(prediction.segmentation))
         outcome = describe_patient(record, filtered, staging, prepared=run.prepared, summary=summary, dicom=self.dicom,
                                    created=run.created)
         review = f" Look at the preparation first: {'; '.join(record.flags)}." if record.flags else ""
-        return replace(outcome, flags=tuple(record.flags), text=outcome.text + review,
+        warning = f"{SYNTHETIC}. " if run.store.warning else ""
+        return replace(outcome, flags=tuple(record.flags), text=warning + outcome.text + review,
                        notes=tuple(redact(note, self.secrets) for note in outcome.notes))
 
 
@@ -199,6 +204,9 @@ def _write_status(run: _Run, outcomes: Mapping[str, CaseOutcome], *, complete: b
     cases = {case: {**run.store.to_record(outcome), "text": outcome.problem or outcome.text}
              for case, outcome in outcomes.items()}
     counts = {name: sum(case["status"] == name for case in cases.values()) for name in (DONE, EMPTY, FLAGGED, FAILED)}
-    write_json({"nnunet_tv": __version__, "created": run.created, "complete": complete, "model": str(run.model.folder),
-                "folds": run.model.folds, "filter": run.filter.text, "counts": counts, "cases": cases},
+    origin = run.model.trained_on
+    write_json({"nnunet_tv": __version__, "warning": run.store.warning, "created": run.created, "complete": complete,
+                "model": str(run.model.folder), "folds": run.model.folds,
+                "trained_on": {"data_set": origin.data_set, "synthetic": origin.synthetic}, "filter": run.filter.text,
+                "counts": counts, "cases": cases},
                run.store.root / STATUS)

@@ -86,15 +86,19 @@ def model_plans(input_size: Sequence[int], *, dataset_name: str) -> dict[str, An
     }
 
 
-def model_dataset(dataset_name: str) -> dict[str, Any]:
-    """``dataset.json`` of the imported model: its channels, in order, and its one foreground label."""
+def model_dataset() -> dict[str, Any]:
+    """``dataset.json`` of the imported model: its channels, in order, and its one foreground label.
+
+    A file of weights does not record on which scans they were trained, and any weights of this layout can be imported.
+    """
     return {
-        "name": dataset_name,
+        "name": "not recorded (imported weights)",
         "channel_names": {str(number): channel for number, channel in enumerate(CHANNELS)},
         "labels": {"background": 0, "FCD": 1},
         "numTraining": 0,
         "file_ending": ".nii.gz",
-        "conversion": {"registration": "mni", "brain": "none"},  # how the authors prepared their scans
+        # how the authors prepared their scans
+        "conversion": {"registration": "mni", "brain": "none", "synthetic": None},
     }
 
 
@@ -141,7 +145,7 @@ def import_published(weights: str | Path, folder: str | Path, *, input_size: Seq
         raise PublishedWeightsError(f"{weights}: {error}") from error
     except ValueError as error:
         raise NnunetTVError(f"{weights}: {error}") from error
-    plans, dataset = model_plans(size, dataset_name=dataset_name), model_dataset(dataset_name)
+    plans, dataset = model_plans(size, dataset_name=dataset_name), model_dataset()
     # a checkpoint for nnU-Net's predictor and -pretrained_weights, without a training state
     checkpoint = {
         "network_weights": dict(network.state_dict()),

@@ -9,6 +9,7 @@ import numpy as np
 from nnunet_tv.imaging.probability import check_probability, read_npz
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid, write_volume
 from nnunet_tv.inference.native import NativeResult, to_native_grids
+from nnunet_tv.inference.trained_on import SYNTHETIC, TrainedOn
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.preparation.provenance import ENDING as RECORD_ENDING
 from nnunet_tv.preparation.provenance import T1_NAMES, Provenance
@@ -67,7 +68,9 @@ def restore_folder(
     if not cases:
         raise NnunetTVError(f"{predictions}: expected segmentations (CASE{ENDING}), found none")
     remove_partial(out)
-    work = partial(_restore_case, predictions=predictions, prepared=prepared, out=out)
+    trained_on = TrainedOn.of_folder(predictions) or TrainedOn()  # nnU-Net leaves the model's dataset.json there
+    work = partial(_restore_case, predictions=predictions, prepared=prepared, out=out,
+                   warning=SYNTHETIC if trained_on.synthetic else "")
     done = each_case(work, cases, processes=processes, label="restore")
     known = {path.name.removesuffix(RECORD_ENDING) for path in prepared.glob(f"*{RECORD_ENDING}")}
     lost = [CaseOutcome(case, problem=f"prepared, but without a segmentation in {predictions}: predict it too")
@@ -90,14 +93,15 @@ def prediction_cases(folder: str | Path) -> list[str]:
     return sorted(names - maps)
 
 
-def _restore_case(case: str, *, predictions: Path, prepared: Path, out: Path) -> CaseOutcome:
+def _restore_case(case: str, *, predictions: Path, prepared: Path, out: Path, warning: str) -> CaseOutcome:
     def work() -> CaseOutcome:
         record = Provenance.read(prepared / f"{case}{RECORD_ENDING}")
         path = predictions / f"{case}{ENDING}"
         mask = read_mask(path, case=case)
         _check_grid(mask, record, path)
         probability = read_probability(predictions, mask, record)
-        return write_native(to_native_grids(record, mask, {PROBABILITY: probability} if probability else {}), out)
+        native = to_native_grids(record, mask, {PROBABILITY: probability} if probability else {})
+        return write_native(native, out, warning=warning)
 
     outcome = attempt(case, work)
     if outcome.problem:
@@ -105,17 +109,18 @@ def _restore_case(case: str, *, predictions: Path, prepared: Path, out: Path) ->
     return outcome
 
 
-def write_native(result: NativeResult, out: str | Path) -> CaseOutcome:
+def write_native(result: NativeResult, out: str | Path, *, warning: str = "") -> CaseOutcome:
     """Write masks and maps on the grids of the original scans; maps in `out` of a kind that is missing are deleted.
 
-    The outcome's files are by channel and kind: ``T1w`` (a mask), ``FLAIR_std`` …
+    `warning` is written into the files' headers. The outcome's files are by channel and kind: ``T1w`` (a mask),
+    ``FLAIR_std`` …
     """
     files = {}
     for channel, volumes in result.volumes.items():
         for kind in KINDS:
             path = output_path(out, result.case, channel, kind)
             if kind in volumes:
-                write_volume(volumes[kind], path)
+                write_volume(volumes[kind], path, description=warning)
                 files[f"{channel}_{kind}" if kind else channel] = path
             else:
                 path.unlink(missing_ok=True)

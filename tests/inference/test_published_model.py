@@ -16,6 +16,7 @@ from output_folders import snapshot
 from nnunet_tv.architectures.ms_dsa_net import MSDSANet
 from nnunet_tv.architectures.published import PublishedWeightsError
 from nnunet_tv.inference.published_model import FILES, PLANS_NAME, TRAINER, import_published, read_weights
+from nnunet_tv.inference.trained_on import TrainedOn
 from nnunet_tv.utils.errors import NnunetTVError
 
 SIZE = (64, 64, 64)
@@ -138,7 +139,9 @@ def test_contents_of_the_model_folder(weights, tmp_path, folder, name):
     import_published(weights, tmp_path / folder)
     assert set(snapshot(tmp_path / folder)) == set(FILES) and not list(tmp_path.rglob(".*"))
     dataset, plans = (json.loads((tmp_path / folder / file).read_text()) for file in ("dataset.json", "plans.json"))
-    assert dataset["name"] == plans["dataset_name"] == name
+    assert plans["dataset_name"] == name
+    trained_on = TrainedOn.of(dataset)
+    assert trained_on.synthetic is None and trained_on.data_set == "not recorded (imported weights)"
     assert dataset["channel_names"] == {"0": "T1w", "1": "FLAIR"}
 
 

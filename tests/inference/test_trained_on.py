@@ -55,7 +55,12 @@ def test_prepared_cases():
 
 @pytest.mark.parametrize(("content", "expected"), [
     ({}, TrainedOn()), ({"conversion": "by hand"}, TrainedOn()), ({"conversion": {}}, TrainedOn()),
-    (model_dataset("DatasetFCD"), TrainedOn("mni", "none"))])
+    (model_dataset(), TrainedOn("mni", "none", None, "not recorded (imported weights)")),
+    ({"name": "A", "conversion": {"registration": "t1", "brain": "template", "synthetic": True}},
+     TrainedOn("t1", "template", True, "A")),
+    ({"name": 1, "conversion": {"synthetic": "no"}}, TrainedOn()),
+    # written by version 0.1.0, which named every data set of this layout so
+    ({"name": "OpenNeuro ds004199: FCD", "conversion": {"registration": "mni", "brain": "template"}}, MNI)])
 def test_record_of_the_model(content, expected):
     assert TrainedOn.of(content) == expected
 
