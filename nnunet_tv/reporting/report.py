@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv.postprocessing import STANDARD
+from nnunet_tv.reporting.origins import synthetic_warnings
 from nnunet_tv.reporting.record import Record, make_meta, read_record
 from nnunet_tv.reporting.report_folder import check_folder, draw_pictures, new_folder, write_problems, write_report
 from nnunet_tv.reporting.tables import tv_paper
@@ -150,7 +151,8 @@ def _score(
     record = Record(
         rows=scores.rows, controls=healthy.rows, candidates=scores.candidates,
         problems=[*scores.problems, *healthy.problems],
-        settings={**options.settings(), "over_tables": list(dict.fromkeys(model.note for model in models))},
+        settings={**options.settings(), "over_tables": [*synthetic_warnings(reference, runs),
+                                                        *dict.fromkeys(model.note for model in models)]},
         meta=make_meta(reference=reference, runs=runs, controls=controls, command=command,
                        inputs={**scores.inputs, **healthy.inputs}))
     warnings = [*(text for model in models for text in model.warnings), *scores.warnings, *healthy.warnings]
