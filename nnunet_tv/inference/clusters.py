@@ -7,17 +7,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nnunet_tv.brain.atlas import UNKNOWN, region_of
+from nnunet_tv.brain.atlas import OUTSIDE, UNKNOWN, region_of
 from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.imaging.resample import index_map
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.files import write_text
+from nnunet_tv.utils.numbers import fixed, rounded
 
-LEFT, RIGHT, MIDLINE = "left", "right", "midline"
+LEFT, RIGHT, MIDLINE, BOTH = "left", "right", "midline", "both sides"
 #: Least share of a cluster on one side of the template's middle plane that makes it left or right.
 ONE_SIDED = 0.75
+#: A cluster on both sides is at the midline if nine tenths of it are within this distance of it, in mm.
+NEAR_MIDLINE_MM = 20.0
+#: A cluster with this share of its voxels outside of the brain mask lies outside of the brain.
+MOSTLY = 0.5
 
 
 @dataclass(frozen=True)
@@ -25,20 +30,21 @@ class Cluster:
     """One cluster of a mask on the patient's own T1w; centroids are scanner or MNI152 coordinates in mm, RAS+."""
 
     rank: int  #: by mean probability, then peak, then volume; 1 should be reviewed first
-    volume_mm3: float  #: on the original T1w
-    voxels: int
+    volume_mm3: float  #: on the original T1w; of a cluster without a voxel there, from the prepared grid
+    voxels: int  #: of the original T1w
     native_x_mm: float
     native_y_mm: float
     native_z_mm: float
     mni_x_mm: float | None  #: None without registration to the template
     mni_y_mm: float | None
     mni_z_mm: float | None
-    side: str  #: ``left``, ``right`` (of the patient), ``midline``; ``unknown`` without registration to the template
-    region: str  #: see :mod:`nnunet_tv.brain.atlas`; ``unknown`` without registration to the template
+    side: str  #: ``left``, ``right`` (of the patient), ``midline``, ``both sides``; ``unknown`` without the template
+    region: str  #: see :func:`nnunet_tv.brain.atlas.region_of`; ``unknown`` without registration to the template
     lobe: str
     peak_probability: float | None  #: over the cluster's voxels; None without a probability map
     mean_probability: float | None
     mean_deviation: float | None  #: mean of the standard deviation between folds; None with one fold
+    remarks: str = ""  #: what makes the place doubtful: ``outside the brain``, ``at the border of the FLAIR``
 
     @property
     def native_mm(self) -> np.ndarray:
@@ -48,24 +54,51 @@ class Cluster:
 
 def describe_clusters(
     mask: Volume, record: Provenance, *, probability: Volume | None = None, deviation: Volume | None = None,
-    prepared: Volume | None = None,
+    prepared: Volume | None = None, brain: Volume | None = None,
 ) -> tuple[list[Cluster], Volume]:
     """Clusters (26 neighbours) of a mask on the patient's T1w, in the order of their ranks.
 
-    A cluster of the filtered mask may fall apart, or touch another, on a coarser grid. With the `prepared` mask (on
-    ``record.grid``) each voxel is assigned to the nearest cluster there, so that the number of clusters is the
-    filter's. The other volumes are on the grid of the original T1w; the second result holds the ranks there (int32).
+    A cluster of the filtered mask may fall apart, touch another, or fill no voxel by half on a coarser grid. With the
+    `prepared` mask (on ``record.grid``) each voxel is assigned to the nearest cluster there, so that the number of
+    clusters is the filter's; those without a voxel come last. `brain` is the brain mask on ``record.grid``. The other
+    volumes are on the grid of the original T1w; the second result holds the ranks there (int32).
     """
     voxels = np.argwhere(mask.data)
     numbers = _cluster_numbers(voxels, mask, record, prepared)
-    parts = [voxels[numbers == number] for number in np.unique(numbers)]
-    found = sorted(((_measure(part, mask, record, probability, deviation), part) for part in parts),
+    parts = [_Part(mask.grid.to_mm(own), own, len(own), len(own) * mask.grid.voxel_mm3)
+             for own in (voxels[numbers == number] for number in np.unique(numbers))]
+    parts += _lost(numbers, mask, record, prepared)
+    found = sorted(((_measure(part, record, probability, deviation, brain), part) for part in parts),
                    key=lambda pair: _order(pair[0]))
     clusters, labels = [], np.zeros(mask.shape, np.int32)
     for rank, (cluster, part) in enumerate(found, 1):
         clusters.append(replace(cluster, rank=rank))
-        labels[tuple(part.T)] = rank
+        if part.count:
+            labels[tuple(part.voxels.T)] = rank
     return clusters, Volume(labels, mask.affine)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The points of one cluster."""
+
+    points_mm: np.ndarray  #: scanner mm of the T1w, shape (n, 3)
+    voxels: np.ndarray  #: of the T1w, shape (n, 3); those around the points for a cluster without a voxel
+    count: int  #: voxels in the mask
+    volume_mm3: float
+
+
+def _lost(numbers: np.ndarray, mask: Volume, record: Provenance, prepared: Volume | None) -> list[_Part]:
+    """Clusters of the prepared mask to which no voxel of the T1w was assigned."""
+    if prepared is None:
+        return []
+    labels, n = label_clusters(prepared.data)
+    back, result = record.to_grid("T1w").inverse(), []
+    for number in sorted({*range(1, n + 1)} - {*numbers.tolist()}):
+        points = back.apply(prepared.grid.to_mm(np.argwhere(labels == number)))
+        voxels = np.rint(mask.grid.to_indices(points)).clip(0, np.array(mask.shape) - 1).astype(int)
+        result.append(_Part(points, voxels, 0, len(points) * prepared.grid.voxel_mm3 * back.volume_ratio))
+    return result
 
 
 def _cluster_numbers(voxels: np.ndarray, mask: Volume, record: Provenance, prepared: Volume | None) -> np.ndarray:
@@ -84,20 +117,22 @@ def _cluster_numbers(voxels: np.ndarray, mask: Volume, record: Provenance, prepa
 
 def _order(cluster: Cluster) -> tuple[float, ...]:
     """Sorting key; the place breaks ties."""
-    return (-(cluster.mean_probability or 0), -(cluster.peak_probability or 0), -cluster.volume_mm3,
+    return (not cluster.voxels, -(cluster.mean_probability or 0), -(cluster.peak_probability or 0), -cluster.volume_mm3,
             *cluster.native_mm.tolist())
 
 
 def focus_mm(labels: Volume, cluster: Cluster) -> np.ndarray:
     """Centre of the cluster's voxel nearest to its centroid, scanner mm: curved clusters do not contain theirs."""
     points = labels.grid.to_mm(np.argwhere(labels.data == cluster.rank))
+    if not len(points):
+        return cluster.native_mm
     return points[np.linalg.norm(points - cluster.native_mm, axis=1).argmin()]
 
 
-def _measure(voxels: np.ndarray, mask: Volume, record: Provenance, probability: Volume | None,
-             deviation: Volume | None) -> Cluster:
-    """The cluster of `voxels`, without its rank."""
-    points = mask.grid.to_mm(voxels)
+def _measure(part: _Part, record: Provenance, probability: Volume | None, deviation: Volume | None,
+             brain: Volume | None) -> Cluster:
+    """The cluster of a part, without its rank."""
+    points = part.points_mm
     side = region = lobe = UNKNOWN
     mni: tuple[float | None, float | None, float | None] = (None, None, None)
     if record.registration == "mni":
@@ -107,15 +142,31 @@ def _measure(voxels: np.ndarray, mask: Volume, record: Provenance, probability: 
         region, lobe = region_of(there)
 
     def summary(volume: Volume | None, function=np.mean) -> float | None:
-        return None if volume is None else round(float(function(volume.data[tuple(voxels.T)])), 4)
+        return None if volume is None else rounded(function(volume.data[tuple(part.voxels.T)]), 4)
 
-    return Cluster(0, round(len(voxels) * mask.grid.voxel_mm3, 2), len(voxels),
-                   *_centroid(points), *mni, side, region, lobe,
-                   summary(probability, np.max), summary(probability), summary(deviation))
+    return Cluster(0, rounded(part.volume_mm3, 2), part.count, *_centroid(points), *mni, side, region, lobe,
+                   summary(probability, np.max), summary(probability), summary(deviation),
+                   "; ".join(_remarks(points, record, brain)))
+
+
+def _remarks(points_mm: np.ndarray, record: Provenance, brain: Volume | None) -> list[str]:
+    """What makes a cluster's place doubtful; points are scanner mm of the T1w, shape (n, 3)."""
+    remarks, on_grid = [], record.to_grid("T1w").apply(points_mm)
+    if brain is not None:
+        indices = np.rint(brain.grid.to_indices(on_grid)).astype(int)
+        inside = ((indices >= 0) & (indices < brain.shape)).all(axis=1)
+        inside &= brain.data[tuple(indices.clip(0, np.array(brain.shape) - 1).T)] > 0
+        if inside.mean() <= 1 - MOSTLY:
+            remarks.append(OUTSIDE)
+    for channel, grid in record.sources.items():
+        indices = grid.to_indices(record.to_grid(channel).inverse().apply(on_grid))
+        if ((indices < 0.5) | (indices > np.array(grid.shape) - 1.5)).any():  # in the outermost voxels, or beyond
+            remarks.append(f"at the border of the {channel}")
+    return remarks
 
 
 def _centroid(points_mm: np.ndarray) -> tuple[float, float, float]:
-    x, y, z = (round(float(value), 2) for value in points_mm.mean(axis=0))
+    x, y, z = (rounded(value, 2) for value in points_mm.mean(axis=0))
     return x, y, z
 
 
@@ -124,12 +175,22 @@ def side_of(points_mm: np.ndarray) -> str:
     left = float((points_mm[:, 0] < 0).mean())
     if left >= ONE_SIDED:
         return LEFT
-    return RIGHT if left <= 1 - ONE_SIDED else MIDLINE
+    if left <= 1 - ONE_SIDED:
+        return RIGHT
+    return MIDLINE if np.quantile(np.abs(points_mm[:, 0]), 0.9) <= NEAR_MIDLINE_MM else BOTH
 
 
 def count_text(n: int) -> str:
     """``1 cluster``, ``2 clusters``."""
     return f"{n} cluster{'s' if n > 1 else ''}"
+
+
+def size_text(volume_mm3: float) -> str:
+    """Such as ``850 mm³``, and ``12.3 ml`` from 1 ml on."""
+    ml = volume_mm3 / 1000
+    if 0 < volume_mm3 < 1:
+        return "less than 1 mm³"
+    return f"{fixed(volume_mm3)} mm³" if ml < 1 else f"{fixed(ml, 1 if ml < 100 else 0)} ml"
 
 
 def write_clusters(clusters: Sequence[Cluster], path: str | Path, *, warning: str = "") -> None:

@@ -17,6 +17,7 @@ from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.resample import index_map, resample_image
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.preparation.provenance import Provenance
+from nnunet_tv.utils.numbers import fixed
 
 #: Samples along each axis of a voxel.
 SAMPLES = 3
@@ -43,7 +44,7 @@ def to_native_grids(record: Provenance, mask: Volume, maps: Mapping[str, Volume]
     for channel in record.sources:
         native = mask_to_native(mask, record, channel)
         for centre in lost_clusters(mask, native, record, channel):
-            place = ", ".join(f"{value:.0f}" for value in centre)
+            place = ", ".join(map(fixed, centre))
             notes.append(f"a cluster at ({place}) mm fills no voxel of the {channel} by half and is not in its mask")
         volumes[channel] = {"": native, **{kind: probability_to_native(volume, record, channel)
                                            for kind, volume in maps.items()}}

@@ -64,7 +64,8 @@ def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], 
 def _label(cluster: Cluster | None) -> str:
     if cluster is None:
         return ""
-    return f", cluster {cluster.rank}" + ("" if cluster.side == "unknown" else f": {cluster.side}, {cluster.region}")
+    region = cluster.region.split(":")[0]  # of several lobes or regions, the table has the names
+    return f", cluster {cluster.rank}" + ("" if cluster.side == "unknown" else f": {cluster.side}, {region}")
 
 
 class _View:

@@ -194,9 +194,8 @@ class PatientJob(CaseJob):
         filtered = replace(prediction, segmentation=run.filter(prediction.segmentation))
         outcome = describe_patient(record, filtered, staging, prepared=run.prepared, summary=summary, dicom=self.dicom,
                                    created=run.created)
-        review = f" Look at the preparation first: {'; '.join(record.flags)}." if record.flags else ""
         warning = f"{SYNTHETIC}. " if run.store.warning else ""
-        return replace(outcome, flags=tuple(record.flags), text=warning + outcome.text + review,
+        return replace(outcome, flags=(*record.flags, *outcome.flags), text=warning + outcome.text,
                        notes=tuple(redact(note, self.secrets) for note in outcome.notes))
 
 

@@ -151,6 +151,6 @@ def _check_grid(volume: Volume, record: Provenance, path: Path) -> None:
     grid = record.grid
     if not same_grid(volume, grid):
         raise CaseError(record.case, f"expected the prepared grid ({grid.shape} voxels, {grid.orientation}, first at "
-                        f"{np.round(grid.affine[:3, 3], 2).tolist()} mm), found {volume.shape}, {volume.orientation}, "
-                        f"{np.round(volume.affine[:3, 3], 2).tolist()}: the folder -p is not what this was predicted "
+                        f"{(np.round(grid.affine[:3, 3], 2) + 0.0).tolist()} mm), found {volume.shape}, {volume.orientation}, "
+                        f"{(np.round(volume.affine[:3, 3], 2) + 0.0).tolist()}: the folder -p is not what this was predicted "
                         "from; give the right one, or predict again", path)

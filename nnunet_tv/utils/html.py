@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv import __version__
+from nnunet_tv.utils.numbers import fixed
 
 #: Stated on every page and picture of a patient.
 RESEARCH_USE = "For research use only: not a medical device, no basis for a diagnosis or a treatment."
@@ -20,6 +21,7 @@ def render(template: str, **context: Any) -> str:
     environment = Environment(loader=PackageLoader("nnunet_tv"), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters["data_uri"] = data_uri
+    environment.filters["fixed"] = fixed
     context = {"version": __version__, "research_use": RESEARCH_USE, **context}
     return environment.get_template(template).render(context)
 

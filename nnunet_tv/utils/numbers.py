@@ -1,0 +1,23 @@
+"""Numbers for readers."""
+
+
+def rounded(value: float, digits: int = 0) -> float:
+    """`value` rounded to `digits` decimals; never a negative zero.
+
+    Examples
+    --------
+    >>> rounded(-0.004, 2), rounded(-1.25, 1)
+    (0.0, -1.2)
+    """
+    return round(float(value), digits) + 0.0
+
+
+def fixed(value: float, digits: int = 0) -> str:
+    """`value` with `digits` decimals; never ``-0``.
+
+    Examples
+    --------
+    >>> fixed(-0.4), fixed(-0.004, 2), fixed(-1.5)
+    ('0', '0.00', '-2')
+    """
+    return f"{rounded(value, digits):.{digits}f}"
