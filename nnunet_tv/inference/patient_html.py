@@ -65,16 +65,17 @@ def slice_text(grid: Grid, point_mm: np.ndarray) -> str:
         axis = next(axis for axis, code in enumerate(codes) if code in "SI")
     last = grid.shape[axis] - 1
     index = int(np.clip(np.rint(grid.to_indices(point_mm)[axis]), 0, last))
+    if codes[axis] in _OPPOSITE:
+        index = last - index
     plane, start = _PLANES[_OPPOSITE.get(codes[axis], codes[axis])]
-    return f"{plane} slice {(last - index if codes[axis] in _OPPOSITE else index) + 1} of {last + 1}, counted from {start}"
+    return f"{plane} slice {index + 1} of {last + 1}, counted from {start}"
 
 
 def position_text(point_mm: np.ndarray) -> str:
     """Scanner coordinates (RAS+) as viewers show them, such as ``L 32, A 28, S 20 mm``."""
-    parts = []
-    for value, (positive, negative) in zip(point_mm, ("RL", "AP", "SI"), strict=True):
-        parts.append(f"{positive if rounded(value) >= 0 else negative} {fixed(abs(value))}")
-    return f"{', '.join(parts)} mm"
+    letters = (("R", "L"), ("A", "P"), ("S", "I"))
+    return ", ".join(f"{positive if rounded(value) >= 0 else negative} {fixed(abs(value))}"
+                     for value, (positive, negative) in zip(point_mm, letters, strict=True)) + " mm"
 
 
 def across_mm(volume_mm3: float) -> float:

@@ -4,8 +4,6 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-import numpy as np
-
 from nnunet_tv.imaging.probability import check_probability, read_npz
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, same_grid, write_volume
 from nnunet_tv.inference.native import NativeResult, to_native_grids
@@ -16,6 +14,7 @@ from nnunet_tv.preparation.provenance import T1_NAMES, Provenance
 from nnunet_tv.utils.case_outcome import CaseOutcome, attempt
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import remove_partial
+from nnunet_tv.utils.numbers import rounded
 from nnunet_tv.utils.parallel import each_case
 
 PROBABILITY, DEVIATION = "prob", "std"
@@ -150,7 +149,7 @@ def read_probability(folder: str | Path, mask: Volume, record: Provenance) -> Vo
 def _check_grid(volume: Volume, record: Provenance, path: Path) -> None:
     grid = record.grid
     if not same_grid(volume, grid):
+        expected, found = ([rounded(value, 2) for value in one.affine[:3, 3]] for one in (grid, volume))
         raise CaseError(record.case, f"expected the prepared grid ({grid.shape} voxels, {grid.orientation}, first at "
-                        f"{(np.round(grid.affine[:3, 3], 2) + 0.0).tolist()} mm), found {volume.shape}, {volume.orientation}, "
-                        f"{(np.round(volume.affine[:3, 3], 2) + 0.0).tolist()}: the folder -p is not what this was predicted "
-                        "from; give the right one, or predict again", path)
+                        f"{expected} mm), found {volume.shape}, {volume.orientation}, {found}: the folder -p is not "
+                        "what this was predicted from; give the right one, or predict again", path)

@@ -3,11 +3,12 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from native_cases import LEFT_LESION, RIGHT_LESION, patient
+from native_cases import LEFT_LESION, RIGHT_LESION, patient, scan_grid
 
 from nnunet_tv.inference.clusters import describe_clusters
-from nnunet_tv.inference.patient_html import ModelSummary, write_page
+from nnunet_tv.inference.patient_html import ModelSummary, Warnings, position_text, slice_text, write_page
 from nnunet_tv.inference.trained_on import TrainedOn
 
 SUMMARY = ModelSummary("Trainer__Plans__3d_fullres, fold 0", "opening <1>", "mni", 0.31)
@@ -28,12 +29,60 @@ def page(tmp_path):
 
 
 def test_patient_with_clusters(page):
-    text = page(patient(lesions=(LEFT_LESION, RIGHT_LESION)), flags=("<metric>",), notes=("a & b",))
+    text = page(patient(lesions=(LEFT_LESION, RIGHT_LESION)), notes=("a & b",),
+                warnings=Warnings(preparation=("<metric>",)))
     assert "2 clusters found" in text and "For research use only" in text and "not a diagnosis" in text
     assert ">left<" in text and ">right<" in text and "Radiological convention" in text
-    assert "middle frontal gyrus" in text and "(parietal)" in text and "Check the preparation" in text
+    assert "middle frontal gyrus" in text and "several lobes: " in text and "Check the preparation" in text
     assert "&lt;metric&gt;" in text and "a &amp; b" in text and "opening &lt;1&gt;" in text and "2030-01-02" in text
     assert "<script" not in text and "http" not in text and text.count("data:image/png;base64,iVBORw==") == 1
+
+
+def test_what_to_look_at_comes_first(page):
+    warnings = Warnings(result=("absurd",), coverage=("the FLAIR does not show 131 ml",), preparation=("turned",))
+    text = page(patient(), warnings=warnings, places=("T1w: axial slice 3 of 9",), notes=("a note",),
+                summary=replace(SUMMARY, model="Trainer" * 30))
+    body = text.partition("<body>")[2]
+    order = ["For research use only", "Doubt this result", "absurd", "do not show the whole brain", "131 ml", "turned",
+             "1 cluster found", "The first cluster, to be doubted", "Left: middle frontal gyrus, rostral",
+             "T1w: axial slice 3 of 9", "<img", "What this means", "All clusters", "a note", "TrainerTrainer"]
+    assert [body.index(one) for one in order] == sorted(body.index(one) for one in order)
+    assert "Look here first" in page(patient()) and "to be doubted" not in page(patient())
+
+
+def test_the_picture_opens_without_a_script_or_a_second_copy(page):
+    text = page(patient())
+    assert re.search(r'<input type="checkbox" id="zoom"[^>]*><label for="zoom"[^>]*><img src="data:', text)
+    assert "#zoom:checked + .picture" in text and text.count("data:image/png") == 1
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_the_page_states_whether_the_coverage_was_checked(page, checked):
+    text = page(patient(lesions=()), coverage_checked=checked)
+    assert ("Whether the scans show the whole brain was not checked" in text) != checked
+
+
+def test_no_point_is_minus_zero(page):
+    someone = patient(lesions=((-0.2, 0.3, 18.0),), t1=scan_grid(spacing_mm=(2, 2, 2)))
+    text = page(someone)
+    assert "-0" not in re.sub(r"20\d\d-\d\d-\d\d", "", text.partition("<table>")[2].partition("</table>")[0])
+    assert re.search(r"<td>0, 0, 18</td>", text)
+
+
+@pytest.mark.parametrize(("codes", "spacing", "text"), [
+    ("RAS", (1, 1, 4), "axial slice 29 of 45, counted from below"), ("LPI", (1, 1, 4), "axial slice 29 of 45"),
+    ("RAS", (1, 1, 1), "axial slice 115 of 180, counted from below"),
+    ("SRA", (1, 1, 4), "coronal slice 18 of 45, counted from behind"), ("PSL", (1, 1, 4), "sagittal slice 15 of 45"),
+    ("ASR", (1, 1, 4), "sagittal slice 15 of 45, counted from the patient's left")])
+def test_where_to_scroll(codes, spacing, text):
+    """A point on the left, behind and above the middle of a scan of 180 mm."""
+    assert slice_text(scan_grid(codes, spacing), np.array([-32.0, -20, 24.6])).startswith(text)
+    assert slice_text(scan_grid(codes, spacing), np.array([-900.0] * 3)).split(",")[0].split(" of ")[0].endswith(" 1")
+
+
+def test_positions_have_letters():
+    assert position_text(np.array([-32.4, 28, -0.2])) == "L 32, A 28, S 0 mm"
+    assert position_text(np.array([3.6, -28, -20])) == "R 4, P 28, I 20 mm"
 
 
 def test_patient_without_clusters(page):
@@ -60,7 +109,7 @@ def test_no_side_is_given_without_registration_to_the_template(page):
 @pytest.mark.parametrize("lesions", [(), (LEFT_LESION,)])
 def test_a_model_of_synthetic_data_is_named_before_everything_else(page, lesions):
     summary = replace(SUMMARY, trained_on=TrainedOn("mni", "template", True, "Phantoms <1>"))
-    text = page(patient(lesions=lesions), summary, flags=("a flag",))
+    text = page(patient(lesions=lesions), summary, warnings=Warnings(preparation=("a flag",)))
     body = text.partition("<body>")[2]
     warning = body.index("trained on synthetic data (Phantoms &lt;1&gt;)")
     assert warning < body.index("For research use only") < body.index("a flag")

@@ -1,12 +1,14 @@
 """nnunet-tv-predict on prepared patients, with a network in closed form."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from native_cases import LEFT_LESION, RIGHT_LESION, centre_mm, csv_rows, dice, patient, scan_grid
 from predict_model import write_model
 
+from nnunet_tv.brain.coverage import Coverage, MissingPart
 from nnunet_tv.cli.predict import main
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.inference.model_folder import find_model
@@ -141,6 +143,39 @@ def test_bad_cases_fail_alone_and_earlier_results_are_removed(root, model, capsy
         assert found["cases"][case]["status"] == "failed" and message in found["cases"][case]["text"]
     assert {path.name for path in (root / "out").iterdir()} == {"sub-1", "sub-2", "sub-6", "status.json"}
     assert "sub-3: failed: " in capsys.readouterr().err
+
+
+def test_clusters_that_fill_half_the_brain_are_flagged_everywhere(root, tmp_path, capsys):
+    model = write_model(tmp_path / MODEL, threshold=-3.0, bias=-0.5)  # marks the whole brain
+    assert command(root, model) == 0
+    found = status(root)
+    assert found["counts"] == {"done": 0, "empty": 0, "flagged": 2, "failed": 0}
+    one, = rows(root, "sub-2")
+    assert one["side"] == "both sides" and one["region"] == one["lobe"]
+    assert one["region"].startswith("several lobes: frontal, ")
+    record = json.loads((root / "out" / "sub-2" / "case.json").read_text())
+    flag, = record["flags"]
+    assert "ml in all" in flag and flag in found["cases"]["sub-2"]["text"] and record["status"] == "flagged"
+    page = (root / "out" / "sub-2" / "sub-2.html").read_text().partition("<body>")[2]
+    assert page.index("Doubt this result") < page.index("ml in all") < page.index("1 cluster found")
+    assert "sub-2: flagged: 1 cluster found" in capsys.readouterr().out
+
+
+def test_what_a_scan_does_not_show_is_stated_with_the_result(tmp_path, model, capsys):
+    flagged = Coverage("FLAIR", 131.0, 0.1, (MissingPart("left", "temporal", 131.0, 0.6),))
+    noted = Coverage("T1w", 19.0, 0.01, (MissingPart("right", "cerebellum", 19.0, 0.2),))
+    assert flagged.flagged and noted.stated and not noted.flagged
+    someone = patient("sub-1", lesions=(), flags=(flagged.text, "another flag"))
+    someone.record.details["coverage"] = [asdict(flagged), asdict(noted), asdict(Coverage("T1w", 0.1, 0.0))]
+    someone.write(tmp_path / "imagesTs")
+    assert command(tmp_path, model) == 0
+    case = status(tmp_path)["cases"]["sub-1"]
+    assert case["status"] == "flagged" and case["flags"] == [flagged.text, "another flag"]
+    assert noted.text in case["notes"]
+    for text in (case["text"], (tmp_path / "out" / "sub-1" / "sub-1.html").read_text(), capsys.readouterr().out):
+        assert text.count("the FLAIR does not show 131 ml of the brain (10 %): left temporal lobe") == 1
+        assert "the T1w does not show 19 ml" in text and "0.1 ml" not in text
+    assert "was not checked" not in (tmp_path / "out" / "sub-1" / "sub-1.html").read_text()
 
 
 def test_a_flag_of_the_preparation_is_on_the_page_and_the_model_is_found_by_names(tmp_path, model, monkeypatch, capsys):
