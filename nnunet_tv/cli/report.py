@@ -23,7 +23,7 @@ another grid or unusable (each is named; no table is written); 2 usage.
 """
 #: Options that --from takes, and those that need files to score.
 _REDRAW = ("primary", "seed", "paper", "strata", "participants", "remark")
-_SCORING = ("ref", "pred", "pred_pp", "probabilities", "controls", "model", "images", "hit", "measures",
+_SCORING = ("ref", "pred", "pred_pp", "probabilities", "predicted_by", "controls", "model", "images", "hit", "measures",
             "allow_missing", "connectivity", "min_voxels", "min_mm3")
 Named = tuple[str, Path]
 
@@ -49,7 +49,8 @@ def main(argv: list[str] | None = None) -> int:
         if columns := [name for name in options.strata if name not in OWN]:
             arguments.error(f"--strata {columns[0]} is a column of a participants table; give --participants")
     try:
-        predictions = _numbered(options.pred, {"--pred-pp": options.pred_pp, "--probabilities": options.probabilities})
+        predictions = _numbered(options.pred, {"--pred-pp": options.pred_pp, "--probabilities": options.probabilities,
+                                               "--predicted-by": options.predicted_by})
         controls = _numbered(options.controls, {}, option="--controls")
     except ValueError as error:
         arguments.error(str(error))
@@ -123,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
         "of NAME, in the same order (default: the filter is applied in memory)", **many)
     add("--probabilities", type=_named, metavar="NAME=FOLDER", help="probabilities (nnU-Net's CASE.npz, or NIfTI), one "
         "folder for each --pred of NAME, in the same order: for FROC and precision-recall", **many)
+    add("--predicted-by", type=_named, metavar="NAME=MODEL", help="model of each --pred of NAME, in the same order: "
+        "fold_k in nnU-Net's result folder, or that folder for the mean of its folds; writes accuracy.json, which the "
+        "model's pages of patients quote once it is copied into the result folder", **many)
     add("--controls", type=_named, metavar="NAME=FOLDER", help="predictions of subjects without a lesion, reported "
         "separately; no references", **many)
     add("--model", type=_model, metavar="[NAME=]FOLDER", help="nnU-Net's result folder TRAINER__PLANS__CONFIG: its "

@@ -19,6 +19,7 @@ from nnunet_tv.utils.nnunet_paths import folder as nnunet_folder
 CHECKPOINT = "checkpoint_final.pth"
 CHANNELS = ("T1w", "FLAIR")
 POSTPROCESSING = "postprocessing.pkl"
+ACCURACY = "accuracy.json"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,51 @@ class Model:
             files.append(POSTPROCESSING)
         parts = [f"{name} {sha256(self.folder / name)}" for name in files]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Figures of a test of one model on cases that it has not seen, written by ``nnunet-tv-report``."""
+
+    sha256: str  #: the model's :meth:`Model.fingerprint`
+    model: str  #: its name
+    tested_on: str  #: name of the data set
+    synthetic: bool | None  #: whether that data set is synthetic; None if it is not recorded
+    subjects: int
+    with_lesion: int
+    detected: int  #: of the subjects with a lesion
+    hit_rule: str  #: such as ``any``
+    sensitivity: tuple[float, float]  #: 95 % interval of the share detected
+    false_clusters: float  #: per subject
+    false_clusters_interval: tuple[float, float] | None  #: 95 %
+    filter: str  #: steps of the cluster filter
+    created: str  #: date and time
+
+
+def read_accuracy(model: Model, *, fingerprint: str, filter_text: str) -> tuple[Accuracy | None, str]:
+    """The figures that the pages of a model may quote, or None and the reason; both empty without a file.
+
+    They must be of this model (the same files and folds) with this filter, tested on a data set that is recorded as
+    not synthetic. A damaged file is a :class:`NnunetTVError`.
+    """
+    path = model.folder / ACCURACY
+    if not path.is_file():
+        return None, ""
+    try:
+        entries = [Accuracy(**entry) for entry in read_json(path)["models"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NnunetTVError(f"{path}: not the {ACCURACY} of a report ({type(error).__name__}: {error}): copy it again, "
+                            "or remove it") from error
+    found = [entry for entry in entries if entry.sha256 == fingerprint]
+    if len(found) != 1:
+        return None, (f"{path} has {len(found)} tests of {model.name} as it is now, expected one: the folds differ, or "
+                      "the model has changed since" if not found else
+                      f"{path} has {len(found)} tests of {model.name}, expected one")
+    if found[0].synthetic is not False:
+        return None, f"{path}: that {found[0].tested_on} is a data set of patients is not recorded"
+    if not filter_text.endswith(f": {found[0].filter}"):
+        return None, f"{path}: tested with the filter {found[0].filter}, used is {filter_text}"
+    return found[0], ""
 
 
 def model_folder(dataset: str, *, trainer: str, plans: str, configuration: str) -> Path:

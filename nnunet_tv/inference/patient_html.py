@@ -10,6 +10,7 @@ from nnunet_tv.brain.atlas import NAME as ATLAS
 from nnunet_tv.imaging.drawing import CONVENTION
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.inference.clusters import Cluster, count_text, size_text
+from nnunet_tv.inference.model_folder import Accuracy
 from nnunet_tv.inference.patient_picture import MOST
 from nnunet_tv.inference.trained_on import SYNTHETIC, TrainedOn
 from nnunet_tv.utils.files import write_text
@@ -29,6 +30,7 @@ class ModelSummary:
     registration: str  #: ``none``, ``t1`` or ``mni``
     highest_probability: float  #: of a lesion on the prepared grid, before the filter
     trained_on: TrainedOn = field(default_factory=TrainedOn)  #: what the model was trained on
+    accuracy: Accuracy | None = None  #: of the model in a test, if it is known
 
 
 @dataclass(frozen=True)

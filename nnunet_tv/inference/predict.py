@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,16 @@ from typing import Any, ClassVar
 
 from nnunet_tv import __version__
 from nnunet_tv.imaging.volume import read_volume, same_grid
-from nnunet_tv.inference.model_folder import CHANNELS, CHECKPOINT, Filter, Model, find_model, read_filter
+from nnunet_tv.inference.model_folder import (
+    CHANNELS,
+    CHECKPOINT,
+    Accuracy,
+    Filter,
+    Model,
+    find_model,
+    read_accuracy,
+    read_filter,
+)
 from nnunet_tv.inference.patient import describe_patient
 from nnunet_tv.inference.patient_html import ModelSummary
 from nnunet_tv.inference.predictor import PredictOptions, Predictor, check_device
@@ -76,8 +85,12 @@ def predict(
     if not isinstance(model, Model):
         model = find_model(model, folds=folds, checkpoint=checkpoint)
     check_device(options.device)
-    run = _Run(source if prepared else out / PREPARED, FindingsFolder(out, model.trained_on.warning), model,
-               options, read_filter(model.folder), model.fingerprint())
+    cluster_filter, fingerprint = read_filter(model.folder), model.fingerprint()
+    accuracy, reason = read_accuracy(model, fingerprint=fingerprint, filter_text=cluster_filter.text)
+    if reason:
+        log.warning("no accuracy is quoted: %s", reason)
+    run = _Run(source if prepared else out / PREPARED, FindingsFolder(out, model.trained_on.warning), model, options,
+               cluster_filter, fingerprint, accuracy)
     if prepared:
         cases = sorted(path.name.removesuffix(RECORD_ENDING) for path in source.glob(f"*{RECORD_ENDING}"))
         if not cases:
@@ -137,6 +150,7 @@ class _Run:
     options: PredictOptions
     filter: Filter
     fingerprint: str
+    accuracy: Accuracy | None
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"))
 
     @cached_property
@@ -182,15 +196,16 @@ class PatientJob(CaseJob):
         run, options = self.run, self.run.options
         content = {"images": [digests[channel] for channel in CHANNELS], "record": digests["record"],
                    "model": run.fingerprint, "folds": run.model.folds, "filter": run.filter.text,
-                   "mirroring": options.mirroring, "step": options.step, "precision": options.precision,
-                   "dicom": len(self.dicom), "version": f"{__version__}, {PREDICT_VERSION}"}
+                   "accuracy": run.accuracy and asdict(run.accuracy), "mirroring": options.mirroring,
+                   "step": options.step, "precision": options.precision, "dicom": len(self.dicom),
+                   "version": f"{__version__}, {PREDICT_VERSION}"}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def make(self, staging: Path, digests: Mapping[str, str]) -> CaseOutcome:
         run, record = self.run, Provenance.read(self._record)
         prediction = run.predictor.predict(self._images, affine=record.grid.affine)
         summary = ModelSummary(run.model.name, run.filter.text, record.registration,
-                               float(prediction.probability.data.max()), run.model.trained_on)
+                               float(prediction.probability.data.max()), run.model.trained_on, run.accuracy)
         filtered = replace(prediction, segmentation=run.filter(prediction.segmentation))
         outcome = describe_patient(record, filtered, staging, prepared=run.prepared, summary=summary, dicom=self.dicom,
                                    created=run.created)
@@ -207,5 +222,5 @@ def _write_status(run: _Run, outcomes: Mapping[str, CaseOutcome], *, complete: b
     write_json({"nnunet_tv": __version__, "warning": run.store.warning, "created": run.created, "complete": complete,
                 "model": str(run.model.folder), "folds": run.model.folds,
                 "trained_on": {"data_set": origin.data_set, "synthetic": origin.synthetic}, "filter": run.filter.text,
-                "counts": counts, "cases": cases},
+                "accuracy": run.accuracy and asdict(run.accuracy), "counts": counts, "cases": cases},
                run.store.root / STATUS)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv.postprocessing import STANDARD
+from nnunet_tv.reporting.accuracy import accuracies, tested_models
 from nnunet_tv.reporting.origins import synthetic_warnings
 from nnunet_tv.reporting.record import Record, make_meta, read_record
 from nnunet_tv.reporting.report_folder import check_folder, draw_pictures, new_folder, write_problems, write_report
@@ -78,7 +79,8 @@ def make_report(
     ------
     NnunetTVError
         `out` contains something other than a report; two groups have one name; models that cannot be compared; an
-        unknown stratum or endpoint; as :func:`nnunet_tv.scoring.folders.score_folders`.
+        unknown stratum or endpoint; a run that was not predicted by the model that is given for it, or of cases that
+        the model was trained on; as :func:`nnunet_tv.scoring.folders.score_folders`.
     """
     out, images, options = Path(out).resolve(), None if images is None else Path(images), options or ReportOptions()
     groups = [*dict.fromkeys(run.group for run in runs), *(model.group for model in models)]
@@ -98,7 +100,10 @@ def make_report(
     if options.paper:
         tv_paper.check_names(groups)
     runs = [*runs, *(run for model in models for run in model.runs)]
+    tested = tested_models(Path(reference), runs)
     record = _score(Path(reference), runs, models, controls, images, columns, options, command)
+    if tested and not record.problems:
+        record.meta["accuracy"] = [asdict(one) for one in accuracies(record, tested, Path(reference))]
     with new_folder(out) as work:
         if record.problems:
             write_problems(record, work)

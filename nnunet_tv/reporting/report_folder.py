@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tv.imaging.drawing import CONVENTION
+from nnunet_tv.inference.model_folder import ACCURACY
 from nnunet_tv.postprocessing import ENDING, ClusterFilter
 from nnunet_tv.reporting.figures.case_pictures import PictureJob, draw_files
 from nnunet_tv.reporting.groups import gather
@@ -28,7 +29,7 @@ from nnunet_tv.utils.parallel import each_case
 
 #: Names in a report folder; a folder with any other file is not overwritten.
 CONTENT = {"table1.md", "table1.csv", "table1.tex", "report.json", "cases.csv", "clusters.csv", "lesions.csv",
-           "report.html", "pictures", "curves", "tables"}
+           "report.html", "pictures", "curves", "tables", ACCURACY}
 _UNWRITABLE = "{}: cannot be made: {} is not a folder that may be written to; choose another place"
 
 
@@ -118,6 +119,8 @@ def write_report(record: Record, work: Path) -> None:
         pictures=sorted((work / "pictures").glob("*.png")),
     )
     write_text(page, work / "report.html")
+    if meta.get("accuracy"):
+        write_json({"tool": TOOL, "models": meta["accuracy"]}, work / ACCURACY)
     shown: dict[str, Any] = {"groups": table_one.contents(sections.table_one, "figures"),
                              "per_subject": table_one.contents(sections.table_one, "per_subject"),
                              "notes": sections.notes}

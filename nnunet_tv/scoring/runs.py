@@ -18,6 +18,7 @@ class Run:
     raw: Path  #: folder of predictions, ``CASE.nii.gz``
     filtered: Path | None = None  #: folder of post-processed predictions; None applies the filter in memory
     probabilities: Path | None = None  #: folder of ``CASE.npz`` of nnU-Net, ``CASE_prob.nii.gz`` or ``CASE.nii.gz``
+    predicted_by: Path | None = None  #: model folder, or a fold in it, if the model's accuracy is to be recorded
     parts: dict[str, Run] = field(default_factory=dict)  #: fold of each case, for a pooled cross-validation
 
     def of(self, case: str) -> Run:
