@@ -114,7 +114,7 @@ def test_a_model_of_synthetic_data_is_named_before_everything_else(page, lesions
     warning = body.index("trained on synthetic data (Phantoms &lt;1&gt;)")
     assert warning < body.index("For research use only") < body.index("a flag")
     assert "synthetic" in text[:text.index("<style>")]  # the title
-    assert "Trained on: Phantoms &lt;1&gt; (synthetic data)." in text
+    assert "Trained on: Phantoms &lt;1&gt; (synthetic data)." in text and "Look here first" not in text
 
 
 @pytest.mark.parametrize(("trained_on", "line"), [
