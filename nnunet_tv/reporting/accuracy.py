@@ -74,6 +74,7 @@ def accuracies(record: Record, tested: Sequence[TestedModel], reference: Path) -
 
 
 def _model(folder: Path) -> Model:
+    folder = folder.resolve()  # of which the name is used
     one_fold = folder.name.startswith("fold_")
     return find_model(folder.parent if one_fold else folder, folds=[folder.name[5:]] if one_fold else None)
 

@@ -149,3 +149,10 @@ def test_filtered_files_are_refused(study, capsys):
     with pytest.raises(SystemExit):
         study.report(models=("fold_0",))
     assert "2 folders with --pred but 1 with --predicted-by" in capsys.readouterr().err
+
+
+def test_a_fold_is_given_from_within_the_model_folder(study, monkeypatch):
+    monkeypatch.chdir(study.model)
+    assert report(["--ref", str(study.raw / "labelsTs"), "--pred", f"TV={study.root / 'fold0'}", "--predicted-by",
+                   "TV=fold_0", "--min-voxels", "8", "-np", "1", "-o", str(study.root / "out")]) == 0
+    assert read_json(study.root / "out" / "accuracy.json")["models"][0]["model"] == f"{MODEL}, fold 0"
