@@ -80,3 +80,23 @@ def write_series(
         paths.append(folder / f"IM{number:03d}{index:04d}")
         header.save_as(paths[-1], enforce_file_format=True)
     return paths
+
+
+def write_header(
+    path: Path, *, study: str = "one", number: int, tags: dict, patient: dict | None = None, uid: str = "",
+    frames: int = 16,
+) -> Path:
+    """A multi-frame image without pixels, for what reads headers only; positions are in functional groups."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shared = dataset(
+        PixelMeasuresSequence=[dataset(PixelSpacing=[1, 1], SliceThickness=1, SpacingBetweenSlices=1)],
+        PlaneOrientationSequence=[dataset(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])])
+    places = [dataset(PlanePositionSequence=[dataset(ImagePositionPatient=[0, 0, place])]) for place in range(frames)]
+    file_dataset(
+        "1.2.840.10008.5.1.4.1.1.4.1", generate_uid(), Modality="MR", Rows=16, Columns=16, NumberOfFrames=frames,
+        StudyInstanceUID=generate_uid(entropy_srcs=[study]), SeriesNumber=number,
+        SeriesInstanceUID=uid or generate_uid(entropy_srcs=[study, str(number)]),
+        ImageType=["ORIGINAL", "PRIMARY", "M", "NONE"], SharedFunctionalGroupsSequence=[shared],
+        PerFrameFunctionalGroupsSequence=places, **(PATIENT if patient is None else patient), **tags,
+    ).save_as(path, enforce_file_format=True)
+    return path

@@ -10,7 +10,7 @@ import numpy as np
 from nnunet_tv import __version__
 from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.intake.dicom import quiet_pydicom
+from nnunet_tv.intake.dicom_header import quiet_pydicom
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import atomic
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from nnunet_tv.intake.dicom import quiet_pydicom
+from nnunet_tv.intake.dicom_header import quiet_pydicom
 from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.files import atomic
@@ -41,11 +41,7 @@ def convert_series(case: str, name: str, series: Series, output: Path, *, secret
         source.mkdir()
         target.mkdir()
         for index, path in enumerate(series.files):
-            link = source / f"{index:06d}.dcm"
-            try:
-                link.symlink_to(path.resolve())
-            except OSError:  # a file system without links
-                shutil.copyfile(path, link)
+            _give(path, source / f"{index:06d}.dcm")
         command = [find_dcm2niix(), "-b", "n", "-ba", "y", "-z", "n", "-f", "series", "-o", str(target), str(source)]
         text = _run(command, case, name, series, secrets)
         made = sorted(target.glob("*.nii"))
@@ -62,12 +58,33 @@ def convert_series(case: str, name: str, series: Series, output: Path, *, secret
         _write_geometry_only(made[0], output)
 
 
+def _give(path: Path, link: Path) -> None:
+    """Link to a file, or a copy in a form that dcm2niix reads: with preamble, not deflated."""
+    with path.open("rb") as file:
+        complete = file.read(132)[128:] == b"DICM"
+    with quiet_pydicom() as pydicom:
+        meta = pydicom.filereader.read_file_meta_info(path) if complete else pydicom.dataset.FileMetaDataset()
+        if complete and meta.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
+            try:
+                link.symlink_to(path.resolve())
+            except OSError:  # a file system without links
+                shutil.copyfile(path, link)
+            return
+        dataset = pydicom.dcmread(path, force=True)
+        syntax = dataset.file_meta.get("TransferSyntaxUID")
+        if syntax is None or syntax.is_deflated:
+            implicit = syntax is None and dataset.original_encoding[0]
+            dataset.file_meta.TransferSyntaxUID = (pydicom.uid.ImplicitVRLittleEndian if implicit
+                                                   else pydicom.uid.ExplicitVRLittleEndian)
+        dataset.save_as(link, enforce_file_format=True)
+
+
 def _is_one_stack(files: Iterable[Path]) -> bool:
     """Whether the headers describe one volume: one echo and orientation, each slice in a place of its own."""
     places, kinds = [], set()
     for path in files:
         with quiet_pydicom() as pydicom:
-            header = pydicom.dcmread(path, stop_before_pixels=True)
+            header = pydicom.dcmread(path, force=True, stop_before_pixels=True)
         places.append(str(header.get("ImagePositionPatient")))
         kinds.add(tuple(str(header.get(name)) for name in ("ImageOrientationPatient", "EchoTime", "ImageType")))
     return "None" not in places and len(set(places)) == len(places) and len(kinds) == 1

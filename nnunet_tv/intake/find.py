@@ -1,18 +1,18 @@
 """The cases in a folder of scans: which T1w and FLAIR each has and why, or what is wrong with it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.intake.dicom import Study, is_dicom, read_studies
-from nnunet_tv.intake.layout import case_name, nifti_cases, walk
-from nnunet_tv.intake.manual_pairs import ManualPair, find_manual_pair
-from nnunet_tv.intake.scan_pair import ScanPair, choose_pair
-from nnunet_tv.intake.series_metadata import ENDINGS, Series
-from nnunet_tv.utils.errors import CaseError, NnunetTVError
-
-_OTHER_FORMATS = (".nrrd", ".nhdr", ".mgz", ".mgh", ".mha", ".mhd", ".img", ".mnc", ".zip", ".tar", ".tgz", ".7z")
+from nnunet_tv.intake.catalogue import Catalogue, read_catalogue
+from nnunet_tv.intake.dicom import Study
+from nnunet_tv.intake.layout import case_name
+from nnunet_tv.intake.manual_pairs import ManualPair
+from nnunet_tv.intake.scan_pair import CHANNELS, ScanPair, check_pair, choose_pair
+from nnunet_tv.intake.series_metadata import Series
+from nnunet_tv.utils.errors import CaseError
 
 
 @dataclass(frozen=True)
@@ -49,31 +49,26 @@ def find_cases(
     NnunetTVError
         No such folder, or nothing in it that could be a scan.
     """
-    folder = Path(folder)
-    niftis, dicoms, others = _sort_files(folder, exclude)
-    studies, unreadable = read_studies(dicoms, keep_ids=keep_ids)
-    remarks = _remarks(folder, niftis, dicoms, others, studies, unreadable)
-    study_names = _study_names(studies, names or {}, keep_ids)
-    by_case = {study_names[study.key]: study for study in studies}
-    groups, clashes = _groups(folder, niftis, by_case)
-
-    results: list[tuple[str, ScanPair | CaseError]] = []
-    elsewhere = {f"{name}/{series.label}": series for name, study in by_case.items() for series in study.series}
-    for name, manual in (manual_pairs or {}).items():
-        clashes.pop(name, None)
-        results.append((case_name(name), _attempt(_manual_pair, manual, groups.pop(name, []), folder, elsewhere,
-                                                  by_case)))
+    manual_pairs = manual_pairs or {}
+    catalogue = read_catalogue(Path(folder), keep_ids=keep_ids, names=names, pairs=list(manual_pairs.values()),
+                               exclude=exclude)
+    clashes = {name: error for name, error in catalogue.clashes.items() if name not in manual_pairs}
+    remarks = list(catalogue.remarks)
+    results: list[tuple[str, ScanPair | CaseError]] = [
+        (case_name(pair.case), _attempt(_manual_pair, pair, catalogue)) for pair in manual_pairs.values()]
     used = {path for _, pair in results if isinstance(pair, ScanPair) for scan in pair.scans.values()
             for path in scan.files}
     results += clashes.items()
-    for name, group in groups.items():
-        left = [series for series in group if not used & set(series.files)]
-        if name in by_case and len(left) < len(group):
+    for name, scans in catalogue.cases.items():
+        if name in manual_pairs or name in clashes:
+            continue
+        left = [scan for scan in scans if not used & set(scan.files)]
+        if name in catalogue.studies and len(left) < len(scans):
             remarks.append(f"{name}: no case of its own, since a pair takes a scan of it")
         elif left:  # else pairs of other names use all of it
-            results.append((name, _attempt(_automatic_pair, name, left, by_case)))
-    cases = [_case(name, result, by_case) for name, result in sorted(results, key=lambda named: named[0])]
-    return Found(tuple(cases), tuple(remarks), dict(study_names))
+            results.append((name, _attempt(_automatic_pair, name, left, catalogue)))
+    cases = [_case(name, result, catalogue) for name, result in sorted(results, key=lambda named: named[0])]
+    return Found(tuple(cases), tuple(remarks), dict(catalogue.names))
 
 
 def _attempt(function: Callable[..., ScanPair], *arguments: Any) -> ScanPair | CaseError:
@@ -83,112 +78,60 @@ def _attempt(function: Callable[..., ScanPair], *arguments: Any) -> ScanPair | C
         return error
 
 
-def _sort_files(folder: Path, exclude: Path | None) -> tuple[list[Path], list[Path], list[Path]]:
-    """NIfTI files, DICOM files, and files of formats that are not read."""
-    if not folder.exists():
-        raise NnunetTVError(f"{folder}: no such folder (-i)")
-    if not folder.is_dir():
-        raise NnunetTVError(f"{folder}: expected a folder of scans (-i), found a file: give the folder that holds it")
-    niftis, dicoms, others = [], [], []
-    for path in walk(folder):
-        if exclude is not None and path.resolve().is_relative_to(exclude.resolve()):
-            continue
-        name = path.name.lower()
-        if name.endswith(ENDINGS):
-            niftis.append(path)
-        elif name.endswith(_OTHER_FORMATS):
-            others.append(path)
-        elif is_dicom(path):
-            dicoms.append(path)
-    return niftis, dicoms, others
-
-
-def _remarks(folder: Path, niftis: list[Path], dicoms: list[Path], others: list[Path], studies: Sequence[Study],
-             unreadable: int) -> list[str]:
-    """Remarks on the folder as a whole; an error without any scan."""
-    rest = f"{len(others)} files of other formats ({', '.join(sorted({path.suffix for path in others}))})"
-    if not niftis and not studies:
-        found = (f"; of {len(dicoms)} DICOM files none has a readable header: export them again" if dicoms else
-                 f"; it holds {rest}: convert or unpack them" if others else "")
-        raise NnunetTVError(f"{folder}: expected NIfTI files (.nii, .nii.gz) or DICOM, in a BIDS tree, in a folder for "
-                            f"each patient or all in one folder, found none{found}")
-    remarks = {
-        f"{len(niftis)} NIfTI files and {len(studies)} DICOM studies: both are used; where they are the same scans, "
-        "give -i one of them": niftis and studies,
-        f"{unreadable} DICOM files have no readable header and were left out": unreadable,
-        f"{rest} were left out": others}
-    return [remark for remark, holds in remarks.items() if holds]
-
-
-def _study_names(studies: Sequence[Study], names: Mapping[str, str], keep_ids: bool) -> dict[str, str]:
-    """Case names by study key; names given before are kept, also of studies that are not here now."""
-    if keep_ids:
-        ids = [study.case for study in studies]
-        return {study.key: study.case if ids.count(study.case) == 1 else f"{study.case}_study-{study.key[:6]}"
-                for study in studies}
-    given, number = dict(names), 1
-    for study in studies:
-        while f"case-{number:04d}" in given.values():
-            number += 1
-        given.setdefault(study.key, f"case-{number:04d}")
-    return given
-
-
-def _groups(
-    folder: Path, niftis: list[Path], studies: Mapping[str, Study]
-) -> tuple[dict[str, list[Series]], dict[str, CaseError]]:
-    """Scans by case name, and an error for each name that two groups share."""
-    groups: dict[str, list[Series]] = {}
-    origin: dict[str, str] = {}
-    clashes: dict[str, CaseError] = {}
-    for found, scans in nifti_cases(folder, niftis).items() if niftis else ():
-        name = case_name(found)
-        if origin.setdefault(name, found) != found:
-            clashes[name] = CaseError(name, f"{origin[name]!r} and {found!r} would both be called {name}: rename one")
-        groups[name] = scans
-    for name, study in studies.items():
-        if name in groups:
-            clashes[name] = CaseError(name, "a NIfTI case and a DICOM study have this name: give -i one of them")
-        groups[name] = list(study.series)
-    return {name: scans for name, scans in groups.items() if name not in clashes}, clashes
-
-
-def _manual_pair(
-    pair: ManualPair, scans: Sequence[Series], folder: Path, elsewhere: Mapping[str, Series],
-    studies: Mapping[str, Study],
-) -> ScanPair:
+def _manual_pair(pair: ManualPair, catalogue: Catalogue) -> ScanPair:
     """The scans of a pair chosen by hand, all of one patient."""
     if case_name(pair.case) != pair.case:
         raise CaseError(pair.case, f"the pair's case {pair.case!r} is not a valid file name: use letters, digits, - "
                         "and _")
-    found = find_manual_pair(pair, scans, folder, elsewhere=elsewhere)
-    if len({study.patient_id for study in _studies_of(found, studies)}) > 1:
-        raise CaseError(pair.case, "the pair takes its scans from studies with different patient ids: name two scans "
-                        "of one patient; if the ids are of one person, make them equal, or convert the series to NIfTI")
+    scans = {kind: catalogue.find(pair, name) for kind, name in zip(CHANNELS, (pair.t1, pair.flair), strict=True)}
+    found = check_pair(pair.case, scans)
+    owners = [name for scan in scans.values() for name, others in catalogue.cases.items()
+              if any(other.files == scan.files for other in others)]
+    if pair.case in catalogue.cases and len(owners) == len(scans) and pair.case not in owners:
+        raise CaseError(pair.case, f"the pair is called {pair.case}, but both of its scans are of "
+                        f"{' and '.join(dict.fromkeys(owners))}, so that the scans of {pair.case} would be in no case: "
+                        "give the pair the name of the case that has its scans, or a new one")
+    studies = _studies_of(found, catalogue)
+    same = [one.patient.same_as(other.patient) for one, other in pairwise(studies)
+            if one.key != other.key]
+    if False in same:
+        raise CaseError(pair.case, "the pair takes its scans from studies of two patients (different patient ids, "
+                        "dates of birth or sexes): name two scans of one patient; if they are of one person, make "
+                        "these elements equal, or convert the series to NIfTI")
+    if None in same:
+        found = replace(found, flags=(*found.flags, "the pair takes its scans from two studies, and no patient id "
+                                      "confirms that they are of one person (the ids are empty or placeholders): check "
+                                      "it"))
     return found
 
 
-def _automatic_pair(name: str, scans: Sequence[Series], studies: Mapping[str, Study]) -> ScanPair:
+def _automatic_pair(name: str, scans: Sequence[Series], catalogue: Catalogue) -> ScanPair:
     """The pair that the metadata determine; the problem names other studies of the same patient."""
     try:
         return choose_pair(name, scans)
     except CaseError as error:
-        patient_id = studies[name].patient_id if name in studies else ""
-        others = [other for other, study in studies.items() if study.patient_id == patient_id and other != name]
-        if not (patient_id and others):
+        study = catalogue.studies.get(name)
+        others = [other for other, one in catalogue.studies.items()
+                  if study and other != name and study.patient.same_as(one.patient)]
+        if not others:
             raise
         raise CaseError(name, f"{error.problem}\n    The same patient has {', '.join(others)} too: a scan of another "
                         f"study is given as {others[0]}/series-N") from error
 
 
-def _studies_of(pair: ScanPair, studies: Mapping[str, Study]) -> list[Study]:
+def _studies_of(pair: ScanPair, catalogue: Catalogue) -> list[Study]:
     """Studies that contain a scan of `pair`, the T1w's first."""
-    return [study for scan in pair.scans.values() for study in studies.values() if scan in study.series]
+    return [study for scan in pair.scans.values() for study in catalogue.studies.values()
+            if scan.study and scan.study == study.key]
 
 
-def _case(name: str, result: ScanPair | CaseError, studies: Mapping[str, Study]) -> FoundCase:
+def _case(name: str, result: ScanPair | CaseError, catalogue: Catalogue) -> FoundCase:
     """A case with the key and the secrets of the studies that it belongs to."""
-    pair, problem = (None, result.problem) if isinstance(result, CaseError) else (result, "")
-    involved = [*([studies[name]] if name in studies else []), *(_studies_of(pair, studies) if pair else [])]
+    own = [catalogue.studies[name]] if name in catalogue.studies else []
+    if isinstance(result, CaseError):
+        pair, problem, involved = None, result.problem, own
+    else:
+        names = {channel: catalogue.written(scan) for channel, scan in result.scans.items()}
+        pair, problem, involved = replace(result, names=names), "", [*own, *_studies_of(result, catalogue)]
     return FoundCase(name, pair, problem, involved[0].key if involved else "",
                      frozenset().union(*(study.secrets for study in involved)))

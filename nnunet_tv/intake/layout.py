@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnunet_tv.intake.recognise import normal
+from nnunet_tv.intake.exclusions import normal
 from nnunet_tv.intake.series_metadata import Series, nifti_series, stem
 
 #: Marks a folder that nnunet-tv-prepare wrote; its scans are copies.

@@ -1,73 +1,40 @@
-"""Which scan is a T1w, which a FLAIR, which neither: from names, timing and what the header records.
+"""Which scan is a T1w, which a FLAIR, which neither: from what the header records, timing and names.
 
-Exclusions (a mask, a localiser, a reformat, with contrast agent) come first, then names, then timing. A name that
-contradicts the timing makes a scan neither of the two. A pair chosen by hand overrides all of this.
+Exclusions (a mask, a localiser, a reformat, with contrast agent) come first, then names and timing. A name that
+contradicts the header makes a scan neither of the two, as does a file name that contradicts the names in the header. A
+pair chosen by hand overrides all of this.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from nnunet_tv.intake.exclusions import exclusions, normal, words
 from nnunet_tv.intake.series_metadata import SeriesMetadata
 
 T1W, FLAIR, OTHER = "T1w", "FLAIR", "other"
 #: Ranks of scans of one kind; the lowest number wins.
 VOLUMETRIC, SLICES, COPY = 0, 1, 2
-#: A stack of fewer slices is a localiser, or misses most of the head.
-FEWEST_SLICES = 12
 #: Thicker slices than this are two-dimensional, whatever the header records.
 THICKEST_MM = 2.5
 _LONG_INVERSION_MS, _LONG_ECHO_MS = 1400.0, 60.0
+#: Inversion times of T1w scans: MPRAGE, and the T1w inversion recovery that is called "T1 FLAIR".
+_T1_INVERSION_MS = (500.0, 1300.0)
+#: Longest echo of a T1w, of a spin echo and of a gradient echo.
+_T1_ECHO_MS, _T1_GRADIENT_ECHO_MS = 40.0, 15.0
 
-
-def _words(*patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])" for pattern in patterns))
-
-
-_EXCLUDED_NAMES = {
-    "a mask or segmentation": _words(
-        "roi", "rois", "masks?", "labels?", "lesions?", "[a-z]*seg", "segmentation", "gt", "c[123]t1.*", "aseg.*",
-        "aparc.*", "(?:t1w|flair)_fcd(?:_prob|_std)?"),
-    "a localiser": _words(
-        "locs?", "[a-z0-9]*locali[sz]er[a-z0-9]*", "[a-z0-9]*scout[a-z0-9]*", "survey", "topogram",
-        "(?:3|three)_?plane", "calibration", "asset_cal", "shim"),
-    "diffusion": _words("dwi", "dti", "adc", "tracew?", "fa", "ep2d", "diff(?:usion)?", "hardi", "noddi"),
-    "functional or perfusion": _words("bold", "fmri", "resting", "p?c?asl", "perf(?:usion)?", "dsc", "dce", "r?cb[fv]"),
-    "angiography": _words("tof", "mra", "mrv", "[a-z0-9]*angio[a-z0-9]*"),
-    "susceptibility, field or phase": _words("swi", "swan", "t2_?star", "field_?map(?:ping)?", "phase", "ph", "qsm"),
-    "another contrast": _words(
-        "pdw?", "ct", "pet", "stir", "psir", "mtr?", "inv_?[12]", "double_inversion", "t1_?map(?:ping)?",
-        "t2_?map(?:ping)?", "t1_?rho"),
-    "derived: a projection, reformat or subtraction": _words(
-        "m(?:in)?ip", "range", "[a-z0-9]*reformat[a-z0-9]*", "rfmt", "subtr[a-z]*", "warped", "coreg(?:istered)?",
-        "registered", "mni", "mprage.*_mpr", "mpr_.*_mpr"),
-}
-_CONTRAST = _words("gd", "[a-z0-9]*gado[a-z0-9]*", "gad", "post", "post_?contrast", "postgd", "ce", "km", "contrast",
-                   "kontrast", r"\+c", r"c\+", "t1c", "enhanced")
-_CONTRAST_PLUS = re.compile(r"\+(?:c|gd|km|contrast)?(?![a-z0-9])|(?<![a-z0-9])ce_(?:gad|gd)")
-_NO_CONTRAST = _words("pre", "pre_?contrast", "non?_?contrast", "without", "without_contrast", "ohne", "nativ[e]?",
-                      "no_?gd", "pre_?gd", "pre_?km", "post_?op(?:erative)?", "post_?surg(?:ery)?")
-_COPY = _words("brain", "bet", "ss", "skull_?strip(?:ped)?", "masked", "crop(?:ped)?", "n4", "bias_?corrected",
-               "denoised")
+_COPY = words("brain", "bet", "ss", "skull_?strip(?:ped)?", "masked", "crop(?:ped)?", "n4", "bias_?corrected",
+              "denoised")
 _FLAIR = re.compile(r"flair|spcir|spc_ir|space_ir|dark_?fluid|da_fl(?![a-z])")
-_FLAIR_IF_TIMED = re.compile(r"(?<![a-z0-9])(?:t2sel|tirm|tse3dvfl|tse_vfl|spc\w*|space|cube|vista)")
+_FLAIR_IF_TIMED = re.compile(r"(?<![a-z0-9])(?:t2sel|tirm|tir2d|tir3d|tse3dvfl|tse_vfl|spc\w*|space|cube|vista)")
 _T1 = re.compile(r"(?<![a-z0-9])(?:[23]d|3d_?|sag|cor|tra|ax|iso|s|w)?t1(?:w|wi|c|se|mpr|mprage|tfe|ffe|vibe|space|"
                  r"weighted|fl\w*|gre|spgr|iso|sag|cor|tra|ax|[23]d)?(?![a-z0-9])|t1_?mpr"
                  r"|mp2?rage|spgr|bravo|(?<![a-z0-9])(?:[23]d_?|turbo)?tfe(?![a-z])|tfl3d|(?<![a-z0-9])tfl(?![a-z])|mdeft"
-                 r"|efgre3d|(?<![a-z])fl3d|(?<![a-z])vibe|(?<![a-z0-9])mpr(?![a-z0-9])|(?<![a-z0-9])uni(?:_?den)?(?![a-z0-9])"
-                 r"|(?<![a-z0-9])unit1(?![a-z0-9])")
+                 r"|efgre3d|(?<![a-z])fl3d(?!\d*r)|(?<![a-z])vibe|(?<![a-z0-9])mpr(?![a-z0-9])"
+                 r"|(?<![a-z0-9])uni(?:_?den)?(?![a-z0-9])|(?<![a-z0-9])unit1(?![a-z0-9])")
 _UNI = re.compile(r"(?<![a-z0-9])(?:uni|unit1)(?:_?images?)?(?![a-z0-9])")
 _DENOISED_UNI = re.compile(r"uni_?den")
 _T2 = re.compile(r"(?<![a-z0-9])(?:[23]d|sag|cor|tra|ax)?t2(?!\d)")
-_EXCLUDED_IMAGE_TYPES = {
-    "a localiser": ("LOCALIZER",),
-    "derived: a reformat": ("MPR", "REFORMATTED", "CSA MPR", "CSA RESAMPLED"),
-    "derived: a projection": ("MIP", "MNIP", "PROJECTION IMAGE"),
-    "derived: a subtraction": ("SUBTRACTION",),
-    "diffusion": ("ADC", "TRACEW", "FA", "DIFFUSION"),
-    "a phase image": ("PHASE MAP",),
-    "a screen shot": ("SCREEN SAVE",),
-}
 
 
 @dataclass(frozen=True)
@@ -77,105 +44,120 @@ class Verdict:
     kind: str  #: ``T1w``, ``FLAIR`` or ``other``
     reason: str  #: for messages
     rank: int = VOLUMETRIC  #: :data:`VOLUMETRIC`, :data:`SLICES` or :data:`COPY`
-
-
-def normal(text: str) -> str:
-    """Lower case, words separated by ``_``: ``3D-FLAIR darkFluid`` becomes ``3d_flair_dark_fluid``; + stays."""
-    split = re.sub(r"(?<=[a-z])(?=[A-Z][a-z]|[A-Z]\d)", "_", text)
-    return re.sub(r"[^a-z0-9+]+", "_", split.lower()).strip("_")
+    possible: frozenset[str] = frozenset()  #: channels that nothing in names and header excludes
 
 
 def recognise(metadata: SeriesMetadata) -> Verdict:
     """Classify a scan by its metadata."""
-    names = [normal(name) for name in (*metadata.names, *metadata.folders)]
-    excluded = next(_exclusions(metadata, names), "")
-    if excluded:
+    if excluded := next(exclusions(metadata), ""):
         return Verdict(OTHER, excluded)
-    kind, reason = _by_name(names, metadata)
-    if not kind:
-        kind, timing = _by_timing(metadata)
-        reason = timing if kind else reason or timing or "neither its name nor its header indicates T1 or FLAIR"
-    elif conflict := _conflict(kind, metadata):
+    named, reason = _by_name(metadata)
+    timed, timing = _by_header(metadata)
+    if named and (conflict := _conflict(named, metadata)):
         return Verdict(OTHER, f"{reason}, but {conflict}")
-    return Verdict(kind, reason, _rank(metadata)) if kind else Verdict(OTHER, reason)
+    if named == OTHER or (not named and reason and timed != FLAIR):
+        return Verdict(OTHER, reason)
+    if kind := named or timed:
+        return Verdict(kind, reason if named else timing, _rank(metadata), frozenset({kind}))
+    if timing:
+        return Verdict(OTHER, timing)
+    possible = frozenset(kind for kind in (T1W, FLAIR) if not _conflict(kind, metadata))
+    return Verdict(OTHER, "neither its name nor its header indicates T1 or FLAIR", possible=possible)
 
 
-def _exclusions(metadata: SeriesMetadata, names: list[str]) -> Iterator[str]:
-    """Reasons for which a scan is neither a T1w nor a FLAIR as acquired."""
-    types, shape = metadata.image_type, metadata.shape
-    size = "x".join(map(str, shape))
-    if metadata.modality and metadata.modality.upper() != "MR":
-        yield f"not MR but {metadata.modality}"
-    for word in types:
-        yield from (f"{what} (ImageType {word})" for what, words in _EXCLUDED_IMAGE_TYPES.items() if word in words)
-    if {"DERIVED", "SECONDARY"} <= set(types):
-        yield "derived from another series (ImageType DERIVED, SECONDARY)"
-    if "P" in types[2:3] or "PHASE" in types:
-        yield "a phase image (ImageType)"
-    if metadata.orientations > 1:
-        yield f"a localiser: slices in {metadata.orientations} directions"
-    for name in names:
-        found = ((what, pattern.search(name)) for what, pattern in _EXCLUDED_NAMES.items())
-        yield from (f"{what} (the name contains {match[0]!r})" for what, match in found if match)
-    if metadata.contrast_agent:
-        yield f"with contrast agent ({metadata.contrast_agent})"
-    for name in names:
-        match = None if _NO_CONTRAST.search(name) else _CONTRAST.search(name) or _CONTRAST_PLUS.search(name)
-        if match:
-            yield f"with contrast agent (the name contains {match[0].strip('_')!r})"
-    if len(shape) > 3:
-        yield f"a series of {shape[3]} volumes (shape {size}); choose one volume of it"
-    if len(shape) == 3 and min(shape) < FEWEST_SLICES:
-        yield f"only {min(shape)} slices: a localiser, or a part of the head"
-    if 0 < len(shape) < 3:
-        yield f"a single picture of shape {size}"
+def header_only(metadata: SeriesMetadata) -> SeriesMetadata:
+    """The metadata without the names of file and folders."""
+    return replace(metadata, names=metadata.header_names, folders=())
 
 
-def _by_name(names: list[str], metadata: SeriesMetadata) -> tuple[str, str]:
-    """Kind by the first name that contains one, and the reason; an empty kind where none does."""
+def _by_name(metadata: SeriesMetadata) -> tuple[str, str]:
+    """Kind by file name and by the names in the header, and the reason.
+
+    The kind is empty where the names have none, and ``other`` where those of file and header disagree.
+    """
+    in_header = metadata.header_names
+    own = (*metadata.names[:len(metadata.names) - len(in_header)], *metadata.folders)
+    found = [next(_kinds(names, metadata), ("", "")) for names in (own, in_header)]
+    kinds = {kind for kind, _ in found if kind}
+    if len(kinds) > 1:
+        of_file, of_header = (f"a {kind} ({reason})" for kind, reason in found)
+        return OTHER, f"the file is called as {of_file}, but its header describes {of_header}"
+    return next((one for one in found if one[0]), next((one for one in found if one[1]), ("", "")))
+
+
+def _kinds(names: tuple[str, ...], metadata: SeriesMetadata) -> Iterator[tuple[str, str]]:
+    """Kind and reason of each name that has a contrast; an empty kind of a contrast that is neither."""
     echo, inversion = metadata.echo_ms or 0, metadata.inversion_ms or 0
-    for name in names:
+    for name in map(normal, names):
         flair, t1, t2 = _FLAIR.search(name), _T1.search(name), _T2.search(name)
         timed = _FLAIR_IF_TIMED.search(name)
         if flair and t1:
             if inversion >= _LONG_INVERSION_MS and echo >= _LONG_ECHO_MS:
-                return FLAIR, f"the name contains {flair[0]!r}, the timing confirms it"
-            return "", f"the name contains both {t1[0]!r} and {flair[0]!r}"
-        if flair:
-            return FLAIR, f"the name contains {flair[0]!r}"
-        if timed and _by_timing(metadata)[0] == FLAIR:
-            return FLAIR, f"the name contains {timed[0]!r}, and TI {inversion:g} ms"
-        if t1:
-            return T1W, f"the name contains {t1[0]!r}"
-        if t2:
-            return "", f"T2 without an inversion that makes it a FLAIR (the name contains {t2[0]!r})"
-    return "", ""
+                yield FLAIR, f"the name contains {flair[0]!r}, the timing confirms it"
+            elif _is_t1_inversion(inversion) and 0 < echo <= _T1_ECHO_MS:
+                yield T1W, f"a T1w by inversion recovery: the name contains {t1[0]!r}, and TI {inversion:g} ms"
+            else:
+                yield "", f"the name contains both {t1[0]!r} and {flair[0]!r}"
+        elif flair:
+            yield FLAIR, f"the name contains {flair[0]!r}"
+        elif timed and _by_header(metadata)[0] == FLAIR:
+            yield FLAIR, f"the name contains {timed[0]!r}, and TI {inversion:g} ms"
+        elif t1:
+            yield T1W, f"the name contains {t1[0]!r}"
+        elif t2:
+            yield "", f"T2 without an inversion that makes it a FLAIR (the name contains {t2[0]!r})"
 
 
-def _by_timing(metadata: SeriesMetadata) -> tuple[str, str]:
-    """Kind by echo, repetition and inversion time alone; an empty kind where they do not decide."""
+def _is_t1_inversion(inversion_ms: float | None) -> bool:
+    return inversion_ms is not None and _T1_INVERSION_MS[0] <= inversion_ms <= _T1_INVERSION_MS[1]
+
+
+def _by_header(metadata: SeriesMetadata) -> tuple[str, str]:
+    """Kind by timing and sequence alone; an empty kind where they do not decide."""
     echo, repetition, inversion = metadata.echo_ms, metadata.repetition_ms, metadata.inversion_ms
     if echo is None:
         return "", ""
+    times = f"TE {echo:g} ms{f', TI {inversion:g} ms' if inversion else ''}"
     if echo >= _LONG_ECHO_MS:
-        if inversion and inversion >= _LONG_INVERSION_MS:
-            return FLAIR, f"timing of a FLAIR (TE {echo:g} ms, TI {inversion:g} ms)"
+        if (inversion or 0) >= _LONG_INVERSION_MS or metadata.acquisition_contrast == "FLUID_ATTENUATED":
+            return FLAIR, f"timing of a FLAIR ({times})"
         return "", f"T2-weighted, without a long inversion (TE {echo:g} ms)"
-    if echo <= 8 and inversion and 500 <= inversion <= 1300 and metadata.acquisition != "2D":
-        return T1W, f"timing of an MPRAGE (TE {echo:g} ms, TI {inversion:g} ms)"
-    if echo <= 6 and repetition and repetition <= 12 and metadata.acquisition == "3D":
+    spin_echo = "SE" in metadata.sequence and "GR" not in metadata.sequence
+    if echo <= 8 and _is_t1_inversion(inversion) and metadata.acquisition != "2D" and not spin_echo:
+        return T1W, f"timing of an MPRAGE ({times})"
+    balanced = "SS" in metadata.variant and "SP" not in metadata.variant
+    if (1.5 <= echo <= 6 and repetition and repetition <= 12 and metadata.acquisition == "3D" and not spin_echo
+            and not balanced and (metadata.flip_deg or 0) <= 35):
         return T1W, f"timing of a 3D gradient echo (TE {echo:g} ms, TR {repetition:g} ms)"
+    if echo <= _T1_ECHO_MS and _is_t1_inversion(inversion) and spin_echo and (repetition or 0) >= 1200:
+        return T1W, f"timing of a T1w inversion recovery ({times})"
+    if echo <= 25 and spin_echo and "IR" not in metadata.sequence and 300 <= (repetition or 0) <= 900:
+        return T1W, f"timing of a T1w spin echo (TE {echo:g} ms, TR {repetition:g} ms)"
+    if metadata.acquisition_contrast == "T1":
+        return T1W, "AcquisitionContrast T1"
     return "", ""
 
 
 def _conflict(kind: str, metadata: SeriesMetadata) -> str:
-    echo, inversion = metadata.echo_ms, metadata.inversion_ms
-    if kind == T1W and echo is not None and echo >= _LONG_ECHO_MS:
-        return f"TE {echo:g} ms is not a T1w's"
+    """What in the header contradicts a kind; empty where nothing does."""
+    echo, repetition, inversion = metadata.echo_ms, metadata.repetition_ms, metadata.inversion_ms
+    gradient = "GR" in metadata.sequence and "SE" not in metadata.sequence
+    if kind == T1W and echo is not None:
+        if echo >= _LONG_ECHO_MS:
+            flair = _by_header(metadata)[0] == FLAIR
+            return f"TE {echo:g} ms{f' and TI {inversion:g} ms are' if flair and inversion else ' is'} not a T1w's"
+        if gradient and echo > _T1_GRADIENT_ECHO_MS:
+            return f"TE {echo:g} ms of a gradient echo is T2*-weighted"
+        if echo > 25 and (repetition or 0) >= 1500 and not gradient and not inversion and metadata.sequence:
+            return f"TE {echo:g} ms and TR {repetition:g} ms are not a T1w's"
     if kind == FLAIR and echo is not None and echo < 50:
         return f"TE {echo:g} ms is not a (T2-weighted) FLAIR's"
     if kind == FLAIR and inversion is not None and inversion < 1000:
         return f"TI {inversion:g} ms is not a FLAIR's"
+    if kind == FLAIR and repetition is not None and repetition < 2000:
+        return f"TR {repetition:g} ms is not a FLAIR's"
+    if kind == FLAIR and gradient and "IR" not in metadata.sequence:
+        return "a gradient echo is not a FLAIR"
     return ""
 
 

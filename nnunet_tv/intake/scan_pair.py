@@ -1,10 +1,10 @@
 """The T1w and the FLAIR among the scans of a case, or an error that lists every scan with the reason."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import permutations
 
-from nnunet_tv.intake.recognise import FLAIR, T1W, Verdict, recognise
+from nnunet_tv.intake.recognise import FLAIR, T1W, Verdict, header_only, recognise
 from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.utils.errors import CaseError
 
@@ -18,7 +18,9 @@ class ScanPair:
 
     scans: dict[str, Series]
     reasons: dict[str, str]  #: why each was chosen
-    notes: tuple[str, ...] = ()  #: scans of the same kind that were not chosen; doubts about a pair chosen by hand
+    notes: tuple[str, ...] = ()  #: scans of the same kind that were not chosen
+    flags: tuple[str, ...] = ()  #: doubts about a pair chosen by hand
+    names: dict[str, str] = field(default_factory=dict)  #: names of the scans in tables, by channel
 
 
 def choose_pair(case: str, scans: Sequence[Series]) -> ScanPair:
@@ -44,6 +46,29 @@ def choose_pair(case: str, scans: Sequence[Series]) -> ScanPair:
     return ScanPair(chosen, reasons, tuple(notes))
 
 
+def check_pair(case: str, scans: Mapping[str, Series]) -> ScanPair:
+    """The pair that a person chose, with flags where the metadata of a scan are not of its channel.
+
+    A :class:`CaseError` is raised for the same scan twice, and for a series whose slices cannot be placed.
+    """
+    first, second = scans.values()
+    if first.files == second.files:
+        raise CaseError(case, f"the pair names {first.label} as T1w and as FLAIR: name two scans")
+    flags = []
+    for kind, scan in scans.items():
+        if scan.metadata.fault:
+            raise CaseError(case, f"{scan.label} ({kind}): {scan.metadata.fault}: without them sides and order of the "
+                            "slices would be guessed; export the series again, as the scanner wrote it")
+        verdicts = recognise(header_only(scan.metadata)), recognise(scan.metadata)
+        if other := next((one for one in verdicts if one.kind in CHANNELS and one.kind != kind), None):
+            flags.append(f"{scan.label} was chosen by hand as {kind}, but seems to be a {other.kind} "
+                         f"({other.reason}): are the two swapped?")
+        elif kind not in verdicts[1].possible:
+            flags.append(f"{scan.label} was chosen by hand as {kind}, but its name or header does not fit: "
+                         f"{verdicts[1].reason}")
+    return ScanPair(dict(scans), dict.fromkeys(CHANNELS, "chosen by hand"), flags=tuple(flags))
+
+
 def _seen(scans: Sequence[Series], verdicts: Sequence[Verdict]) -> str:
     lines = []
     for scan, verdict in zip(scans, verdicts, strict=True):
@@ -54,11 +79,11 @@ def _seen(scans: Sequence[Series], verdicts: Sequence[Verdict]) -> str:
 
 
 def _advice(case: str, scans: Sequence[Series], verdicts: Sequence[Verdict]) -> str:
-    """How to choose by hand; the example never has a T1w in the FLAIR's place or a FLAIR in the T1w's."""
-    kinds = [verdict.kind for verdict in verdicts]
-    pairs = [(t1, flair) for t1, flair in permutations(range(len(kinds)), 2) if kinds[t1] != FLAIR
-             and kinds[flair] != T1W]
-    best = max(pairs, key=lambda pair: (kinds[pair[0]] == T1W) + (kinds[pair[1]] == FLAIR), default=())
+    """How to choose by hand; the example has one scan that was recognised, and another that can be its partner."""
+    pairs = [(t1, flair) for t1, flair in permutations(range(len(scans)), 2)
+             if T1W in verdicts[t1].possible and FLAIR in verdicts[flair].possible
+             and (verdicts[t1].kind == T1W or verdicts[flair].kind == FLAIR)]
+    best = max(pairs, key=lambda pair: (verdicts[pair[0]].kind == T1W) + (verdicts[pair[1]].kind == FLAIR), default=())
     example = f" (such as --pair '{','.join([case, *(scans[n].label for n in best)])}')" if best else ""
     return (f"    To choose two scans by hand: --pair {case},T1,FLAIR{example}, or a row "
             "`case t1 flair` in a tab-separated table: --pairs TABLE")

@@ -14,39 +14,62 @@ from typing import Any
 ENDINGS = (".nii.gz", ".nii")
 #: Elements of DICOM headers and BIDS sidecars that name a series, the most specific first.
 NAMES = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
+#: Sequence names of echo-planar imaging: ``*ep_b1000``, ``*epfid2d1_64``, ``SEEPI2D``, ``epi2``, ``epi_dti``.
+_EPI = re.compile(r"epi|(?<![a-z])ep(?:_b|fid|se|ir|2d|3d|b\d)|echo.?planar")
 _BIDS = re.compile(r"sub-[A-Za-z0-9]+(?:_ses-[A-Za-z0-9]+)?_((?:[a-z]+-[A-Za-z0-9]+_)*)([A-Za-z0-9]+)")
-_NO_AGENT = ("", "no", "none", "n/a", "na", "no contrast", "without", "0", "-", "[]")
+_NO_AGENT = ("", "no", "n", "none", "null", "nein", "non", "n/a", "na", "no contrast", "without", "without contrast",
+             "nativ", "native", "unknown", "0", "-", "[]")
 
 
 @dataclass(frozen=True)
 class SeriesMetadata:
-    """Names, timing and geometry of a scan; what is unknown is None or empty."""
+    """Names, sequence, timing and geometry of a scan; what is unknown is None or empty."""
 
     names: tuple[str, ...]  #: file name, series description, sequence name: the most specific first
     folders: tuple[str, ...] = ()  #: folders of the case that contain the scan, the innermost first
+    header_names: tuple[str, ...] = ()  #: those of `names` that are from a header or a sidecar, not from the file name
     echo_ms: float | None = None
     repetition_ms: float | None = None
     inversion_ms: float | None = None
+    flip_deg: float | None = None
     acquisition: str = ""  #: ``2D`` or ``3D``
+    sequence: frozenset[str] = frozenset()  #: DICOM's ScanningSequence: SE, IR, GR, EP, RM
+    variant: frozenset[str] = frozenset()  #: DICOM's SequenceVariant: SK, MTC, SS, SP, MP, OSP
+    acquisition_contrast: str = ""  #: DICOM's AcquisitionContrast, such as ``FLUID_ATTENUATED``
+    echo_planar: bool = False
+    diffusion: bool = False  #: a b-value above 0
+    flow: bool = False  #: time of flight or phase contrast
     image_type: tuple[str, ...] = ()  #: DICOM's ImageType in capitals
     contrast_agent: str = ""
     modality: str = ""
-    shape: tuple[int, ...] = ()  #: voxels; for DICOM rows, columns, slices
+    shape: tuple[int, ...] = ()  #: voxels; for DICOM rows, columns, slices, and volumes where there are several
     spacing_mm: tuple[float, ...] = ()
     orientations: int = 1  #: number of slice directions within the series
+    echoes: int = 1  #: number of echo times within the series
+    fault: str = ""  #: why the slices cannot be placed
 
     @classmethod
     def from_header(
         cls, header: Mapping[str, Any], names: tuple[str, ...], *, milliseconds: Callable[[Any], float | None], **others
     ) -> SeriesMetadata:
         """Metadata from DICOM's keywords, which BIDS sidecars share; `milliseconds` converts their times."""
-        return cls(
-            names, echo_ms=milliseconds(header.get("EchoTime")),
-            repetition_ms=milliseconds(header.get("RepetitionTime")),
-            inversion_ms=milliseconds(header.get("InversionTime")),
-            acquisition=str(header.get("MRAcquisitionType") or ""), modality=str(header.get("Modality") or ""),
-            image_type=tuple(str(word).upper() for word in header.get("ImageType") or ()),
-            contrast_agent=_agent(header.get("ContrastBolusAgent")), **others)
+        sequence = _codes(header.get("ScanningSequence"))
+        image_type = "\\".join(map(str, _as_list(header.get("ImageType")))).upper().split("\\")
+        flow = (str(header.get("AngioFlag")).upper() == "Y" or str(header.get("TimeOfFlightContrast")).upper() == "YES"
+                or str(header.get("PhaseContrast") or "NO").upper() != "NO")
+        sequence_names = " ".join(str(header.get(name) or "") for name in (*NAMES[2:], "PulseSequenceType"))
+        return cls(**{
+            "names": names, "header_names": names, "echo_ms": milliseconds(header.get("EchoTime")),
+            "repetition_ms": milliseconds(header.get("RepetitionTime")),
+            "inversion_ms": milliseconds(header.get("InversionTime")), "flip_deg": number(header.get("FlipAngle")),
+            "acquisition": str(header.get("MRAcquisitionType") or ""), "modality": str(header.get("Modality") or ""),
+            "sequence": sequence, "variant": _codes(header.get("SequenceVariant")), "flow": flow,
+            "acquisition_contrast": str(header.get("AcquisitionContrast") or "").upper(),
+            "echo_planar": "EP" in sequence or str(header.get("EchoPlanarPulseSequence")).upper() == "YES"
+            or _EPI.search(sequence_names.lower()) is not None,
+            "diffusion": bool(number(header.get("DiffusionBValue"))),
+            "image_type": tuple(filter(None, image_type)),
+            "contrast_agent": _agent(header.get("ContrastBolusAgent")), **others})
 
     def summary(self) -> str:
         """Acquisition, size and timing in one line."""
@@ -59,10 +82,12 @@ class SeriesMetadata:
 class Series:
     """A scan: a NIfTI file or a DICOM series."""
 
-    label: str  #: name in messages and in pairs chosen by hand: a path below the input folder, or ``series-5``
+    label: str  #: name in messages: a path below the input folder, or ``series-5``, ``case-0002/series-5``
     metadata: SeriesMetadata
     files: tuple[Path, ...]  #: one NIfTI file, or the DICOM files of a series
     uid_hash: str = ""  #: hash of the SeriesInstanceUID; empty for NIfTI
+    study: str = ""  #: hash of the StudyInstanceUID; empty for NIfTI
+    number: int = 0  #: DICOM's SeriesNumber
 
     @property
     def is_dicom(self) -> bool:
@@ -87,14 +112,23 @@ def nifti_series(path: Path, *, label: str, case: str = "", folders: tuple[str, 
     sidecar, name = _sidecar(path), stem(path)
     bids = _BIDS.fullmatch(name)  # the suffix decides, the entities may exclude
     own = (bids[2], bids[1]) if bids else (name.removeprefix(case) or name,)
-    names = [*own, *(sidecar.get(key) for key in NAMES)]
+    header_names = tuple(text for key in NAMES if isinstance(text := sidecar.get(key), str) and text)
     shape, spacing = _geometry(path)
-    if not isinstance(sidecar.get("ImageType"), list):
-        sidecar["ImageType"] = []
     sidecar["ContrastBolusAgent"] = sidecar.get("ContrastBolusAgent") or sidecar.get("ContrastBolusIngredient")
     return Series(label, SeriesMetadata.from_header(
-        sidecar, tuple(name for name in names if isinstance(name, str) and name), milliseconds=_milliseconds,
-        folders=folders, shape=shape, spacing_mm=spacing), (path,))
+        sidecar, (*(text for text in own if text), *header_names), milliseconds=_milliseconds, folders=folders,
+        header_names=header_names, shape=shape, spacing_mm=spacing), (path,))
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+
+
+def _codes(value: Any) -> frozenset[str]:
+    """Codes of an element such as ScanningSequence, which sidecars contain as one text (``GR\\IR``, ``SE_EP``)."""
+    return frozenset(filter(None, re.split(r"[^A-Z]+", " ".join(map(str, _as_list(value))).upper())))
 
 
 def _agent(value: Any) -> str:

@@ -59,8 +59,10 @@ class PreparationJob(CaseJob):
         options = {"registration": self.space}
         if self.space != "none":  # as folders of version 0.1.0 have it
             options["choices"] = f"Choices(backend={self.registration.backend!r}, brain={self.registration.brain!r})"
+        doubts = {"doubts": list(self.pair.flags)} if self.pair.flags else {}
         return {"scans": dict(digests), "labels": {channel: scan.label for channel, scan in self.pair.scans.items()},
-                "options": options, "version": f"{__version__}, chain {CHAIN_VERSION}, worker {WORKER_VERSION}"}
+                "options": options, **doubts,
+                "version": f"{__version__}, chain {CHAIN_VERSION}, worker {WORKER_VERSION}"}
 
     def make(self, staging: Path, digests: Mapping[str, str]) -> CaseOutcome:
         staged = {key: staging / path.name for key, path in self.outputs.items()}
@@ -70,6 +72,8 @@ class PreparationJob(CaseJob):
             if scan.is_dicom:
                 convert_series(self.case, channel, scan, staged[channel], secrets=self.secrets)
         prepared = prepare_case(self.case, channels, space=self.space, registration=self.registration)
+        flags = [*self.pair.flags, *prepared.record.flags]
+        prepared = replace(prepared, record=replace(prepared.record, flags=flags))
         scans = {channel: self._origin(channel, scan, digests[channel]) for channel, scan in self.pair.scans.items()}
         study = {"study": self.study} if self.study else {}
         outcome = write_prepared(prepared, staged, scans=scans, **study)

@@ -106,7 +106,7 @@ def prepare_folder(
 
 
 def _row(case: FoundCase, outcome: CaseOutcome) -> list[str]:
-    labels = [case.pair.scans[channel].label if case.pair else "" for channel in ("T1w", "FLAIR")]
+    labels = [case.pair.names[channel] if case.pair else "" for channel in ("T1w", "FLAIR")]
     digests = [outcome.sha256.get(channel, "") for channel in ("T1w", "FLAIR")]
     notes = [outcome.problem] if outcome.problem else outcome.notes
     cells = [case.case, *labels, *digests, outcome.status(PREPARED), "; ".join(outcome.flags), "; ".join(notes)]

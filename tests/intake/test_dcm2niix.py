@@ -14,6 +14,7 @@ from pydicom.uid import generate_uid
 
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.intake import dcm2niix
+from nnunet_tv.intake.catalogue import read_catalogue
 from nnunet_tv.intake.dcm2niix import convert_series, find_dcm2niix
 from nnunet_tv.intake.find import find_cases
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
@@ -118,7 +119,7 @@ def series(tmp_path):
     """A T1w; a second echo with the same UID is in the folder `a2`."""
     for name, tags in {"a": T1, "b": FLAIR, "a2": {**T1, "EchoTime": 9.0, "EchoNumbers": 2}}.items():
         write_series(marked(), tmp_path / "in" / name, number=5 if name == "b" else 3, tags=tags)
-    return find_cases(tmp_path / "in").cases[0].pair.scans["T1w"]
+    return next(scan for scan in read_catalogue(tmp_path / "in").scans if scan.number == 3)
 
 
 @pytest.mark.parametrize("program, message", [

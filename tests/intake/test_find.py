@@ -103,7 +103,10 @@ def test_bad_cases_are_explained_and_others_are_kept(tmp_path):
 @pytest.mark.parametrize("names, example", [
     (("FLAIR", "T1_a", "T1_b"), "(such as --pair 'p,p/T1_a.nii.gz,p/FLAIR.nii.gz')"),
     (("FLAIR_a", "FLAIR_b", "x_scan"), "(such as --pair 'p,p/x_scan.nii.gz,p/FLAIR_a.nii.gz')"),
-    (("a", "b"), "(such as --pair 'p,p/a.nii.gz,p/b.nii.gz')"),
+    (("a", "b"), ""),
+    (("T1", "scan_dwi"), ""),
+    (("T1", "scan_dwi", "t2_tse", "x_scan"), "(such as --pair 'p,p/T1.nii.gz,p/x_scan.nii.gz')"),
+    (("T1_gd", "FLAIR"), ""),
     (("T1_a", "T1_b"), ""),
     (("FLAIR",), ""),
 ])
@@ -112,14 +115,14 @@ def test_example_pair_never_swaps_the_scans(tmp_path, names, example):
     assert f"--pair p,T1,FLAIR{' ' + example if example else ''}, or a row" in found(tmp_path)["p"]
 
 
-def test_manual_pair_that_seems_swapped_is_noted(tmp_path):
+def test_manual_pair_that_seems_swapped_is_flagged(tmp_path):
     scans(tmp_path / "p", *PAIR, "x.nii.gz")
     swapped = find_cases(tmp_path, **by_hand("p,FLAIR.nii.gz,T1.nii.gz")).cases[0].pair
     assert swapped.scans["T1w"].label == "p/FLAIR.nii.gz"
-    note = "{} was chosen by hand as {}, but seems to be a {} (the name contains {!r}): are the two swapped?"
-    assert swapped.notes == (note.format("p/FLAIR.nii.gz", "T1w", "FLAIR", "flair"),
-                             note.format("p/T1.nii.gz", "FLAIR", "T1w", "t1"))
-    assert find_cases(tmp_path, **by_hand("p,x.nii.gz,FLAIR.nii.gz")).cases[0].pair.notes == ()
+    flag = "{} was chosen by hand as {}, but seems to be a {} (the name contains {!r}): are the two swapped?"
+    assert swapped.flags == (flag.format("p/FLAIR.nii.gz", "T1w", "FLAIR", "flair"),
+                             flag.format("p/T1.nii.gz", "FLAIR", "T1w", "t1"))
+    assert find_cases(tmp_path, **by_hand("p,x.nii.gz,FLAIR.nii.gz")).cases[0].pair.flags == ()
 
 
 def test_volumes_are_preferred_and_the_rest_is_noted(tmp_path):
@@ -142,6 +145,24 @@ def test_sidecars_decide_where_names_do_not(tmp_path):
         scan(tmp_path / "p" / f"{name}.nii.gz")
         (tmp_path / "p" / f"{name}.json").write_text(sidecar)
     assert found(tmp_path) == {"p": ("p/a.nii.gz", "p/b.nii.gz")}
+
+
+def test_name_and_sidecar_that_disagree(tmp_path):
+    for name, description in {"T1": "t2_flair", "FLAIR": "mprage"}.items():
+        scan(tmp_path / "p" / f"{name}.nii.gz")
+        (tmp_path / "p" / f"{name}.json").write_text(f'{{"SeriesDescription": "{description}"}}')
+    problem = found(tmp_path)["p"]
+    assert problem.count("but its header describes a ") == 2 and "found none that is T1w and none that is" in problem
+    flags = find_cases(tmp_path, **by_hand("p,T1.nii.gz,FLAIR.nii.gz")).cases[0].pair.flags
+    assert ["are the two swapped?" in flag for flag in flags] == [True, True]
+    assert find_cases(tmp_path, **by_hand("p,FLAIR.nii.gz,T1.nii.gz")).cases[0].pair.flags  # doubts both ways
+
+
+@pytest.mark.parametrize("name", ["scan_dwi", "localizer", "T1_gd", "T2_tse"])
+def test_scan_chosen_by_hand_that_does_not_fit_is_flagged(tmp_path, name):
+    scans(tmp_path / "p", *PAIR, f"{name}.nii.gz")
+    pair = find_cases(tmp_path, **by_hand(f"p,{name}.nii.gz,FLAIR.nii.gz")).cases[0].pair
+    assert len(pair.flags) == 1 and f"p/{name}.nii.gz was chosen by hand as T1w" in pair.flags[0]
 
 
 def test_manual_pairs_take_scans_out_of_other_cases(tmp_path):
@@ -182,7 +203,7 @@ def test_unusable_manual_pairs(tmp_path, pairs, table, message):
 @pytest.mark.parametrize("folder, file, message", [
     ("none", "", "no such folder"),
     (".", "", "in a BIDS tree, in a folder for each patient"),
-    (".", "a.mgz", r"it holds 1 files of other formats \(.mgz\): convert or unpack them"),
+    (".", "a.mgz", r"1 files of other formats \(.mgz\) were left out: convert them"),
     ("a.mgz", "a.mgz", r"expected a folder of scans .-i., found a file"),
 ])
 def test_folders_without_scans(tmp_path, folder, file, message):
