@@ -22,7 +22,7 @@ from nnunet_tv.imaging.affine import transform
 from nnunet_tv.registration.template import TEMPLATE_GRID, load_template
 from nnunet_tv.utils.errors import NnunetTVError
 
-NAME = "Desikan-Killiany atlas in MNI152 space, nearest label"
+NAME = "Desikan-Killiany atlas in MNI152 space, nearest cortex"
 #: A point further than this from every label has no region, in mm: within the template's brain, and outside of it,
 #: where a point of the cortex may lie because the registration is affine.
 REACH_MM, REACH_OUTSIDE_MM = 10.0, 5.0

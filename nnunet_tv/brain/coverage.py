@@ -20,10 +20,10 @@ from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.registration.template import TEMPLATE_GRID, load_template
 
 LEFT, RIGHT, MIDLINE = "left", "right", "midline"
-#: From this volume on a gap is stated, and flagged if so much of the cerebrum is missing. A slice that ends 2 mm
-#: below the vertex because the registration is off by as much cuts a cap of pi h² (R - h / 3) = 0.9 ml from a brain of
-#: R = 70 mm, so smaller gaps cannot be told from errors of the registration; a slab or a lobe is far above.
-STATED_ML = 2.0
+#: From these volumes on a gap is stated, and flagged if so much of the cerebrum is missing. Where the field of view
+#: ends at the vertex, an error h of the registration cuts a cap of pi h² (R - h / 3) from a brain of R = 70 mm: 0.9 ml
+#: with 2 mm, 5.4 ml with 5 mm. Smaller gaps cannot be told from such errors; slabs and lobes are far larger.
+STATED_ML, FLAGGED_ML = 2.0, 5.0
 #: Gaps of the cerebellum and the brain stem alone, where FCD is not sought, are flagged from this volume on.
 BELOW_TENTORIUM_ML = 40.0
 #: Parts that are smaller are counted, but not named in the text.
@@ -78,7 +78,7 @@ class Coverage:
     def flagged(self) -> bool:
         """Whether the gap is a reason to review the case."""
         cerebrum = sum(part.ml for part in self.parts if part.lobe in CEREBRUM)
-        return self.stated and (cerebrum >= STATED_ML or self.missing_ml >= BELOW_TENTORIUM_ML)
+        return self.stated and (cerebrum >= FLAGGED_ML or self.missing_ml >= BELOW_TENTORIUM_ML)
 
     @property
     def text(self) -> str:

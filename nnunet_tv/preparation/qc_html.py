@@ -14,14 +14,19 @@ FEWEST_CASES = 6
 
 
 def qc_page(outcomes: Sequence[CaseOutcome], *, registration: str) -> str:
-    """HTML page: failed cases, then flagged, then unusual, then the others; pictures are ``qc/CASE.png`` beside it."""
+    """HTML page: failed cases, then flagged, then unusual, then the others, and at last the numbers of all.
+
+    Pictures are ``qc/CASE.png`` beside it.
+    """
     prepared = [outcome for outcome in outcomes if not outcome.problem]
     found = unusual_numbers({outcome.case: outcome.metrics for outcome in prepared})
     unusual = {outcome.case: found.get(outcome.case, {}) for outcome in prepared}
     prepared.sort(key=lambda one: (not one.flags, -len(unusual[one.case]), one.case))
+    review = [one for one in prepared if one.flags or unusual[one.case]]
     return render(
         "qc.html.j2", registration=registration, failed=[outcome for outcome in outcomes if outcome.problem],
-        prepared=prepared, metrics=list(dict.fromkeys(name for one in prepared for name in one.metrics)),
+        prepared=prepared, review=review, others=prepared[len(review):],
+        metrics=list(dict.fromkeys(name for one in prepared for name in one.metrics)),
         unusual=unusual, convention=CONVENTION)
 
 

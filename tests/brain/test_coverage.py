@@ -85,15 +85,15 @@ def test_outside_of_the_grid_is_missing_too(codes):
     assert check(padded) == found
 
 
-@pytest.mark.parametrize(("depth_mm", "stated"), [(1.5, False), (10.0, True)])
-def test_a_cap_of_the_vertex_is_stated_if_it_is_deeper_than_errors_of_the_registration(depth_mm, stated):
+@pytest.mark.parametrize(("depth_mm", "stated", "flagged"), [(2, False, False), (5.5, True, False), (10, True, True)])
+def test_a_cap_of_the_vertex_is_flagged_if_it_is_deeper_than_errors_of_the_registration(depth_mm, stated, flagged):
     upright = Affine(np.diag([0.9, 0.9, 0.9, 1]), MNI, T1)
     top = (82 - depth_mm) * 0.9
     grid = Grid((110, 110, 160), np.array([[2.0, 0, 0, -110], [0, 2, 0, -120], [0, 0, 1, top - 159.5], [0, 0, 0, 1]]))
     found = check(Volume(np.random.default_rng(1).random(grid.shape), grid.affine), upright)
-    assert found.stated == found.flagged == stated and (found.missing_ml < 2) == (not stated)
-    assert not stated or (found.sides == ("left", "right") and {part.lobe for part in found.parts if part.ml > 1} == {
-        "frontal", "parietal"})
+    assert (found.stated, found.flagged) == (stated, flagged)
+    assert not stated or {part.lobe for part in found.parts if part.ml > 0.5} == {"frontal", "parietal"}
+    assert not flagged or found.sides == ("left", "right")
 
 
 def test_below_the_tentorium_little_is_a_note_and_much_a_flag():
