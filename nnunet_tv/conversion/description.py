@@ -77,13 +77,17 @@ def _holders(files: Iterable[Path]) -> list[Path | None]:
 def read_description(path: Path) -> dict[str, Any]:
     """Content of a ``dataset_description.json``; a :class:`NnunetTVError` if it is not a JSON object."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_no_constant)
     except (OSError, ValueError) as error:
         raise NnunetTVError(f"{path}: expected JSON as in BIDS, found a file that cannot be read ({error}): download "
                             "it again, or repair it; without it nothing states what the scans are") from error
     if not isinstance(content, dict):
         raise NnunetTVError(f"{path}: expected a JSON object as in BIDS, found {type(content).__name__}: repair it")
     return content
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _synthetic(content: Mapping[str, Any], path: Path, published: str) -> bool | None:

@@ -156,7 +156,7 @@ def _score(
     record = Record(
         rows=scores.rows, controls=healthy.rows, candidates=scores.candidates,
         problems=[*scores.problems, *healthy.problems],
-        settings={**options.settings(), "over_tables": [*synthetic_warnings(reference, runs),
+        settings={**options.settings(), "over_tables": [*synthetic_warnings(reference, [*runs, *controls]),
                                                         *dict.fromkeys(model.note for model in models)]},
         meta=make_meta(reference=reference, runs=runs, controls=controls, command=command,
                        inputs={**scores.inputs, **healthy.inputs}))

@@ -59,7 +59,8 @@ def test_the_sources_own_words(tmp_path, description, expected):
     assert ('add "Synthetic": false or true' in remarks) == (expected[3] is None)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '"Phantoms"', b"\xff\xfe", '{"Synthetic": "yes"}', '{"Synthetic": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", '"Phantoms"', b"\xff\xfe", '{"Synthetic": "yes"}', '{"Synthetic": 1}',
+                                  '{"Name": NaN}'])
 def test_a_broken_description_ends_the_conversion_before_it_starts(tmp_path, text, capsys):
     folder = source(tmp_path / "scans").folder
     (folder / "dataset_description.json").write_bytes(text.encode() if isinstance(text, str) else text)

@@ -46,6 +46,15 @@ def test_references_of_phantoms(study):
         assert REFERENCES in text and "This model" not in text
 
 
+def test_controls(study):
+    describe(study / "b", True)
+    page, _ = report(study, "--controls", f"healthy={study / 'a'}")
+    assert "healthy: This model" not in page and "B: This model" in page
+    (study / "b" / "dataset.json").rename(study / "a" / "dataset.json")
+    page, _ = report(study, "--controls", f"healthy={study / 'a'}")
+    assert "healthy: This model" in page and "B: This model" not in page
+
+
 def test_validation_in_a_model_folder(study, monkeypatch):
     model = study / "results" / "DatasetFCD" / "A__P__3d"
     (model / "fold_0").mkdir(parents=True)
