@@ -6,8 +6,8 @@ scan is blank: one value over several voxels in all directions, up to the border
 masked exports have it. Voids inside of the head are therefore not missing.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -62,6 +62,7 @@ class Coverage:
     missing_ml: float  #: of the patient's own brain
     share: float  #: of the brain
     parts: tuple[MissingPart, ...] = ()  #: the largest first; none below :data:`STATED_ML`
+    doubtful: bool = False  #: whether the registration that gives the places is flagged
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -86,8 +87,9 @@ class Coverage:
         if not self.stated:
             return ""
         named = [part.text for part in self.parts if part.ml >= NAMED_ML]
+        doubt = "; the registration is flagged, so the places may be wrong" if self.doubtful else ""
         return (f"the {self.scan} does not show {_amount(self.missing_ml)} of the brain ({_percent(self.share)}): "
-                f"{', '.join(named)}; that nothing was found there means nothing")
+                f"{', '.join(named)}; that nothing was found there means nothing{doubt}")
 
     @classmethod
     def read(cls, content: Mapping) -> "Coverage":
@@ -95,10 +97,15 @@ class Coverage:
         return cls(**{**content, "parts": tuple(MissingPart(**part) for part in content["parts"])})
 
 
-def find_coverage(scans: Mapping[str, Volume], from_template: Mapping[str, Affine]) -> list[Coverage]:
-    """What each scan does not show of the brain; `from_template` maps MNI mm to each scan's own mm."""
-    # FLAIR to T1w is rigid: all scans measure the patient's volume alike
-    return [_coverage(name, scan, from_template[name]) for name, scan in scans.items()]
+def find_coverage(
+    scans: Mapping[str, Volume], from_template: Mapping[str, Affine], *, doubtful: Collection[str] = ()
+) -> list[Coverage]:
+    """What each scan does not show of the brain.
+
+    `from_template` maps MNI mm to each scan's own mm; `doubtful` are the scans whose map is flagged.
+    """
+    return [replace(_coverage(name, scan, from_template[name]), doubtful=name in doubtful)
+            for name, scan in scans.items()]
 
 
 def _coverage(name: str, scan: Volume, from_template: Affine) -> Coverage:

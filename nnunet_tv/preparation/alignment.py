@@ -86,7 +86,8 @@ def register_scans(case: str, scans: Mapping[str, Volume], options: Registration
     mask = brain.mask if brain else None
     t1_to_flair, mni_to_t1 = to_t1.affine.inverse(), t1_to_mni.inverse()
     from_mni = {t1_name: mni_to_t1, FLAIR_NAME: t1_to_flair @ mni_to_t1}
-    coverage = find_coverage({t1_name: t1, FLAIR_NAME: flair}, from_mni)
+    doubtful = [*from_mni] if to_template.flags else [FLAIR_NAME] if to_t1.flags else []
+    coverage = find_coverage({t1_name: t1, FLAIR_NAME: flair}, from_mni, doubtful=doubtful)
     if to_mni:
         grid, to_scan = TEMPLATE_GRID, from_mni
     else:

@@ -142,6 +142,12 @@ def test_the_record_keeps_it():
     assert Coverage.read(asdict(found)) == found
 
 
+def test_places_of_a_flagged_registration_are_doubtful():
+    scans = {"T1w": head(not_the_left), "FLAIR": head(not_the_left)}
+    t1, flair = find_coverage(scans, dict.fromkeys(scans, TO_SCAN), doubtful=["FLAIR"])
+    assert "may be wrong" in flair.text and "may be wrong" not in t1.text and t1.missing_ml == flair.missing_ml
+
+
 def test_blank_is_of_one_value_up_to_the_border():
     data = np.random.default_rng(0).integers(0, 50, (20, 20, 20)).astype(np.int16)
     data[:, :, 0] = 7

@@ -55,6 +55,14 @@ def test_what_a_scan_does_not_show_is_flagged_or_noted_and_recorded(scans, monke
     assert record.metrics["coverage FLAIR_missing_ml"] == metrics["FLAIR_missing_ml"]
 
 
+@pytest.mark.parametrize(("bad", "doubtful"), [("t1_to_template", {"T1c", "FLAIR"}), ("flair_to_t1", {"FLAIR"})])
+def test_coverage_by_a_flagged_registration_is_doubtful(scans, monkeypatch, bad, doubtful):
+    affine = Affine.identity(T1, MNI) if bad == "t1_to_template" else SHIFT
+    monkeypatch.setattr(alignment, bad, lambda *_, **__: Registration(affine, {}, ("bad",)))
+    found = SPACES["mni"]("p-1", scans, RegistrationOptions())
+    assert {one["scan"] for one in found.details["coverage"] if one["doubtful"]} == doubtful
+
+
 def test_without_registration_nothing_is_stated_about_coverage(scans):
     found = SPACES["none"]("p-1", scans, RegistrationOptions())
     assert Provenance("p-1", "none", found.grid, {}, details=dict(found.details)).coverage is None
