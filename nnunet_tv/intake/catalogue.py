@@ -76,8 +76,12 @@ class Catalogue:
             raise CaseError(pair.case, f"the pair names {name!r}, which several scans are called; expected one of: "
                             f"{choices}")
         seen = ", ".join(scan.label for scan in own) or "nothing"
+        number = _SERIES.fullmatch(name)
+        elsewhere = [f"{case}/{scan.label}" for case, scans in self.cases.items() for scan in scans
+                     if number and scan.is_dicom and scan.number == int(number["number"])]
+        hint = f"; such a series of another case is given as {', '.join(elsewhere)}" if elsewhere else ""
         raise CaseError(pair.case, f"the pair names {name!r}, which is neither a NIfTI file below {self.folder} nor a "
-                        f"scan of this case; seen: {seen}")
+                        f"scan of this case; seen: {seen}{hint}")
 
     def _series(self, pair: ManualPair, own: Sequence[Series], match: re.Match[str]) -> list[Series]:
         def fits(scan: Series) -> bool:

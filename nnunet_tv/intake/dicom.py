@@ -6,7 +6,7 @@ descriptions are redacted, and paths are not reported (folders are often named a
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,23 @@ def read_studies(files: Iterable[Path], *, keep_ids: bool = False) -> Studies:
                 studies.setdefault(study, {}).setdefault(uid, []).append((path, header))
         elif header.elements:
             unassigned += 1
-    return Studies(tuple(_study(key, series, keep_ids) for key, series in sorted(studies.items())), unreadable,
-                   unassigned)
+    parts = {name: part for key, series in studies.items() for name, part in _by_patient(key, series)}
+    found = tuple(_study(key, series, keep_ids) for key, series in sorted(parts.items()))
+    return Studies(found, unreadable, unassigned)
+
+
+def _by_patient(key: str, series: dict[str, _Files]) -> Iterator[tuple[str, dict[str, _Files]]]:
+    """Key and series of each patient of a study: some de-identification gives all exams one StudyInstanceUID."""
+    parts: list[tuple[Patient, dict[str, _Files]]] = []
+    for uid, files in sorted(series.items()):
+        patient = Patient.from_header(files[0][1].elements)
+        part = next((part for other, part in parts if patient.same_as(other) is not False), None)
+        if part is None:
+            parts.append((patient, {uid: files}))
+        else:
+            part[uid] = files
+    for _, part in parts:
+        yield key if len(parts) == 1 else _hash(f"{key} {min(part)}"), part
 
 
 def _study(key: str, series: dict[str, _Files], keep_ids: bool) -> Study:

@@ -18,7 +18,8 @@ _ELEMENTS = (*NAMES, *IDENTIFYING, "PatientSex", "SOPInstanceUID", "SeriesInstan
              "SeriesNumber", "Modality", "ImageType", "FrameType", "ScanningSequence", "SequenceVariant", "AngioFlag",
              "EchoTime", "EffectiveEchoTime", "RepetitionTime", "InversionTime", "InversionTimes", "FlipAngle",
              "MRAcquisitionType", "AcquisitionContrast", "EchoPlanarPulseSequence", "EchoPulseSequence",
-             "InversionRecovery", "TimeOfFlightContrast", "PhaseContrast", "ContrastBolusAgent", "Rows", "Columns",
+             "InversionRecovery", "TimeOfFlightContrast", "PhaseContrast", "ContrastBolusAgent", "ContrastBolusVolume",
+             "ContrastBolusTotalDose", "ContrastBolusAgentAdministered", "Rows", "Columns",
              "PixelSpacing", "SliceThickness", "SpacingBetweenSlices")
 #: Endings of DICOM files, which may then lack the preamble; also no ending, or numbers (``IM.0001``, UIDs as names).
 _ENDINGS = re.compile(r"|\.(?:dcm|dicom|dic|ima|img|mr|acr|\d+)", re.IGNORECASE)
@@ -98,10 +99,20 @@ def read_header(path: Path) -> Header | None:
                 return None
             levels = reversed(list(_levels(dataset)))  # values of the first level count
             elements = {name: level.get(name) for level in levels for name in _ELEMENTS if _has_value(level, name)}
+            elements["ContrastBolusAgent"] = _agent(dataset, elements)
             return Header(elements, tuple(_frames(dataset)))
     except Exception as error:  # pydicom raises anything on damaged files
         log.debug("unreadable DICOM header: %s", type(error).__name__)
         return None
+
+
+def _agent(dataset: Any, elements: Mapping[str, Any]) -> str:
+    """Contrast agent, also where only its code or its dose is given; empty where it was not yet administered."""
+    if str(elements.get("ContrastBolusAgentAdministered") or "").upper() == "NO":
+        return ""
+    codes = [str(item.get("CodeMeaning") or "an agent") for item in dataset.get("ContrastBolusAgentSequence") or []]
+    dose = number(elements.get("ContrastBolusVolume")) or number(elements.get("ContrastBolusTotalDose"))
+    return str(elements.get("ContrastBolusAgent") or next(iter(codes), f"{dose:g} ml" if dose else ""))
 
 
 def _has_value(level: Any, name: str) -> bool:

@@ -46,11 +46,11 @@ _NAMES = {
         "tof[a-z0-9]*", "(?:ce_?)?mr[av][a-z]*", "[a-z0-9]*angio[a-z0-9]*", "venc[a-z0-9]*", "inhance", "pc_?(?:2d|3d)",
         "[23]d_?pc", "venog[a-z]*", "willis", "carotids?"),
     "susceptibility, field or phase": words(
-        "e?swi[a-z]*", "swan", "swip", "t2_?star", "medic", "merge", "fsbb", "h?emo", "field_?map(?:ping)?",
+        "e?swi[a-z]*", "swan", "swip", "t2_?star", "medic", "fsbb", "hemo", "field_?map(?:ping)?",
         "[a-z_]*field_?mapping", "b[01]_?map(?:ping)?", "phase", "pha", "ph", "qsm", "r2_?star"),
     "another contrast": words(
         "pdw?", "ct", "pet", "stir", "psir", "mtr?", "inv_?[12]", "double_inversion", "dir", "t[12]_?map(?:ping)?",
-        "t1_?rho", "ciss", "fiesta[a-z]*", "drive", "b_?ffe", "true_?fisp", "trufi", "haste", "magic", "symri",
+        "t1_?rho", "ciss", "fiesta[a-z]*", "b_?ffe", "true_?fisp", "trufi", "haste", "magic", "symri",
         "syn(?:thetic)?_?(?:t1|t2|flair)?w?", "elastography", "mre"),
     "not of the head": words(
         "[ctl]?_?spine", "[clt]ws", "lumbar", "cervical", "orbit[as]?", "pituitary", "hypophys[a-z]*", "sella"),
@@ -115,7 +115,7 @@ def exclusions(metadata: SeriesMetadata) -> Iterator[str]:
     yield from _by_contrast_agent(metadata, names)
     yield from _by_shape(metadata)
     if metadata.fault:
-        yield metadata.fault
+        yield f"{metadata.fault}: export the series again, as the scanner wrote it"
 
 
 def _by_image_type(types: tuple[str, ...]) -> Iterator[str]:

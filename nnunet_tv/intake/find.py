@@ -52,18 +52,22 @@ def find_cases(
     manual_pairs = manual_pairs or {}
     catalogue = read_catalogue(Path(folder), keep_ids=keep_ids, names=names, pairs=list(manual_pairs.values()),
                                exclude=exclude)
-    clashes = {name: error for name, error in catalogue.clashes.items() if name not in manual_pairs}
     remarks = list(catalogue.remarks)
     results: list[tuple[str, ScanPair | CaseError]] = [
         (case_name(pair.case), _attempt(_manual_pair, pair, catalogue)) for pair in manual_pairs.values()]
     used = {path for _, pair in results if isinstance(pair, ScanPair) for scan in pair.scans.values()
             for path in scan.files}
-    results += clashes.items()
     for name, scans in catalogue.cases.items():
-        if name in manual_pairs or name in clashes:
-            continue
         left = [scan for scan in scans if not used & set(scan.files)]
-        if name in catalogue.studies and len(left) < len(scans):
+        if name in catalogue.clashes and left:
+            if name in manual_pairs:
+                remarks.append(f"{name}: {', '.join(scan.label for scan in left)} are in no case, since two folders "
+                               "would have this name: rename one")
+            else:
+                results.append((name, catalogue.clashes[name]))
+        elif name in manual_pairs:
+            continue
+        elif name in catalogue.studies and len(left) < len(scans):
             remarks.append(f"{name}: no case of its own, since a pair takes a scan of it")
         elif left:  # else pairs of other names use all of it
             results.append((name, _attempt(_automatic_pair, name, left, catalogue)))
@@ -87,10 +91,11 @@ def _manual_pair(pair: ManualPair, catalogue: Catalogue) -> ScanPair:
     found = check_pair(pair.case, scans)
     owners = [name for scan in scans.values() for name, others in catalogue.cases.items()
               if any(other.files == scan.files for other in others)]
-    if pair.case in catalogue.cases and len(owners) == len(scans) and pair.case not in owners:
+    taken = pair.case in catalogue.cases or pair.case in catalogue.names.values()
+    if taken and len(owners) == len(scans) and pair.case not in owners:
         raise CaseError(pair.case, f"the pair is called {pair.case}, but both of its scans are of "
-                        f"{' and '.join(dict.fromkeys(owners))}, so that the scans of {pair.case} would be in no case: "
-                        "give the pair the name of the case that has its scans, or a new one")
+                        f"{' and '.join(dict.fromkeys(owners))}, so that {pair.case} would no longer be the study of "
+                        "that name: give the pair the name of the case that has its scans, or a new one")
     studies = _studies_of(found, catalogue)
     same = [one.patient.same_as(other.patient) for one, other in pairwise(studies)
             if one.key != other.key]

@@ -111,13 +111,20 @@ def nifti_series(path: Path, *, label: str, case: str = "", folders: tuple[str, 
     """
     sidecar, name = _sidecar(path), stem(path)
     bids = _BIDS.fullmatch(name)  # the suffix decides, the entities may exclude
-    own = (bids[2], bids[1]) if bids else (name.removeprefix(case) or name,)
+    own = (bids[2], bids[1]) if bids else (_without(case, name),)
     header_names = tuple(text for key in NAMES if isinstance(text := sidecar.get(key), str) and text)
     shape, spacing = _geometry(path)
     sidecar["ContrastBolusAgent"] = sidecar.get("ContrastBolusAgent") or sidecar.get("ContrastBolusIngredient")
     return Series(label, SeriesMetadata.from_header(
         sidecar, (*(text for text in own if text), *header_names), milliseconds=_milliseconds, folders=folders,
         header_names=header_names, shape=shape, spacing_mm=spacing), (path,))
+
+
+def _without(case: str, name: str) -> str:
+    """A file name without the case's, which may be a word of a sequence (a surname such as Press)."""
+    if not case or name.startswith(case):
+        return name.removeprefix(case) or name
+    return re.sub(rf"(?<![A-Za-z0-9]){re.escape(case)}(?![A-Za-z0-9])", "", name) or name
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_series import FLAIR, PATIENT, T1, write_series
+from dicom_series import FLAIR, PATIENT, T1, dataset, write_header, write_series
 
 from nnunet_tv.imaging.volume import Volume, write_volume
 from nnunet_tv.intake.find import find_cases
@@ -100,3 +100,40 @@ def test_pair_from_two_studies(tmp_path, second):
     assert found.remarks == (f"{flair}: no case of its own, since a pair takes a scan of it",)
     named, = find_cases(tmp_path, **by_hand(f"anna,{t1}/series-3,{flair}/series-5")).cases
     assert named.case == "anna" and named.study == case.study and named.secrets == case.secrets != frozenset()
+
+
+def test_one_study_uid_for_two_patients_is_two_cases(tmp_path):
+    """As de-identification writes it that gives all exams one UID: a T1w and a FLAIR of two people are no pair."""
+    write_series(BLOCK, tmp_path / "a", number=3, tags=T1, patient={**PATIENT, "PatientID": "Q1"})
+    write_series(BLOCK, tmp_path / "b", number=5, tags=FLAIR, patient={**PATIENT, "PatientID": "Q2"})
+    cases = find_cases(tmp_path).cases
+    assert len(cases) == 2 and all(case.pair is None and "Q1" not in case.problem for case in cases)
+    write_series(BLOCK, tmp_path / "c", number=6, tags=FLAIR, patient={**PATIENT, "PatientID": "Q1"})
+    assert sorted(case.pair is None for case in find_cases(tmp_path).cases) == [False, True]
+
+
+@pytest.mark.parametrize("elements", [
+    {"ContrastBolusVolume": 7.5}, {"ContrastBolusAgentSequence": [dataset(CodeMeaning="Gadobutrol")]}])
+def test_contrast_agent_that_is_not_in_a_name(tmp_path, elements):
+    write_header(tmp_path / "a", number=3, tags={**T1, **elements})
+    write_header(tmp_path / "b", number=5, tags=FLAIR)
+    assert "with contrast agent" in find_cases(tmp_path).cases[0].problem
+
+
+def test_bare_number_without_a_study_is_an_error_with_the_choices(tmp_path):
+    study(tmp_path)
+    problem = next(case.problem for case in find_cases(tmp_path, **by_hand("anna,series-3,series-5")).cases
+                   if case.case == "anna")
+    assert "case-0001/series-3" in problem
+
+
+def test_name_of_a_study_of_an_earlier_run_is_not_given_to_another(tmp_path):
+    study(tmp_path / "one", "one")
+    first = find_cases(tmp_path)
+    table = tmp_path / "pairs.tsv"
+    table.write_text("\n".join("\t".join(row) for row in [
+        ("case", "t1", "flair"), ("case-0007", *first.cases[0].pair.names.values())]))
+    pairs = read_manual_pairs(table=table)
+    case, = find_cases(tmp_path, manual_pairs=pairs, names={"another study": "case-0007"}).cases[1:]
+    assert case.case == "case-0007" and case.pair is None and "case-0001" in case.problem
+    assert [one.case for one in find_cases(tmp_path, manual_pairs=pairs).cases] == ["case-0007"]

@@ -240,3 +240,19 @@ def test_case_names_are_valid_file_names(name):
     result = case_name(name)
     assert result and result.isascii() and result.replace("-", "").replace("_", "a").isalnum()
     assert case_name(result) == result
+
+
+def test_surname_that_is_a_word_of_a_sequence(tmp_path):
+    scans(tmp_path, "T1_Press.nii.gz", "FLAIR_Press.nii.gz", "Mra_T1.nii.gz", "Mra_FLAIR.nii.gz")
+    assert found(tmp_path) == {"Press": ("T1_Press.nii.gz", "FLAIR_Press.nii.gz"),
+                               "Mra": ("Mra_T1.nii.gz", "Mra_FLAIR.nii.gz")}
+
+
+def test_scans_of_clashing_names_are_never_lost_in_silence(tmp_path):
+    for folder in ("pat 1", "pat-1"):
+        scans(tmp_path / folder, *PAIR)
+    result = find_cases(tmp_path, **by_hand("pat-1,pat-1/T1.nii.gz,pat-1/FLAIR.nii.gz"))
+    assert "pat 1/T1.nii.gz" in result.remarks[0] and "pat 1/FLAIR.nii.gz" in result.remarks[0]
+    pairs = [f"{name},{folder}/T1.nii.gz,{folder}/FLAIR.nii.gz" for name, folder in (("a", "pat 1"), ("b", "pat-1"))]
+    assert list(found(tmp_path, **by_hand(*pairs))) == ["a", "b"]
+    assert list(found(tmp_path, **by_hand(pairs[0]))) == ["a", "pat-1"]
