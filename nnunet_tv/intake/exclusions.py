@@ -28,7 +28,7 @@ _FUNCTIONAL, _ANGIOGRAPHY = "functional or perfusion", "angiography"
 _DERIVED = "derived: a projection, reformat or subtraction"
 _NAMES = {
     "a mask or segmentation": words(
-        "roi", "rois", "masks?", "labels?", "lesions?", "[a-z]*seg", "segmentation", "gt", "c[123]t1.*", "aseg.*",
+        "roi", "rois", "[a-z]*masks?", "labels?", "lesions?", "[a-z]*seg", "segmentation", "gt", "c[123]t1.*", "aseg.*",
         "aparc.*", "(?:t1w|flair)_fcd(?:_prob|_std)?"),
     "a localiser": words(
         "loc[a-z]?", "locs", "[a-z0-9]*locali[sz]er[a-z0-9]*", "localis[a-z]*", "locator", "[a-z0-9]*scout[a-z0-9]*",

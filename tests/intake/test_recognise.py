@@ -26,7 +26,7 @@ def test_kind_by_name(kind, names):
 
 
 @pytest.mark.parametrize("reason, names", [
-    ("a mask or segmentation (the name contains '", ["FLAIR_roi", "T1_seg", "T1w_dseg"]),
+    ("a mask or segmentation (the name contains '", ["FLAIR_roi", "T1_seg", "T1w_dseg", "brainmask_T1"]),
     ("a localiser (the name contains '", ["AAHead_Scout", "localizer T1", "t1_3-plane_loc"]),
     ("diffusion", ["ep2d_diff_tracew"]),
     ("angiography", ["T1_TOF"]),
