@@ -74,8 +74,10 @@ def add_preparation(parser: _ActionsContainer, *, brain: str | None = AUTO) -> N
 def add_scan_options(parser: _ActionsContainer) -> None:
     """Add ``--pair``, ``--pairs`` and ``--keep-ids``."""
     parser.add_argument("--pair", action="extend", nargs="+", default=[], metavar="CASE,T1,FLAIR",
-                        help="which scans a case has: paths below IN, or series as listed (DICOM)")
+                        help="which scans a case has: paths below IN, or series as listed (DICOM; of another study "
+                             "CASE/series-5)")
     parser.add_argument("--pairs", type=Path, metavar="TABLE",
-                        help="the same as a tab-separated table with the columns case, t1, flair")
+                        help="the same as a tab-separated table with the columns case, t1, flair, such as a "
+                             "preparation.tsv")
     parser.add_argument("--keep-ids", action="store_true",
                         help="name DICOM cases by the patient's id, and show descriptions as they are")
