@@ -31,7 +31,7 @@ class Scan:
 
 def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], labels: Volume,
                  output: str | Path, *, warning: str = "") -> None:
-    """Draw a row per cluster (the first :data:`MOST`), three planes of each scan, as a PNG file; atomically.
+    """Draw three planes of each scan, a row per cluster (the first :data:`MOST`) and scan, as a PNG file; atomically.
 
     The T1w is the first of `scans`, `clusters` are in the order of their ranks and `labels` contain the ranks on the
     T1w's grid. Without a cluster, slices through the middle of the scans are drawn. `warning` is written above
@@ -41,24 +41,25 @@ def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], 
     from matplotlib.figure import Figure
 
     shown: list[Cluster | None] = [*clusters[:MOST]] or [None]
-    height = (1.1 if warning else 0.8) + 2.3 * len(shown)
-    figure = Figure(figsize=(2.15 * 3 * len(scans), height), facecolor="black", layout="constrained")
+    rows = len(shown) * len(scans)
+    figure = Figure(figsize=(7.8, (1.2 if warning else 0.9) + 2.7 * rows), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
     headline = "no cluster found (slices through the middle)" if not clusters else count_text(len(clusters))
     more = f", the first {MOST} drawn" if len(clusters) > MOST else ""
     figure.suptitle(f"{warning}\n{case}: {headline}{more}".strip(), color=ORANGE if warning else "white", fontsize=12,
                     parse_math=False)
     views = [_View(scan) for scan in scans]
-    for cluster, axes in zip(shown, figure.subplots(len(shown), 3 * len(scans), squeeze=False), strict=True):
-        for number, view in enumerate(views):
-            cells = axes[3 * number:3 * number + 3]
+    cells = iter(figure.subplots(rows, 3, squeeze=False))
+    for cluster in shown:
+        for view in views:
+            axes = next(cells)
             position = view.middle() if cluster is None else view.at(focus_mm(labels, cluster))
-            for ax, plane in zip(cells, PLANES, strict=True):
+            for ax, plane in zip(axes, PLANES, strict=True):
                 view.draw(ax, plane, position)
-            cells[0].set_title(f"{view.name}{_label(cluster)}", color="white", fontsize=9, loc="left", parse_math=False)
-    figure.supxlabel(f"{CONVENTION} {RESEARCH_USE}", color="0.75", fontsize=8)
+            axes[0].set_title(f"{view.name}{_label(cluster)}", color="white", fontsize=9, loc="left", parse_math=False)
+    figure.supxlabel(f"{CONVENTION}\n{RESEARCH_USE}", color="0.75", fontsize=8)
     with atomic(output) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+        figure.savefig(temporary, dpi=130, format="png")
 
 
 def _label(cluster: Cluster | None) -> str:
