@@ -44,8 +44,9 @@ def test_what_to_look_at_comes_first(page):
                 summary=replace(SUMMARY, model="Trainer" * 30))
     body = text.partition("<body>")[2]
     order = ["For research use only", "Doubt this result", "absurd", "do not show the whole brain", "131 ml", "turned",
-             "1 cluster found", "The first cluster, to be doubted", "Left: middle frontal gyrus, rostral",
-             "T1w: axial slice 3 of 9", "<img", "What this means", "All clusters", "a note", "TrainerTrainer"]
+             "1 cluster found", "not a diagnosis", "The first cluster, to be doubted",
+             "Left: middle frontal gyrus, rostral", "T1w: axial slice 3 of 9", "<img", "All clusters",
+             "How far to rely", "a note", "TrainerTrainer"]
     assert [body.index(one) for one in order] == sorted(body.index(one) for one in order)
     assert "Look here first" in page(patient()) and "to be doubted" not in page(patient())
 
