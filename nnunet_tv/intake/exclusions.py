@@ -37,17 +37,18 @@ _NAMES = {
         "sense_?ref", "coil_?survey", "prescan", "aahead[a-z0-9]*"),
     _DIFFUSION: words(
         "[a-z]*dwi[a-z0-9]*", "dti[a-z0-9]*", "[ae]?adc(?:_?map)?", "[aed]?adc[a-z0-9]*", "trace[a-z]*",
-        r"(?:col)?fa(?!_?\d)(?:_?map)?", "diff(?:usion|usie|usione)?", "difusion", "hardi", "noddi", "dki", "ivim",
-        "tensor", "resolve", r"b_?(?:[1-9]\d{2,3})s?"),
+        r"(?:col)?fa(?!_?\d)(?:_?map)?", "diff(?:usion|usie|usione)?", "difusion", "average_dc", "hardi", "noddi",
+        "dki", "ivim", "tensor", "resolve", r"b_?(?:[1-9]\d{2,3})s?"),
     _FUNCTIONAL: words(
-        "bold", "[rf]?s?fmri[a-z0-9]*", "resting", "rest", "[pv]?c?asl", "[23]d_?p?c?asl", "perf[a-z]*", "dsc", "dce",
-        "r?(?:el)?cb[fv](?:_?map)?", "mtt", "ttp", "tmax", "pbp", "gbp", "spectro[a-z]*", "mrs", "svs", "press", "csi"),
+        "bold", "[rf]?s?fmri[a-z0-9]*", "resting(?:_state)?", "rest_?fmri", "r_?s_?fmri", "[pv]?c?asl",
+        "[23]d_?p?c?asl", "perf[a-z]*", "dsc", "dce", "r?(?:el)?cb[fv](?:_?map)?", "mtt", "ttp", "tmax", "pbp", "gbp",
+        "spectro[a-z]*", "mrs", "svs", "press", "csi"),
     _ANGIOGRAPHY: words(
-        "tof[a-z0-9]*", "(?:ce_?)?mr[av][a-z]*", "[a-z0-9]*angio[a-z0-9]*", "venc[a-z0-9]*", "inhance", "pc_?(?:2d|3d)",
-        "[23]d_?pc", "venog[a-z]*", "willis", "carotids?"),
+        "tof[a-z0-9]*", "(?:ce_?)?mr[av][a-z]*", "[a-z0-9]*angio[a-z0-9]*", "venc[a-z0-9]*", "pca", "inhance",
+        "pc_?(?:2d|3d)", "[23]d_?pc", "venog[a-z]*", "willis", "carotids?"),
     "susceptibility, field or phase": words(
-        "e?swi[a-z]*", "swan", "swip", "t2_?star", "medic", "fsbb", "hemo", "field_?map(?:ping)?",
-        "[a-z_]*field_?mapping", "b[01]_?map(?:ping)?", "phase", "pha", "ph", "qsm", "r2_?star"),
+        "e?swi[a-z]*", "ven_?bold", "mag_images?", "swan", "swip", "t2_?star", "medic", "fsbb", "hemo",
+        "field_?map(?:ping)?", "[a-z_]*field_?mapping", "b[01]_?map(?:ping)?", "phase", "pha", "ph", "qsm", "r2_?star"),
     "another contrast": words(
         "pdw?", "ct", "pet", "stir", "psir", "mtr?", "inv_?[12]", "double_inversion", "dir", "t[12]_?map(?:ping)?",
         "t1_?rho", "ciss", "fiesta[a-z]*", "b_?ffe", "true_?fisp", "trufi", "haste", "magic", "symri",
@@ -55,20 +56,21 @@ _NAMES = {
     "not of the head": words(
         "[ctl]?_?spine", "[clt]ws", "lumbar", "cervical", "orbit[as]?", "pituitary", "hypophys[a-z]*", "sella"),
     _DERIVED: words(
-        "m(?:in)?ip(?:_?range)?", "range", "[a-z0-9]*reformat[a-z0-9]*", "rfmt", "subtr[a-z]*", "warped",
+        "m(?:in)?ip(?:_?range)?", "range", "[a-z0-9]*reformat[a-z0-9]*", "rfmt", "subtr[a-z]*", "subs?$", "warped",
         "coreg(?:istered)?", "registered", "mni", "mprage.*_mpr", "mpr_.*_mpr", "proj(?:ection)?",
-        "screen_?s(?:ave|hot)", "secondary_?capture"),
+        "phoenix[a-z]*", "processed_images?", "exam_summary", "screen_?s(?:ave|hot)", "secondary_?capture"),
     _EPI: words("[a-z]*epi[0-9]?", "ep2d[a-z0-9]*", "ep3d[a-z0-9]*", "epfid2d[a-z0-9]*", "epse2d[a-z0-9]*"),
 }
 _CONTRAST = words("gd(?!c)[a-z0-9]*", "[a-z0-9]*gad[oa][a-z0-9]*", "gad", "post", "post_?con(?:trast)?", "ce", "km",
                   "contraste?", "kontrast[a-z]*", "contrasto", r"\+c[a-z]*", r"c\+", "t1c", "t1ce", "enhanced", "mdc",
-                  "civ", "inj(?:ected|ection|ecte)?", "dotarem", "clariscan", "prohance", "magnevist", "multihance",
-                  "omniscan", "elucirem", "vueway")
+                  "civ", "w_w_?o", "inj(?:ected|ection|ecte)?", "dotarem", "clariscan", "prohance", "magnevist",
+                  "multihance", "omniscan", "elucirem", "vueway")
 _CONTRAST_PLUS = re.compile(r"\+(?:c|gd|km|contrast)?(?![a-z0-9])|(?<![a-z0-9])ce_(?:gad|gd)")
 _CONTRAST_TEXT = re.compile("增强|造影|조영")
-_NO_CONTRAST = words("pre", "pre_?con(?:trast)?", "non?_?con(?:trast)?", "without", "without_contrast", "(?<!w_)w_?o",
-                     "ohne", "sans", "sin", "senza", "nativ[e]?", "no_?gd", "pre_?gd", "pre_?km", "c_?minus",
-                     "post_?op(?:erative)?", "post_?surg(?:ery)?")
+_AGENT = "(?:con|contrast[eo]?|kontrast[a-z]*|gd[a-z0-9]*|gad[a-z0-9]*|km|iv|inj[a-z]*)"
+#: Phrases for a scan without contrast agent, or after an operation; what is left of a name is searched for an agent.
+_NO_CONTRAST = words(f"(?:pre|non?|without|ohne|sans|sin|senza|nativ[e]?|(?<!_w_)(?<!^w_)w_?o)(?:_?{_AGENT})?",
+                     "post_?op(?:erative?)?", "post_?surg(?:ery|ical)?")
 _IMAGE_TYPES = {
     "a localiser": ("LOCALIZER",),
     "derived: a reformat": ("MPR", "REFORMATTED", "CSA MPR", "CSA RESAMPLED", "RESAMPLED"),
@@ -131,8 +133,8 @@ def _by_contrast_agent(metadata: SeriesMetadata, names: list[str]) -> Iterator[s
     if metadata.contrast_agent:
         yield f"with contrast agent ({metadata.contrast_agent})"
     for name, text in zip(names, (*metadata.names, *metadata.folders), strict=True):
-        match = None if _NO_CONTRAST.search(name) else (
-            _CONTRAST.search(name) or _CONTRAST_PLUS.search(name) or _CONTRAST_TEXT.search(text))
+        rest = _NO_CONTRAST.sub("", name)
+        match = _CONTRAST.search(rest) or _CONTRAST_PLUS.search(rest) or _CONTRAST_TEXT.search(text)
         if match:
             yield f"with contrast agent (the name contains {match[0].strip('_')!r})"
 

@@ -16,10 +16,14 @@ def scan(*names, **header):
     (T1W, [
         "t1_mpr_32ch_iso_0.8", "T1w", "T1", "3DT1", "sagT1", "t1_mprage_sag_p2_iso", "*tfl3d1_ns", "MPRAGE",
         "MP2RAGE_UNI-DEN", "Ax SPGR", "FSPGR BRAVO", "cs_T1W_3D_TFE_32", "T1 MPRAGE pre contrast", "pat_postop_T1",
-        "patient1-T1", "t1_fl3d_cor", "T1MPRAGE", "T1 nativ", "MDEFT", "t1_space_sag", "T1W_3D_TFE without contrast"]),
+        "patient1-T1", "t1_fl3d_cor", "T1MPRAGE", "T1 nativ", "MDEFT", "t1_space_sag", "T1W_3D_TFE without contrast",
+        "T1w w/o contrast", "SAG T1 WO", "T1 sans gado", "SAG T1 3D NON-CON", "Accelerated Sag IR-FSPGR", "T1 ohne KM",
+        "t1_gre_fsp_3d_sag", "T1_FFE3D", "+ORIG T1", "T1 post op", "nonGd T1"]),
     (FLAIR, [
         "flair_32ch_iso_1.0_T2sel", "FLAIR", "AX T2 FLAIR", "*spcir3d1_286ns", "t2_spc_da-fl_sag", "darkFluid",
-        "3D Cube T2 FLAIR fs", "FLAIR3D", "sub_3T_FLAIR", "flair_tra_acpc_4mm_0,7x0,7", "3D_Brain_VIEW_FLAIR"]),
+        "3D Cube T2 FLAIR fs", "FLAIR3D", "sub_3T_FLAIR", "flair_tra_acpc_4mm_0,7x0,7", "3D_Brain_VIEW_FLAIR",
+        "t2_space_dark-fluid_sag_p2_ns", "t2_fse_flair_tra", "AX FLAIR+FS", "Ax T2 FLAIR PROPELLER", "mVox FLAIR",
+        "3D FLAIR rest of head"]),
 ])
 def test_kind_by_name(kind, names):
     assert {name: recognise(scan(name)).kind for name in names} == dict.fromkeys(names, kind)
@@ -28,13 +32,18 @@ def test_kind_by_name(kind, names):
 @pytest.mark.parametrize("reason, names", [
     ("a mask or segmentation (the name contains '", ["FLAIR_roi", "T1_seg", "T1w_dseg", "brainmask_T1"]),
     ("a localiser (the name contains '", ["AAHead_Scout", "localizer T1", "t1_3-plane_loc"]),
-    ("diffusion", ["ep2d_diff_tracew"]),
-    ("angiography", ["T1_TOF"]),
-    ("susceptibility", ["SWI_T2star"]),
+    ("diffusion", ["ep2d_diff_tracew", "Average DC", "eDWI", "dADC_map", "ISO_DWI", "DTI 32 dir", "Ax T1 b1000"]),
+    ("functional or perfusion", ["rs-fMRI", "3D ASL", "relCBF", "T1 perfusion"]),
+    ("echo-planar (EPI)", ["ep2d_se", "SE_EPI", "T1_epi"]),
+    ("angiography", ["T1_TOF", "3D PCA", "MRA carotid"]),
+    ("not of the head", ["T1 spine sag", "C-Spine T1", "T1 pituitary"]),
+    ("susceptibility", ["SWI_T2star", "venBOLD", "Mag_Images", "t2_fl2d_tra_hemo"]),
     ("another contrast (the name contains '", ["MP2RAGE_INV1", "T1map"]),
-    ("derived", ["t1_mprage_sag_MPR_Tra", "t1_mpr_ns_sag_p2_iso_MPR_Cor", "FLAIR MIP"]),
+    ("derived", ["t1_mprage_sag_MPR_Tra", "t1_mpr_ns_sag_p2_iso_MPR_Cor", "FLAIR MIP", "T1_SUB"]),
     ("with contrast agent (the name contains 'post')", ["T1_post_gd"]),
-    ("with contrast agent", ["T1+C", "T1 +", "Ax T1 Gadovist", "ce-gadolinium_T1w", "cor FLAIR KM"]),
+    ("with contrast agent", [
+        "T1+C", "T1 +", "Ax T1 Gadovist", "AX T1 W/WO", "T1 pre and post Gd", "T1 postop Gd", "T1 增强",
+        "T1 with contrast", "t1 mprage mdc", "ce-gadolinium_T1w", "cor FLAIR KM"]),
     ("T2 without an inversion that makes it a FLAIR (the name contains 't2", ["T2_tse_tra", "t2_space"]),
     ("the name contains both 't1' and 'flair'", ["FLAIR_to_T1"]),
     ("neither its name nor its header indicates T1 or FLAIR", ["scan_0000", "pat1"]),
