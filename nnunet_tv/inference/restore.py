@@ -1,5 +1,6 @@
 """Segmentations of prepared scans, brought back to the grids of the original scans."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -100,7 +101,8 @@ def _restore_case(case: str, *, predictions: Path, prepared: Path, out: Path, wa
         _check_grid(mask, record, path)
         probability = read_probability(predictions, mask, record)
         native = to_native_grids(record, mask, {PROBABILITY: probability} if probability else {})
-        return write_native(native, out, warning=warning)
+        outcome = write_native(native, out, warning=warning)
+        return replace(outcome, notes=(*outcome.notes, *(gap.text for gap in record.coverage or () if gap.stated)))
 
     outcome = attempt(case, work)
     if outcome.problem:

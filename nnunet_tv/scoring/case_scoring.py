@@ -19,6 +19,7 @@ from nnunet_tv.scoring.rows import CaseRow, LostLesions, Scores
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import sha256
+from nnunet_tv.utils.numbers import rounded
 
 
 @dataclass(frozen=True)
@@ -233,5 +234,5 @@ def _empty(grid: Volume) -> Volume:
 def _grid(volume: Volume) -> str:
     shape = "×".join(str(side) for side in volume.shape)
     spacing = "×".join(f"{size:.4g}" for size in volume.spacing_mm)
-    origin = ", ".join(f"{value:.4g}" for value in np.round(volume.affine[:3, 3], 3))
+    origin = ", ".join(f"{rounded(value, 3):.4g}" for value in volume.affine[:3, 3])
     return f"{shape} voxels of {spacing} mm, {volume.orientation}, first voxel at ({origin}) mm"

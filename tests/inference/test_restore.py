@@ -1,11 +1,13 @@
 """Folders of predictions on the grids of the original scans, and unusable inputs."""
 
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from native_cases import COARSE, LEFT_LESION, RIGHT_LESION, centre_mm, dice, like, patient, scan_grid
 
+from nnunet_tv.brain.coverage import Coverage, MissingPart
 from nnunet_tv.cli.restore import main
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, write_volume
 from nnunet_tv.inference.restore import prediction_cases, restore_folder
@@ -42,6 +44,14 @@ def save_npz(root, lesion, case="sub-2"):
 
 def command(root):
     return main(["-i", str(root / "pred"), "-p", str(root / "imagesTs"), "-o", str(root / "native"), "-np", "1"])
+
+
+def test_what_a_scan_does_not_show_is_stated(root, someone, capsys):
+    gap = Coverage("FLAIR", 131.0, 0.1, (MissingPart("left", "temporal", 131.0, 0.6),))
+    someone.record.details["coverage"] = [asdict(Coverage("T1w", 0.0, 0.0)), asdict(gap)]
+    someone.record.write(root / "imagesTs" / "sub-1.prep.json")
+    assert command(root) == 0
+    assert capsys.readouterr().err.count(f"warning: sub-1: {gap.text}\n") == 1
 
 
 def test_command_writes_masks_and_probabilities(root, someone, capsys):

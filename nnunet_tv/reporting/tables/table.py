@@ -11,6 +11,7 @@ import pandas as pd
 
 from nnunet_tv.metrics.registry import NOT_RECORDED
 from nnunet_tv.reporting.statistics import Interval
+from nnunet_tv.utils.numbers import fixed
 
 #: Below this number of subjects a figure is descriptive and no evidence; it is marked.
 FEW = 10
@@ -65,11 +66,12 @@ def cell_parts(cell: Cell, digits: int = 3) -> tuple[str, str]:
     if isinstance(cell, Interval):
         if cell.value is None:
             return (NOT_RECORDED, "") if cell.method == NOT_RECORDED else ("undefined", f"n = {cell.n}")
-        bounds = "no interval" if cell.low is None else f"{cell.low:.{digits}f} to {cell.high:.{digits}f}"
-        return f"{cell.value:.{digits}f}{FEW_MARK if cell.n < FEW else ''}", f"{bounds}; n = {cell.n}"
+        bounds = ("no interval" if cell.low is None or cell.high is None else
+                  f"{fixed(cell.low, digits)} to {fixed(cell.high, digits)}")
+        return f"{fixed(cell.value, digits)}{FEW_MARK if cell.n < FEW else ''}", f"{bounds}; n = {cell.n}"
     if cell is None:
         return "undefined", ""
-    return f"{cell:.{digits}f}" if isinstance(cell, float) and not isinstance(cell, PValue) else str(cell), ""
+    return fixed(cell, digits) if isinstance(cell, float) and not isinstance(cell, PValue) else str(cell), ""
 
 
 def to_csv(table: Table) -> str:

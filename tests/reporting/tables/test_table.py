@@ -23,6 +23,8 @@ def test_texts_carry_bounds_and_n():
     assert TABLE.texts() == [["a_b", "0.5", "0.250 (0.100 to 0.500; n = 9)†"], ["c", "undefined", "–"],
                              ["d", "2", "1.000 (no interval; n = 20)"]]
     assert TABLE.parts()[0][2] == ("0.250†", "0.100 to 0.500; n = 9")
+    assert table.cell_parts(Interval(-0.0001, -0.0002, -0.3, 20, "m"), 2) == ("0.00", "0.00 to -0.30; n = 20")
+    assert table.cell_parts(-0.0004) == ("0.000", "")
     assert table.cell_parts(Interval(None, None, None, 0, "m")) == ("undefined", "n = 0")
     assert [table.cell_parts(table.PValue(p))[0]
             for p in (0.00001, 0.04567, 0.0001)] == ["< 0.0001", "0.0457", "0.0001"]
