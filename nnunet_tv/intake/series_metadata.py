@@ -17,6 +17,9 @@ NAMES = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName
 #: Sequence names of echo-planar imaging: ``*ep_b1000``, ``*epfid2d1_64``, ``SEEPI2D``, ``epi2``, ``epi_dti``.
 _EPI = re.compile(r"epi|(?<![a-z])ep(?:_b|fid|se|ir|2d|3d|b\d)|echo.?planar")
 _BIDS = re.compile(r"sub-[A-Za-z0-9]+(?:_ses-[A-Za-z0-9]+)?_((?:[a-z]+-[A-Za-z0-9]+_)*)([A-Za-z0-9]+)")
+#: Times in the description of a NIfTI header: ``TE=2.98;Time=…`` (dcm2niix), ``TR=2300ms/TE=2.98ms/TI=900ms`` (SPM).
+_TIMES = re.compile(r"\b(TE|TR|TI)=(\d+(?:\.\d*)?)")
+_DESCRIBED = {"TE": "EchoTime", "TR": "RepetitionTime", "TI": "InversionTime"}
 _NO_AGENT = ("", "no", "n", "none", "null", "nein", "non", "n/a", "na", "no contrast", "without", "without contrast",
              "nativ", "native", "unknown", "0", "-", "[]")
 
@@ -113,7 +116,8 @@ def nifti_series(path: Path, *, label: str, case: str = "", folders: tuple[str, 
     bids = _BIDS.fullmatch(name)  # the suffix decides, the entities may exclude
     own = (bids[2], bids[1]) if bids else (_without(case, name),)
     header_names = tuple(text for key in NAMES if isinstance(text := sidecar.get(key), str) and text)
-    shape, spacing = _geometry(path)
+    shape, spacing, times = _nifti_header(path)
+    sidecar = {**times, **sidecar}
     sidecar["ContrastBolusAgent"] = sidecar.get("ContrastBolusAgent") or sidecar.get("ContrastBolusIngredient")
     return Series(label, SeriesMetadata.from_header(
         sidecar, (*(text for text in own if text), *header_names), milliseconds=_milliseconds, folders=folders,
@@ -167,7 +171,8 @@ def _sidecar(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _geometry(path: Path) -> tuple[tuple[int, ...], tuple[float, ...]]:
+def _nifti_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], dict[str, float]]:
+    """Shape, voxel size in mm, and times in seconds by DICOM's keyword, as far as converters wrote them."""
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
@@ -175,8 +180,11 @@ def _geometry(path: Path) -> tuple[tuple[int, ...], tuple[float, ...]]:
     try:
         image = nib.load(path)
     except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error):
-        return (), ()
+        return (), (), {}
     shape = tuple(int(size) for size in image.shape)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    return shape, tuple(round(float(size), 3) for size in image.header.get_zooms()[:3])
+    text = bytes(image.header["descrip"]).decode("ascii", "replace") if "descrip" in image.header else ""
+    times = {_DESCRIBED[name]: value / (1000 if value > 1 else 1)  # milliseconds, rarely seconds
+             for name, digits in _TIMES.findall(text) if (value := number(digits))}
+    return shape, tuple(round(float(size), 3) for size in image.header.get_zooms()[:3]), times

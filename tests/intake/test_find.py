@@ -158,6 +158,27 @@ def test_name_and_sidecar_that_disagree(tmp_path):
     assert find_cases(tmp_path, **by_hand("p,FLAIR.nii.gz,T1.nii.gz")).cases[0].pair.flags  # doubts both ways
 
 
+@pytest.mark.parametrize("t1, flair", [
+    ("TE=2.98;Time=101112.000", "TE=388;Time=101112.000"),  # dcm2niix
+    (r"3T 3D GR\IR TR=2300ms/TE=2.98ms/TI=900ms/FA=9deg", r"3T 3D SE\IR TR=5000ms/TE=388ms/TI=1800ms/FA=120deg"),  # SPM
+    ("TE=2.98; sec=1.0", "FSL6.0"),
+])
+def test_times_in_the_header_of_a_file(tmp_path, t1, flair):
+    for name, text in {"T1": t1, "FLAIR": flair}.items():
+        image = nib.Nifti1Image(np.zeros((16, 16, 16), np.uint8), np.eye(4))
+        image.header["descrip"] = text.encode()
+        for folder in ("right", "swapped"):
+            (tmp_path / folder / "p").mkdir(parents=True, exist_ok=True)
+        nib.save(image, tmp_path / "right" / "p" / f"{name}.nii.gz")
+        nib.save(image, tmp_path / "swapped" / "p" / f"{'T1' if name == 'FLAIR' else 'FLAIR'}.nii.gz")
+    assert found(tmp_path / "right") == {"p": ("p/T1.nii.gz", "p/FLAIR.nii.gz")}
+    assert "found none that is FLAIR" in found(tmp_path / "swapped")["p"] or "none that is T1w and none" in found(
+        tmp_path / "swapped")["p"]
+    flags = find_cases(tmp_path / "swapped", **by_hand("p,T1.nii.gz,FLAIR.nii.gz")).cases[0].pair.flags
+    assert any("p/FLAIR.nii.gz was chosen by hand as FLAIR, but" in flag for flag in flags)
+    assert len(flags) == 2 or flair == "FSL6.0"
+
+
 @pytest.mark.parametrize("name", ["scan_dwi", "localizer", "T1_gd", "T2_tse"])
 def test_scan_chosen_by_hand_that_does_not_fit_is_flagged(tmp_path, name):
     scans(tmp_path / "p", *PAIR, f"{name}.nii.gz")
