@@ -85,6 +85,13 @@ def test_outside_of_the_grid_is_missing_too(codes):
     assert check(padded) == found
 
 
+@pytest.mark.parametrize("codes", ["RAS", "LPS"])
+def test_fine_scans_and_coarse_ones_agree(codes):
+    fine, coarse = (check(head(not_the_left, grid=scan_grid(codes, (size, 2.0, 2.0), 230.0))) for size in (0.45, 2.0))
+    assert fine.missing_ml == pytest.approx(coarse.missing_ml, rel=0.03) and fine.sides == ("left",)
+    assert check(head(grid=scan_grid(codes, (0.45, 2.0, 2.0), 230.0))).missing_ml == 0
+
+
 @pytest.mark.parametrize(("depth_mm", "stated", "flagged"), [(2, False, False), (5.5, True, False), (10, True, True)])
 def test_a_cap_of_the_vertex_is_flagged_if_it_is_deeper_than_errors_of_the_registration(depth_mm, stated, flagged):
     upright = Affine(np.diag([0.9, 0.9, 0.9, 1]), MNI, T1)

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from dicom_series import FLAIR, PATIENT, T1, write_series
 from output_folders import snapshot, table, times
+from registration_phantoms import best_affine, flair_to_t1, scan
+from registration_phantoms import phantom as registration_phantom
 
+from nnunet_tv.brain.coverage import find_coverage
 from nnunet_tv.demo.phantom import MARKER_MM, Phantom, PhantomOptions, make_phantom
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.intake.manual_pairs import read_manual_pairs
@@ -190,3 +193,24 @@ def test_dicom_to_the_template_keeps_sides(phantom, dicom, out):
         assert np.linalg.norm(point - MARKER_MM) < 8  # the phantom's warp is not affine
     for name in ("flair_to_t1", "t1_to_template"):
         assert (out / "transforms" / f"case-0001_{name}.tfm").is_file()
+
+
+@pytest.mark.slow
+def test_what_blank_slabs_hide_is_stated_after_registration(out, tmp_path):
+    """The left of the T1w and the right of the back of the FLAIR are blank."""
+    one = registration_phantom(4)
+    to_t1, to_flair = best_affine(one), best_affine(one) @ flair_to_t1(one)
+    t1, flair = scan(one.t1), scan(one.flair)
+    t1.data[to_t1.apply(t1.grid.points().astype(float))[..., 0] < -45] = 0
+    where = to_flair.apply(flair.grid.points().astype(float))
+    flair.data[(where[..., 0] > 20) & (where[..., 1] < -50)] = 0
+    truth = find_coverage({"T1w": t1, "FLAIR": flair}, {"T1w": to_t1.inverse(), "FLAIR": to_flair.inverse()})
+    for name, volume in (("T1w", t1), ("FLAIR", flair)):
+        write_volume(volume, tmp_path / "in" / "a" / f"{name}.nii.gz")
+    outcome, = run(tmp_path / "in", out, space="mni", registration=RegistrationOptions(brain="template")).outcomes
+    found = Provenance.read(out / "a.prep.json").coverage
+    for gap, true, side, lobe in zip(found, truth, ("left", "right"), ("temporal", "parietal"), strict=True):
+        assert gap.missing_ml == pytest.approx(true.missing_ml, rel=0.1) and gap.missing_ml > 100
+        assert gap.sides == (side,) and gap.parts[0].lobe == lobe
+        assert gap.text in outcome.flags and gap.text in rows(out)["a"]["flags"]
+        assert gap.text in (out / "qc.html").read_text()
