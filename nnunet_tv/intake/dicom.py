@@ -132,8 +132,17 @@ def _metadata(headers: list[Header], secrets: frozenset[str], exam: set[str]) ->
              ) if rows and columns else ()
     metadata = SeriesMetadata.from_header(
         first, names, milliseconds=number, shape=shape, spacing_mm=tuple(spacing) if all(spacing) else (),
-        orientations=stack.directions, echoes=len({frame.echo_ms for frame in frames}), fault=stack.fault or fault)
+        orientations=stack.directions, echoes=len({frame.echo_ms for frame in frames}), fault=stack.fault or fault,
+        acquired=min(map(_acquired, headers)))
     return replace(metadata, contrast_agent=redact(metadata.contrast_agent, secrets))
+
+
+def _acquired(header: Header) -> str:
+    """Date and time of acquisition, as sorted text; empty where no time is known."""
+    if whole := header.get("AcquisitionDateTime") or header.get("FrameAcquisitionDateTime"):
+        return str(whole)
+    date, time = header.get("AcquisitionDate") or header.get("StudyDate"), header.get("AcquisitionTime")
+    return f"{date or ''}{time}" if time else ""
 
 
 def _values(value: Any) -> list[Any]:

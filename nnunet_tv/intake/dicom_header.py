@@ -19,7 +19,8 @@ _ELEMENTS = (*NAMES, *IDENTIFYING, "PatientSex", "SOPInstanceUID", "SeriesInstan
              "EchoTime", "EffectiveEchoTime", "RepetitionTime", "InversionTime", "InversionTimes", "FlipAngle",
              "MRAcquisitionType", "AcquisitionContrast", "EchoPlanarPulseSequence", "EchoPulseSequence",
              "InversionRecovery", "TimeOfFlightContrast", "PhaseContrast", "ContrastBolusAgent", "ContrastBolusVolume",
-             "ContrastBolusTotalDose", "ContrastBolusAgentAdministered", "Rows", "Columns",
+             "ContrastBolusTotalDose", "ContrastBolusAgentAdministered", "AcquisitionDateTime",
+             "FrameAcquisitionDateTime", "AcquisitionDate", "AcquisitionTime", "StudyDate", "Rows", "Columns",
              "PixelSpacing", "SliceThickness", "SpacingBetweenSlices")
 #: Endings of DICOM files, which may then lack the preamble; also no ending, or numbers (``IM.0001``, UIDs as names).
 _ENDINGS = re.compile(r"|\.(?:dcm|dicom|dic|ima|img|mr|acr|\d+)", re.IGNORECASE)

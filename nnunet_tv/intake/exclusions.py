@@ -23,6 +23,8 @@ def normal(text: str) -> str:
     return re.sub(r"[^a-z0-9+]+", "_", split.lower()).strip("_")
 
 
+#: Begin of the reason for scans after the injection of a contrast agent.
+CONTRAST_AGENT = "with contrast agent"
 _DIFFUSION, _EPI = "diffusion", "echo-planar (EPI)"
 _FUNCTIONAL, _ANGIOGRAPHY = "functional or perfusion", "angiography"
 _DERIVED = "derived: a projection, reformat or subtraction"
@@ -59,7 +61,8 @@ _NAMES = {
         "m(?:in)?ip(?:_?range)?", "range", "[a-z0-9]*reformat[a-z0-9]*", "rfmt", "subtr[a-z]*", "subs?$", "warped",
         "coreg(?:istered)?", "registered", "mni", "mprage.*_mpr", "mpr_.*_mpr", "proj(?:ection)?",
         "phoenix[a-z]*", "processed_images?", "exam_summary", "screen_?s(?:ave|hot)", "secondary_?capture"),
-    _EPI: words("[a-z]*epi[0-9]?", "ep2d[a-z0-9]*", "ep3d[a-z0-9]*", "epfid2d[a-z0-9]*", "epse2d[a-z0-9]*"),
+    _EPI: words("[a-z]+epi[0-9]?", "(?:se|fe|ge|gre?|ms|ss)_epi", "epi[0-9]?",
+                "ep2d[a-z0-9]*", "ep3d[a-z0-9]*", "epfid2d[a-z0-9]*", "epse2d[a-z0-9]*"),
 }
 _CONTRAST = words("gd(?!c)[a-z0-9]*", "[a-z0-9]*gad[oa][a-z0-9]*", "gad", "post", "post_?con(?:trast)?", "ce", "km",
                   "contraste?", "kontrast[a-z]*", "contrasto", r"\+c[a-z]*", r"c\+", "t1c", "t1ce", "enhanced", "mdc",
@@ -95,7 +98,10 @@ _ACQUISITION_CONTRASTS = {
 
 
 def exclusions(metadata: SeriesMetadata) -> Iterator[str]:
-    """Every reason, the most specific first."""
+    """Every reason, the most specific first.
+
+    The word "epi" alone, which also stands for epilepsy, excludes only where ScanningSequence does not decide.
+    """
     names = [normal(name) for name in (*metadata.names, *metadata.folders)]
     if metadata.modality and metadata.modality.upper() != "MR":
         yield f"not MR but {metadata.modality}"
@@ -111,7 +117,8 @@ def exclusions(metadata: SeriesMetadata) -> Iterator[str]:
                "it without)")
     for name in names:
         found = ((what, pattern.search(name)) for what, pattern in _NAMES.items())
-        yield from (f"{what} (the name contains {match[0]!r})" for what, match in found if match)
+        yield from (f"{what} (the name contains {match[0]!r})" for what, match in found
+                    if match and not (match[0] == "epi" and metadata.sequence and not metadata.echo_planar))
     if metadata.echo_planar:
         yield f"{_EPI}, by ScanningSequence, EchoPlanarPulseSequence or SequenceName"
     yield from _by_contrast_agent(metadata, names)
@@ -123,7 +130,7 @@ def exclusions(metadata: SeriesMetadata) -> Iterator[str]:
 def _by_image_type(types: tuple[str, ...]) -> Iterator[str]:
     for what, listed in _IMAGE_TYPES.items():
         found = [word for word in types if word in listed and (word not in _THIRD_ONLY or word in types[2:3])]
-        if found and not (what == _EPI and len(types) > 2 and {"ADC", "FA"} & set(types)):
+        if found:
             yield f"{what} (ImageType {found[0]})"
     if {"DERIVED", "SECONDARY"} <= set(types):
         yield "derived from another series (ImageType DERIVED, SECONDARY)"
@@ -131,12 +138,12 @@ def _by_image_type(types: tuple[str, ...]) -> Iterator[str]:
 
 def _by_contrast_agent(metadata: SeriesMetadata, names: list[str]) -> Iterator[str]:
     if metadata.contrast_agent:
-        yield f"with contrast agent ({metadata.contrast_agent})"
+        yield f"{CONTRAST_AGENT} ({metadata.contrast_agent})"
     for name, text in zip(names, (*metadata.names, *metadata.folders), strict=True):
         rest = _NO_CONTRAST.sub("", name)
         match = _CONTRAST.search(rest) or _CONTRAST_PLUS.search(rest) or _CONTRAST_TEXT.search(text)
         if match:
-            yield f"with contrast agent (the name contains {match[0].strip('_')!r})"
+            yield f"{CONTRAST_AGENT} (the name contains {match[0].strip('_')!r})"
 
 
 def _by_shape(metadata: SeriesMetadata) -> Iterator[str]:

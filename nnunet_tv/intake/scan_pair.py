@@ -1,9 +1,10 @@
 """The T1w and the FLAIR among the scans of a case, or an error that lists every scan with the reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
+from nnunet_tv.intake.exclusions import CONTRAST_AGENT
 from nnunet_tv.intake.recognise import FLAIR, T1W, Verdict, header_only, recognise
 from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.utils.errors import CaseError
@@ -19,7 +20,7 @@ class ScanPair:
     scans: dict[str, Series]
     reasons: dict[str, str]  #: why each was chosen
     notes: tuple[str, ...] = ()  #: scans of the same kind that were not chosen
-    flags: tuple[str, ...] = ()  #: doubts about a pair chosen by hand
+    flags: tuple[str, ...] = ()  #: doubts, mostly about a pair chosen by hand
     names: dict[str, str] = field(default_factory=dict)  #: names of the scans in tables, by channel
 
 
@@ -43,7 +44,16 @@ def choose_pair(case: str, scans: Sequence[Series]) -> ScanPair:
     if problems:
         raise CaseError(case, f"expected one T1w and one FLAIR, found {' and '.join(problems)}. Seen:\n"
                         f"{_seen(scans, verdicts)}\n{_advice(case, scans, verdicts)}")
-    return ScanPair(chosen, reasons, tuple(notes))
+    return ScanPair(chosen, reasons, tuple(notes), tuple(_after_contrast_agent(chosen[T1W], scans, verdicts)))
+
+
+def _after_contrast_agent(t1w: Series, scans: Sequence[Series], verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """A flag where the T1w was acquired after a scan with contrast agent, and is thus enhanced too."""
+    before = [scan.label for scan, verdict in zip(scans, verdicts, strict=True)
+              if verdict.reason.startswith(CONTRAST_AGENT) and "" < scan.metadata.acquired < t1w.metadata.acquired]
+    if before:
+        yield (f"{t1w.label} (T1w) was acquired after {', '.join(before)}, which is with contrast agent: it may be "
+               "with contrast agent too")
 
 
 def check_pair(case: str, scans: Mapping[str, Series]) -> ScanPair:

@@ -15,7 +15,7 @@ ENDINGS = (".nii.gz", ".nii")
 #: Elements of DICOM headers and BIDS sidecars that name a series, the most specific first.
 NAMES = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
 #: Sequence names of echo-planar imaging: ``*ep_b1000``, ``*epfid2d1_64``, ``SEEPI2D``, ``epi2``, ``epi_dti``.
-_EPI = re.compile(r"epi|(?<![a-z])ep(?:_b|fid|se|ir|2d|3d|b\d)|echo.?planar")
+_EPI = re.compile(r"epi(?!lep)|(?<![a-z])ep(?:_b|fid|se|ir|2d|3d|b\d)|echo.?planar")
 _BIDS = re.compile(r"sub-[A-Za-z0-9]+(?:_ses-[A-Za-z0-9]+)?_((?:[a-z]+-[A-Za-z0-9]+_)*)([A-Za-z0-9]+)")
 #: Times in the description of a NIfTI header: ``TE=2.98;Time=…`` (dcm2niix), ``TR=2300ms/TE=2.98ms/TI=900ms`` (SPM).
 _TIMES = re.compile(r"\b(TE|TR|TI)=(\d+(?:\.\d*)?)")
@@ -50,6 +50,7 @@ class SeriesMetadata:
     orientations: int = 1  #: number of slice directions within the series
     echoes: int = 1  #: number of echo times within the series
     fault: str = ""  #: why the slices cannot be placed
+    acquired: str = ""  #: date and time, to compare series of a study; never written
 
     @classmethod
     def from_header(
@@ -121,7 +122,8 @@ def nifti_series(path: Path, *, label: str, case: str = "", folders: tuple[str, 
     sidecar["ContrastBolusAgent"] = sidecar.get("ContrastBolusAgent") or sidecar.get("ContrastBolusIngredient")
     return Series(label, SeriesMetadata.from_header(
         sidecar, (*(text for text in own if text), *header_names), milliseconds=_milliseconds, folders=folders,
-        header_names=header_names, shape=shape, spacing_mm=spacing), (path,))
+        header_names=header_names, shape=shape, spacing_mm=spacing,
+        acquired=str(sidecar.get("AcquisitionDateTime") or sidecar.get("AcquisitionTime") or "")), (path,))
 
 
 def _without(case: str, name: str) -> str:

@@ -34,7 +34,7 @@ def test_kind_by_name(kind, names):
     ("a localiser (the name contains '", ["AAHead_Scout", "localizer T1", "t1_3-plane_loc"]),
     ("diffusion", ["ep2d_diff_tracew", "Average DC", "eDWI", "dADC_map", "ISO_DWI", "DTI 32 dir", "Ax T1 b1000"]),
     ("functional or perfusion", ["rs-fMRI", "3D ASL", "relCBF", "T1 perfusion"]),
-    ("echo-planar (EPI)", ["ep2d_se", "SE_EPI", "T1_epi"]),
+    ("echo-planar (EPI)", ["ep2d_se", "SE_EPI", "T1_epi", "FEEPI"]),
     ("angiography", ["T1_TOF", "3D PCA", "MRA carotid"]),
     ("not of the head", ["T1 spine sag", "C-Spine T1", "T1 pituitary"]),
     ("susceptibility", ["SWI_T2star", "venBOLD", "Mag_Images", "t2_fl2d_tra_hemo"]),

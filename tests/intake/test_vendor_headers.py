@@ -165,6 +165,26 @@ def test_implausible_pairs_are_never_suggested(tmp_path, others, expected):
         assert "--pair 'case-0001,series-1,series-3'" in case.problem
 
 
+@pytest.mark.parametrize("time, flagged", [("113000", True), ("090000", False), ("", False)])
+def test_t1w_acquired_after_a_series_with_contrast_agent_is_flagged(tmp_path, time, flagged):
+    """What is scanned after the injection is enhanced, whether or not its name states it."""
+    for number, (row, clock) in enumerate([(1, time), (2, "093000"), (10, "110000")], 1):
+        elements = {**STUDIES["ge"][row][0], "AcquisitionTime": clock}
+        write_series(BLOCK, tmp_path / str(number), number=number, tags=elements, image_type=PLAIN)
+    pair = find_cases(tmp_path).cases[0].pair
+    assert [scan.number for scan in pair.scans.values()] == [1, 2]
+    assert ["series-1" in flag and "series-3" in flag for flag in pair.flags] == ([True] if flagged else [])
+
+
+def test_word_epi_in_the_name_of_an_epilepsy_protocol(tmp_path):
+    """The header of a spin echo outweighs it; SE_EPI, or no header, does not."""
+    for name, sequence, kind in (("t2_flair_cor_Epi", ["SE", "IR"], FLAIR), ("t2_flair_epi", [], OTHER),
+                                 ("SE_EPI flair", ["SE", "IR"], OTHER), ("t2_flair_epi", ["EP", "IR"], OTHER)):
+        elements = tags(name, 110, 8000, 2400, sequence=sequence, **PHILIPS)
+        write_header(tmp_path / "a", number=1, tags=elements)
+        assert recognise(read_catalogue(tmp_path).scans[0].metadata).kind == kind, name
+
+
 def test_t1_flair_is_a_t1w_and_thin_volumes_are_preferred_to_it(tmp_path):
     elements = tags("Ax T1 FLAIR", 11, 2200, 860, sequence=["SE", "IR"], **GE)
     write_series(BLOCK, tmp_path / "1", number=1, tags=elements, image_type=PLAIN)
