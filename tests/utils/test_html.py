@@ -5,7 +5,8 @@ from nnunet_tv.utils.html import render
 
 
 def test_text_is_escaped_and_every_variable_is_required():
-    page = render("qc.html.j2", registration="<b>", failed=[], prepared=[], metrics=[], unusual={}, convention="")
-    assert "registration: &lt;b&gt;" in page and "For research use only" in page and page.startswith("<!DOCTYPE html>")
+    content = {"failed": [], "prepared": [], "review": [], "others": [], "metrics": [], "unusual": {}, "convention": ""}
+    page = render("qc.html.j2", registration="<b>", **content)
+    assert "space: &lt;b&gt;" in page and "For research use only" in page and page.startswith("<!DOCTYPE html>")
     with pytest.raises(jinja2.UndefinedError, match="registration"):
-        render("qc.html.j2", failed=[], prepared=[], metrics=[], unusual={}, convention="")
+        render("qc.html.j2", **content)
