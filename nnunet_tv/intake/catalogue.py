@@ -11,7 +11,7 @@ from nnunet_tv.intake.dicom import Studies, Study, read_studies
 from nnunet_tv.intake.folder_files import FolderFiles, sort_files
 from nnunet_tv.intake.layout import case_name, nifti_cases
 from nnunet_tv.intake.manual_pairs import ManualPair
-from nnunet_tv.intake.series_metadata import ENDINGS, Series, nifti_series
+from nnunet_tv.intake.series_metadata import ENDINGS, Series, nifti_series, without_exam_names
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 #: Prefix of a path that is meant exactly, below the input folder, percent-encoded where it cannot stand in a table.
@@ -163,6 +163,7 @@ def read_catalogue(
         if name in cases:
             clashes[name] = CaseError(name, "a NIfTI case and a DICOM study have this name: give -i one of them")
         cases.setdefault(name, []).extend(study.series)
+    cases = {name: without_exam_names(scans) for name, scans in cases.items()}
     return Catalogue(folder, cases, studies, clashes, given, remarks)
 
 

@@ -85,32 +85,22 @@ def _study(key: str, series: dict[str, _Files], keep_ids: bool) -> Study:
     headers = {uid: files[0][1] for uid, files in series.items()}
     secrets = frozenset().union(*(secrets_of(header.elements) for header in headers.values()))
     numbers = {uid: int(number(header.get("SeriesNumber")) or 0) for uid, header in headers.items()}
-    exam = _names_of_exam(list(headers.values()))
     scans = []
     for uid in sorted(series, key=lambda uid: (numbers[uid], uid)):
         unique = [*numbers.values()].count(numbers[uid]) == 1
-        metadata = _metadata([header for _, header in series[uid]], frozenset() if keep_ids else secrets, exam)
+        metadata = _metadata([header for _, header in series[uid]], frozenset() if keep_ids else secrets)
         scans.append(Series(f"series-{numbers[uid]}{'' if unique else f'-{uid[:6]}'}", metadata,
                             tuple(path for path, _ in series[uid]), uid_hash=uid, study=key, number=numbers[uid]))
     patient = Patient.from_header(next(iter(headers.values())).elements)
     return Study(key, patient, secrets, tuple(scans))
 
 
-def _names_of_exam(headers: list[Header]) -> set[str]:
-    """ProtocolNames that series of different contrasts share: with GE it is the name of the whole exam."""
-    echoes: dict[str, set[str]] = {}
-    for header in headers:
-        echo = header.get("EchoTime") or header.get("EffectiveEchoTime")
-        echoes.setdefault(str(header.get("ProtocolName")), set()).add(str(echo))
-    return {name for name, times in echoes.items() if len(times - {"None"}) > 1}
-
-
 def _hash(uid: Any) -> str:
     return hashlib.sha256(str(uid).encode()).hexdigest()[:16]
 
 
-def _metadata(headers: list[Header], secrets: frozenset[str], exam: set[str]) -> SeriesMetadata:
-    """Metadata of a series from the headers of its files; a ProtocolName in `exam` does not describe it."""
+def _metadata(headers: list[Header], secrets: frozenset[str]) -> SeriesMetadata:
+    """Metadata of a series from the headers of its files."""
     first = dict(headers[0].elements)
     first["EchoTime"] = number(first.get("EchoTime")) or first.get("EffectiveEchoTime")
     inversions = first.get("InversionTime") or first.get("InversionTimes")
@@ -122,8 +112,8 @@ def _metadata(headers: list[Header], secrets: frozenset[str], exam: set[str]) ->
     frames = [frame for header in headers for frame in header.frames]
     first["DiffusionBValue"] = max((frame.b_value for frame in frames), default=0)
     first["ImageType"] = [*_values(first.get("ImageType")), *_values(first.get("FrameType"))]
-    names = tuple(redact(str(first[name]), secrets) for name in NAMES
-                  if first.get(name) and not (name == "ProtocolName" and str(first[name]) in exam))
+    first |= {name: redact(str(first[name]), secrets) for name in NAMES if first.get(name)}
+    names = tuple(first[name] for name in NAMES if first.get(name))
     spacing = [number(size) for size in list(first.get("PixelSpacing") or [])[:2]]
     fault = "" if spacing else "the slices have no pixel spacing (PixelSpacing)"
     spacing += filter(None, [number(first.get("SpacingBetweenSlices")) or number(first.get("SliceThickness"))])

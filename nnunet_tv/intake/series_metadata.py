@@ -6,8 +6,8 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class SeriesMetadata:
     names: tuple[str, ...]  #: file name, series description, sequence name: the most specific first
     folders: tuple[str, ...] = ()  #: folders of the case that contain the scan, the innermost first
     header_names: tuple[str, ...] = ()  #: those of `names` that are from a header or a sidecar, not from the file name
+    protocol: str = ""  #: DICOM's ProtocolName, which is one of `header_names`
     echo_ms: float | None = None
     repetition_ms: float | None = None
     inversion_ms: float | None = None
@@ -57,13 +58,15 @@ class SeriesMetadata:
         cls, header: Mapping[str, Any], names: tuple[str, ...], *, milliseconds: Callable[[Any], float | None], **others
     ) -> SeriesMetadata:
         """Metadata from DICOM's keywords, which BIDS sidecars share; `milliseconds` converts their times."""
+        protocol = str(header.get("ProtocolName") or "")
         sequence = _codes(header.get("ScanningSequence"))
         image_type = "\\".join(map(str, _as_list(header.get("ImageType")))).upper().split("\\")
         flow = (str(header.get("AngioFlag")).upper() == "Y" or str(header.get("TimeOfFlightContrast")).upper() == "YES"
                 or str(header.get("PhaseContrast") or "NO").upper() != "NO")
         sequence_names = " ".join(str(header.get(name) or "") for name in (*NAMES[2:], "PulseSequenceType"))
         return cls(**{
-            "names": names, "header_names": names, "echo_ms": milliseconds(header.get("EchoTime")),
+            "names": names, "header_names": names, "protocol": protocol if protocol in names else "",
+            "echo_ms": milliseconds(header.get("EchoTime")),
             "repetition_ms": milliseconds(header.get("RepetitionTime")),
             "inversion_ms": milliseconds(header.get("InversionTime")), "flip_deg": number(header.get("FlipAngle")),
             "acquisition": str(header.get("MRAcquisitionType") or ""), "modality": str(header.get("Modality") or ""),
@@ -97,6 +100,27 @@ class Series:
     def is_dicom(self) -> bool:
         """Whether it must be converted first."""
         return bool(self.uid_hash)
+
+
+def without_exam_names(scans: Sequence[Series]) -> list[Series]:
+    """The scans of a case, without a ProtocolName that scans share of which one has twice another's echo time.
+
+    With GE it is the name of the whole exam, and may contain the words of other contrasts.
+    """
+    echoes: dict[str, set[float]] = {}
+    for scan in scans:
+        if scan.metadata.protocol and scan.metadata.echo_ms:
+            echoes.setdefault(scan.metadata.protocol, set()).add(scan.metadata.echo_ms)
+    exam = {name for name, times in echoes.items() if max(times) > 2 * min(times)}
+    return [replace(scan, metadata=_without_protocol(scan.metadata)) if scan.metadata.protocol in exam else scan
+            for scan in scans]
+
+
+def _without_protocol(metadata: SeriesMetadata) -> SeriesMetadata:
+    own = metadata.names[:len(metadata.names) - len(metadata.header_names)]
+    kept = list(metadata.header_names)
+    del kept[len(kept) - 1 - kept[::-1].index(metadata.protocol)]  # not a SeriesDescription of the same words
+    return replace(metadata, names=(*own, *kept), header_names=tuple(kept), protocol="")
 
 
 def stem(path: Path) -> str:

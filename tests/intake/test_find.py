@@ -1,11 +1,13 @@
 """Cases found in folders of NIfTI files, and the messages where the scans are ambiguous or missing."""
 
+import json
+import tempfile
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nnunet_tv.intake.find import find_cases
@@ -261,6 +263,37 @@ def test_case_names_are_valid_file_names(name):
     result = case_name(name)
     assert result and result.isascii() and result.replace("-", "").replace("_", "a").isalnum()
     assert case_name(result) == result
+
+
+def test_protocol_name_of_the_whole_exam_in_sidecars(tmp_path):
+    """As dcm2niix writes it for GE; a ProtocolName of one scan counts."""
+    for name, echo in {"a": 0.003, "b": 0.12}.items():
+        scan(tmp_path / "p" / f"{name}.nii.gz")
+        (tmp_path / "p" / f"{name}.json").write_text(json.dumps({
+            "ProtocolName": "MRA BRAIN W WO CONTRAST", "SeriesDescription": {"a": "BRAVO", "b": "T2 FLAIR"}[name],
+            "EchoTime": echo}))
+    assert found(tmp_path) == {"p": ("p/a.nii.gz", "p/b.nii.gz")}
+    (tmp_path / "p" / "a.json").write_text('{"ProtocolName": "T1 POST", "EchoTime": 0.003}')
+    assert "p/a.nii.gz: other: with contrast agent" in found(tmp_path)["p"]
+
+
+KEYS = ["SeriesDescription", "ProtocolName", "EchoTime", "InversionTime", "ImageType", "ScanningSequence", "FlipAngle",
+        "ContrastBolusAgent", "AcquisitionTime", "PhaseContrast", "DiffusionBValue"]
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=4), st.sampled_from(["T1", "IR"])),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=2), inner)), max_leaves=3)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6), min_size=2, max_size=2))
+@example([{"ProtocolName": ["x"], "EchoTime": 0.003}, {"ProtocolName": ["x"], "EchoTime": 0.1}])
+@settings(max_examples=150, deadline=None)
+def test_any_sidecar_is_read(sidecars):
+    with tempfile.TemporaryDirectory() as folder:
+        for name, sidecar in zip("ab", sidecars, strict=True):
+            scan(Path(folder, "p", f"{name}.nii"))
+            Path(folder, "p", f"{name}.json").write_text(json.dumps(sidecar))
+        case, = find_cases(folder).cases
+        assert case.case == "p" and (case.pair is None) != (case.problem == "")
 
 
 def test_surname_that_is_a_word_of_a_sequence(tmp_path):
