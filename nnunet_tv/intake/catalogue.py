@@ -45,7 +45,8 @@ class Catalogue:
         """Name of a scan in a table; :meth:`find` gives the same scan for it."""
         if scan.is_dicom:
             return f"study-{scan.study[:8]}/series-{scan.number}-{scan.uid_hash[:8]}"
-        plain = scan.label.isprintable() and scan.label == " ".join(scan.label.split())
+        plain = (scan.label.isprintable() and scan.label == " ".join(scan.label.split())
+                 and not re.search(r'^[=+@-]|[,"]', scan.label))  # what spreadsheets change
         ambiguous = any(_ends_with(other, scan.label) and other.files != scan.files for other in self.scans)
         if plain and not ambiguous and not scan.label.startswith(_EXACT) and not _SERIES.fullmatch(scan.label):
             return scan.label
@@ -138,7 +139,7 @@ def _ends_with(scan: Series, name: str) -> bool:
 
 
 def _exact(scan: Series) -> str:
-    return _EXACT + quote_from_bytes(os.fsencode(scan.label), safe="/+,=@!()")
+    return _EXACT + quote_from_bytes(os.fsencode(scan.label), safe="/()!")
 
 
 def read_catalogue(

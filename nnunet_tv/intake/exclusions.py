@@ -88,8 +88,9 @@ _IMAGE_TYPES = {
     "a real or imaginary image": ("REAL", "IMAGINARY", "R", "I"),
     "a map": ("T1 MAP", "T2 MAP", "T2_STAR MAP", "R2 MAP", "R2_STAR MAP", "PROTON_DENSITY MAP", "T1_MAP", "T2_MAP"),
     "a screen shot": ("SCREEN SAVE", "SCREENSHOT"),
-    _EPI: ("EPI", "MOSAIC", "VFRAME"),
 }
+#: GE; Siemens' and UIH's tiled volumes.
+_EPI_IMAGE_TYPES = {"EPI", "MOSAIC", "VFRAME"}
 #: Types of one letter are the third value of Siemens, UIH and Philips, not of others (``R`` of old Philips headers).
 _THIRD_ONLY = ("P", "R", "I")
 _ACQUISITION_CONTRASTS = {
@@ -119,8 +120,8 @@ def exclusions(metadata: SeriesMetadata) -> Iterator[str]:
         found = ((what, pattern.search(name)) for what, pattern in _NAMES.items())
         yield from (f"{what} (the name contains {match[0]!r})" for what, match in found
                     if match and not (match[0] == "epi" and metadata.sequence and not metadata.echo_planar))
-    if metadata.echo_planar:
-        yield f"{_EPI}, by ScanningSequence, EchoPlanarPulseSequence or SequenceName"
+    if metadata.echo_planar or _EPI_IMAGE_TYPES & set(metadata.image_type):
+        yield f"{_EPI}, by ScanningSequence, EchoPlanarPulseSequence, SequenceName or ImageType"
     yield from _by_contrast_agent(metadata, names)
     yield from _by_shape(metadata)
     if metadata.fault:

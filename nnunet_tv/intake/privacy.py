@@ -23,10 +23,13 @@ _WORDS = frozenset(
     "inconnu sconosciuto desconocido none null nil nan na n a no not noid nn patient patientid patienten pat subject "
     "name id default dummy demo demonstration example sample phantom removed deleted redacted hidden masked blinded "
     "empty blank missing undefined unspecified unnamed available applicable tbd todo void private confidential john "
-    "jane doe 匿名 未知 無名".split())
+    "jane doe noname unidentified nemo qa qc service anonymise anonymize abc xyz asdf qwerty foo bar "
+    "匿名 未知 無名".split())
+#: Those words, and compounds of the longer ones (``AnonPatient``).
+_COMPOUND = re.compile(f"{'|'.join(_WORDS)}|(?:{'|'.join(word for word in _WORDS if len(word) > 3 or word == 'id')})+")
 #: Digests of an empty text, as pseudonymisation writes them.
 _EMPTY_DIGESTS = frozenset(getattr(hashlib, name)(b"").hexdigest() for name in ("md5", "sha1", "sha224", "sha256"))
-_COUNTED = "01234567890"
+_COUNTED = ("1234567890", "01234567890", "9876543210")
 #: Dates of birth before this year are placeholders, as 1900-01-01 is.
 _FIRST_YEAR = 1901
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
@@ -113,8 +116,8 @@ def is_placeholder(patient_id: str) -> bool:
     if not whole.strip("0") or len(set(whole)) == 1 or whole in _EMPTY_DIGESTS:
         return True
     if whole.isdigit():
-        return len(whole) > 2 and whole in _COUNTED
-    return all(word in _WORDS or set(word) == {"0"} for word in words)
+        return len(whole) > 2 and any(counted.startswith(whole) for counted in _COUNTED)
+    return all(_COMPOUND.fullmatch(word) or set(word) == {"0"} for word in words)
 
 
 def _birth_date(patient: Patient) -> str:

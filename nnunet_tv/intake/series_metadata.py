@@ -142,7 +142,7 @@ def nifti_series(path: Path, *, label: str, case: str = "", folders: tuple[str, 
     own = (bids[2], bids[1]) if bids else (_without(case, name),)
     header_names = tuple(text for key in NAMES if isinstance(text := sidecar.get(key), str) and text)
     shape, spacing, times = _nifti_header(path)
-    sidecar = {**times, **sidecar}
+    sidecar = {**times, **sidecar, "DiffusionBValue": _largest_b_value(path)}
     sidecar["ContrastBolusAgent"] = sidecar.get("ContrastBolusAgent") or sidecar.get("ContrastBolusIngredient")
     return Series(label, SeriesMetadata.from_header(
         sidecar, (*(text for text in own if text), *header_names), milliseconds=_milliseconds, folders=folders,
@@ -195,6 +195,15 @@ def _sidecar(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _largest_b_value(path: Path) -> float:
+    """Of the ``.bval`` file beside a scan; 0 without one."""
+    try:
+        text = (path.parent / f"{stem(path)}.bval").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0
+    return max((number(word) or 0.0 for word in text.split()), default=0.0)
 
 
 def _nifti_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...], dict[str, float]]:

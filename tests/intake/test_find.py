@@ -277,6 +277,18 @@ def test_protocol_name_of_the_whole_exam_in_sidecars(tmp_path):
     assert "p/a.nii.gz: other: with contrast agent" in found(tmp_path)["p"]
 
 
+def test_b_values_beside_a_file(tmp_path):
+    """As dcm2niix writes them for diffusion; for some GE series that are not, all are 0."""
+    for name in ("T1", "a", "b_FLAIR"):
+        scan(tmp_path / "p" / f"{name}.nii.gz")
+    (tmp_path / "p" / "a.bval").write_text("1000\n")
+    (tmp_path / "p" / "b_FLAIR.bval").write_text("0 0\n")
+    assert found(tmp_path) == {"p": ("p/T1.nii.gz", "p/b_FLAIR.nii.gz")}
+    (tmp_path / "p" / "b_FLAIR.nii.gz").unlink()
+    assert "p/a.nii.gz: other: diffusion (a b-value above 0)" in found(tmp_path)["p"]
+    assert "such as" not in found(tmp_path)["p"]
+
+
 KEYS = ["SeriesDescription", "ProtocolName", "EchoTime", "InversionTime", "ImageType", "ScanningSequence", "FlipAngle",
         "ContrastBolusAgent", "AcquisitionTime", "PhaseContrast", "DiffusionBValue"]
 VALUES = st.recursive(

@@ -13,8 +13,11 @@ from nnunet_tv.utils.redaction import redact
 PLACEHOLDERS = ["", " ", "***", "DEV", "anonymous", "ANON", "Anonymous^Patient", "unknown", "0", "000000", "XXXX",
                 "---", "N/A", "none", "NULL", "[removed]", "de-identified", "DeIdentified", "No Name", "test", "1",
                 "111", "xx", "123456", "1234567890", "anon000", "unknown_id", "匿名", "patient", "JOHN^DOE",
-                hashlib.md5(b"").hexdigest(), "."]
-PEOPLE = ["ZX4711981", "4711", "ANON017", "anonymous2", "sub-01", "P1", "0017", "Q2", "12", "DEV-7", "20210304", "xy",
+                hashlib.md5(b"").hexdigest(), ".",
+                "ANONYMIZED", "NONAME", "AnonPatient", "unidentified", "QA", "qwerty", "987654321",
+                "UNKNOWN_PATIENT_ID"]
+PEOPLE = ["ZX4711981", "Annona", "TESTER7", "NOD-12", "IDA", "96543", "345",
+          "4711", "ANON017", "anonymous2", "sub-01", "P1", "0017", "Q2", "12", "DEV-7", "20210304", "xy",
           "TestA9", hashlib.md5(b"ZX").hexdigest()]
 
 

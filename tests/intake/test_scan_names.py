@@ -105,7 +105,8 @@ SERIES = st.tuples(st.sampled_from(["monday", "tuesday", "wednesday"]), st.integ
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=6)
 FILES = st.one_of(
     NAMES.map(lambda name: f"{name}.nii.gz"), NAMES.map(lambda name: f"p/{name}.nii"),
-    st.sampled_from(["T1.nii", "p/T1.nii", "p/p/T1.nii", "file:T1.nii", "a  b.nii", "a b.nii", "a\tb.nii", "a%20b.nii",
+    st.sampled_from(["T1.nii", "p/T1.nii", "p/p/T1.nii", "file:T1.nii", "a  b.nii", "a b.nii", "a\tb.nii",
+                     "a,b.nii", '"q".nii', "=1+1.nii", "a%20b.nii",
                      " a.nii", "sub-1/ses-1/anat/sub-1_ses-1_T1w.nii.gz", "study-1/series-3.nii", "q/\udcfc.nii",
                      "case-0001/series-3.nii.gz"]))
 
@@ -139,7 +140,7 @@ def test_written_names_are_read_back_to_the_same_scans(series, niftis, data):
         chosen = data.draw(st.permutations(catalogue.scans))[:2]
         names = {scan.files: catalogue.written(scan) for scan in chosen}
         for name in names.values():
-            assert name == " ".join(name.split()) and name.isprintable()
+            assert name == " ".join(name.split()) and name.isprintable() and not set(name) & set(',"')
         table = Path(folder, "preparation.tsv")
         write_tsv(("case", "t1", "flair"), [["zoe", *names.values()]], table)
         if data.draw(st.booleans()):
