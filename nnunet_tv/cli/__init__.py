@@ -28,6 +28,7 @@ def run(action: Callable[[], int]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("numexpr").setLevel(logging.WARNING)  # else the number of its threads is printed on import
     try:
         return action()
     except NnunetTVError as error:
