@@ -59,10 +59,11 @@ _NAMES = {
         "[ctl]?_?spine", "[clt]ws", "lumbar", "cervical", "orbit[as]?", "pituitary", "hypophys[a-z]*", "sella"),
     _DERIVED: words(
         "m(?:in)?ip(?:_?range)?", "range", "[a-z0-9]*reformat[a-z0-9]*", "rfmt", "subtr[a-z]*", "subs?$", "warped",
-        "coreg(?:istered)?", "registered", "mni", "mprage.*_mpr", "mpr_.*_mpr", "proj(?:ection)?",
-        "phoenix[a-z]*", "processed_images?", "exam_summary", "screen_?s(?:ave|hot)", "secondary_?capture"),
-    _EPI: words("[a-z]+epi[0-9]?", "(?:se|fe|ge|gre?|ms|ss)_epi", "epi[0-9]?",
-                "ep2d[a-z0-9]*", "ep3d[a-z0-9]*", "epfid2d[a-z0-9]*", "epse2d[a-z0-9]*"),
+        "coreg(?:istered)?", "registered", "mni", "mprage.*_mpr", "mpr_.*_mpr", "flair.*_mpr", "mpr_.*flair",
+        "proj(?:ection)?", "phoenix[a-z]*", "processed_images?", "exam_summary", "screen_?s(?:ave|hot)",
+        "secondary_?capture"),
+    _EPI: words("[a-z]+epi[0-9]?", "(?:se|fe|ge|gre?|ms|ss)_epi", "epi[0-9]?", "ep2d[a-z0-9]*",
+                "ep3d[a-z0-9]*", "epfid2d[a-z0-9]*", "epse2d[a-z0-9]*"),
 }
 _CONTRAST = words("gd(?!c)[a-z0-9]*", "[a-z0-9]*gad[oa][a-z0-9]*", "gad", "post", "post_?con(?:trast)?", "ce", "km",
                   "contraste?", "kontrast[a-z]*", "contrasto", r"\+c[a-z]*", r"c\+", "t1c", "t1ce", "enhanced", "mdc",

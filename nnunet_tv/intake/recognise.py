@@ -75,9 +75,8 @@ def _by_name(metadata: SeriesMetadata) -> tuple[str, str]:
 
     The kind is empty where the names have none, and ``other`` where those of file and header disagree.
     """
-    in_header = metadata.header_names
-    own = (*metadata.names[:len(metadata.names) - len(in_header)], *metadata.folders)
-    found = [next(_kinds(names, metadata), ("", "")) for names in (own, in_header)]
+    own = (*metadata.file_names, *metadata.folders)
+    found = [next(_kinds(names, metadata), ("", "")) for names in (own, metadata.header_names)]
     kinds = {kind for kind, _ in found if kind}
     if len(kinds) > 1:
         of_file, of_header = (f"a {kind} ({reason})" for kind, reason in found)
@@ -163,7 +162,7 @@ def _conflict(kind: str, metadata: SeriesMetadata) -> str:
 
 def _rank(metadata: SeriesMetadata) -> int:
     names = [normal(name) for name in metadata.names]
-    if any(_COPY.search(name) for name in names[:1]):
+    if any(_COPY.search(normal(name)) for name in metadata.file_names[:1]):  # in a header "brain" is the body part
         return COPY
     if any(_UNI.search(name) for name in names) and not any(_DENOISED_UNI.search(name) for name in names):
         return SLICES  # noise outside of the head; a denoised or composed image is better

@@ -78,6 +78,11 @@ class SeriesMetadata:
             "image_type": tuple(filter(None, image_type)),
             "contrast_agent": _agent(header.get("ContrastBolusAgent")), **others})
 
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Those of `names` that are from the file name."""
+        return self.names[:len(self.names) - len(self.header_names)]
+
     def summary(self) -> str:
         """Acquisition, size and timing in one line."""
         timing = [f"{name} {value:g} ms" for name, value in
@@ -117,10 +122,9 @@ def without_exam_names(scans: Sequence[Series]) -> list[Series]:
 
 
 def _without_protocol(metadata: SeriesMetadata) -> SeriesMetadata:
-    own = metadata.names[:len(metadata.names) - len(metadata.header_names)]
     kept = list(metadata.header_names)
     del kept[len(kept) - 1 - kept[::-1].index(metadata.protocol)]  # not a SeriesDescription of the same words
-    return replace(metadata, names=(*own, *kept), header_names=tuple(kept), protocol="")
+    return replace(metadata, names=(*metadata.file_names, *kept), header_names=tuple(kept), protocol="")
 
 
 def stem(path: Path) -> str:

@@ -39,7 +39,8 @@ def test_kind_by_name(kind, names):
     ("not of the head", ["T1 spine sag", "C-Spine T1", "T1 pituitary"]),
     ("susceptibility", ["SWI_T2star", "venBOLD", "Mag_Images", "t2_fl2d_tra_hemo"]),
     ("another contrast (the name contains '", ["MP2RAGE_INV1", "T1map"]),
-    ("derived", ["t1_mprage_sag_MPR_Tra", "t1_mpr_ns_sag_p2_iso_MPR_Cor", "FLAIR MIP", "T1_SUB"]),
+    ("derived", ["t1_mprage_sag_MPR_Tra", "t1_mpr_ns_sag_p2_iso_MPR_Cor", "FLAIR MIP", "T1_SUB",
+                 "3D FLAIR sag MPR tra", "MPR Ax FLAIR"]),
     ("with contrast agent (the name contains 'post')", ["T1_post_gd"]),
     ("with contrast agent", [
         "T1+C", "T1 +", "Ax T1 Gadovist", "AX T1 W/WO", "T1 pre and post Gd", "T1 postop Gd", "T1 增强",
@@ -98,6 +99,8 @@ def test_headers_decide_without_a_name_and_may_contradict_it(metadata, kind, rea
     (scan("T1_brain"), COPY),
     (scan("T1_Crop_1"), COPY),
     (scan("MP2RAGE_UNI_Images"), SLICES),
+    (scan("SAG T1 BRAIN", header_names=("SAG T1 BRAIN",)), VOLUMETRIC),  # of the whole head
+    (scan("T1_brain", "mprage", header_names=("mprage",)), COPY),
 ])
 def test_rank(metadata, rank):
     assert recognise(metadata).rank == rank
