@@ -10,7 +10,7 @@ from nnunet_tv.intake.catalogue import Catalogue, read_catalogue
 from nnunet_tv.intake.dicom import Study
 from nnunet_tv.intake.layout import case_name
 from nnunet_tv.intake.manual_pairs import ManualPair
-from nnunet_tv.intake.scan_pair import CHANNELS, ScanPair, check_pair, choose_pair
+from nnunet_tv.intake.scan_pair import CHANNELS, ScanPair, after_contrast_agent, check_pair, choose_pair
 from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.utils.errors import CaseError
 
@@ -89,6 +89,9 @@ def _manual_pair(pair: ManualPair, catalogue: Catalogue) -> ScanPair:
                         "and _")
     scans = {kind: catalogue.find(pair, name) for kind, name in zip(CHANNELS, (pair.t1, pair.flair), strict=True)}
     found = check_pair(pair.case, scans)
+    t1w = scans[CHANNELS[0]]
+    beside = next((others for others in catalogue.cases.values() if any(one.files == t1w.files for one in others)), [])
+    found = replace(found, flags=(*found.flags, *after_contrast_agent(t1w, beside)))
     owners = [name for scan in scans.values() for name, others in catalogue.cases.items()
               if any(other.files == scan.files for other in others)]
     taken = pair.case in catalogue.cases or pair.case in catalogue.names.values()
@@ -96,18 +99,18 @@ def _manual_pair(pair: ManualPair, catalogue: Catalogue) -> ScanPair:
         raise CaseError(pair.case, f"the pair is called {pair.case}, but both of its scans are of "
                         f"{' and '.join(dict.fromkeys(owners))}, so that {pair.case} would no longer be the study of "
                         "that name: give the pair the name of the case that has its scans, or a new one")
-    studies = _studies_of(found, catalogue)
-    same = [one.patient.same_as(other.patient) for one, other in pairwise(studies)
-            if one.key != other.key]
+    return replace(found, flags=(*found.flags, *_doubts_about_patient(pair.case, _studies_of(found, catalogue))))
+
+
+def _doubts_about_patient(case: str, studies: Sequence[Study]) -> list[str]:
+    """A flag where nothing confirms that studies are of one patient; a :class:`CaseError` where they are not."""
+    same = [one.patient.same_as(other.patient) for one, other in pairwise(studies) if one.key != other.key]
     if False in same:
-        raise CaseError(pair.case, "the pair takes its scans from studies of two patients (different patient ids, "
-                        "dates of birth or sexes): name two scans of one patient; if they are of one person, make "
-                        "these elements equal, or convert the series to NIfTI")
-    if None in same:
-        found = replace(found, flags=(*found.flags, "the pair takes its scans from two studies, and no patient id "
-                                      "confirms that they are of one person (the ids are empty or placeholders): check "
-                                      "it"))
-    return found
+        raise CaseError(case, "the pair takes its scans from studies of two patients (different patient ids, dates of "
+                        "birth or sexes): name two scans of one patient; if they are of one person, make these "
+                        "elements equal, or convert the series to NIfTI")
+    return ["the pair takes its scans from two studies, and no patient id confirms that they are of one person (the "
+            "ids are empty or placeholders): check it"] if None in same else []
 
 
 def _automatic_pair(name: str, scans: Sequence[Series], catalogue: Catalogue) -> ScanPair:

@@ -1,6 +1,6 @@
 """The T1w and the FLAIR among the scans of a case, or an error that lists every scan with the reason."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
@@ -44,16 +44,17 @@ def choose_pair(case: str, scans: Sequence[Series]) -> ScanPair:
     if problems:
         raise CaseError(case, f"expected one T1w and one FLAIR, found {' and '.join(problems)}. Seen:\n"
                         f"{_seen(scans, verdicts)}\n{_advice(case, scans, verdicts)}")
-    return ScanPair(chosen, reasons, tuple(notes), tuple(_after_contrast_agent(chosen[T1W], scans, verdicts)))
+    return ScanPair(chosen, reasons, tuple(notes), after_contrast_agent(chosen[T1W], scans))
 
 
-def _after_contrast_agent(t1w: Series, scans: Sequence[Series], verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """A flag where the T1w was acquired after a scan with contrast agent, and is thus enhanced too."""
-    before = [scan.label for scan, verdict in zip(scans, verdicts, strict=True)
-              if verdict.reason.startswith(CONTRAST_AGENT) and "" < scan.metadata.acquired < t1w.metadata.acquired]
-    if before:
-        yield (f"{t1w.label} (T1w) was acquired after {', '.join(before)}, which is with contrast agent: it may be "
-               "with contrast agent too")
+def after_contrast_agent(t1w: Series, scans: Sequence[Series]) -> tuple[str, ...]:
+    """A flag where the T1w was acquired after one of `scans` with contrast agent, and is thus enhanced too."""
+    before = [scan.label for scan in scans if "" < scan.metadata.acquired < t1w.metadata.acquired
+              and recognise(scan.metadata).reason.startswith(CONTRAST_AGENT)]
+    if not before:
+        return ()
+    return (f"{t1w.label} (T1w) was acquired after {', '.join(before)}, which is with contrast agent: it may be with "
+            "contrast agent too",)
 
 
 def check_pair(case: str, scans: Mapping[str, Series]) -> ScanPair:

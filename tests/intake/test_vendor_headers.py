@@ -12,6 +12,7 @@ from dicom_series import write_header, write_series
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.intake.catalogue import read_catalogue
 from nnunet_tv.intake.find import find_cases
+from nnunet_tv.intake.manual_pairs import read_manual_pairs
 from nnunet_tv.intake.recognise import FLAIR, OTHER, T1W, recognise
 
 BLOCK = Volume(np.full((16, 16, 16), 20, np.float32), np.diag([1.0, 1.0, 1.0, 1.0]))
@@ -171,9 +172,13 @@ def test_t1w_acquired_after_a_series_with_contrast_agent_is_flagged(tmp_path, ti
     for number, (row, clock) in enumerate([(1, time), (2, "093000"), (10, "110000")], 1):
         elements = {**STUDIES["ge"][row][0], "AcquisitionTime": clock}
         write_series(BLOCK, tmp_path / str(number), number=number, tags=elements, image_type=PLAIN)
-    pair = find_cases(tmp_path).cases[0].pair
-    assert [scan.number for scan in pair.scans.values()] == [1, 2]
-    assert ["series-1" in flag and "series-3" in flag for flag in pair.flags] == ([True] if flagged else [])
+    by_hand = read_manual_pairs(["case-0001,series-1,series-2"])
+    for pairs in ({}, by_hand):
+        pair = find_cases(tmp_path, manual_pairs=pairs).cases[0].pair
+        assert [scan.number for scan in pair.scans.values()] == [1, 2]
+        assert ["series-1" in flag and "series-3" in flag for flag in pair.flags] == ([True] if flagged else [])
+    enhanced = read_manual_pairs(["case-0001,series-3,series-2"])
+    assert len(find_cases(tmp_path, manual_pairs=enhanced).cases[0].pair.flags) == 1
 
 
 def test_word_epi_in_the_name_of_an_epilepsy_protocol(tmp_path):
