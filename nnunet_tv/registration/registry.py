@@ -26,7 +26,7 @@ class Backend(Protocol):
         """Refine a pose, a 4 x 4 matrix from points of `fixed` to points of `moving`, RAS+ mm.
 
         Both scans have axes near RAS and are compared in `fixed_mask`; the degrees of freedom are 6 (rigid) or 12
-        (affine); `starts` are rigid poses, most promising first.
+        (affine); `starts` are poses of as many degrees of freedom, most promising first.
         """
 
 

@@ -1,8 +1,9 @@
 """Registration with SimpleITK, the default: nothing to install beyond the dependencies.
 
-Mattes mutual information from random samples with a fixed seed, coarse to fine: 4 mm by conjugate gradients, 2 mm and
-1 mm by regular steps. Images are first resampled to cubes, so that thick slices have the same weight as thin ones. The
-result of a level is dropped where it fits clearly worse than its start, by a measure independent of ITK's sampling.
+Mattes mutual information from random samples with a fixed seed. Rigid maps: coarse to fine, 4 mm by conjugate gradients,
+2 mm and 1 mm by regular steps. Affine maps, whose starts are affine: conjugate gradients at 2 mm. Images are first
+resampled to cubes, so that thick slices have the same weight as thin ones. The result of a level is dropped where it
+fits clearly worse than its start, by a measure independent of ITK's sampling.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _FINER = 0.6
 _MARGIN_MM = 16.0
 _COARSEST = 4.0
 _ITERATIONS = {4.0: 40, 2.0: 60, 1.0: 40}
+#: Resolution of affine maps: at 1 mm, real scans were not aligned better (docs/preparation.md).
+_AFFINE_MM = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,20 @@ class SimpleITKBackend:
               starts: Sequence[np.ndarray]) -> np.ndarray:
         """Refine the best of `starts`, coarse to fine."""
         fit = _Fit(fixed, moving, fixed_mask)
+        if degrees_of_freedom == 12:
+            best = max(starts, key=fit)
+            return self._accepted(fit, best, self._level(fit, best, _AFFINE_MM, 12))
         promising = [start for start in starts if fit(start) > _PROMISING * fit(starts[0])]
         best = max((self._level(fit, start, _COARSEST, 6) for start in promising), key=fit)
         finest_mm = max(min(fixed.spacing_mm), min(moving.spacing_mm))
         for resolution in _ITERATIONS:
-            if resolution < _FINER * finest_mm or (resolution == _COARSEST and degrees_of_freedom == 6):
-                continue
-            found = self._level(fit, best, resolution, degrees_of_freedom)
-            if fit(found) > _NO_WORSE * fit(best):  # at 2 mm, as blurred images are best a little off
-                best = found
+            if resolution >= _FINER * finest_mm and resolution != _COARSEST:
+                best = self._accepted(fit, best, self._level(fit, best, resolution, 6))
         return best
+
+    def _accepted(self, fit: _Fit, start: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """`found` unless it fits clearly worse at 2 mm than its start: blurred images are best a little off."""
+        return found if fit(found) > _NO_WORSE * fit(start) else start
 
     def _level(self, fit: _Fit, start: np.ndarray, resolution_mm: float, degrees_of_freedom: int) -> np.ndarray:
         fixed, moving, mask = fit.level(resolution_mm, start)
@@ -70,13 +77,13 @@ class SimpleITKBackend:
         method.SetMetricSamplingStrategy(method.REGULAR if share == 1 else method.RANDOM)
         method.SetMetricSamplingPercentage(share, _SEED)
         method.SetInterpolator(sitk.sitkLinear)
-        if resolution_mm == _COARSEST:
+        if resolution_mm == _COARSEST or degrees_of_freedom == 12:
             method.SetOptimizerAsConjugateGradientLineSearch(2.0, _ITERATIONS[resolution_mm], 1e-5, 8)
         else:
             method.SetOptimizerAsRegularStepGradientDescent(resolution_mm / 4, 0.01, _ITERATIONS[resolution_mm],
                                                             relaxationFactor=0.6, gradientMagnitudeTolerance=1e-6)
         method.SetOptimizerScalesFromPhysicalShift()
-        itk = _itk_transform(start, fit.centre, degrees_of_freedom)
+        itk = centred_transform(start, fit.centre, degrees_of_freedom)
         method.SetInitialTransform(itk, inPlace=True)
         try:
             method.Execute(fixed, moving)
@@ -120,7 +127,8 @@ class _Fit:
         return mutual_information(self._fixed, binned(sample(self._moving, transform(pose, self.points)), self._limits))
 
 
-def _itk_transform(matrix: np.ndarray, centre: np.ndarray, degrees_of_freedom: int) -> sitk.Transform:
+def centred_transform(matrix: np.ndarray, centre: np.ndarray, degrees_of_freedom: int) -> sitk.Transform:
+    """SimpleITK transform with a 4 x 4 `matrix`, optimised about `centre` (mm): rigid with 6 degrees of freedom."""
     rigid = degrees_of_freedom == 6
     linear = nearest_rotation(matrix[:3, :3]) if rigid else matrix[:3, :3]
     itk = sitk.VersorRigid3DTransform() if rigid else sitk.AffineTransform(3)
