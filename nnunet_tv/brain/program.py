@@ -9,10 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_tv.brain.registry import BrainMethod
-from nnunet_tv.imaging.affine import Affine
-from nnunet_tv.imaging.resample import resample_mask
 from nnunet_tv.imaging.volume import Volume, read_volume, same_grid, write_volume
-from nnunet_tv.registration.template import TEMPLATE_GRID
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.external import error_text, find_program
 
@@ -40,11 +37,7 @@ class BrainProgram(BrainMethod):
     def check(self) -> None:
         self.path()
 
-    def find(self, t1: Volume, t1_to_mni: Affine) -> Volume:
-        return resample_mask(self.run(t1), TEMPLATE_GRID, world=t1_to_mni.inverse())
-
-    def run(self, t1: Volume) -> Volume:
-        """Brain mask of a T1w with axes near RAS, uint8, on its own grid."""
+    def find(self, t1: Volume) -> Volume:
         program = self.path()
         with tempfile.TemporaryDirectory(prefix="nnunet-tv-brain-") as name:
             folder = Path(name)

@@ -4,11 +4,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_tv.brain.registry import BrainMethod
-from nnunet_tv.imaging.affine import Affine
-from nnunet_tv.imaging.resample import resample_image
+from nnunet_tv.imaging.bias import correct_bias
 from nnunet_tv.imaging.sampling import itk_image
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.registration.template import TEMPLATE_GRID, load_template
+from nnunet_tv.registration.template import load_template
 
 #: How far the refined mask may extend beyond the template's brain, and the depth of certain brain, in mm.
 _REACH_MM, _CORE_MM = 5, 8
@@ -20,8 +19,8 @@ _DARKEST, _DARKEST_RIM = 0.45, 0.42
 class RefinedTemplate(BrainMethod):
     """Method ``template``."""
 
-    def find(self, t1: Volume, t1_to_mni: Affine) -> Volume:
-        return refined_template_mask(resample_image(t1, TEMPLATE_GRID, world=t1_to_mni.inverse()))
+    def find(self, t1: Volume) -> Volume:
+        return refined_template_mask(t1)
 
 
 METHOD = RefinedTemplate()
@@ -34,13 +33,12 @@ def refined_template_mask(t1: Volume) -> Volume:
     brain; opened by 2 mm (bridges to the scalp), the largest component with its rim, closed by 5 mm (sulci), filled.
     """
     prior = sitk.Cast(itk_image(load_template().brain), sitk.sitkUInt8)
-    image = itk_image(t1)
+    image = itk_image(correct_bias(t1, load_template().brain))
     reach = sitk.BinaryDilate(prior, [_REACH_MM] * 3, sitk.sitkBall)
     indices = np.argwhere(sitk.GetArrayViewFromImage(reach))[:, ::-1]
     low = np.maximum(indices.min(axis=0) - 4, 0)
     size = np.minimum(indices.max(axis=0) + 5, reach.GetSize()) - low
     prior, image, reach = (sitk.RegionOfInterest(one, size.tolist(), low.tolist()) for one in (prior, image, reach))
-    image = _without_bias(image, prior)
     values = sitk.GetArrayViewFromImage(image)
     core = values[sitk.GetArrayViewFromImage(sitk.BinaryErode(prior, [_CORE_MM] * 3, sitk.sitkBall)) > 0]
     middle, high = float(np.median(core)), 1.12 * float(np.percentile(core, 98))
@@ -57,13 +55,3 @@ def refined_template_mask(t1: Volume) -> Volume:
                        destinationIndex=low.tolist())
     return Volume(np.ascontiguousarray(sitk.GetArrayFromImage(whole).T), t1.affine)
 
-
-def _without_bias(image: sitk.Image, prior: sitk.Image) -> sitk.Image:
-    """N4 (Tustison et al., IEEE TMI 2010) at a quarter of the resolution."""
-    filter_ = sitk.N4BiasFieldCorrectionImageFilter()
-    filter_.SetMaximumNumberOfIterations([30, 20])
-    try:
-        filter_.Execute(sitk.Clamp(sitk.Shrink(image, [4] * 3), lowerBound=1e-3), sitk.Shrink(prior, [4] * 3))
-    except RuntimeError:  # a flat image has no field
-        return image
-    return image / sitk.Exp(filter_.GetLogBiasFieldAsImage(image))

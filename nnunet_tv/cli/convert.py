@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tv import cli
-from nnunet_tv.brain.registry import AUTO
+from nnunet_tv.brain.registry import WITHOUT_TEMPLATE
 from nnunet_tv.cli.types import add_preparation, add_processes, add_space, dataset_name, whole_number
 from nnunet_tv.conversion.dataset_spec import SPACES, DatasetSpec, data_sets
 from nnunet_tv.registration.registry import BACKENDS
@@ -88,7 +88,7 @@ def _add_space(one: argparse.ArgumentParser, spec: DatasetSpec) -> None:
     if spec.spaces != ("none",):
         add_preparation(one)
     else:
-        one.set_defaults(registration_backend=next(iter(BACKENDS)), brain=AUTO)
+        one.set_defaults(registration_backend=next(iter(BACKENDS)), brain=WITHOUT_TEMPLATE)
         for flag in ("--registration-backend", "--registration", "--brain"):
             one.add_argument(flag, action=_Refuse, reason=spec.no_other_space)
 

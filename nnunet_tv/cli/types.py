@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.brain.registry import AUTO, BRAIN_CHOICES, BRAIN_METHODS
+from nnunet_tv.brain.registry import BRAIN_METHODS, WITHOUT_TEMPLATE
 from nnunet_tv.registration.registry import BACKENDS
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.nnunet_paths import check_dataset_name
@@ -58,7 +58,7 @@ def add_space(parser: _ActionsContainer, *, help: str, default: str | None = Non
     parser.add_argument("--register", dest="space", default=SUPPRESS, help=SUPPRESS, **options)
 
 
-def add_preparation(parser: _ActionsContainer, *, brain: str | None = AUTO) -> None:
+def add_preparation(parser: _ActionsContainer, *, brain: str | None = WITHOUT_TEMPLATE) -> None:
     """Add ``--registration-backend``, its former name ``--registration``, and ``--brain`` (None: as the model)."""
     backends = "; ".join(f"{row.key}: {row.help}" for row in BACKENDS.values())
     parser.add_argument("--registration-backend", choices=tuple(BACKENDS), default=next(iter(BACKENDS)),
@@ -66,8 +66,8 @@ def add_preparation(parser: _ActionsContainer, *, brain: str | None = AUTO) -> N
     parser.add_argument("--registration", dest="registration_backend", choices=tuple(BACKENDS), default=SUPPRESS,
                         help=SUPPRESS)
     methods = "; ".join(f"{key}: {text}" for key, text in BRAIN_METHODS.items())
-    parser.add_argument("--brain", choices=BRAIN_CHOICES, default=brain,
-                        help=f"brain mask; auto: deepbet if it is installed, else template; {methods} (default: "
+    parser.add_argument("--brain", choices=tuple(BRAIN_METHODS), default=brain,
+                        help=f"brain mask; {methods} (default: "
                              + ("as the model's training scans)" if brain is None else "%(default)s)"))
 
 

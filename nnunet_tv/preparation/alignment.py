@@ -8,14 +8,16 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from nnunet_tv.brain.brain_mask import find_brain, resolve_method
+from nnunet_tv.brain.brain_mask import brain_on_scan, check_method, find_brain
 from nnunet_tv.brain.coverage import find_coverage
+from nnunet_tv.brain.registry import WITHOUT_TEMPLATE
 from nnunet_tv.imaging.affine import Affine
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.resample import grids_overlap, resample_mask
 from nnunet_tv.imaging.volume import Volume, canonical
 from nnunet_tv.preparation.provenance import T1_NAMES
 from nnunet_tv.registration.pipeline import flair_to_t1, t1_to_template
+from nnunet_tv.registration.plausibility import check_outline
 from nnunet_tv.registration.registry import get_backend
 from nnunet_tv.registration.template import NAME, TEMPLATE_GRID
 from nnunet_tv.utils.errors import CaseError
@@ -28,16 +30,14 @@ class RegistrationOptions:
     """How scans are registered and brains found; ignored for the space ``none``."""
 
     backend: str = "simpleitk"  #: a key of :data:`nnunet_tv.registration.registry.BACKENDS`
-    brain: str = "auto"  #: one of :data:`nnunet_tv.brain.registry.BRAIN_CHOICES`
+    brain: str = WITHOUT_TEMPLATE  #: a key of :data:`nnunet_tv.brain.registry.BRAIN_METHODS`
 
 
 def check_options(options: RegistrationOptions) -> RegistrationOptions:
-    """`options` with ``auto`` resolved.
-
-    Raises a `ValueError` for unknown names, and a `NnunetTVError` with advice where something is not installed.
-    """
+    """`options`; a `ValueError` for unknown names, and a `NnunetTVError` where something is not installed."""
     get_backend(options.backend)
-    return replace(options, brain=resolve_method(options.brain))
+    check_method(options.brain)
+    return options
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,19 @@ def register_scans(case: str, scans: Mapping[str, Volume], options: Registration
                             "export the scan again")
     backend = get_backend(options.backend)
     t1, flair = canonical(scans[t1_name]), canonical(scans[FLAIR_NAME])
-    to_template = t1_to_template(t1, backend=backend)
+    on_t1 = brain_on_scan(t1)
+    if not on_t1.data.any():
+        raise CaseError(case, f"no brain was found in the {t1_name}: look at the scan")
+    to_template = t1_to_template(t1, on_t1, backend=backend)
     t1_to_mni = to_template.affine
     if not grids_overlap(TEMPLATE_GRID, t1.grid, world=t1_to_mni):
         raise CaseError(case, f"the {t1_name} was not found on the template: look at the scan and its header")
     to_t1 = flair_to_t1(flair, t1, t1_to_mni=t1_to_mni, backend=backend)
     brain = find_brain(t1, t1_to_mni, method=options.brain)
-    mask = brain.mask if brain else None
+    outline, outline_flags = check_outline(brain.outline)
+    to_template = replace(to_template, metrics={**to_template.metrics, **outline},
+                          flags=(*outline_flags, *to_template.flags))
+    mask = brain.mask
     t1_to_flair, mni_to_t1 = to_t1.affine.inverse(), t1_to_mni.inverse()
     from_mni = {t1_name: mni_to_t1, FLAIR_NAME: t1_to_flair @ mni_to_t1}
     doubtful = [*from_mni] if to_template.flags else [FLAIR_NAME] if to_t1.flags else []
@@ -95,15 +101,14 @@ def register_scans(case: str, scans: Mapping[str, Volume], options: Registration
         mask = resample_mask(mask, grid, world=t1_to_mni) if mask else None
     details = {
         "metrics": {"flair_to_t1": to_t1.metrics, "t1_to_template": to_template.metrics,
-                    "brain": brain.metrics if brain else {},
+                    "brain": brain.metrics,
                     "coverage": {f"{one.scan}_missing_ml": one.missing_ml for one in coverage}},
         "coverage": [asdict(one) for one in coverage],
         "parameters": {"flair_to_t1": to_t1.parameters, "t1_to_template": to_template.parameters,
-                       "brain": {"asked": options.brain, "method": brain.method if brain else "none",
-                                 "version": brain.version if brain else ""},
+                       "brain": {"method": brain.method, "version": brain.version},
                        "template": NAME},
     }
-    flags = (*to_template.flags, *to_t1.flags, *(brain.flags if brain else ()),
+    flags = (*to_template.flags, *to_t1.flags, *brain.flags,
              *(one.text for one in coverage if one.flagged))
     notes = tuple(one.text for one in coverage if one.stated and not one.flagged)
     return Alignment(grid, to_scan, notes=notes, brain=mask, clip=True, flags=flags, flair_to_t1=to_t1.affine,

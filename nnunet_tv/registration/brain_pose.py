@@ -46,6 +46,13 @@ def brain_pose(brain: Volume, extracted: Volume, region: Volume) -> np.ndarray:
     return max((_fit_masks(*images, pose, centres[0]) for pose in sized if score(pose) >= _PROMISING * best), key=score)
 
 
+def outline_shift(brain: Volume) -> np.ndarray:
+    """Affine map (4 x 4) that moves the template's brain, without contrast, onto the mask `brain` near it."""
+    template = load_template().brain
+    centre = template.grid.to_mm(np.argwhere(template.data)).mean(axis=0)
+    return _fit_masks(_smoothed(template), _smoothed(brain), np.eye(4), centre)
+
+
 def _smoothed(mask: Volume) -> sitk.Image:
     data = ndimage.gaussian_filter(mask.data.astype(np.float32), [_SIGMA_MM / size for size in mask.spacing_mm])
     return itk_image(at_resolution(Volume(data, mask.affine), _RESOLUTION_MM))

@@ -11,10 +11,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
+from nnunet_tv.imaging.bias import correct_bias
 from nnunet_tv.imaging.resample import resample_mask
 from nnunet_tv.imaging.sampling import itk_image
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.registration.block_matching import refine_affine
 from nnunet_tv.registration.brain_pose import brain_pose
 from nnunet_tv.registration.initial_pose import candidate_poses
 from nnunet_tv.registration.plausibility import check_flair, check_template
@@ -40,16 +40,14 @@ def t1_to_template(t1: Volume, brain: Volume, *, backend: Backend) -> Registrati
     """Affine map (12 degrees of freedom) from the T1w (whole head, axes near RAS) to MNI152.
 
     `brain` is a brain mask on the grid of the T1w, found without the template. It gives the start; the backend aligns
-    the extracted brain, then the head as far as :data:`TEMPLATE_MARGIN_MM` around the brain. The result is the mean of
-    that map and of its refinement by block matching: each has its own bias, and on real scans the mean had the smallest
-    largest error (docs/preparation.md).
+    the extracted brain, then the head as far as :data:`TEMPLATE_MARGIN_MM` around the brain.
     """
     template, region = load_template(), template_region()
+    t1 = correct_bias(t1, brain)
     extracted = Volume(np.where(brain.data > 0, t1.data, 0), t1.affine)
-    start = brain_pose(brain, extracted, region)
+    pose = brain_pose(brain, extracted, region)
     for scan in (extracted, t1):
-        start = backend.align(template.t1, scan, degrees_of_freedom=12, fixed_mask=region, starts=[start])
-    pose = (start + refine_affine(start, template.t1, t1, template.brain)) / 2
+        pose = backend.align(template.t1, scan, degrees_of_freedom=12, fixed_mask=region, starts=[pose])
     metrics, flags = check_template(pose, t1)
     return Registration(Affine(pose, MNI, T1).inverse(), metrics, flags, _parameters(backend, 12))
 

@@ -11,15 +11,18 @@ had a median of 0.5 mm or less with the person's own FLAIR, of 3 mm or more with
 
 import numpy as np
 
-from nnunet_tv.imaging.affine import nearest_rotation, transform
+from nnunet_tv.imaging.affine import displacement_mm, nearest_rotation, transform
 from nnunet_tv.imaging.sampling import at_resolution, random_points, sample
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.registration.block_matching import best_shift, blocks
+from nnunet_tv.registration.brain_pose import outline_shift
 from nnunet_tv.registration.mutual_information import binned, limits, mutual_information
 from nnunet_tv.registration.template import load_template
 
 #: Below this a T1w does not fit the template, or a FLAIR its T1w.
-MIN_TEMPLATE_NATS, MIN_FLAIR_NATS = 0.4, 0.2
+MIN_TEMPLATE_NATS, MIN_FLAIR_NATS = 0.1, 0.2
+#: Largest shift by which the outline of the brain may disagree with the registration to the template.
+MAX_OUTLINE_MM = 8.0
 #: Median of the best shifts of blocks of the brain; larger values suggest another person.
 MAX_BLOCK_MM = 1.75
 #: Correlation within the brain above which two scans are one and the same contrast.
@@ -63,6 +66,22 @@ def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tup
         flags.append(f"the T1w shows white matter darker than grey (ratio {ratio:.2f}): is it a FLAIR or a T2w?")
     return {"mutual_information_nats": fit, "scale_min": float(scales.min()), "scale_max": float(scales.max()),
             "white_to_grey": ratio, "turn_deg": turn}, tuple(flags)
+
+
+def check_outline(brain: Volume) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Metrics and flags of a registration from the brain mask `brain`, found on the T1w on the template's grid.
+
+    ``outline_mm`` is by how much the outline of the brain alone would move the registration (95th percentile over the
+    brain). It does not depend on the contrast of the T1w.
+    """
+    points = random_points(load_template().brain, _POINTS // 10)
+    shift = float(np.percentile(displacement_mm(outline_shift(brain), np.eye(4), points), 95)) if brain.data.any() \
+        else np.inf
+    if shift <= MAX_OUTLINE_MM:
+        return {"outline_mm": shift}, ()
+    return {"outline_mm": shift}, (
+        f"the T1w does not fit the template: the outline of its brain is off by {shift:.0f} mm (expected at most "
+        f"{MAX_OUTLINE_MM:.0f}); look at the edges of the template in the picture",)
 
 
 def check_flair(

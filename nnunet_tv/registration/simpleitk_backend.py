@@ -1,9 +1,9 @@
 """Registration with SimpleITK, the default: nothing to install beyond the dependencies.
 
-Mattes mutual information from random samples with a fixed seed. Rigid maps: coarse to fine, 4 mm by conjugate gradients,
-2 mm and 1 mm by regular steps. Affine maps, whose starts are affine: conjugate gradients at 2 mm. Images are first
-resampled to cubes, so that thick slices have the same weight as thin ones. The result of a level is dropped where it
-fits clearly worse than its start, by a measure independent of ITK's sampling.
+Mattes mutual information from random samples with a fixed seed. Rigid maps: coarse to fine, 4 mm by conjugate
+gradients, 2 mm and 1 mm by regular steps. Affine maps, whose starts are affine: conjugate gradients at 2 mm. Images are
+first resampled to cubes, so that thick slices have the same weight as thin ones. The result of a level is dropped where
+it fits clearly worse than its start, by a measure independent of ITK's sampling.
 """
 
 from __future__ import annotations
