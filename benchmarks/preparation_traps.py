@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
                 for file, scan in files.items():
                     write_volume(scan, root / "in" / name / f"{file}.nii.gz")
         subprocess.run([sys.executable, "-m", "nnunet_tv.cli.prepare", "-i", root / "in", "-o", root / "out", "-np",
-                        options.processes, "--brain", "template"], stdout=subprocess.DEVNULL, check=False)
+                        options.processes], stdout=subprocess.DEVNULL, check=False)
         with (root / "out" / "preparation.tsv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
         page = (root / "out" / "qc.html").read_text(encoding="utf-8")
@@ -72,7 +72,7 @@ def traps(one: Case, other: Case) -> dict[str, dict[str, Volume]]:
     rng = np.random.default_rng(0)
     cases = {"good": (t1, flair), "other_flair": (t1, other.flair), "t1_twice": (t1, _exported_again(t1)),
              "flair_twice": (_exported_again(flair), flair), "equal_files": (t1, t1), "swapped": (flair, t1),
-             "noise_t1": (_noise(t1, rng), flair), "noise_flair": (t1, _noise(flair, rng)),
+             "water": (_water(t1, rng), _water(flair, rng)), "noise_t1": (_noise(t1, rng), flair), "noise_flair": (t1, _noise(flair, rng)),
              "double_size": tuple(Volume(scan.data, np.diag([2.0, 2, 2, 1]) @ scan.affine) for scan in (t1, flair)),
              "upside_down": (_turned(t1, 0, 180), _turned(flair, 0, 180))}
     for axis, name in enumerate("xyz"):
@@ -104,6 +104,13 @@ def _exported_again(scan: Volume) -> Volume:
 
 def _noise(scan: Volume, rng: np.random.Generator) -> Volume:
     return Volume((800 * np.abs(rng.standard_normal(scan.shape))).astype(np.int16), scan.affine)
+
+
+def _water(scan: Volume, rng: np.random.Generator) -> Volume:
+    """A bottle of water, as scanned for quality assurance, of the size of a head."""
+    centre = scan.grid.to_mm((np.array(scan.shape) - 1) / 2)
+    inside = np.linalg.norm(scan.grid.points() - centre, axis=-1) < 75
+    return Volume((500 * inside + 10 * np.abs(rng.standard_normal(scan.shape))).astype(np.int16), scan.affine)
 
 
 def _localiser(scan: Volume) -> Volume:
