@@ -72,7 +72,8 @@ def traps(one: Case, other: Case) -> dict[str, dict[str, Volume]]:
     rng = np.random.default_rng(0)
     cases = {"good": (t1, flair), "other_flair": (t1, other.flair), "t1_twice": (t1, _exported_again(t1)),
              "flair_twice": (_exported_again(flair), flair), "equal_files": (t1, t1), "swapped": (flair, t1),
-             "water": (_water(t1, rng), _water(flair, rng)), "noise_t1": (_noise(t1, rng), flair), "noise_flair": (t1, _noise(flair, rng)),
+             "water": (_water(t1, rng), _water(flair, rng)),
+             "noise_t1": (_noise(t1, rng), flair), "noise_flair": (t1, _noise(flair, rng)),
              "double_size": tuple(Volume(scan.data, np.diag([2.0, 2, 2, 1]) @ scan.affine) for scan in (t1, flair)),
              "upside_down": (_turned(t1, 0, 180), _turned(flair, 0, 180))}
     for axis, name in enumerate("xyz"):
