@@ -21,7 +21,7 @@ from nnunet_tv.registration.template import TEMPLATE_GRID
 #: Dice of two methods' masks below which the case is flagged; 0.966 to 0.979 on real scans (docs/preparation.md).
 AGREEMENT = 0.93
 #: A part of one mask that the other lacks is flagged if a ball of this radius fits into it, and from this volume on.
-PART_RADIUS_MM, PART_ML = 5, 2.0
+PART_RADIUS_MM, PART_ML = 5, 5.0
 #: Plausible volumes of a brain in ml.
 VOLUMES_ML = (700, 2300)
 #: Intensities are limited to these percentiles of the brain.

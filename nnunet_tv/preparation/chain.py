@@ -14,7 +14,7 @@ from nnunet_tv.preparation.provenance import MAPS, Provenance
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 #: Part of what decides whether a converted case is up to date: raise it when the output would differ.
-CHAIN_VERSION = 3
+CHAIN_VERSION = 4
 #: A lesion whose volume changes by more than this share by resampling is noted.
 VOLUME_CHANGE = 0.2
 #: A lesion of which more than this share lies outside of the brain mask is flagged.

@@ -42,8 +42,9 @@ def brain_pose(brain: Volume, extracted: Volume, region: Volume) -> np.ndarray:
         pose[:3, 3] = centres[1] - transform(pose, centres[0])
         sized.append(pose)
     best = max(map(score, sized))
-    images = [_smoothed(one) for one in (template.brain, brain)]
-    return max((_fit_masks(*images, pose, centres[0]) for pose in sized if score(pose) >= _PROMISING * best), key=score)
+    fixed, moving = _smoothed(template.brain), _smoothed(brain)
+    return max((_fit_masks(fixed, moving, pose, centres[0]) for pose in sized if score(pose) >= _PROMISING * best),
+               key=score)
 
 
 def outline_shift(brain: Volume) -> np.ndarray:

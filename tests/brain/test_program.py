@@ -5,7 +5,7 @@ import pytest
 from fake_program import fake_program
 from registration_phantoms import best_affine, phantom, scan
 
-from nnunet_tv.brain.brain_mask import find_brain, resolve_method
+from nnunet_tv.brain.brain_mask import check_method, find_brain
 from nnunet_tv.brain.registry import get_method
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.utils.errors import NnunetTVError
@@ -36,8 +36,9 @@ def install(tmp_path, monkeypatch, method, body):
 def test_the_mask_of_a_program(tmp_path, monkeypatch, key, mask):
     method = get_method(key)
     install(tmp_path, monkeypatch, method, BODY.format(arguments=PROGRAMS[key][0], mask=mask, more=""))
-    found = method.run(T1)
-    assert resolve_method(key) == key and found.data.dtype == np.uint8
+    check_method(key)
+    found = method.find(T1)
+    assert found.data.dtype == np.uint8
     np.testing.assert_array_equal(found.data, T1.data > 0.5)
 
 
@@ -57,10 +58,10 @@ def test_a_program_that_is_missing_fails_or_turns_the_image(tmp_path, monkeypatc
             (f"open({masks[0]!r}, 'w').write('no image')", "its mask cannot be used: not a readable NIfTI")):
         install(tmp_path, monkeypatch, method, body)
         with pytest.raises(NnunetTVError, match=f"^{method.program}:? {message}"):
-            method.run(T1)
+            method.find(T1)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NnunetTVError, match=f"--brain {key}: the program {method.program} was not found: "):
-        resolve_method(key)
+        check_method(key)
 
 
 def test_a_programs_mask_is_compared_with_the_templates(tmp_path, monkeypatch):
@@ -70,6 +71,6 @@ def test_a_programs_mask_is_compared_with_the_templates(tmp_path, monkeypatch):
     install(tmp_path, monkeypatch, get_method("synthstrip"), body)
     brain = find_brain(scan(phantom(1).t1), best_affine(phantom(1)), method="synthstrip")
     assert brain.method == "synthstrip" and brain.metrics["agreement_dice"] < 0.8
-    assert any("mask of synthstrip and the template's agree with a Dice of" in flag for flag in brain.flags)
+    assert any("masks of synthstrip and of the template agree with a Dice of" in flag for flag in brain.flags)
     right = np.argwhere(brain.mask.data)[:, 0] > 91
     assert 0.9 < max(right.mean(), 1 - right.mean()), "half of the head"

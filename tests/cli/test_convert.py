@@ -26,7 +26,7 @@ def test_usage(capsys, monkeypatch, options, message):
 @pytest.mark.parametrize(("data_set", "options", "message"), [
     ("bonbid-hie", ["--space", "mni"], "--space mni: expected none (the ADC maps are skull-stripped and of"),
     ("bonbid-hie", ["--space", "x"], "--space x: expected none\n"),
-    ("bonbid-hie", ["--brain", "auto"], "--brain is not for this data set: the ADC maps are skull-stripped"),
+    ("bonbid-hie", ["--brain", "deepbet"], "--brain is not for this data set: the ADC maps are skull-stripped"),
     ("bonbid-hie", ["--registration-backend=fsl"], "--registration-backend is not for this data set: the ADC maps"),
     ("bonbid-hie", ["--controls", "test"], "--controls is not for this data set: the data set lists no newborn"),
     ("bonbid-hie", ["--label", "core"], "--label is not for this data set: it has no such choice"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunet_tv.brain.registry import BRAIN_CHOICES
+from nnunet_tv.brain.registry import BRAIN_METHODS
 from nnunet_tv.cli import convert, predict, prepare
 from nnunet_tv.conversion.dataset_spec import SPACES
 from nnunet_tv.preparation import alignment
@@ -38,7 +38,7 @@ def test_former_spellings_are_hidden_aliases(name, capsys):
 def test_choices_are_those_of_the_library(name, capsys):
     command, arguments, _ = COMMANDS[name]
     assert set(SPACES) == set(alignment.SPACES)
-    for option, choices in (("--space", SPACES), ("--registration-backend", BACKENDS), ("--brain", BRAIN_CHOICES)):
+    for option, choices in (("--space", SPACES), ("--registration-backend", BACKENDS), ("--brain", BRAIN_METHODS)):
         for choice in choices:
             assert choice in vars(command._parser().parse_args([*arguments, option, choice])).values()
         with pytest.raises(SystemExit) as stopped:

@@ -18,14 +18,13 @@ def settings(model, space=None, brain=None, backend="simpleitk"):
     return model.settings(space=space, backend=backend, brain=brain)
 
 
-def test_options_default_to_the_models(monkeypatch):
+def test_options_default_to_the_models():
     for model in (MNI, TrainedOn("t1", "template"), TrainedOn("none", None)):
         space, options = settings(model)
-        assert space == model.registration and options.brain == (model.brain or "auto")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        assert space == model.registration and options.brain == (model.brain or "deepbet")
     space, options = settings(TrainedOn())
-    assert (space, options.brain) == ("mni", "template"), "auto is resolved"
-    assert settings(MNI, brain="auto")[1].brain == "template", "another brain mask is allowed, skull or not is not"
+    assert (space, options.brain) == ("mni", "deepbet")
+    assert settings(MNI, brain="template")[1].brain == "template", "another brain mask is allowed, skull or not is not"
 
 
 @pytest.mark.parametrize(("model", "options", "message"), [

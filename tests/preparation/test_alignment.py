@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from nnunet_tv.brain.brain_mask import Brain
 from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine, rotation_about
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.preparation import alignment
 from nnunet_tv.preparation.alignment import SPACES, RegistrationOptions, check_options
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.registration.pipeline import Registration
-from nnunet_tv.registration.template import TEMPLATE_GRID
+from nnunet_tv.registration.template import TEMPLATE_GRID, load_template
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 
 SHIFT = Affine(rotation_about(np.eye(3), np.zeros(3), np.array((3, -2, 1))), FLAIR, T1)
@@ -21,9 +22,11 @@ SHIFT = Affine(rotation_about(np.eye(3), np.zeros(3), np.array((3, -2, 1))), FLA
 def scans(monkeypatch) -> dict[str, Volume]:
     """A T1c and a FLAIR; the registration between them is a shift, that to the template the identity."""
     monkeypatch.setattr(alignment, "get_backend", lambda name: None)
-    monkeypatch.setattr(alignment, "t1_to_template", lambda t1, backend: Registration(Affine.identity(T1, MNI), {}))
+    monkeypatch.setattr(alignment, "t1_to_template", lambda t1, brain, backend: Registration(Affine.identity(T1, MNI), {}))
     monkeypatch.setattr(alignment, "flair_to_t1", lambda flair, t1, **_: Registration(SHIFT, {}))
-    monkeypatch.setattr(alignment, "find_brain", lambda *_, **__: None)
+    monkeypatch.setattr(alignment, "brain_on_scan", lambda t1: t1)
+    outline = load_template().brain
+    monkeypatch.setattr(alignment, "find_brain", lambda *_, **__: Brain(None, "none", outline, {}))
     values = np.arange(60, dtype=np.float32)
     return {"T1c": Volume(values.reshape(3, 4, 5), np.eye(4)), "FLAIR": Volume(values.reshape(5, 4, 3), np.eye(4))}
 
@@ -77,6 +80,10 @@ def test_scans_that_cannot_be_registered(scans, monkeypatch):
         for space in ("t1", "mni"):
             with pytest.raises(CaseError, match=message):
                 SPACES[space]("sub-1", found, RegistrationOptions())
+    monkeypatch.setattr(alignment, "brain_on_scan", lambda t1: Volume(0 * t1.data, t1.affine))
+    with pytest.raises(CaseError, match="no brain was found in the T1c"):
+        SPACES["mni"]("sub-1", scans, RegistrationOptions())
+    monkeypatch.setattr(alignment, "brain_on_scan", lambda t1: t1)
     away = Affine(rotation_about(np.eye(3), np.zeros(3), np.full(3, 900.0)), T1, MNI)
     monkeypatch.setattr(alignment, "t1_to_template", lambda *_, **__: Registration(away, {}))
     with pytest.raises(CaseError, match="the T1c was not found on the template"):

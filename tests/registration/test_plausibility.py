@@ -5,11 +5,11 @@ import pytest
 from registration_phantoms import best_affine, flair_to_t1, phantom, scan
 from scipy.spatial.transform import Rotation
 
-from nnunet_tv.imaging.affine import nearest_rotation, rotation_about
+from nnunet_tv.imaging.affine import MNI, Affine, nearest_rotation, rotation_about
 from nnunet_tv.imaging.resample import resample_mask
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.registration.plausibility import check_flair, check_template, turn_deg
-from nnunet_tv.registration.template import load_template
+from nnunet_tv.registration.plausibility import check_flair, check_outline, check_template, turn_deg
+from nnunet_tv.registration.template import TEMPLATE_GRID, load_template
 
 T1, FLAIR = scan(phantom(1).t1), scan(phantom(1).flair)
 TO_T1, TO_FLAIR = best_affine(phantom(1)).inverse().matrix, flair_to_t1(phantom(1)).inverse().matrix
@@ -42,10 +42,39 @@ def test_correct_registrations_are_not_flagged(brain):
     assert flags == () and metrics["block_shift_mm"] <= 1
 
 
-def test_a_wrong_pose_noise_and_a_flair_in_place_of_the_t1_are_flagged():
-    metrics, flags = check_template(TO_T1 @ quarter_turn(2), T1)
-    assert metrics["mutual_information_nats"] < 0.35
-    assert "the T1w does not fit the template (mutual information 0." in flags[0]
+def outline(pose: np.ndarray) -> Volume:
+    """The phantom's brain on the template's grid under a pose."""
+    on_t1 = resample_mask(load_template().brain, T1.grid, world=best_affine(phantom(1)))
+    return resample_mask(on_t1, TEMPLATE_GRID, world=Affine(pose, MNI, "t1"))
+
+
+def about_the_centre(matrix: np.ndarray, shift_mm=(0.0, 0.0, 0.0)) -> np.ndarray:
+    centre = np.array([0.0, -18, 10])
+    return rotation_about(matrix, centre, centre + shift_mm)
+
+
+@pytest.mark.parametrize("error, least_mm, most_mm", [
+    (np.eye(4), 0, 1.5),
+    (about_the_centre(np.diag([0.93, 0.93, 0.93])), 4, 8),
+    (about_the_centre(np.eye(3), (0, 6, 0)), 5, 8),
+    (about_the_centre(np.diag([1.0, 1.0, 0.85])), 8, 15),  # as of the real heads that were registered wrongly
+    (about_the_centre(np.diag([0.9, 0.85, 0.9])), 8, 20),
+    (about_the_centre(Rotation.from_euler("x", 14, degrees=True).as_matrix()), 8, 25),
+    (about_the_centre(np.eye(3), (9, 0, 9)), 9, 17),
+])
+def test_the_shift_of_the_outline(error, least_mm, most_mm):
+    metrics, flags = check_outline(outline(TO_T1 @ error))
+    assert least_mm <= metrics["outline_mm"] <= most_mm
+    assert flagged(flags, "the outline of its brain is off by") is (least_mm >= 8)
+
+
+def test_an_empty_outline_is_flagged():
+    template = load_template().brain
+    metrics, flags = check_outline(Volume(0 * template.data, template.affine))
+    assert np.isinf(metrics["outline_mm"]) and len(flags) == 1
+
+
+def test_noise_and_a_flair_in_place_of_the_t1_are_flagged():
     assert flagged(check_template(TO_T1, noise(T1))[1], "does not fit the template")
     assert flagged(check_template(TO_FLAIR @ TO_T1, FLAIR)[1], "white matter darker than grey (ratio 0.")
 
