@@ -22,7 +22,7 @@ SHIFT = Affine(rotation_about(np.eye(3), np.zeros(3), np.array((3, -2, 1))), FLA
 def scans(monkeypatch) -> dict[str, Volume]:
     """A T1c and a FLAIR; the registration between them is a shift, that to the template the identity."""
     monkeypatch.setattr(alignment, "get_backend", lambda name: None)
-    monkeypatch.setattr(alignment, "t1_to_template", lambda t1, brain, backend: Registration(Affine.identity(T1, MNI), {}))
+    monkeypatch.setattr(alignment, "t1_to_template", lambda *_, **__: Registration(Affine.identity(T1, MNI), {}))
     monkeypatch.setattr(alignment, "flair_to_t1", lambda flair, t1, **_: Registration(SHIFT, {}))
     monkeypatch.setattr(alignment, "brain_on_scan", lambda t1: t1)
     outline = load_template().brain
