@@ -5,10 +5,10 @@ like success; handedness is therefore never changed, and the orientation found i
 evidence: it is as good on a registration that is 40 mm off.
 
 The limits were set on four real sessions of two patients, on changed copies of these (slices of 5.5 mm, cut fields of
-view, noise, bias fields) and on phantoms; docs/preparation.md has the figures. Mutual information depends on the scanner
-and the sequence: it only separates a brain from none. What separated correct from wrong registrations is the outline of the
-brain for the T1w (at most 6 mm, and at least 10 mm), and for the FLAIR the shifts of blocks of the brain (at most 1 mm,
-and with another person's FLAIR at least 4.7 mm).
+view, noise, bias fields) and on phantoms; docs/preparation.md has the figures. Mutual information depends on the
+scanner and the sequence: it only separates a brain from none. What separated correct from wrong registrations is the
+outline of the brain for the T1w (at most 6 mm, and at least 10 mm), and for the FLAIR the shifts of blocks of the
+brain (at most 1 mm, and with another person's FLAIR at least 4.7 mm).
 """
 
 import numpy as np
