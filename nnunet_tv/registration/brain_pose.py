@@ -47,11 +47,15 @@ def brain_pose(brain: Volume, extracted: Volume, region: Volume) -> np.ndarray:
                key=score)
 
 
-def outline_shift(brain: Volume) -> np.ndarray:
-    """Affine map (4 x 4) that moves the template's brain, without contrast, onto the mask `brain` near it."""
+def outline_shift(brain: Volume, seen: Volume) -> np.ndarray:
+    """Affine map (4 x 4) that moves the template's brain, without contrast, onto the mask `brain` near it.
+
+    Both masks are on the template's grid, as is `seen`, the part of it that the scan of `brain` covers.
+    """
     template = load_template().brain
     centre = template.grid.to_mm(np.argwhere(template.data)).mean(axis=0)
-    return _fit_masks(_smoothed(template), _smoothed(brain), np.eye(4), centre)
+    covered = Volume(template.data * (seen.data > 0), template.affine)
+    return _fit_masks(_smoothed(covered), _smoothed(brain), np.eye(4), centre)
 
 
 def _smoothed(mask: Volume) -> sitk.Image:

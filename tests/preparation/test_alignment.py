@@ -26,6 +26,7 @@ def scans(monkeypatch) -> dict[str, Volume]:
     monkeypatch.setattr(alignment, "flair_to_t1", lambda flair, t1, **_: Registration(SHIFT, {}))
     monkeypatch.setattr(alignment, "brain_on_scan", lambda t1: t1)
     outline = load_template().brain
+    monkeypatch.setattr(alignment, "check_outline", lambda brain, seen: ({}, ()))
     monkeypatch.setattr(alignment, "find_brain", lambda *_, **__: Brain(None, "none", outline, {}))
     values = np.arange(60, dtype=np.float32)
     return {"T1c": Volume(values.reshape(3, 4, 5), np.eye(4)), "FLAIR": Volume(values.reshape(5, 4, 3), np.eye(4))}

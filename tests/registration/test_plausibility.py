@@ -11,6 +11,7 @@ from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.registration.plausibility import check_flair, check_outline, check_template, turn_deg
 from nnunet_tv.registration.template import TEMPLATE_GRID, load_template
 
+ALL = Volume(np.ones(TEMPLATE_GRID.shape, np.uint8), TEMPLATE_GRID.affine)
 T1, FLAIR = scan(phantom(1).t1), scan(phantom(1).flair)
 TO_T1, TO_FLAIR = best_affine(phantom(1)).inverse().matrix, flair_to_t1(phantom(1)).inverse().matrix
 
@@ -63,14 +64,28 @@ def about_the_centre(matrix: np.ndarray, shift_mm=(0.0, 0.0, 0.0)) -> np.ndarray
     (about_the_centre(np.eye(3), (9, 0, 9)), 9, 17),
 ])
 def test_the_shift_of_the_outline(error, least_mm, most_mm):
-    metrics, flags = check_outline(outline(TO_T1 @ error))
+    metrics, flags = check_outline(outline(TO_T1 @ error), ALL)
     assert least_mm <= metrics["outline_mm"] <= most_mm
     assert flagged(flags, "the outline of its brain is off by") is (least_mm >= 8)
 
 
+@pytest.mark.parametrize("cut", [np.s_[:, :, 125:], np.s_[:45], np.s_[:, :, :40]])
+def test_a_cut_field_of_view_does_not_shift_the_outline(cut):
+    brain, seen = outline(TO_T1), Volume(ALL.data.copy(), ALL.affine)
+    brain.data[cut] = seen.data[cut] = 0
+    assert check_outline(brain, seen)[0]["outline_mm"] < 2 < 5 < check_outline(brain, ALL)[0]["outline_mm"]
+    assert flagged(check_outline(_cut(outline(TO_T1 @ about_the_centre(np.diag([0.9, 0.85, 0.9]))), cut), seen)[1],
+                   "outline")
+
+
+def _cut(mask: Volume, cut) -> Volume:
+    mask.data[cut] = 0
+    return mask
+
+
 def test_an_empty_outline_is_flagged():
     template = load_template().brain
-    metrics, flags = check_outline(Volume(0 * template.data, template.affine))
+    metrics, flags = check_outline(Volume(0 * template.data, template.affine), ALL)
     assert np.isinf(metrics["outline_mm"]) and len(flags) == 1
 
 
