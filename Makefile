@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = .venv/bin/python
 export MPLBACKEND = agg
 
-.PHONY: demo test test-slow lint format docs bench bench-gpu clean
+.PHONY: demo test test-slow lint format docs bench bench-gpu bench-real clean
 SOURCES = nnunet_tv trainers dataset_conversion tests benchmarks docs setup.py
 
 .venv/installed: setup.py pyproject.toml
@@ -55,6 +55,12 @@ bench-gpu: .venv/installed
 	cd benchmarks && ../$(RUN) inference.py --device cuda --json results/inference_gpu.json
 	cd benchmarks && ../$(RUN) losses.py --device cuda --repeats 50 --json results/losses_gpu.json
 	cd benchmarks && ../$(RUN) data_loading.py --device cuda --workers 12 --json results/data_loading_gpu.json
+
+# Sessions with reference registrations, laid out as benchmarks/real_scans.py describes: make bench-real DIR=folder
+bench-real: .venv/installed
+	@test -n "$(DIR)" || { echo "which folder? make bench-real DIR=folder" >&2; exit 2; }
+	mkdir -p benchmarks/results
+	$(RUN) benchmarks/real_scans.py "$(DIR)" --json benchmarks/results/real_scans.json
 
 clean:
 	rm -rf .venv demo site build dist *.egg-info
