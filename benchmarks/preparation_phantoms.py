@@ -7,7 +7,7 @@ shipped: expect lower accuracy on patients.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy import ndimage
 from nnunet_tv.demo import scanner
 from nnunet_tv.demo.anatomy import TISSUES, Anatomy, load_anatomy
 from nnunet_tv.demo.lesion import add_lesion, draw_lesion
-from nnunet_tv.demo.phantom import PhantomOptions, Protocol, draw_roi, make_phantom
+from nnunet_tv.demo.phantom import ClinicalOptions, PhantomOptions, Protocol, brain_points, draw_roi, make_phantom
 from nnunet_tv.demo.pose import Pose, Warp, rigid
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.resample import resample_image
@@ -33,7 +33,7 @@ class Scenario:
     """A pair of scans: head (``demo`` or ``own``), directions and sizes of the stored voxel axes, position of the head.
 
     `oblique_deg` rotates each stack of slices about all three axes; with `neck` the field of view reaches down to the
-    shoulders (``own`` only).
+    shoulders (``own`` only). `t1_mm` is the size of voxels, of `clinical` scans within slices.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Scenario:
     offset_mm: tuple[float, float, float] = (8.0, -12.0, 10.0)
     oblique_deg: float = 0.0
     neck: bool = False
+    clinical: ClinicalOptions | None = None  #: contrast, slices of the T1w, noise, bias and field of view (``own``)
 
 
 SCENARIOS = {
@@ -60,6 +61,12 @@ SCENARIOS = {
     "oblique": Scenario("oblique stacks", t1_axes="LAS", flair_axes="PSR", oblique_deg=14.0,
                         flair_mm=(1.2, 0.9, 0.9)),
     "fine_neck": Scenario("T1w of 0.8 mm, neck in view", t1_axes="PSR", flair_axes="LPS", t1_mm=0.8, neck=True),
+    "clinic": Scenario("clinic: 2D, slices of 3.5 mm", t1_axes="LPS", flair_axes="LPS", t1_mm=0.8,
+                       flair_mm=(0.75, 0.75, 4.0), rotation_deg=(-13, 4, -6), oblique_deg=3.0,
+                       clinical=ClinicalOptions()),
+    "clinic_thick": Scenario("clinic: 2D, slices of 5.5 mm", t1_axes="LPS", flair_axes="LPS", t1_mm=0.9,
+                             flair_mm=(0.9, 0.9, 5.5), rotation_deg=(12, -4, 5), oblique_deg=3.0,
+                             clinical=ClinicalOptions(t1_slice_mm=5.5, bias=0.3)),
 }
 
 
@@ -159,18 +166,22 @@ def _scan(name: str, anatomy: Anatomy, pose: Pose, rng: np.random.Generator, sce
     low = _LOW_MM.copy()
     if not scenario.neck:
         low[2] = -112.0
-    spacing = (scenario.t1_mm,) * 3 if extra is None else scenario.flair_mm
+    options = replace(scenario.clinical or PhantomOptions(noise=0.03, bias=0.18), resolution_mm=scenario.t1_mm)
+    spacing = options.t1_spacing_mm if extra is None else scenario.flair_mm
     turn = scenario.oblique_deg * np.array([1.0, -0.6, 0.8]) * (1 if extra is None else -1)
     level = Pose(rigid(np.zeros(3), np.array(scenario.offset_mm), np.zeros(3)), np.eye(4), Warp(*np.zeros((3, 0, 3))))
     grid = scanner.make_grid(level, np.stack([low, _HIGH_MM]), orientation=_axes_of(name, scenario),
                              spacing_mm=spacing, oblique_deg=tuple(turn))
-    contrast = scanner.vary(scanner.CONTRASTS[name], rng, share=0.08)
+    if options.view is not None:
+        above_mm, missed = options.view
+        grid = scanner.limit_view(grid, pose.to_scanner(brain_points(anatomy)), above_mm=above_mm, missed=missed)
+    contrast = scanner.vary(options.contrasts[name], rng, share=options.contrast_share if scenario.clinical else 0.08)
     signal = scanner.brightness(anatomy, contrast)
     if extra is not None:
         signal += extra
     seen, = scanner.sample([signal], anatomy, pose, grid)
-    data = scanner.acquire(seen, np.ones(grid.shape, np.uint8), rng, noise=0.03,
-                           bias=scanner.bias_field(grid, rng, 0.18))
+    data = scanner.acquire(seen, np.ones(grid.shape, np.uint8), rng, noise=options.noise,
+                           bias=scanner.bias_field(grid, rng, options.bias))
     return Volume(data, grid.affine), grid
 
 

@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 
 from nnunet_tv.demo.anatomy import load_anatomy
-from nnunet_tv.demo.phantom import PROTOCOLS, Phantom, PhantomOptions, make_phantom
+from nnunet_tv.demo.phantom import CLINIC, PROTOCOLS, ClinicalOptions, Phantom, PhantomOptions, make_phantom
+from nnunet_tv.demo.phantom import brain_points as brain_points_of
 from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
 from nnunet_tv.imaging.volume import Volume, canonical
 
@@ -18,6 +19,13 @@ def phantom(seed: int, *, protocol: int = 1, resolution_mm: float = 2.3, rotatio
                              translation_mm=translation_mm, motion_deg=3, motion_mm=3, marker=True)
     return make_phantom(np.random.default_rng([2024, seed]), patient=True, options=options,
                         protocol=list(PROTOCOLS)[protocol])
+
+
+@lru_cache(maxsize=2)
+def clinical_phantom(seed: int, *, resolution_mm: float = 1.8) -> Phantom:
+    """A patient as a clinic scans: see :class:`~nnunet_tv.demo.phantom.ClinicalOptions`."""
+    options = ClinicalOptions(resolution_mm=resolution_mm, marker=True)
+    return make_phantom(np.random.default_rng([2025, seed]), patient=True, options=options, protocol=CLINIC)
 
 
 def scan(volume: Volume) -> Volume:
@@ -52,5 +60,4 @@ def errors_mm(found: Affine, true: Affine, points_mm: np.ndarray) -> tuple[float
 
 @lru_cache(maxsize=1)
 def _template_points() -> np.ndarray:
-    anatomy = load_anatomy(1.5)
-    return anatomy.points(np.argwhere(anatomy.brain[::4, ::4, ::4]) * 4.0)
+    return brain_points_of(load_anatomy(1.5))

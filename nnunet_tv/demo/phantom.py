@@ -14,6 +14,7 @@ from nnunet_tv.imaging.volume import Volume
 
 #: Centre of the marker of the right side in template mm: inside the scalp over the right temple.
 MARKER_MM = (74.0, -20.0, 30.0)
+#: Radius, and brightness as a multiple of the brightest tissue's or of 1.
 _MARKER_RADIUS_MM, _MARKER_BRIGHTNESS = 6.0, 1.3
 _HEAD_CENTRE_MM = (0.0, -18.0, 0.0)
 
@@ -40,6 +41,64 @@ class PhantomOptions:
     lesion_radius_mm: tuple[float, float] = (8.0, 14.0)
     marker: bool = False
 
+    # Properties, since the demo records the fields in truth.json.
+    @property
+    def contrasts(self) -> dict[str, dict[str, float]]:
+        """Brightness by scan and tissue."""
+        return scanner.CONTRASTS
+
+    @property
+    def contrast_share(self) -> float:
+        """By how much every tissue's brightness varies from scan to scan."""
+        return 0.05
+
+    @property
+    def t1_spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel size of the T1w."""
+        return (self.resolution_mm,) * 3
+
+    @property
+    def view(self) -> tuple[float, float] | None:
+        """Where the field of view ends above the brain, mm, and the share of it that is below; None: the whole head."""
+        return None
+
+
+@dataclass(frozen=True)
+class ClinicalOptions(PhantomOptions):
+    """Axial 2D spin echo as clinics acquire it; goes with the protocol :data:`CLINIC`.
+
+    Little contrast, thick slices, a strong bias field, a tilted head, and a field of view from just above the brain to
+    the cerebellum.
+    """
+
+    max_side: int | None = None
+    rotation_deg: float = 14.0
+    translation_mm: float = 15.0
+    oblique_deg: float = 6.0
+    motion_deg: float = 3.0
+    motion_mm: float = 3.0
+    noise: float = 0.045
+    bias: float = 0.2
+    t1_slice_mm: float = 3.5
+    above_mm: float = 6.0
+    missed: float = 0.015
+
+    @property
+    def contrasts(self) -> dict[str, dict[str, float]]:
+        return scanner.CLINICAL_CONTRASTS
+
+    @property
+    def contrast_share(self) -> float:
+        return 0.02
+
+    @property
+    def t1_spacing_mm(self) -> tuple[float, float, float]:
+        return self.resolution_mm, self.resolution_mm, self.t1_slice_mm
+
+    @property
+    def view(self) -> tuple[float, float] | None:
+        return self.above_mm, self.missed
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -65,6 +124,8 @@ PROTOCOLS = {
     Protocol("iso08", "traAcpc4mm", "PSR", "LAS", 3.675): 0.09,
     Protocol("sag111", "cor3mmOPT", "RAS", "RSP", 5.07): 0.09,
 }
+#: The protocol of :class:`ClinicalOptions`.
+CLINIC = Protocol("traSE", "tra4mm", "LPS", "LPS", 4.0)
 
 
 @dataclass(frozen=True)
@@ -104,9 +165,9 @@ def make_phantom(rng: np.random.Generator, *, patient: bool, options: PhantomOpt
         lesion = draw_lesion(base, rng, radius_mm=options.lesion_radius_mm)
         anatomy, strength = add_lesion(base, lesion, rng)
         extra = FLAIR_GAIN[lesion.histology] * strength
-    t1, _ = scan(scanner.CONTRASTS["T1w"], anatomy, pose, rng, options, orientation=protocol.t1_orientation,
-                 spacing_mm=(options.resolution_mm,) * 3)
-    flair, grid = scan(scanner.CONTRASTS["FLAIR"], anatomy, flair_pose, rng, options, extra=extra,
+    t1, _ = scan(options.contrasts["T1w"], anatomy, pose, rng, options, orientation=protocol.t1_orientation,
+                 spacing_mm=options.t1_spacing_mm)
+    flair, grid = scan(options.contrasts["FLAIR"], anatomy, flair_pose, rng, options, extra=extra,
                        orientation=protocol.flair_orientation,
                        spacing_mm=protocol.flair_spacing_mm(options.resolution_mm))
     if roi_on_own_grid:
@@ -144,19 +205,28 @@ def scan(contrast: dict[str, float], anatomy: Anatomy, pose: Pose, rng: np.rando
     oblique = tuple(options.oblique_deg * rng.uniform(-1, 1, 3))
     grid = scanner.make_grid(pose, head_box(anatomy), orientation=orientation, spacing_mm=spacing_mm,
                              oblique_deg=oblique, max_side=options.max_side)
+    if options.view is not None:
+        above_mm, missed = options.view
+        grid = scanner.limit_view(grid, pose.to_scanner(brain_points(anatomy)), above_mm=above_mm, missed=missed)
     head = reduce(np.add, anatomy.tissues.values())
-    signal = scanner.brightness(anatomy, scanner.vary(contrast, rng))
+    signal = scanner.brightness(anatomy, scanner.vary(contrast, rng, options.contrast_share))
     if extra is not None:
         signal += extra
     if options.marker:  # a bright capsule by which tests recognise the right side
         points = anatomy.points(np.moveaxis(np.indices(signal.shape), 0, -1))
         ball = np.linalg.norm(points - MARKER_MM, axis=-1) < _MARKER_RADIUS_MM
-        signal, head = np.where(ball, np.float32(_MARKER_BRIGHTNESS), signal), np.maximum(head, ball)
+        marker = _MARKER_BRIGHTNESS * max(1.0, *contrast.values())
+        signal, head = np.where(ball, np.float32(marker), signal), np.maximum(head, ball)
     signal, head = scanner.sample([signal, head], anatomy, pose, grid)
     gain = float(rng.uniform(0.8, 1.25))
     data = scanner.acquire(gain * signal, head, rng, bias=scanner.bias_field(grid, rng, options.bias),
                            noise=gain * options.noise)
     return Volume(data, grid.affine), grid
+
+
+def brain_points(anatomy: Anatomy) -> np.ndarray:
+    """Points throughout the brain in template mm, shape (N, 3)."""
+    return anatomy.points(np.argwhere(anatomy.brain[::4, ::4, ::4]) * 4.0)
 
 
 def head_box(anatomy: Anatomy) -> np.ndarray:

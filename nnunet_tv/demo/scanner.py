@@ -16,6 +16,14 @@ CONTRASTS = {
     "T1w": dict(zip(TISSUES, (0.17, 0.55, 0.88, 0.06, 0.45, 0.95, 0.40), strict=True)),
     "FLAIR": dict(zip(TISSUES, (0.10, 0.58, 0.46, 0.05, 0.30, 0.55, 0.33), strict=True)),
 }
+#: The same in 2D spin echo of a clinic, white matter 1: medians of four sessions of two patients (Lesjak et al. 2017,
+#: doi 10.1007/s12021-017-9348-7). There cortex in T1w is 0.88 and deep grey matter as bright as white.
+CLINICAL_CONTRASTS = {
+    "T1w": dict(zip((*TISSUES, "deep_gm"), (0.40, 0.88, 1.0, 0.15, 0.80, 2.4, 0.65, 1.0), strict=True)),
+    "FLAIR": dict(zip(TISSUES, (0.12, 1.08, 1.0, 0.20, 0.45, 0.70, 0.55), strict=True)),
+}
+#: Centre (right side) and radii in template mm of the ellipsoid that is taken for deep grey matter on each side.
+_DEEP_MM = (17.0, -4.0, 6.0), (15.0, 27.0, 15.0)
 #: Voxel value of brightness 1.
 SCALE = 800.0
 
@@ -42,6 +50,22 @@ def make_grid(pose: Pose, box_mm: np.ndarray, *, orientation: str, spacing_mm: t
     return Grid(tuple(shape.tolist()), affine)
 
 
+def limit_view(grid: Grid, points_mm: np.ndarray, *, above_mm: float, missed: float) -> Grid:
+    """The part of `grid` that ends `above_mm` above the highest of `points_mm` (scanner mm, shape (N, 3)), and below
+    where the share `missed` of them is outside. Only the axis that is nearest to up is cut.
+    """
+    axis = int(np.argmax(np.abs(grid.affine[2, :3])))
+    up = np.sign(grid.affine[2, axis])
+    along = up * grid.to_indices(points_mm)[:, axis]
+    ends = up * np.array([np.quantile(along, missed), along.max() + above_mm / grid.spacing_mm[axis]])
+    first, last = np.clip(np.rint(np.sort(ends)).astype(int), 0, grid.shape[axis] - 1)
+    affine = grid.affine.copy()
+    affine[:3, 3] += first * affine[:3, axis]
+    shape = list(grid.shape)
+    shape[axis] = int(last - first + 1)
+    return Grid(tuple(shape), affine)
+
+
 def sample(fields: list[np.ndarray], anatomy: Anatomy, pose: Pose, grid: Grid) -> list[np.ndarray]:
     """Resample template-space fields, shape (X, Y, Z) on the anatomy's grid, to `grid`, float32.
 
@@ -61,11 +85,26 @@ def sample(fields: list[np.ndarray], anatomy: Anatomy, pose: Pose, grid: Grid) -
 
 
 def brightness(anatomy: Anatomy, contrast: dict[str, float]) -> np.ndarray:
-    """Sum of the tissues weighted by `contrast`, on the anatomy's grid, float32."""
+    """Sum of the tissues weighted by `contrast`, on the anatomy's grid, float32.
+
+    With a weight ``deep_gm`` the deep grey matter has it in place of that of ``gm``.
+    """
     total = np.zeros(anatomy.brain.shape, np.float32)
     for name, weight in contrast.items():
-        total += np.float32(weight) * anatomy.tissues[name]
+        if name == "deep_gm":
+            total += np.float32(weight - contrast["gm"]) * anatomy.tissues["gm"] * _deep(anatomy)
+        else:
+            total += np.float32(weight) * anatomy.tissues[name]
     return total
+
+
+def _deep(anatomy: Anatomy) -> np.ndarray:
+    """1 around basal ganglia and thalami, 0 elsewhere, on the anatomy's grid, float32."""
+    axes = [anatomy.points(np.eye(3)[axis] * np.arange(n)[:, None])[:, axis]
+            for axis, n in enumerate(anatomy.brain.shape)]
+    x, y, z = np.meshgrid(np.abs(axes[0]), *axes[1:], indexing="ij", sparse=True)
+    far = sum(((one - centre) / radius) ** 2 for one, centre, radius in zip((x, y, z), *_DEEP_MM, strict=True))
+    return np.asarray(far < 1, np.float32)
 
 
 def vary(contrast: dict[str, float], rng: np.random.Generator, share: float = 0.05) -> dict[str, float]:

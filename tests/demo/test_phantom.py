@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from nnunet_tv.demo.phantom import MARKER_MM, PROTOCOLS, Phantom, PhantomOptions, make_phantom
+from nnunet_tv.demo.anatomy import load_anatomy
+from nnunet_tv.demo.phantom import (
+    CLINIC,
+    MARKER_MM,
+    PROTOCOLS,
+    ClinicalOptions,
+    Phantom,
+    PhantomOptions,
+    brain_points,
+    make_phantom,
+)
 from nnunet_tv.imaging.sampling import sample
 from nnunet_tv.imaging.volume import Volume, same_grid
 
@@ -97,6 +107,29 @@ def test_subjects_differ_and_repeat():
     assert np.array_equal(first.t1.data, again.t1.data) and np.array_equal(first.roi.data, again.roi.data)
     assert first.lesion == again.lesion != other.lesion
     assert not np.allclose(first.t1_pose.template_from_head, other.t1_pose.template_from_head)
+
+
+def test_a_clinics_scans():
+    """Contrasts, layers around the brain, slices, field of view and side as measured on real scans or set."""
+    made = make_phantom(np.random.default_rng([3, 1]), patient=True, protocol=CLINIC,
+                        options=ClinicalOptions(resolution_mm=1.8, bias=0.0, marker=True))
+    anatomy = load_anatomy(1.5)
+    points = brain_points(anatomy)
+    assert made.t1.spacing_mm == pytest.approx((1.8, 1.8, 3.5)) and made.flair.spacing_mm[2] == pytest.approx(4)
+    for image, pose, cortex, fluid in ((made.t1, made.t1_pose, (0.83, 0.93), 0.55),
+                                       (made.flair, made.flair_pose, (1.0, 1.14), 0.35)):
+        def median(tissue, image=image, pose=pose):
+            where = np.argwhere(anatomy.tissues[tissue] > 0.95)[::20]
+            return np.median(sample(image, pose.to_scanner(anatomy.points(where.astype(float)))))
+
+        white = median("wm")
+        assert cortex[0] < median("gm") / white < cortex[1] and median("csf") / white < fluid
+        seen = image.grid.to_indices(pose.to_scanner(points))
+        seen = ((seen >= -0.5) & (seen <= np.array(image.shape) - 0.5)).all(axis=1)
+        assert 0.003 < 1 - seen.mean() < 0.025 and points[~seen][:, 2].max() < -20
+        near = image.data * (np.linalg.norm(image.grid.points() - pose.to_scanner(np.array(MARKER_MM)), axis=-1) < 14)
+        assert pose.to_template(mask_points(Volume(near > 0.85 * near.max(), image.affine)).mean(0))[0] > 60
+        assert near.max() > 0.9 * image.data.max()
 
 
 @pytest.mark.slow

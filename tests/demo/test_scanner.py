@@ -5,7 +5,16 @@ import pytest
 
 from nnunet_tv.demo.anatomy import load_anatomy
 from nnunet_tv.demo.pose import Pose, Warp, rigid
-from nnunet_tv.demo.scanner import SCALE, acquire, bias_field, brightness, make_grid, sample
+from nnunet_tv.demo.scanner import (
+    CLINICAL_CONTRASTS,
+    SCALE,
+    acquire,
+    bias_field,
+    brightness,
+    limit_view,
+    make_grid,
+    sample,
+)
 from nnunet_tv.imaging.grid import Grid
 
 STILL = Warp(np.zeros((1, 3)), np.zeros((1, 3)), np.zeros(1))
@@ -29,6 +38,38 @@ def test_grid_covers_the_box_in_any_orientation(orientation):
 def test_largest_side():
     grid = make_grid(STRAIGHT, BOX, orientation="RAS", spacing_mm=(2.0, 2.0, 2.0), max_side=60)
     assert grid.shape == (51, 60, 51)
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LPI", "PSR", "RIP"])
+def test_view_ends_above_the_points_and_misses_the_lowest(orientation):
+    grid = make_grid(STRAIGHT, BOX, orientation=orientation, spacing_mm=(2.0, 2.0, 2.0))
+    points = np.zeros((100, 3))
+    points[:, 2] = np.linspace(-30, 40, 100)
+    seen = limit_view(grid, points, above_mm=6.0, missed=0.2)
+    assert seen.orientation == orientation and seen.spacing_mm == pytest.approx((2, 2, 2))
+    there, whole = (one.points().reshape(-1, 3) for one in (seen, grid))
+    assert there[:, 2].max() == pytest.approx(46, abs=1.01) and there[:, 2].min() == pytest.approx(-16, abs=1.01)
+    for end in (np.min, np.max):
+        assert np.allclose(end(there[:, :2], axis=0), end(whole[:, :2], axis=0))
+    # voxels stay where they were
+    offset = grid.to_indices(seen.to_mm(np.zeros(3)))
+    assert offset == pytest.approx(np.rint(offset), abs=1e-6)
+    assert limit_view(grid, points, above_mm=500.0, missed=0.0).shape[orientation.replace("I", "S").index("S")] == int(
+        np.count_nonzero(np.unique(whole[:, 2]) >= -30.01))
+
+
+def test_deep_grey_matter_of_a_clinical_t1_is_as_bright_as_white():
+    anatomy = load_anatomy(1.5)
+    contrast = CLINICAL_CONTRASTS["T1w"]
+    image, without = brightness(anatomy, contrast), brightness(anatomy, {**contrast, "deep_gm": contrast["gm"]})
+    grey = (anatomy.tissues["gm"] > 0.5) & (anatomy.tissues["csf"] < 0.01)
+    points = anatomy.points(np.argwhere(grey))
+    for centre in ((24, 2, 2), (-24, 2, 2)):  # the putamen
+        putamen = np.linalg.norm(points - centre, axis=1) < 4
+        assert putamen.sum() > 20 and image[grey][putamen] == pytest.approx(1, abs=0.01)
+        assert without[grey][putamen].max() < 0.95
+    elsewhere = np.abs(points[:, 2]) > 40
+    assert np.array_equal(image[grey][elsewhere], without[grey][elsewhere]) and image[grey][elsewhere].min() < 0.9
 
 
 def test_sampling_follows_the_pose():
