@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core per process; NumPy and PyTorch read this when imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -14,3 +16,11 @@ def pytest_xdist_auto_num_workers(config) -> int:
     if all(".py" in argument for argument in config.args):
         return 0
     return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+@pytest.fixture
+def no_contrast_check(monkeypatch):
+    """Spare scans that are placed by their headers the search for a brain, which takes seconds for each."""
+    from nnunet_tv.preparation import contrast
+
+    monkeypatch.setattr(contrast, "scan_white_to_grey", lambda scan: None)

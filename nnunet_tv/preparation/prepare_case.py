@@ -13,6 +13,7 @@ from nnunet_tv.intake.scan_pair import ScanPair
 from nnunet_tv.intake.series_metadata import Series
 from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.preparation.chain import CHAIN_VERSION, PreparedCase, prepare_case
+from nnunet_tv.preparation.contrast import with_contrast_check
 from nnunet_tv.preparation.prepared_folder import PreparedFolder
 from nnunet_tv.preparation.provenance import MAPS
 from nnunet_tv.preparation.qc import draw_prepared
@@ -72,6 +73,8 @@ class PreparationJob(CaseJob):
             if scan.is_dicom:
                 convert_series(self.case, channel, scan, staged[channel], secrets=self.secrets)
         prepared = prepare_case(self.case, channels, space=self.space, registration=self.registration)
+        if self.space == "none":  # otherwise the registration checks it
+            prepared = with_contrast_check(prepared)
         flags = [*self.pair.flags, *prepared.record.flags]
         prepared = replace(prepared, record=replace(prepared.record, flags=flags))
         scans = {channel: self._origin(channel, scan, digests[channel]) for channel, scan in self.pair.scans.items()}

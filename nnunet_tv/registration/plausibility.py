@@ -52,7 +52,7 @@ def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tup
     reference = at_resolution(template.t1, _RESOLUTION_MM)
     fit = mutual_information(binned(sample(reference, points), limits(reference)), binned(values, limits(small)))
     scales = np.linalg.svd(np.linalg.inv(to_t1)[:3, :3], compute_uv=False)
-    ratio = _white_to_grey(points, values)
+    ratio = white_to_grey(points, values)
     flags = []
     if fit < MIN_TEMPLATE_NATS:
         flags.append(f"the T1w does not fit the template (mutual information {fit:.2f} nats, expected at least "
@@ -65,7 +65,7 @@ def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tup
         flags.append(f"the T1w's header is turned by {turn:.0f} degrees against the template (expected at most "
                      f"{MAX_TURN_DEG:.0f}): it names the wrong directions; check left and right")
     if ratio < 1:
-        flags.append(f"the T1w shows white matter darker than grey (ratio {ratio:.2f}): is it a FLAIR or a T2w?")
+        flags.append(dark_white_matter(ratio))
     return {"mutual_information_nats": fit, "scale_min": float(scales.min()), "scale_max": float(scales.max()),
             "white_to_grey": ratio, "turn_deg": turn}, tuple(flags)
 
@@ -145,13 +145,21 @@ def block_shift_mm(points: np.ndarray, fixed: Volume, moving: Volume, pose: np.n
     return float(np.median(found)) if found else 0.0
 
 
-def _white_to_grey(points: np.ndarray, values: np.ndarray) -> float:
-    """Median brightness in the template's white matter over that in its grey matter; 0 if undefined."""
+def white_to_grey(points: np.ndarray, values: np.ndarray) -> float:
+    """Median brightness in the template's white matter over that in its grey matter; 0 if undefined.
+
+    `values` (N,) of a scan are those at `points` (N, 3) of the template.
+    """
     template = load_template()
     white, grey = (values[sample(one, points) > 0.8] for one in (template.white, template.grey))
     if not white.size or not grey.size or np.median(grey) <= 0:
         return 0.0
     return float(np.median(white) / np.median(grey))
+
+
+def dark_white_matter(ratio: float) -> str:
+    """The flag for a T1w whose white matter is not brighter than grey."""
+    return f"the T1w shows white matter darker than grey (ratio {ratio:.2f}): is it a FLAIR or a T2w?"
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -26,6 +26,7 @@ def check_findings(folder, case, someone):
         assert np.linalg.norm(found - centre_mm(someone.masks[channel])) < 1.5 and found[0] < -20
 
 
+@pytest.mark.usefixtures("no_contrast_check")
 def test_scans_in_every_orientation_and_one_bad_patient(tmp_path, capsys):
     write_model(tmp_path / "model")
     people = {}
@@ -51,6 +52,7 @@ def test_scans_in_every_orientation_and_one_bad_patient(tmp_path, capsys):
     assert (tmp_path / "out" / "PSR" / "case.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.usefixtures("no_contrast_check")
 def test_dicom_in_dicom_seg_out_and_no_name_shown(tmp_path, capsys):
     dicom = patient("sub-1", registration="none", t1=scan_grid("LPS"), flair=scan_grid("LPS", (3, 3, 4)))
     for number, (channel, tags) in enumerate({"T1w": T1, "FLAIR": FLAIR}.items()):
