@@ -62,7 +62,7 @@ SCENARIOS = {
                         flair_mm=(1.2, 0.9, 0.9)),
     "fine_neck": Scenario("T1w of 0.8 mm, neck in view", t1_axes="PSR", flair_axes="LPS", t1_mm=0.8, neck=True),
     "clinic": Scenario("clinic: 2D, slices of 3.5 mm", t1_axes="LPS", flair_axes="LPS", t1_mm=0.8,
-                       flair_mm=(0.75, 0.75, 4.0), rotation_deg=(-13, 4, -6), oblique_deg=3.0,
+                       flair_mm=(0.75, 0.75, 4.0), rotation_deg=(13, 4, -6), oblique_deg=3.0,
                        clinical=ClinicalOptions()),
     "clinic_thick": Scenario("clinic: 2D, slices of 5.5 mm", t1_axes="LPS", flair_axes="LPS", t1_mm=0.9,
                              flair_mm=(0.9, 0.9, 5.5), rotation_deg=(12, -4, 5), oblique_deg=3.0,

@@ -81,7 +81,7 @@ class ClinicalOptions(PhantomOptions):
     bias: float = 0.2
     t1_slice_mm: float = 3.5
     above_mm: float = 6.0
-    missed: float = 0.015
+    missed: float = 0.01
 
     @property
     def contrasts(self) -> dict[str, dict[str, float]]:
