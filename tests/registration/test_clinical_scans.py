@@ -61,7 +61,7 @@ def test_the_right_side_stays_right(found):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [4, 5])
+@pytest.mark.parametrize("seed", [1, 5])
 def test_full_size(seed):
     one = clinical_phantom(seed, resolution_mm=0.8)
     found = register(one)
