@@ -2,7 +2,7 @@
 
 For scans that are not registered; a registration to the template checks the same. On eight real scans of two patients
 (spin echo T1w; whole heads, and of one session of each also without skull, standardised, and in MNI space) the ratio of
-white to grey matter was 1.15 to 1.19 in T1w and 0.89 to 0.94 in FLAIR.
+white to grey matter was 1.15 to 1.19 in T1w and 0.91 to 0.94 in FLAIR.
 """
 
 from collections.abc import Mapping
