@@ -78,10 +78,10 @@ def check_outline(brain: Volume, seen: Volume) -> tuple[dict[str, float], tuple[
     ``outline_mm`` is by how much the outline of the brain alone would move the registration (95th percentile over the
     brain). It does not depend on the contrast of the T1w.
     """
+    if not brain.data.any():
+        return {}, ("the T1w does not fit the template: no brain was found on it; look at the scan",)
     points = random_points(load_template().brain, _POINTS // 10)
-    shift = np.inf
-    if brain.data.any():
-        shift = float(np.percentile(displacement_mm(outline_shift(brain, seen), np.eye(4), points), 95))
+    shift = float(np.percentile(displacement_mm(outline_shift(brain, seen), np.eye(4), points), 95))
     if shift <= MAX_OUTLINE_MM:
         return {"outline_mm": shift}, ()
     return {"outline_mm": shift}, (
