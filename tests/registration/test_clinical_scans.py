@@ -40,7 +40,6 @@ def test_t1_to_template(found):
     check_template(found, clinical_phantom(1))
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="1.1 mm: neither bias field is corrected")
 def test_flair_to_t1(found):
     check_flair(found, clinical_phantom(1))
 
