@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from nnunet_tv.imaging.volume import Volume
+if TYPE_CHECKING:
+    from nnunet_tv.imaging.volume import Volume
 
 
 class BrainMethod:
-    """A way to find the brain in a T1w; this base class keeps the whole head."""
+    """A way to find the brain in a T1w; the base class stands for none."""
 
     def check(self) -> None:
         """Raise a :class:`~nnunet_tv.utils.errors.NnunetTVError` with advice where it is not installed."""
@@ -21,7 +21,7 @@ class BrainMethod:
 
     def find(self, t1: Volume) -> Volume:
         """Brain mask of a T1w on the template's grid, uint8 on the same grid."""
-        return Volume(np.ones(t1.shape, np.uint8), t1.affine)
+        raise NotImplementedError
 
 
 #: Help of each value of ``--brain``. The module of that name (``_`` for ``-``) has a :class:`BrainMethod`, ``METHOD``.

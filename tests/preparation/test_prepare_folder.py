@@ -128,12 +128,12 @@ def test_pairs_from_the_written_table(source, tmp_path, out):
     assert not done.failed and rows(out)["anna"]["t1"] == "anna/x.nii.gz"
 
 
-def test_options_are_recorded_as_by_version_0_1_0(tmp_path):
+def test_the_text_of_the_options_is_kept(tmp_path):
     """Otherwise all cases of existing folders would be prepared again."""
     job = case_worker.PreparationJob(case="a", folder=PreparedFolder(tmp_path), pair=ScanPair({}, {}), study="",
                                      space="mni", registration=RegistrationOptions())
     assert job.made_from({})["options"] == {
-        "registration": "mni", "choices": "Choices(backend='simpleitk', brain='auto')"}
+        "registration": "mni", "choices": "Choices(backend='simpleitk', brain='deepbet')"}
 
 
 def marker_mm(volume: Volume) -> np.ndarray:
