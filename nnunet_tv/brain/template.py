@@ -54,4 +54,3 @@ def refined_template_mask(t1: Volume) -> Volume:
     whole = sitk.Paste(sitk.Image([int(n) for n in t1.shape], sitk.sitkUInt8), mask, mask.GetSize(),
                        destinationIndex=low.tolist())
     return Volume(np.ascontiguousarray(sitk.GetArrayFromImage(whole).T), t1.affine)
-
