@@ -89,7 +89,7 @@ class Coverage:
         named = [part.text for part in self.parts if part.ml >= NAMED_ML]
         doubt = "; the registration is flagged, so the places may be wrong" if self.doubtful else ""
         return (f"the {self.scan} does not show {_amount(self.missing_ml)} of the brain ({_percent(self.share)}): "
-                f"{', '.join(named)}; that nothing was found there means nothing{doubt}")
+                f"{', '.join(named)}; a lesion there cannot be seen{doubt}")
 
     @classmethod
     def read(cls, content: Mapping) -> "Coverage":

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from nnunet_tv import __version__
 from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.numbers import counted
 
 
 def parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -43,5 +44,5 @@ def print_failed(failed: Mapping[str, str], place: str, advice: str) -> None:
     """List the cases that are not in the output, with their problems, on stderr."""
     if failed:
         lines = [f"  {case}: {problem}" for case, problem in failed.items()]
-        print(f"\n{len(failed)} cases failed and are not in the {place}:", *lines, *([advice] if advice else []),
+        print(f"\n{counted(len(failed), 'case')} failed, not in the {place}:", *lines, *([advice] if advice else []),
               sep="\n", file=sys.stderr)

@@ -15,7 +15,8 @@ from nnunet_tv.registration.registry import BACKENDS
 DESCRIPTION = """Convert a data set into an nnU-Net raw data set.
 
 What is up to date stays; a killed run is continued by the same command. A case that cannot be used is named
-with its file, the others are converted. Exit status: 0 all converted, 1 something was named, 2 usage."""
+with its file, the others are converted. Exit status: 0 all converted, 1 a case failed or the input is
+unusable, 2 usage."""
 
 
 class _Refuse(argparse.Action):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nnunet_tv.cli import parser, print_failed, run
 from nnunet_tv.cli.types import add_preparation, add_processes, add_scan_options, add_space
 from nnunet_tv.conversion.dataset_spec import SPACES
+from nnunet_tv.utils.numbers import counted
 
 if TYPE_CHECKING:
     from nnunet_tv.intake.series_metadata import Series
@@ -26,7 +27,7 @@ distinguished by their headers, sidecars and names. A case with none or several 
 what was found; name its scans with --pair and run again: what is up to date stays.
 
 For research use only. DICOM cases are called case-0001 ...; names, ids and birth dates stay out of file names and
-messages unless --keep-ids. Exit status: 0 all prepared, 1 something was named, 2 usage."""
+messages unless --keep-ids. Exit status: 0 all prepared, 1 a case failed or the input is unusable, 2 usage."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,8 +79,8 @@ def _print_outcomes(done: Preparation, out: Path) -> None:
     for line in done.remarks:
         print(f"note: {line}")
     flagged = sum(not outcome.problem and bool(outcome.flags) for outcome in done.outcomes)
-    print(f"{out}: {len(done.outcomes) - len(done.failed)} cases prepared, {flagged} of them flagged; look at "
-          f"{out / 'qc.html'}")
+    print(f"{out}: {counted(len(done.outcomes) - len(done.failed), 'case')} prepared, {flagged} of them flagged; "
+          f"look at {out / 'qc.html'}")
     print_failed(done.failed, "folder", "Run the same command again when they are repaired or paired.")
 
 

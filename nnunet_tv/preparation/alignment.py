@@ -8,10 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from nnunet_tv.brain.brain_mask import brain_on_scan, check_method, find_brain
-from nnunet_tv.brain.coverage import find_coverage
+from nnunet_tv.brain.coverage import find_coverage, missing_brain
 from nnunet_tv.brain.registry import WITHOUT_TEMPLATE
 from nnunet_tv.imaging.affine import Affine
 from nnunet_tv.imaging.grid import Grid
@@ -88,8 +86,7 @@ def register_scans(case: str, scans: Mapping[str, Volume], options: Registration
         raise CaseError(case, f"the {t1_name} was not found on the template: look at the scan and its header")
     to_t1 = flair_to_t1(flair, t1, t1_to_mni=t1_to_mni, backend=backend)
     brain = find_brain(t1, t1_to_mni, method=options.brain)
-    seen = resample_mask(Volume(np.ones(t1.shape, np.uint8), t1.affine), TEMPLATE_GRID, world=t1_to_mni.inverse())
-    outline, outline_flags = check_outline(brain.outline, seen)
+    outline, outline_flags = check_outline(brain.outline, ~missing_brain(t1, t1_to_mni.inverse()))
     to_template = replace(to_template, metrics={**to_template.metrics, **outline},
                           flags=(*outline_flags, *to_template.flags))
     mask = brain.mask

@@ -24,6 +24,7 @@ from nnunet_tv.utils.files import sha256
 
 #: Part of what decides whether a case is up to date: raise it when pictures or records would differ.
 WORKER_VERSION = 1
+_EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,9 @@ class PreparationJob(CaseJob):
             yield channel, hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def made_from(self, digests: Mapping[str, str]) -> dict[str, Any]:
+        for channel, digest in digests.items():
+            if digest == _EMPTY:
+                raise CaseError(self.case, f"the file of the {channel} is empty: download or export it again")
         if len(set(digests.values())) < len(digests):
             raise CaseError(self.case, "the T1w and the FLAIR are the same scan (equal SHA-256): find the other one, "
                             "and name both with --pair")

@@ -41,11 +41,11 @@ def draw_qc(case: str, t1: Volume, flair: Volume, output: str | Path, *, brain: 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    inside = None if brain is None else turned(brain)[0].astype(bool)
     images: dict[str, np.ndarray] = {}
     for name, volume in (("t1", t1), ("flair", flair), *((("template", template),) if template else ())):
         array, sizes_mm = turned(volume)
-        images[name] = _scaled(array)
-    inside = None if brain is None else turned(brain)[0].astype(bool)
+        images[name] = _scaled(array, None if name == "template" else inside)
     centre = _centre(images["t1"] > 0.05 if inside is None else inside)
 
     rows = ["T1w" if inside is None else "T1w and the border of the brain mask", "T1w and FLAIR, alternating",
@@ -78,8 +78,9 @@ def _draw(ax, row: int, cuts: dict[str, np.ndarray], border: np.ndarray | None, 
         ax.add_collection(LineCollection(list(outline(border, *size_mm)), colors=[MASK], linewidths=0.9))
     if row >= 2:
         picture, colour = (t1, T1_EDGES) if row == 2 else (cuts["template"], TEMPLATE_EDGES)
+        within = border if row == 2 else cuts["template"] > 0  # all of the template, also where the scan has no brain
         layer = np.zeros((*picture.shape[::-1], 4))
-        layer[edges(picture, size_mm, border).T] = (*colour, 0.6)
+        layer[edges(picture, size_mm, within).T] = (*colour, 0.6)
         ax.imshow(layer, extent=extent, origin="lower", interpolation="nearest")
     ax.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal", facecolor="black")
 
@@ -102,9 +103,12 @@ def edges(picture: np.ndarray, size_mm: tuple[float, float], within: np.ndarray 
     return within & (magnitude > max(float(np.percentile(magnitude[within], percentile)), 1e-4))
 
 
-def _scaled(array: np.ndarray) -> np.ndarray:
-    """Values scaled to 0 to 1 by percentiles without the background; a flat image is all 0."""
-    values = array[array > array.min()]
+def _scaled(array: np.ndarray, inside: np.ndarray | None) -> np.ndarray:
+    """Values scaled to 0 to 1 by percentiles of the brain, else of all but the background; a flat image is all 0."""
+    chosen = array > array.min()
+    if inside is not None and (chosen & inside).any():  # fat is up to three times as bright as white matter
+        chosen &= inside
+    values = array[chosen]
     if not values.size:
         return np.zeros(array.shape, np.float32)
     low, high = min(float(array.min()), 0.0), float(np.percentile(values, 99.5))

@@ -47,14 +47,14 @@ def brain_pose(brain: Volume, extracted: Volume, region: Volume) -> np.ndarray:
                key=score)
 
 
-def outline_shift(brain: Volume, seen: Volume) -> np.ndarray:
+def outline_shift(brain: Volume, seen: np.ndarray) -> np.ndarray:
     """Affine map (4 x 4) that moves the template's brain, without contrast, onto the mask `brain` near it.
 
-    Both masks are on the template's grid, as is `seen`, the part of it that the scan of `brain` covers.
+    Both masks are on the template's grid, as is `seen`, the part of it that the scan of `brain` shows, bool.
     """
     template = load_template().brain
     centre = template.grid.to_mm(np.argwhere(template.data)).mean(axis=0)
-    covered = Volume(template.data * (seen.data > 0), template.affine)
+    covered = Volume(template.data * seen, template.affine)
     return _fit_masks(_smoothed(covered), _smoothed(brain), np.eye(4), centre)
 
 

@@ -70,10 +70,10 @@ def check_template(to_t1: np.ndarray, t1: Volume) -> tuple[dict[str, float], tup
             "white_to_grey": ratio, "turn_deg": turn}, tuple(flags)
 
 
-def check_outline(brain: Volume, seen: Volume) -> tuple[dict[str, float], tuple[str, ...]]:
+def check_outline(brain: Volume, seen: np.ndarray) -> tuple[dict[str, float], tuple[str, ...]]:
     """Metrics and flags of a registration from the brain mask `brain`, found on the T1w on the template's grid.
 
-    `seen` is the part of the grid that the T1w covers.
+    `seen` is the part of the grid that the T1w shows, bool.
 
     ``outline_mm`` is by how much the outline of the brain alone would move the registration (95th percentile over the
     brain). It does not depend on the contrast of the T1w.

@@ -21,3 +21,14 @@ def fixed(value: float, digits: int = 0) -> str:
     ('0', '0.00', '-2')
     """
     return f"{rounded(value, digits):.{digits}f}"
+
+
+def counted(count: int, noun: str) -> str:
+    """`count` and `noun`, with an s for any number but one.
+
+    Examples
+    --------
+    >>> counted(0, "case"), counted(1, "case"), counted(2, "case")
+    ('0 cases', '1 case', '2 cases')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"

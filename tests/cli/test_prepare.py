@@ -33,7 +33,7 @@ def test_a_folder_with_a_case_that_needs_a_pin(tmp_path, capsys):
     output = capsys.readouterr()
     assert ("anna: T1w anna/T1.nii.gz (the name contains 't1'), "
             "FLAIR anna/FLAIR.nii.gz (the name contains 'flair')") in output.out
-    assert "1 cases prepared, 0 of them flagged" in output.out
+    assert "1 case prepared, 0 of them flagged" in output.out
     assert "bert: expected one T1w and one FLAIR, found two that are T1w" in output.err
     assert main([*arguments, "--pair", "bert,T1_b.nii.gz,FLAIR.nii.gz"]) == 0
     output = capsys.readouterr().out

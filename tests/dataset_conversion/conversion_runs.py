@@ -70,7 +70,7 @@ def check_failed(folder: Path, case: str, message: str, error: str, *, named: Pa
     assert list(failed) == [case]
     for text in (failed[case], error):
         assert re.search(message, text) and str(named) in text
-    assert "1 cases failed" in error and f"  {case}: " in error
+    assert "1 case failed" in error and f"  {case}: " in error
     assert not list(folder.glob(f"*/{case}*")) and case not in (folder / "splits_final.json").read_text()
     assert read_json(folder / "dataset.json")["numTraining"] == count(folder, "labelsTr")[0]
 

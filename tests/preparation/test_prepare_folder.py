@@ -100,6 +100,8 @@ def test_a_bad_case_fails_alone_and_leaves_nothing_of_an_earlier_run(source, out
     assert page.index("anna: failed") < page.index("bert")
     flair.write_bytes((source / "anna" / "T1.nii.gz").read_bytes())
     assert "are the same scan (equal SHA-256)" in run(source, out).failed["anna"]
+    flair.write_bytes(b"")
+    assert "is empty: download or export it again" in run(source, out).failed["anna"]
     flair.unlink()
     assert "found none that is FLAIR" in run(source, out).failed["anna"]
 

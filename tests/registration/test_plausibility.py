@@ -11,7 +11,7 @@ from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.registration.plausibility import check_flair, check_outline, check_template, turn_deg
 from nnunet_tv.registration.template import TEMPLATE_GRID, load_template
 
-ALL = Volume(np.ones(TEMPLATE_GRID.shape, np.uint8), TEMPLATE_GRID.affine)
+ALL = np.ones(TEMPLATE_GRID.shape, bool)
 T1, FLAIR = scan(phantom(1).t1), scan(phantom(1).flair)
 TO_T1, TO_FLAIR = best_affine(phantom(1)).inverse().matrix, flair_to_t1(phantom(1)).inverse().matrix
 
@@ -71,8 +71,8 @@ def test_the_shift_of_the_outline(error, least_mm, most_mm):
 
 @pytest.mark.parametrize("cut", [np.s_[:, :, 125:], np.s_[:45], np.s_[:, :, :40]])
 def test_a_cut_field_of_view_does_not_shift_the_outline(cut):
-    brain, seen = outline(TO_T1), Volume(ALL.data.copy(), ALL.affine)
-    brain.data[cut] = seen.data[cut] = 0
+    brain, seen = outline(TO_T1), ALL.copy()
+    brain.data[cut] = seen[cut] = 0
     assert check_outline(brain, seen)[0]["outline_mm"] < 2 < 5 < check_outline(brain, ALL)[0]["outline_mm"]
     assert flagged(check_outline(_cut(outline(TO_T1 @ about_the_centre(np.diag([0.9, 0.85, 0.9]))), cut), seen)[1],
                    "outline")
