@@ -98,18 +98,18 @@ class Coverage:
 
 
 def find_coverage(
-    scans: Mapping[str, Volume], from_template: Mapping[str, Affine], *, doubtful: Collection[str] = ()
+    missing: Mapping[str, np.ndarray], from_template: Mapping[str, Affine], *, doubtful: Collection[str] = ()
 ) -> list[Coverage]:
     """What each scan does not show of the brain.
 
-    `from_template` maps MNI mm to each scan's own mm; `doubtful` are the scans whose map is flagged.
+    `missing` are the results of :func:`missing_brain` for the maps `from_template`, which lead from MNI mm to each
+    scan's own mm; `doubtful` are the scans whose map is flagged.
     """
-    return [replace(_coverage(name, scan, from_template[name]), doubtful=name in doubtful)
-            for name, scan in scans.items()]
+    return [replace(_coverage(name, there, from_template[name]), doubtful=name in doubtful)
+            for name, there in missing.items()]
 
 
-def _coverage(name: str, scan: Volume, from_template: Affine) -> Coverage:
-    missing = missing_brain(scan, from_template)
+def _coverage(name: str, missing: np.ndarray, from_template: Affine) -> Coverage:
     ml = from_template.volume_ratio * TEMPLATE_GRID.voxel_mm3 / 1000
     total, brain = np.count_nonzero(missing), np.count_nonzero(load_template().brain.data)
     parts = _parts(missing, ml) if total * ml >= STATED_ML else ()

@@ -86,14 +86,15 @@ def register_scans(case: str, scans: Mapping[str, Volume], options: Registration
         raise CaseError(case, f"the {t1_name} was not found on the template: look at the scan and its header")
     to_t1 = flair_to_t1(flair, t1, t1_to_mni=t1_to_mni, backend=backend)
     brain = find_brain(t1, t1_to_mni, method=options.brain)
-    outline, outline_flags = check_outline(brain.outline, ~missing_brain(t1, t1_to_mni.inverse()))
+    t1_to_flair, mni_to_t1 = to_t1.affine.inverse(), t1_to_mni.inverse()
+    from_mni = {t1_name: mni_to_t1, FLAIR_NAME: t1_to_flair @ mni_to_t1}
+    missing = {name: missing_brain(scan, from_mni[name]) for name, scan in ((t1_name, t1), (FLAIR_NAME, flair))}
+    outline, outline_flags = check_outline(brain.outline, ~missing[t1_name])
     to_template = replace(to_template, metrics={**to_template.metrics, **outline},
                           flags=(*outline_flags, *to_template.flags))
     mask = brain.mask
-    t1_to_flair, mni_to_t1 = to_t1.affine.inverse(), t1_to_mni.inverse()
-    from_mni = {t1_name: mni_to_t1, FLAIR_NAME: t1_to_flair @ mni_to_t1}
     doubtful = [*from_mni] if to_template.flags else [FLAIR_NAME] if to_t1.flags else []
-    coverage = find_coverage({t1_name: t1, FLAIR_NAME: flair}, from_mni, doubtful=doubtful)
+    coverage = find_coverage(missing, from_mni, doubtful=doubtful)
     if to_mni:
         grid, to_scan = TEMPLATE_GRID, from_mni
     else:

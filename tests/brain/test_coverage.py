@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from native_cases import scan_grid, turned
 
-from nnunet_tv.brain.coverage import Coverage, blank_voxels, find_coverage
+from nnunet_tv.brain.coverage import Coverage, blank_voxels, find_coverage, missing_brain
 from nnunet_tv.imaging.affine import MNI, T1, Affine
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.volume import Volume
@@ -30,7 +30,7 @@ def head(keep=None, *, grid=None, fill=0.0, air=False):
 
 
 def check(scan, to_scan=TO_SCAN) -> Coverage:
-    found, = find_coverage({"T1w": scan}, {"T1w": to_scan})
+    found, = find_coverage({"T1w": missing_brain(scan, to_scan)}, {"T1w": to_scan})
     return found
 
 
@@ -151,7 +151,8 @@ def test_the_record_keeps_it():
 
 def test_places_of_a_flagged_registration_are_doubtful():
     scans = {"T1w": head(not_the_left), "FLAIR": head(not_the_left)}
-    t1, flair = find_coverage(scans, dict.fromkeys(scans, TO_SCAN), doubtful=["FLAIR"])
+    t1, flair = find_coverage({name: missing_brain(scan, TO_SCAN) for name, scan in scans.items()},
+                              dict.fromkeys(scans, TO_SCAN), doubtful=["FLAIR"])
     assert "may be wrong" in flair.text and "may be wrong" not in t1.text and t1.missing_ml == flair.missing_ml
 
 

@@ -11,7 +11,7 @@ from output_folders import snapshot, table, times
 from registration_phantoms import best_affine, flair_to_t1, scan
 from registration_phantoms import phantom as registration_phantom
 
-from nnunet_tv.brain.coverage import find_coverage
+from nnunet_tv.brain.coverage import find_coverage, missing_brain
 from nnunet_tv.demo.phantom import MARKER_MM, Phantom, PhantomOptions, make_phantom
 from nnunet_tv.imaging.volume import Volume, read_volume, write_volume
 from nnunet_tv.intake.manual_pairs import read_manual_pairs
@@ -206,7 +206,8 @@ def test_what_blank_slabs_hide_is_stated_after_registration(out, tmp_path):
     t1.data[to_t1.apply(t1.grid.points().astype(float))[..., 0] < -45] = 0
     where = to_flair.apply(flair.grid.points().astype(float))
     flair.data[(where[..., 0] > 20) & (where[..., 1] < -50)] = 0
-    truth = find_coverage({"T1w": t1, "FLAIR": flair}, {"T1w": to_t1.inverse(), "FLAIR": to_flair.inverse()})
+    maps = {"T1w": to_t1.inverse(), "FLAIR": to_flair.inverse()}
+    truth = find_coverage({name: missing_brain(one, maps[name]) for name, one in (("T1w", t1), ("FLAIR", flair))}, maps)
     for name, volume in (("T1w", t1), ("FLAIR", flair)):
         write_volume(volume, tmp_path / "in" / "a" / f"{name}.nii.gz")
     outcome, = run(tmp_path / "in", out, space="mni", registration=RegistrationOptions(brain="template")).outcomes
