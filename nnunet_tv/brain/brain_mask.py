@@ -59,13 +59,13 @@ def find_brain(t1: Volume, t1_to_mni: Affine, *, method: str = WITHOUT_TEMPLATE)
     """
     check_method(method)
     t1 = resample_image(t1, TEMPLATE_GRID, world=t1_to_mni.inverse())
-    mask = None if method == NONE else get_method(method).find(t1)
-    outline = get_method(WITHOUT_TEMPLATE).find(t1) if mask is None or method == TEMPLATE else mask
-    other = mask if mask is not None and method == TEMPLATE else get_method(TEMPLATE).find(t1)
+    finder = WITHOUT_TEMPLATE if method in (NONE, TEMPLATE) else method
+    outline, other = get_method(finder).find(t1), get_method(TEMPLATE).find(t1)
+    mask = {NONE: None, TEMPLATE: other}.get(method, outline)
     agreement, differing, side = dice(outline.data, other.data), *_largest_difference(outline, other)
     volume_ml = float((outline if mask is None else mask).data.sum()) / 1000 / t1_to_mni.volume_ratio
     flags = []
-    shown = f"the brain masks of {WITHOUT_TEMPLATE if outline is not mask else method} and of the template"
+    shown = f"the brain masks of {finder} and of the template"
     if agreement < AGREEMENT:
         flags.append(f"{shown} agree with a Dice of {agreement:.3f} only (expected at least {AGREEMENT}): look at the "
                      "mask, and choose with --brain")
