@@ -8,11 +8,11 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from nnunet_tv.imaging.affine import itk_matrix, transform
+from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.sampling import at_resolution, itk_image
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.registration.initial_pose import PoseScore, candidate_poses
-from nnunet_tv.registration.simpleitk_backend import centred_transform
+from nnunet_tv.registration.simpleitk_backend import optimise
 from nnunet_tv.registration.template import load_template
 
 #: Resolution at which masks are compared, and the sigma of their smoothing.
@@ -65,16 +65,6 @@ def _smoothed(mask: Volume) -> sitk.Image:
 
 def _fit_masks(fixed: sitk.Image, moving: sitk.Image, start: np.ndarray, centre_mm: np.ndarray) -> np.ndarray:
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
-    method.SetNumberOfWorkUnits(1)  # the metric is divided into these, independent of the threads
     method.SetMetricAsMeanSquares()
-    method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsConjugateGradientLineSearch(2.0, _ITERATIONS, 1e-5, 8)
-    method.SetOptimizerScalesFromPhysicalShift()
-    itk = centred_transform(start, centre_mm, 12)
-    method.SetInitialTransform(itk, inPlace=True)
-    try:
-        method.Execute(fixed, moving)
-    except RuntimeError:  # the masks do not overlap
-        return start
-    return itk_matrix(itk)
+    return optimise(method, fixed, moving, start, centre_mm, 12)

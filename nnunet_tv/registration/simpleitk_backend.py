@@ -68,28 +68,18 @@ class SimpleITKBackend:
     def _level(self, fit: _Fit, start: np.ndarray, resolution_mm: float, degrees_of_freedom: int) -> np.ndarray:
         fixed, moving, mask = fit.level(resolution_mm, start)
         method = sitk.ImageRegistrationMethod()
-        method.SetNumberOfThreads(1)
-        method.SetNumberOfWorkUnits(1)  # the metric is divided into these, independent of the threads
         method.SetMetricAsMattesMutualInformation(_BINS)
         method.SetMetricFixedMask(mask)
         inside = int(np.count_nonzero(sitk.GetArrayViewFromImage(mask)))
         share = min(1.0, _SAMPLES / max(inside, 1))  # ITK draws from the whole box, then applies the mask
         method.SetMetricSamplingStrategy(method.REGULAR if share == 1 else method.RANDOM)
         method.SetMetricSamplingPercentage(share, _SEED)
-        method.SetInterpolator(sitk.sitkLinear)
         if resolution_mm == _COARSEST or degrees_of_freedom == 12:
             method.SetOptimizerAsConjugateGradientLineSearch(2.0, _ITERATIONS[resolution_mm], 1e-5, 8)
         else:
             method.SetOptimizerAsRegularStepGradientDescent(resolution_mm / 4, 0.01, _ITERATIONS[resolution_mm],
                                                             relaxationFactor=0.6, gradientMagnitudeTolerance=1e-6)
-        method.SetOptimizerScalesFromPhysicalShift()
-        itk = centred_transform(start, fit.centre, degrees_of_freedom)
-        method.SetInitialTransform(itk, inPlace=True)
-        try:
-            method.Execute(fixed, moving)
-        except RuntimeError:  # too few samples overlap
-            return start
-        return itk_matrix(itk)
+        return optimise(method, fixed, moving, start, fit.centre, degrees_of_freedom)
 
 
 class _Fit:
@@ -127,7 +117,26 @@ class _Fit:
         return mutual_information(self._fixed, binned(sample(self._moving, transform(pose, self.points)), self._limits))
 
 
-def centred_transform(matrix: np.ndarray, centre: np.ndarray, degrees_of_freedom: int) -> sitk.Transform:
+def optimise(method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: sitk.Image, start: np.ndarray,
+             centre: np.ndarray, degrees_of_freedom: int) -> np.ndarray:
+    """Pose (4 x 4) that `method`, which has its metric and optimiser, finds from `start`, about `centre` (mm).
+
+    Runs in one thread; `start` is returned where too little of the images overlaps.
+    """
+    method.SetNumberOfThreads(1)
+    method.SetNumberOfWorkUnits(1)  # the metric is divided into these, independent of the threads
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetOptimizerScalesFromPhysicalShift()
+    itk = _centred_transform(start, centre, degrees_of_freedom)
+    method.SetInitialTransform(itk, inPlace=True)
+    try:
+        method.Execute(fixed, moving)
+    except RuntimeError:
+        return start
+    return itk_matrix(itk)
+
+
+def _centred_transform(matrix: np.ndarray, centre: np.ndarray, degrees_of_freedom: int) -> sitk.Transform:
     """SimpleITK transform with a 4 x 4 `matrix`, optimised about `centre` (mm): rigid with 6 degrees of freedom."""
     rigid = degrees_of_freedom == 6
     linear = nearest_rotation(matrix[:3, :3]) if rigid else matrix[:3, :3]
