@@ -1,14 +1,20 @@
 """The commands: each file has a parser and ``main(argv=None) -> int``, which calls one function of the library."""
 
+from __future__ import annotations
+
 import argparse
 import io
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from nnunet_tv import __version__
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.numbers import counted
+
+if TYPE_CHECKING:
+    from nnunet_tv.inference.trained_on import TrainedOn
 
 
 def parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -46,3 +52,13 @@ def print_failed(failed: Mapping[str, str], place: str, advice: str) -> None:
         lines = [f"  {case}: {problem}" for case, problem in failed.items()]
         print(f"\n{counted(len(failed), 'case')} failed, not in the {place}:", *lines, *([advice] if advice else []),
               sep="\n", file=sys.stderr)
+
+
+def print_origin(trained_on: TrainedOn) -> None:
+    """Print whether a model was trained on synthetic data, or that this is not recorded; nothing if it was not."""
+    from nnunet_tv.inference.trained_on import UNKNOWN_ORIGIN
+
+    if trained_on.warning:
+        print(f"warning: {trained_on.warning}", file=sys.stderr)
+    elif trained_on.synthetic is None:
+        print(f"note: {UNKNOWN_ORIGIN}")

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_tv.cli import parser, run
+from nnunet_tv.cli import parser, print_origin, run
 from nnunet_tv.cli.types import add_preparation, add_processes, add_scan_options, add_space, dataset_name, number
 from nnunet_tv.conversion.dataset_spec import SPACES
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _predict(options: argparse.Namespace) -> int:
     from nnunet_tv.inference.model_folder import find_model, model_folder
     from nnunet_tv.inference.predict import STATUS, PredictOptions, predict, status
-    from nnunet_tv.inference.trained_on import UNKNOWN, UNKNOWN_ORIGIN
+    from nnunet_tv.inference.trained_on import UNKNOWN
     from nnunet_tv.intake.manual_pairs import read_manual_pairs
 
     folder = options.model or model_folder(options.dataset, trainer=options.trainer, plans=options.plans,
@@ -41,10 +41,7 @@ def _predict(options: argparse.Namespace) -> int:
     print(f"model: {model.name}")
     if model.trained_on.registration is None:
         print(f"note: {UNKNOWN}")
-    if model.trained_on.warning:
-        print(f"warning: {model.trained_on.warning}", file=sys.stderr)
-    elif model.trained_on.synthetic is None:
-        print(f"note: {UNKNOWN_ORIGIN}")
+    print_origin(model.trained_on)
     outcomes = predict(
         options.prepared or options.input, options.out, model=model, prepared=options.prepared is not None,
         options=PredictOptions(options.device, not options.disable_tta, options.step_size, options.precision),

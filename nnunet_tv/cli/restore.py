@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_tv.cli import parser, run
+from nnunet_tv.cli import parser, print_origin, run
 from nnunet_tv.cli.types import add_processes
 
 DESCRIPTION = """\
@@ -33,13 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def action() -> int:
         from nnunet_tv.inference.restore import restore_folder
-        from nnunet_tv.inference.trained_on import UNKNOWN_ORIGIN, TrainedOn
+        from nnunet_tv.inference.trained_on import TrainedOn
 
-        trained_on = TrainedOn.of_folder(options.predictions) or TrainedOn()
-        if trained_on.warning:
-            print(f"warning: {trained_on.warning}", file=sys.stderr)
-        elif trained_on.synthetic is None:
-            print(f"note: {UNKNOWN_ORIGIN}")
+        print_origin(TrainedOn.of_folder(options.predictions) or TrainedOn())
         outcomes = restore_folder(options.predictions, options.prepared, options.out, processes=options.processes)
         for outcome in outcomes:
             if outcome.problem:

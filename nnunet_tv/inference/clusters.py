@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nnunet_tv.brain.atlas import OUTSIDE, UNKNOWN, region_of
+from nnunet_tv.brain.coverage import LEFT, MIDLINE, RIGHT
 from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.imaging.resample import index_map
@@ -16,7 +17,7 @@ from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.files import write_text
 from nnunet_tv.utils.numbers import fixed, rounded
 
-LEFT, RIGHT, MIDLINE, BOTH = "left", "right", "midline", "both sides"
+BOTH = "both sides"
 #: Least share of a cluster on one side of the template's middle plane that makes it left or right.
 ONE_SIDED = 0.75
 #: A cluster on both sides is at the midline if nine tenths of it are within this distance of it, in mm.
@@ -178,11 +179,6 @@ def side_of(points_mm: np.ndarray) -> str:
     if left <= 1 - ONE_SIDED:
         return RIGHT
     return MIDLINE if np.quantile(np.abs(points_mm[:, 0]), 0.9) <= NEAR_MIDLINE_MM else BOTH
-
-
-def count_text(n: int) -> str:
-    """``1 cluster``, ``2 clusters``."""
-    return f"{n} cluster{'s' if n > 1 else ''}"
 
 
 def size_text(volume_mm3: float) -> str:

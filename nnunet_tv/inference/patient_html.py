@@ -9,13 +9,13 @@ import numpy as np
 from nnunet_tv.brain.atlas import NAME as ATLAS
 from nnunet_tv.imaging.drawing import CONVENTION
 from nnunet_tv.imaging.grid import Grid
-from nnunet_tv.inference.clusters import Cluster, count_text, size_text
+from nnunet_tv.inference.clusters import Cluster, size_text
 from nnunet_tv.inference.model_folder import Accuracy
 from nnunet_tv.inference.patient_picture import MOST
 from nnunet_tv.inference.trained_on import SYNTHETIC, TrainedOn
 from nnunet_tv.utils.files import write_text
 from nnunet_tv.utils.html import render
-from nnunet_tv.utils.numbers import fixed, rounded
+from nnunet_tv.utils.numbers import counted, fixed, rounded
 
 #: Rows of the table at most; clusters.csv has all clusters.
 ROWS = 10
@@ -47,7 +47,7 @@ def status_line(clusters: Sequence[Cluster]) -> str:
     if not clusters:
         return "No cluster found."
     total = sum(cluster.volume_mm3 for cluster in clusters)
-    return f"{count_text(len(clusters))} found, {size_text(total)} in all."
+    return f"{counted(len(clusters), 'cluster')} found, {size_text(total)} in all."
 
 
 #: Name of the plane that is counted along an axis, by its letter, and where counting starts.

@@ -10,9 +10,10 @@ import numpy as np
 from nnunet_tv.imaging.affine import Affine, transform
 from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.inference.clusters import Cluster, count_text, focus_mm
+from nnunet_tv.inference.clusters import Cluster, focus_mm
 from nnunet_tv.utils.files import atomic
 from nnunet_tv.utils.html import RESEARCH_USE
+from nnunet_tv.utils.numbers import counted
 
 YELLOW, ORANGE = (1.0, 0.9, 0.1), (1.0, 0.5, 0.1)
 #: Largest number of clusters that are drawn, from rank 1; the table has all.
@@ -44,7 +45,7 @@ def draw_patient(case: str, scans: Sequence[Scan], clusters: Sequence[Cluster], 
     rows = len(shown) * len(scans)
     figure = Figure(figsize=(7.8, (1.2 if warning else 0.9) + 2.7 * rows), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
-    headline = "no cluster found (slices through the middle)" if not clusters else count_text(len(clusters))
+    headline = "no cluster found (slices through the middle)" if not clusters else counted(len(clusters), "cluster")
     more = f", the first {MOST} drawn" if len(clusters) > MOST else ""
     figure.suptitle(f"{warning}\n{case}: {headline}{more}".strip(), color=ORANGE if warning else "white", fontsize=12,
                     parse_math=False)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from nnunet_tv.brain.atlas import OUTSIDE
-from nnunet_tv.inference.clusters import Cluster, count_text
+from nnunet_tv.inference.clusters import Cluster
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.registration.template import TEMPLATE_GRID, load_template
-from nnunet_tv.utils.numbers import fixed
+from nnunet_tv.utils.numbers import counted, fixed
 
 #: More clusters than this are implausible. In the TV paper (arXiv 2510.06276, Table 1) a patient has 3.2 false clusters
 #: after the filter in the mean, and 22 with plain Dice and no filter. If they follow a geometric distribution, 20 or
@@ -30,8 +30,8 @@ def check_findings(clusters: Sequence[Cluster], *, brain_ml: float | None) -> tu
     """Reasons to doubt the clusters of a patient; `brain_ml` is the volume of the brain, None if unknown."""
     flags = []
     if len(clusters) > MOST_CLUSTERS:
-        flags.append(f"{count_text(len(clusters))} found (expected at most {MOST_CLUSTERS}): doubt the scans, their "
-                     "preparation and the model; do not examine the clusters one by one")
+        flags.append(f"{counted(len(clusters), 'cluster')} found (expected at most {MOST_CLUSTERS}): doubt the scans, "
+                     "their preparation and the model; do not examine the clusters one by one")
     ml = sum(cluster.volume_mm3 for cluster in clusters) / 1000
     share = None if brain_ml is None else ml / brain_ml
     if ml > MOST_ML or (share or 0) > MOST_OF_BRAIN:
@@ -41,7 +41,7 @@ def check_findings(clusters: Sequence[Cluster], *, brain_ml: float | None) -> tu
                      "FCD has 95 ml): this is no FCD; look at the scans and their preparation")
     if outside := [cluster.rank for cluster in clusters if OUTSIDE in cluster.remarks]:
         ranks = ", ".join(map(str, outside[:5])) + (" ..." if len(outside) > 5 else "")
-        flags.append(f"{count_text(len(outside))} (rank {ranks}) outside of the brain: look at the brain mask")
+        flags.append(f"{counted(len(outside), 'cluster')} (rank {ranks}) outside of the brain: look at the brain mask")
     return tuple(flags)
 
 
