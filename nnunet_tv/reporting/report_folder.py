@@ -15,7 +15,7 @@ from nnunet_tv.postprocessing import ENDING, ClusterFilter
 from nnunet_tv.reporting.figures.case_pictures import PictureJob, draw_files
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.record import TOOL, Record, to_content
-from nnunet_tv.reporting.sections import make_sections
+from nnunet_tv.reporting.sections.all import make_sections
 from nnunet_tv.reporting.tables import table_one
 from nnunet_tv.reporting.tables.csv_export import cases_csv, clusters_csv, lesions_csv
 from nnunet_tv.reporting.tables.every_case import cases_table

@@ -1,0 +1,92 @@
+"""All sections of the report, in the order of the page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunet_tv.reporting.record import Record
+from nnunet_tv.reporting.sections.base import ReportContext, Section
+from nnunet_tv.reporting.sections.curves import curves_section
+from nnunet_tv.reporting.sections.table_one import footnotes, summary, table_one_rows, table_one_section
+from nnunet_tv.reporting.tables import comparison, controls, strata, summaries
+from nnunet_tv.reporting.tables.table import Table
+from nnunet_tv.reporting.tables.table_one import TableOneRow
+
+
+@dataclass(frozen=True)
+class Sections:
+    """All sections, and Table 1 as rows."""
+
+    sections: list[Section]  #: Table 1 is the first
+    table_one: list[TableOneRow]
+    shown: list[TableOneRow]  #: the same, and the TV paper's rows if requested
+    notes: list[str]  #: under Table 1
+    summary: list[str]  #: one sentence per group and stage
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings over Table 1."""
+        return self.sections[0].warnings
+
+    def tables(self) -> list[Table]:
+        """Return the tables except Table 1, which has files of its own form."""
+        return [table for section in self.sections[1:] for table in section.tables]
+
+
+def make_sections(record: Record, folder: Path) -> Sections:
+    """Make every section of the report; curves are drawn in ``folder/curves``.
+
+    NnunetTVError is raised if a group has the name of a row of the paper, and for an unknown stratum or endpoint.
+    """
+    context = ReportContext(record, folder)
+    (ours, shown), notes = table_one_rows(context), footnotes(record)
+    others = [section for make in _SECTIONS if (section := make(context)) is not None]
+    return Sections([table_one_section(context, shown, notes), *others], ours, shown, notes,
+                    [summary(group, context.seed) for group in context.groups])
+
+
+def _uncertainty(context: ReportContext) -> Section:
+    return Section("uncertainty", "Uncertainty",
+                   tables=(summaries.uncertainty_table(context.groups, seed=context.seed),))
+
+
+def _comparison(context: ReportContext) -> Section | None:
+    if len({group.group for group in context.groups}) < 2:
+        return None
+    table = comparison.comparison_table(context.groups, primary=context.settings["primary"], seed=context.seed)
+    return Section("comparison", "Comparisons", tables=(table,))
+
+
+def _hits(context: ReportContext) -> Section:
+    lost = summaries.lost_table(context.record.rows)
+    return Section("hits", "Hit rules and lesions lost by the filter",
+                   tables=(summaries.rules_table(context.groups, seed=context.seed), *([lost] if lost.rows else [])))
+
+
+def _strata(context: ReportContext) -> Section | None:
+    if not context.settings["strata"]:
+        return None
+    levels = strata.make_strata(context.settings["strata"], context.references,
+                                participants=context.record.participants, contrast=context.record.contrast)
+    return Section("strata", "Strata", tables=tuple(strata.stratum_table(context.groups, *each, seed=context.seed)
+                                                    for each in levels.items()))
+
+
+def _controls(context: ReportContext) -> Section | None:
+    if not context.controls:
+        return None
+    tables = controls.controls_tables(context.controls, patients=context.references,
+                                      participants=context.record.participants, seed=context.seed)
+    return Section("controls-block", "Controls", tables=tables)
+
+
+def _measures(context: ReportContext) -> Section | None:
+    if not context.settings["measures"]:
+        return None
+    table = summaries.measures_table(context.groups, distances=True, seed=context.seed)
+    return Section("all-measures", "All measures", tables=(table,))
+
+
+#: Makers of the sections after Table 1, in the order of the page; None leaves a section out.
+_SECTIONS: tuple[Callable[[ReportContext], Section | None], ...] = (
+    _uncertainty, _comparison, _hits, curves_section, _strata, _controls, _measures)

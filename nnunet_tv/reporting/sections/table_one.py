@@ -1,0 +1,101 @@
+"""Table 1 with its warnings and footnotes, and the summary above it."""
+
+from collections.abc import Sequence
+
+from nnunet_tv.metrics.registry import DETECTED, DICE, FALSE_CLUSTERS
+from nnunet_tv.metrics.scores import BOTH_EMPTY, EMPTY_PREDICTION, EMPTY_REFERENCE
+from nnunet_tv.reporting.groups import GroupStage
+from nnunet_tv.reporting.record import Record
+from nnunet_tv.reporting.sections.base import ReportContext, Section
+from nnunet_tv.reporting.statistics import Interval
+from nnunet_tv.reporting.tables import tv_paper
+from nnunet_tv.reporting.tables.table import FEW
+from nnunet_tv.reporting.tables.table_one import TableOneRow, stage_table, table_one
+from nnunet_tv.scoring.rows import FILTERED, MISSING, RAW
+
+
+def table_one_rows(context: ReportContext) -> tuple[list[TableOneRow], list[TableOneRow]]:
+    """Rows of Table 1, and the same with the TV paper's rows if requested.
+
+    NnunetTVError is raised if a group has the name of a row of the paper.
+    """
+    ours = table_one(context.record.rows)
+    if not context.settings["paper"]:
+        return ours, ours
+    tv_paper.check_names(row.group for row in ours)
+    return ours, [*ours, *tv_paper.paper_rows()]
+
+
+def table_one_section(context: ReportContext, shown: Sequence[TableOneRow], notes: Sequence[str]) -> Section:
+    """Table 1, raw and post-processed."""
+    references = context.references
+    n_lesion = sum(score.n_lesions > 0 for score in references.values())
+    subjects = f"n = {len(references)} subjects, {n_lesion} with a lesion"
+    return Section("table-1", "Table 1", warnings=tuple(_warnings(context.record, len(references))),
+                   tables=(stage_table(shown, RAW, subjects), stage_table(shown, FILTERED, subjects, notes=notes)))
+
+
+def _warnings(record: Record, n: int) -> list[str]:
+    warnings = list(record.settings.get("over_tables", []))
+    if n < FEW:
+        warnings.append(f"{n} subjects, fewer than {FEW}: descriptive only.")
+    lost = [row.case for row in record.rows if row.status == MISSING and row.stage == RAW]
+    if lost:
+        warnings.append(f"Missing predictions, scored as empty because of --allow-missing: {len(lost)} "
+                        f"({', '.join(dict.fromkeys(lost))}).")
+    return warnings
+
+
+def footnotes(record: Record) -> list[str]:
+    """Notes under Table 1: definitions, numbers of subjects, and how the predictions were made."""
+    rows, settings = record.rows, record.settings
+    first = [row for row in rows if (row.group, row.run, row.stage) == (rows[0].group, rows[0].run, RAW)]
+    n, n_lesion = len(first), sum(row.score is not None and row.score.n_lesions > 0 for row in first)
+    rule = settings["hits"][0]
+    any_voxel = rule == "any"
+    empty = ", ".join(f"{status} {sum(row.status == status for row in rows)}"
+                      for status in (EMPTY_REFERENCE, EMPTY_PREDICTION, BOTH_EMPTY))
+    notes = [
+        f"{n} subjects, {n_lesion} of them with a lesion in the reference."
+        + (" Fewer than 10 subjects: descriptive only." if n < 10 else ""),
+        "± is the sample standard deviation (n − 1) over runs: it describes the variation between trainings, not "
+        "between subjects, and is not defined for a single run.",
+        "Sens and Prec: voxels pooled over all subjects of a run; their means over subjects are given beside them "
+        "(Sens: subjects with a lesion; Prec: subjects with a prediction).",
+        f"DC: mean Dice over the {n_lesion} subjects with a lesion; an empty prediction counts as 0.",
+        "sSens: share of the subjects with a lesion that are detected. Hit rule: "
+        + ("any true positive voxel." if any_voxel else f"{rule} (explained with the hit rules)."),
+        f"nFPC: clusters of the prediction ({settings['connectivity']}-connectivity) "
+        + ("without any voxel of the reference" if any_voxel else f"that are not true by the rule {rule}")
+        + f", per subject, over all {n} subjects.",
+        f"Rows of cases.csv with empty masks: {empty}.",
+    ]
+    for given, text in ((False, f"Post-processing applied here to {{}}: {'; '.join(settings['filter_steps'])}."),
+                        (True, "Post-processed predictions given as files for {}; the report has no record of their "
+                               "post-processing.")):
+        runs = [f"{run['group']}, run {run['run']}" for run in record.meta["runs"]
+                if (run["filtered"] is not None) == given]
+        if runs:
+            notes.append(text.format("; ".join(runs[:6]) + (f" and {len(runs) - 6} more" if len(runs) > 6 else "")))
+    notes.append(f"How predictions were made: {settings['remark']}" if settings["remark"] else
+                 "How predictions were made (mirroring, overlap, checkpoint) was not recorded.")
+    return [*notes, tv_paper.NOTE] if settings["paper"] else notes
+
+
+def summary(group: GroupStage, seed: int) -> str:
+    """Detection, false clusters and Dice of a group in one sentence."""
+    found, false, overlap = (group.interval(measure, seed=seed) for measure in (DETECTED, FALSE_CLUSTERS, DICE))
+    name, false_text = f"{group.group}, {group.stage}", f"{_text(false)} false clusters per subject"
+    if found.value is None:
+        return f"{name}: no subject has a lesion; {false_text}."
+    share = (f"detected in {round(found.value * found.n)} of {found.n} subjects with a lesion" if group.one_run else
+             f"detected in {100 * found.value:.0f} % of {found.n} subjects with a lesion, on average over "
+             f"{len(group.runs)} runs")
+    bounds = ("" if found.low is None or found.high is None else
+              f" (95 % interval {100 * found.low:.0f} to {100 * found.high:.0f} %)")
+    return f"{name}: {share}{bounds}; {false_text}; mean Dice {_text(overlap)}."
+
+
+def _text(interval: Interval) -> str:
+    bounds = "" if interval.low is None else f" ({interval.low:.2f} to {interval.high:.2f})"
+    return f"{interval.value:.2f}{bounds}"
