@@ -8,7 +8,7 @@ from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.sections.base import ReportContext, Section
 from nnunet_tv.reporting.sections.curves import curves_section
 from nnunet_tv.reporting.sections.table_one import footnotes, summary, table_one_rows, table_one_section
-from nnunet_tv.reporting.tables import comparison, controls, strata, summaries
+from nnunet_tv.reporting.tables import comparison, controls, hit_rules, measures, strata, summaries
 from nnunet_tv.reporting.tables.table import Table
 from nnunet_tv.reporting.tables.table_one import TableOneRow
 
@@ -58,9 +58,9 @@ def _comparison(context: ReportContext) -> Section | None:
 
 
 def _hits(context: ReportContext) -> Section:
-    lost = summaries.lost_table(context.record.rows)
+    lost = hit_rules.lost_table(context.record.rows)
     return Section("hits", "Hit rules and lesions lost by the filter",
-                   tables=(summaries.rules_table(context.groups, seed=context.seed), *([lost] if lost.rows else [])))
+                   tables=(hit_rules.rules_table(context.groups, seed=context.seed), *([lost] if lost.rows else [])))
 
 
 def _strata(context: ReportContext) -> Section | None:
@@ -83,7 +83,7 @@ def _controls(context: ReportContext) -> Section | None:
 def _measures(context: ReportContext) -> Section | None:
     if not context.settings["measures"]:
         return None
-    table = summaries.measures_table(context.groups, distances=True, seed=context.seed)
+    table = measures.measures_table(context.groups, distances=True, seed=context.seed)
     return Section("all-measures", "All measures", tables=(table,))
 
 

@@ -12,8 +12,8 @@ from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.tables.comparison import comparison_table
 from nnunet_tv.reporting.tables.csv_export import cases_csv
 from nnunet_tv.reporting.tables.every_case import cases_table
+from nnunet_tv.reporting.tables.measures import measures_table
 from nnunet_tv.reporting.tables.strata import stratum_table
-from nnunet_tv.reporting.tables.summaries import measures_table
 from nnunet_tv.reporting.tables.table import to_csv, to_latex, to_markdown
 
 

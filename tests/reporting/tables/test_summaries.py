@@ -1,14 +1,12 @@
-"""Figures with intervals, all measures, hit rules and lost lesions, by hand."""
+"""Figures with intervals, by hand."""
 
 import pytest
 from report_rows import make_row
 
-from nnunet_tv.metrics.scores import HitCounts
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import clopper_pearson, poisson_rate
 from nnunet_tv.reporting.tables import summaries
 from nnunet_tv.reporting.tables.table import to_csv, to_markdown
-from nnunet_tv.scoring.rows import LostLesions
 
 
 def column(table, name):
@@ -42,44 +40,3 @@ def test_pooled_ratio_is_the_mean_of_the_runs_ratios():
     assert summaries.pooled_interval(group, "fp").value == pytest.approx((10 / 40 + 50 / 50) / 2)
     nothing = gather([make_row("a", fn=5), make_row("b", fn=5)])[0]
     assert [summaries.pooled_interval(nothing, other).value for other in ("fp", "fn")] == [None, 0]
-
-
-def test_undefined_measures_are_counted_and_penalised():
-    rows = [make_row("a", tp=5, fn=5, measures={"precision": 0.5, "hd95_mm": 4.0}),
-            make_row("b", fn=5, measures={"precision": None, "hd95_mm": None}, worst_mm=60.0),
-            make_row("c", measures={"precision": None, "hd95_mm": 0.0}),  # both empty: nothing to be precise about
-            make_row("d", fp=4, false=1, measures={"precision": 0.0, "hd95_mm": None}, worst_mm=80.0)]
-    table = summaries.measures_table(gather(rows), distances=True)
-    lines = {row[2]: row for row in table.rows}
-    precision, distance = lines["Precision (voxels)"], lines["HD95 (mm)"]
-    assert "that of the probabilities, which the filter does not change" in table.notes[0]
-    assert precision[3].value == pytest.approx(0.25) and precision[3].n == 2
-    assert precision[4] == "1 of 3" and precision[6].value == pytest.approx(0.5 / 3)
-    assert distance[3].value == 2.0 and distance[4] == "2 of 4" and distance[5] == "image diagonal"
-    assert distance[6].value == (4 + 60 + 0 + 80) / 4
-    assert lines["Sensitivity (voxels)"][4] == "2 of 2"  # of the subjects with a lesion
-    assert "Average precision" not in lines
-    assert "HD95 (mm)" not in {row[2] for row in summaries.measures_table(gather(rows), distances=False).rows}
-
-
-def test_hit_rules_side_by_side():
-    def hits(any_hit, center):
-        return {"any": HitCounts(any_hit, 1, int(any_hit), int(any_hit)),
-                "center": HitCounts(center, 1 + (any_hit and not center), int(center), int(center))}
-
-    rows = [make_row("a", tp=1, fn=9, hits=hits(True, True)), make_row("b", tp=1, fn=9, hits=hits(True, False))]
-    table = summaries.rules_table(gather(rows))
-    assert [row[2] for row in table.rows] == ["any (primary)", "center"]
-    assert [row[3].value for row in table.rows] == [1.0, 0.5] and [row[4].value for row in table.rows] == [1.0, 1.5]
-    assert [row[5] for row in table.rows] == ["2 of 2", "1 of 2"]
-
-
-def test_lost_lesions():
-    rows = [make_row("a", tp=5), make_row("b", tp=5), make_row("c", tp=5),
-            make_row("a", stage="filtered", fn=5, lost=LostLesions(1, 1, 0)),
-            make_row("b", stage="filtered", fn=5, lost=LostLesions(1, 0, 1)),
-            make_row("c", stage="filtered", tp=5, lost=LostLesions(0, 0, 0)),
-            make_row("a", group="B", tp=5), make_row("a", group="B", stage="filtered", fn=5,
-                                                     lost=LostLesions(1, None, None))]
-    assert summaries.lost_table(rows).rows == (("A", 3, 3, 2, 1, 1), ("B", 1, 1, 1, "not known", "not known"))
-    assert summaries.lost_table(rows[:3]).rows == ()
