@@ -20,9 +20,9 @@ def label_clusters(mask: np.ndarray, *, connectivity: int = 26) -> tuple[np.ndar
         raise ValueError(f"expected connectivity 6, 18 or 26, found {connectivity!r}")
     # Two faults of cc3d 4.1.1: its binary algorithm for 26 neighbours allocates voxels / 4 labels, too few for odd
     # sides, and writes past its memory, hence uint8; and it drops voxels of a view that is a single row, hence
-    # contiguous memory.
+    # contiguous memory. It refuses arrays that must not be written to, although it does not write.
     mask = mask.astype(bool, copy=False)
-    mask = mask if mask.flags.forc else np.ascontiguousarray(mask)
+    mask = mask if mask.flags.forc and mask.flags.writeable else mask.copy(order="A")
     labels, n = cc3d.connected_components(mask.view(np.uint8), return_N=True,
                                           connectivity=cast(Literal[6, 18, 26], connectivity))
     return labels, int(n)

@@ -30,8 +30,9 @@ from nnunet_tv.metrics.scores import (
 class MeasureInputs:
     """Arguments of the measures in :mod:`nnunet_tv.metrics.registry`.
 
-    `n_true_clusters` and `n_lesions_found` count under the primary hit rule; `reference` is the mask, shape (X, Y, Z),
-    bool; `probability` and `surface_distances` are None where they are not given or not measured.
+    `n_true_clusters`, `n_lesions_found` and `n_matched` (pairs, one to one) count under the primary hit rule;
+    `reference` is the mask, shape (X, Y, Z), bool; `probability` and `surface_distances` are None where they are not
+    given or not measured.
     """
 
     tp: int
@@ -41,6 +42,7 @@ class MeasureInputs:
     n_true_clusters: int
     n_lesions: int
     n_lesions_found: int
+    n_matched: int
     predicted_mm3: float
     reference_mm3: float
     reference: np.ndarray
@@ -112,9 +114,12 @@ def score_case(
     primary, tp, voxel_mm3 = counts[str(rules[0])], int(matching.overlap[1].sum()), float(math.prod(spacing_mm))
     surfaces = [points for points, _ in matching.surfaces] if distances else []
     inputs = MeasureInputs(
-        tp, len(clusters.voxels) - tp, len(lesions.voxels) - tp, len(clusters), primary.n_true_clusters, len(lesions),
-        primary.n_lesions_found, len(clusters.voxels) * voxel_mm3, len(lesions.voxels) * voxel_mm3, lesions.mask,
-        probability, between_points(*surfaces) if distances else None, nsd_tolerance_mm)
+        tp=tp, fp=len(clusters.voxels) - tp, fn=len(lesions.voxels) - tp,
+        n_clusters=len(clusters), n_true_clusters=primary.n_true_clusters,
+        n_lesions=len(lesions), n_lesions_found=primary.n_lesions_found, n_matched=matching.n_matched(rules[0]),
+        predicted_mm3=len(clusters.voxels) * voxel_mm3, reference_mm3=len(lesions.voxels) * voxel_mm3,
+        reference=lesions.mask, probability=probability,
+        surface_distances=between_points(*surfaces) if distances else None, nsd_tolerance_mm=nsd_tolerance_mm)
     measures = {measure.key: measure.compute(inputs) for measure in MEASURES}
     measured = lesions and (distances or any(rule.kind == DISTANCE for rule in rules))
     nearest = matching.distances_mm[0].tolist() if measured else [None] * len(clusters)

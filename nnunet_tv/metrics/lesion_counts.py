@@ -21,9 +21,18 @@ def lesion_recall(n_lesions_found: int, n_lesions: int) -> float | None:
     return n_lesions_found / n_lesions if n_lesions else None
 
 
-def lesion_f1(n_true_clusters: int, n_clusters: int, n_lesions_found: int, n_lesions: int) -> float:
-    """Harmonic mean of precision over clusters and recall over lesions; 1 when both masks are empty, 0 when one is."""
-    precision, recall = lesion_precision(n_true_clusters, n_clusters), lesion_recall(n_lesions_found, n_lesions)
-    if precision is None and recall is None:
-        return 1.0
-    return 2 * precision * recall / (precision + recall) if precision and recall else 0.0
+def lesion_f1(n_matched: int, n_clusters: int, n_lesions: int) -> float:
+    """2·TP / (2·TP + FP + FN) of clusters matched one to one with lesions; 1 when both masks are empty, 0 when one is.
+
+    TP are the `n_matched` pairs of :meth:`nnunet_tv.metrics.lesion_matching.LesionMatching.n_matched`, FP the clusters
+    and FN the lesions in no pair. Metrics Reloaded (Maier-Hein et al. 2024) and panoptica (Kofler et al. 2023) count
+    each cluster and each lesion once, too, but choose the pairs by a threshold on their overlap (by default
+    IoU >= 0.5), the highest first or with the highest sum. Here the hit rule decides which pairs are possible, and
+    their number is the largest possible one.
+
+    Examples
+    --------
+    >>> lesion_f1(n_matched=1, n_clusters=3, n_lesions=1)  # three specks in one lesion
+    0.5
+    """
+    return 2 * n_matched / (n_clusters + n_lesions) if n_clusters + n_lesions else 1.0

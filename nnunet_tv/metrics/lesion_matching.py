@@ -6,6 +6,8 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 from scipy.spatial import KDTree
 
 from nnunet_tv.metrics.components import Components
@@ -55,9 +57,9 @@ class LesionMatching:
         result = []
         for overlap, (points, numbers), (others, _) in zip(self.overlap, self.surfaces, self.surfaces[::-1],
                                                            strict=True):
-            least = np.full(len(overlap), np.inf)
-            np.minimum.at(least, numbers, nearest_mm(points, others))
-            least[overlap > 0] = 0.0
+            least = np.where(overlap > 0, 0.0, np.inf)
+            apart = overlap[numbers] == 0
+            np.minimum.at(least, numbers[apart], nearest_mm(points[apart], others))
             result.append(least)
         return tuple(result)
 
@@ -83,7 +85,9 @@ class LesionMatching:
         pairs = [self.shared[0]]
         for lesion in range(len(self.lesions) if len(points) else 0):
             tree = KDTree(reference[lesions == lesion])
-            near = np.unique(clusters[tree.query(points)[0] <= rule.limit_mm])
+            # The search ends at the limit, which it takes as exclusive.
+            distances, _ = tree.query(points, distance_upper_bound=np.nextafter(rule.limit_mm, np.inf))
+            near = np.unique(clusters[distances <= rule.limit_mm])
             pairs.append(np.stack([near, np.full(len(near), lesion)], axis=1))
         return np.unique(np.concatenate(pairs), axis=0)
 
@@ -113,6 +117,19 @@ class LesionMatching:
         if rule.kind == OVERLAP:
             return pairs[_enough(rule, counts, self.lesions.sizes[pairs[:, 1]])]
         return self.centre_pairs if rule.kind == CENTER else self.near_pairs(rule)
+
+    def n_matched(self, rule: HitRule) -> int:
+        """Number of pairs of a maximum matching of true clusters with lesions, each of which is in one pair at most.
+
+        A cluster may be matched with the lesions that it finds on its own (:meth:`finders`). There is no assignment
+        with more pairs, so that the number does not depend on the order of clusters or lesions.
+        """
+        true, _ = self.hits(rule)
+        pairs = self.finders(rule)
+        pairs = pairs[true[pairs[:, 0]]]
+        graph = csr_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])),
+                          shape=(len(self.clusters), len(self.lesions)))
+        return int((maximum_bipartite_matching(graph, perm_type="column") >= 0).sum()) if len(pairs) else 0
 
 
 def _enough(rule: HitRule, overlap: np.ndarray, voxels: np.ndarray) -> np.ndarray:

@@ -110,7 +110,8 @@ MEASURES = (
     Measure("lesion_precision", "Precision (clusters)", "lesion_counts.lesion_precision", _COUNTS[:2],
             needs=(PREDICTION,)),
     Measure("lesion_recall", "Recall (lesions)", "lesion_counts.lesion_recall", _COUNTS[2:], needs=(LESION,)),
-    Measure("lesion_f1", "F1 (lesions)", "lesion_counts.lesion_f1", _COUNTS),
+    Measure("lesion_f1", "F1 (lesions, one to one)", "lesion_counts.lesion_f1",
+            ("n_matched", "n_clusters", "n_lesions")),
     Measure("average_precision", "Average precision", "average_precision.average_precision",
             ("probability", "reference"), needs=(LESION, PROBABILITIES)),
 )

@@ -58,6 +58,25 @@ def expected_counts(rule, clusters, lesions, prediction, reference, spacing):
     return (any(found) if lesions else None, len(true) - sum(true), sum(true), sum(found))
 
 
+def may_match(rule, cluster, lesion, reference, spacing):
+    """Whether the cluster is true and, as the whole prediction, finds the lesion."""
+    *_, true, _ = expected_counts(rule, [cluster], [], cluster, reference, spacing)
+    *_, found = expected_counts(rule, [], [lesion], cluster, reference, spacing)
+    if rule == "center":
+        found = centre_inside(cluster, lesion)
+    return bool(true and found)
+
+
+def most_pairs(allowed):
+    """Most pairs of any assignment of rows to columns, each used once; all of them are tried."""
+    if not allowed:
+        return 0
+    first, *rest = allowed
+    found = [1 + most_pairs([[*row[:place], False, *row[place + 1:]] for row in rest])
+             for place, may in enumerate(first) if may]
+    return max([*found, most_pairs(rest)])
+
+
 @st.composite
 def pairs(draw):
     """Two masks of one shape in any order of memory."""
@@ -124,3 +143,27 @@ def test_candidates(pair, seed):
         expected = sorted((peak, counts[2], counts[3]) for peak, counts in zip(peaks, alone, strict=True))
         assert expected == sorted(zip(found.confidence, map(int, found.true[rule]), map(len, found.lesions[rule]),
                                       strict=True)), rule
+
+
+@st.composite
+def few_parts(draw):
+    """Two masks of at most six components each, several of which touch the same one of the other."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    masks = [random.random((5, 4, 4)) < share for share in (random.uniform(0, 0.12), random.uniform(0, 0.3))]
+    for mask in masks:
+        for part in parts_of(mask, 26)[6:]:
+            mask &= ~part
+    return masks if draw(st.booleans()) else masks[::-1]
+
+
+@quick
+@given(few_parts(), st.sampled_from(RULES))
+def test_lesion_f1_has_the_most_pairs_of_all_assignments(pair, rule):
+    prediction, reference = pair
+    spacing = (1.0, 0.7, 2.0)
+    clusters, lesions = parts_of(prediction, 26), parts_of(reference, 26)
+    tp = most_pairs([[may_match(rule, cluster, lesion, reference, spacing) for lesion in lesions]
+                     for cluster in clusters])
+    fp, fn = len(clusters) - tp, len(lesions) - tp
+    score = score_case(prediction, reference, spacing, hits=[rule])
+    assert score.measures["lesion_f1"] == pytest.approx(2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1)
