@@ -13,6 +13,7 @@ from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.imaging.resample import index_map
 from nnunet_tv.imaging.volume import Volume
+from nnunet_tv.metrics.components import confidence_key
 from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.files import write_text
 from nnunet_tv.utils.numbers import fixed, rounded
@@ -30,7 +31,7 @@ MOSTLY = 0.5
 class Cluster:
     """One cluster of a mask on the patient's own T1w; centroids are scanner or MNI152 coordinates in mm, RAS+."""
 
-    rank: int  #: by mean probability, then peak, then volume; 1 should be reviewed first
+    rank: int  #: by confidence (see :func:`_order`); 1 should be reviewed first
     volume_mm3: float  #: on the original T1w; of a cluster without a voxel there, from the prepared grid
     voxels: int  #: of the original T1w
     native_x_mm: float
@@ -117,8 +118,9 @@ def _cluster_numbers(voxels: np.ndarray, mask: Volume, record: Provenance, prepa
 
 
 def _order(cluster: Cluster) -> tuple[float, ...]:
-    """Sorting key; the place breaks ties."""
-    return (not cluster.voxels, -(cluster.mean_probability or 0), -(cluster.peak_probability or 0), -cluster.volume_mm3,
+    """Sorting key: by confidence as in the report, those without a voxel last; the place breaks ties."""
+    return (not cluster.voxels,
+            *confidence_key(cluster.peak_probability, cluster.mean_probability, cluster.volume_mm3),
             *cluster.native_mm.tolist())
 
 

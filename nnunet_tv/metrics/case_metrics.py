@@ -172,10 +172,7 @@ def _ranked(clusters: Components, probability: np.ndarray | None) -> list[tuple[
     """Index, peak and mean probability of each cluster, by rank."""
     if probability is None:
         return [(i, None, None) for i in range(len(clusters))]
-    values = probability[tuple(clusters.voxels.T)].astype(float)
-    peaks, means = clusters.largest(values), clusters.means(values)
-    order = np.lexsort((-clusters.sizes, -peaks, -means))
-    return list(zip(order.tolist(), peaks[order].tolist(), means[order].tolist(), strict=True))
+    return list(zip(*(column.tolist() for column in clusters.by_confidence(probability)), strict=True))
 
 
 def _described(

@@ -33,9 +33,29 @@ class Components:
         np.maximum.at(result, self.numbers, values)
         return result
 
+    def by_confidence(self, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Order of the components (see :func:`confidence_key`), and peak and mean probability of each in that order.
+
+        `probability` has the shape of the mask; the results have the shape (components,).
+        """
+        values = probability[tuple(self.voxels.T)].astype(float)
+        peaks, means = self.largest(values), self.means(values)
+        keys = map(confidence_key, peaks.tolist(), means.tolist(), self.sizes.tolist())
+        order = np.array([place for _, place in sorted(zip(keys, range(len(self)), strict=True))], int)
+        return order, peaks[order], means[order]
+
     def centres(self) -> np.ndarray:
         """Centres of mass in voxels, shape (components, 3)."""
         return np.stack([self.means(self.voxels[:, axis]) for axis in range(3)], axis=1)
+
+
+def confidence_key(peak: float | None, mean: float | None, volume: float) -> tuple[float, float, float]:
+    """Sorting key of clusters: the one of highest confidence comes first.
+
+    The confidence of a cluster is its peak probability, and the thresholds of FROC are thresholds on it. Clusters of
+    equal confidence are ordered by mean probability, then by volume; without probabilities, by volume.
+    """
+    return -(peak or 0.0), -(mean or 0.0), -volume
 
 
 def as_mask(array: np.ndarray, name: str) -> np.ndarray:

@@ -77,15 +77,14 @@ def find_candidates(
     probability = check_probability(probability, lesions.mask.shape)
     parts = find_components(probability >= threshold, connectivity=connectivity)
     matching = LesionMatching(parts, lesions, spacing_mm)
-    peaks = parts.largest(probability[tuple(parts.voxels.T)])
-    order = np.argsort(-peaks, kind="stable")
+    order, peaks, _ = parts.by_confidence(probability)
     true, found = {}, {}
     for rule in parse_rules(hits):
         pairs = matching.finders(rule)
         true[str(rule)] = tuple(matching.hits(rule)[0][order].tolist())
         found[str(rule)] = tuple(tuple((pairs[pairs[:, 0] == i, 1] + 1).tolist()) for i in order)
     inside, everywhere = _histogram(probability[lesions.mask]), _histogram(probability)
-    return FrocCandidates(case, group, run, threshold, len(lesions), tuple(peaks[order].tolist()), true, found,
+    return FrocCandidates(case, group, run, threshold, len(lesions), tuple(peaks.tolist()), true, found,
                           tuple(inside.tolist()), tuple((everywhere - inside).tolist()))
 
 

@@ -27,7 +27,7 @@ class HitCounts:
 class ClusterScore:
     """One cluster of a prediction.
 
-    `rank` counts from 1: by mean probability, then peak, then volume; by volume where there are no probabilities.
+    `rank` counts from 1, in the order of :func:`nnunet_tv.metrics.components.confidence_key`.
     `centroid_mm` is the centre of mass, scanner mm, RAS+. `distance_mm` is the smallest distance to the reference
     between voxel centres, None without a lesion or where distances are not measured. `true` is by hit rule.
     """

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from masks import ISOTROPIC, mask, voxels
 
 from nnunet_tv.metrics.average_precision import average_precision
 from nnunet_tv.metrics.case_metrics import score_case
+from nnunet_tv.metrics.froc_candidates import find_candidates
 from nnunet_tv.metrics.scores import CaseScore, ClusterScore, LesionScore
 
 CUBE = ((2, 5), (2, 5), (2, 5))  # 27 voxels
@@ -70,15 +72,27 @@ def test_clusters_and_lesions_are_described():
     assert score_case(prediction, reference, (1, 2, 3)).clusters[1].centroid_mm == (9.0, 18.0, 27.0)
 
 
-def test_clusters_are_ranked_by_mean_then_peak_probability_then_volume():
+def test_clusters_are_ranked_by_peak_then_mean_probability_then_volume():
     prediction = mask(((0, 3), (0, 1), (0, 1)), ((6, 8), (0, 1), (0, 1))) | voxels((0, 6, 6), (9, 9, 9))
     probability = np.zeros(prediction.shape, np.float32)
-    probability[0:3, 0, 0] = 0.75
-    probability[6:8, 0, 0] = (0.5, 1.0)  # the same mean, a higher peak
-    probability[0, 6, 6] = probability[9, 9, 9] = 0.875
+    probability[0:3, 0, 0] = 0.875
+    probability[6:8, 0, 0] = (0.5, 1.0)  # the highest peak, the lowest mean
+    probability[0, 6, 6], probability[9, 9, 9] = 0.875, 0.9375
     score = score_case(prediction, BOX, ISOTROPIC, probability=probability)
     assert [(c.rank, c.voxels, c.mean_probability, c.peak_probability) for c in score.clusters] == [
-        (1, 1, 0.875, 0.875), (2, 1, 0.875, 0.875), (3, 2, 0.75, 1.0), (4, 3, 0.75, 0.75)]
+        (1, 2, 0.75, 1.0), (2, 1, 0.9375, 0.9375), (3, 3, 0.875, 0.875), (4, 1, 0.875, 0.875)]
+
+
+def test_rank_and_froc_use_one_confidence():
+    # Blobs of one map: the rank of a cluster in clusters.csv is the order of the same cluster in FROC.
+    random = np.random.default_rng(7)
+    probability = np.zeros((24, 24, 24), np.float32)
+    for x, y, z in product(range(1, 24, 6), repeat=3):
+        probability[x:x + 2, y:y + 2, z:z + 2] = random.choice(np.linspace(0.2, 1, 9), (2, 2, 2))
+    score = score_case(probability >= 0.1, mask(CUBE, shape=probability.shape), ISOTROPIC, probability=probability)
+    found = find_candidates(probability, mask(CUBE, shape=probability.shape), ISOTROPIC)
+    assert found.confidence == tuple(c.peak_probability for c in score.clusters) and len(found.confidence) == 64
+    assert found.true["any"] == tuple(c.true["any"] for c in score.clusters)
 
 
 def test_average_precision_by_hand():
