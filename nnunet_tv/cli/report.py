@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.source is not None:
         if name := _needs_scoring(options):
             arguments.error(f"--{name.replace('_', '-')} needs scoring and does not go with --from")
-        return run(lambda: _redraw(options))
+        return run(lambda: _redraw(options, command))
     if not options.pred and not options.model:
         arguments.error("the following arguments are required: --pred or --model (or --from)")
     if options.ref is None and not options.model:
@@ -98,10 +98,10 @@ def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
-def _redraw(options: argparse.Namespace) -> int:
+def _redraw(options: argparse.Namespace, command: list[str]) -> int:
     from nnunet_tv.reporting.report import redraw_report
 
-    redraw_report(options.source, options.out, **_given(options, *_REDRAW))
+    redraw_report(options.source, options.out, command=command, **_given(options, *_REDRAW))
     return _show(options.out)
 
 

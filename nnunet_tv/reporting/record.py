@@ -3,22 +3,22 @@
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from nnunet_tv import __version__
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
+from nnunet_tv.reporting.redraws import CHOICES, Redraw, now
 from nnunet_tv.scoring.participants import Participants
 from nnunet_tv.scoring.rows import CaseRow
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.external import package_version
-from nnunet_tv.utils.files import read_json
+from nnunet_tv.utils.files import read_json, sha256
 
 TOOL = "nnunet-tv-report"
 #: Version of the file's structure.
-FORMAT = 2
+FORMAT = 3
 #: Fields of a record that the file stores under their names, as they are.
 _PLAIN = ("problems", "warnings", "participants", "contrast")
 _PACKAGES = ("nnunetv2", "numpy", "scipy", "connected-components-3d", "nibabel", "matplotlib", "Jinja2")
@@ -37,6 +37,7 @@ class Record:
     contrast: dict[str, float] | None = None  #: lesion contrast by case, if measured
     settings: dict[str, Any] = field(default_factory=dict)  #: of ``ReportOptions``, and the remarks over the tables
     meta: dict[str, Any] = field(default_factory=dict)  #: tool, date, command, versions, folders, SHA-256 of inputs
+    redraws: list[Redraw] = field(default_factory=list)  #: since scoring, in their order
 
     def cases(self) -> list[str]:
         """Return the names of all cases and controls."""
@@ -44,23 +45,32 @@ class Record:
 
 
 def make_meta(
-    *, reference: Path, runs: Sequence[Run], controls: Sequence[Run], command: Sequence[str], inputs: dict[str, str]
+    *, reference: Path, runs: Sequence[Run], controls: Sequence[Run], participants: Path | None,
+    settings: dict[str, Any], command: Sequence[str], inputs: dict[str, str],
 ) -> dict[str, Any]:
     """Return the provenance of a report that is made now."""
     return {
-        "tool": TOOL, "format": FORMAT, "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "tool": TOOL, "format": FORMAT, "created": now(),
         "command": list(command),
         "versions": {"nnunet-tv": __version__, "python": platform.python_version(),
                      **{name: package_version(name) for name in _PACKAGES}},
+        "when_scored": {name: settings[name] for name in CHOICES},
+        "participants": None if participants is None else input_file(participants),
         "reference": str(reference), "runs": [_run(run) for run in runs],
         "controls": [_run(run) for run in controls], "sha256": inputs,
     }
 
 
+def input_file(path: Path) -> dict[str, str]:
+    """Return the path and the SHA-256 of a file that is read."""
+    return {"file": str(path), "sha256": sha256(path)}
+
+
 def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
     """Return the content of ``report.json``; `tables` are for readers and are not read again."""
     content = asdict(record)
-    return {**tables, **{name: content[name] for name in _PLAIN}, "meta": {**record.meta, "settings": record.settings},
+    meta = {**record.meta, "settings": record.settings, "redraws": content["redraws"]}
+    return {**tables, **{name: content[name] for name in _PLAIN}, "meta": meta,
             "cases": content["rows"], **{name: content[name] for name in ("controls", "candidates")}}
 
 
@@ -80,9 +90,11 @@ def read_record(path: str | Path) -> Record:
     try:
         meta = dict(content["meta"])
         settings = meta.pop("settings")
+        redraws = [Redraw.from_dict(one) for one in meta.pop("redraws")]
         rows, controls = ([CaseRow.from_dict(row) for row in content[name]] for name in ("cases", "controls"))
         return Record(rows, controls, [FrocCandidates.from_dict(one) for one in content["candidates"]],
-                      **{name: content[name] for name in _PLAIN}, settings=settings, meta=meta)
+                      **{name: content[name] for name in _PLAIN}, settings=settings, meta=meta,
+                      redraws=redraws)
     except (KeyError, TypeError, AttributeError) as error:
         raise NnunetTVError(f"{path}: damaged ({type(error).__name__}: {error}); score again") from error
 

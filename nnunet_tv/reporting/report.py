@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nnunet_tv import __version__
 from nnunet_tv.postprocessing import STANDARD
 from nnunet_tv.reporting.accuracy import accuracies, tested_models
 from nnunet_tv.reporting.origins import synthetic_warnings
-from nnunet_tv.reporting.record import Record, make_meta, read_record
+from nnunet_tv.reporting.record import Record, input_file, make_meta, read_record
+from nnunet_tv.reporting.redraws import Change, Redraw, now
 from nnunet_tv.reporting.report_folder import check_folder, draw_pictures, new_folder, write_problems, write_report
 from nnunet_tv.reporting.tables import tv_paper
 from nnunet_tv.reporting.tables.comparison import check_primary
@@ -82,7 +84,8 @@ def make_report(
         unknown stratum or endpoint; a run that was not predicted by the model that is given for it, or of cases that
         the model was trained on; as :func:`nnunet_tv.scoring.folders.score_folders`.
     """
-    out, images, options = Path(out).resolve(), None if images is None else Path(images), options or ReportOptions()
+    out, options = Path(out).resolve(), options or ReportOptions()
+    images, participants = (None if path is None else Path(path) for path in (images, participants))
     groups = [*dict.fromkeys(run.group for run in runs), *(model.group for model in models)]
     if twice := sorted({name for name in groups if groups.count(name) > 1}):
         raise NnunetTVError(f"two groups are named {twice[0]}: name a model with --model NAME=FOLDER")
@@ -101,7 +104,7 @@ def make_report(
         tv_paper.check_names(groups)
     runs = [*runs, *(run for model in models for run in model.runs)]
     tested = tested_models(Path(reference), runs)
-    record = _score(Path(reference), runs, models, controls, images, columns, options, command)
+    record = _score(Path(reference), runs, models, controls, images, participants, options, command)
     if tested and not record.problems:
         record.meta["accuracy"] = [asdict(one) for one in accuracies(record, tested, Path(reference))]
     with new_folder(out) as work:
@@ -116,8 +119,10 @@ def make_report(
 
 
 def redraw_report(source: str | Path, out: str | Path, *, participants: str | Path | None = None,
-                  **changes: Any) -> Record:
-    """Write the tables of an earlier report again, without scoring; the same options give identical files.
+                  command: Sequence[str] = (), **changes: Any) -> Record:
+    """Write the tables of an earlier report again, without scoring; the same options give identical tables.
+
+    The redraw is recorded with its date, `command` and what it changed.
 
     Parameters
     ----------
@@ -125,6 +130,8 @@ def redraw_report(source: str | Path, out: str | Path, *, participants: str | Pa
         ``report.json`` or its folder, with pictures next to it; NnunetTVError if it is unusable or has problems.
     out, participants : Path
         Report folder; another table of the subjects. Errors are those of :func:`make_report`.
+    command : sequence of str
+        The command line, for the record.
     **changes
         New values of ``primary``, ``seed``, ``paper``, ``strata``, ``remark``; None keeps the earlier value.
     """
@@ -134,10 +141,18 @@ def redraw_report(source: str | Path, out: str | Path, *, participants: str | Pa
     if record.problems:
         raise NnunetTVError(f"{source}: a report with {len(record.problems)} problems and no tables, the first: "
                             f"{record.problems[0]}")
-    record.settings.update({name: value for name, value in changes.items() if value is not None})
+    changes = {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}
+    changed = {name: Change(record.settings[name], value) for name, value in changes.items()
+               if value is not None and value != record.settings[name]}
+    record.settings.update({name: change.after for name, change in changed.items()})
     check_primary(record.settings["primary"])
     if participants is not None:
-        record = replace(record, participants=of_cases(read_participants(participants), record.cases())[0])
+        before, after = record.meta["participants"], input_file(Path(participants))
+        if after != before:
+            changed["participants"] = Change(before, after)
+        record = _with_participants(record, read_participants(participants))
+        record.meta["participants"] = after
+    record = replace(record, redraws=[*record.redraws, Redraw(now(), tuple(command), __version__, changed)])
     pictures = (source if source.is_dir() else source.parent) / "pictures"
     with new_folder(out) as work:
         if pictures.is_dir():
@@ -148,7 +163,7 @@ def redraw_report(source: str | Path, out: str | Path, *, participants: str | Pa
 
 def _score(
     reference: Path, runs: Sequence[Run], models: Sequence[ModelRuns], controls: Sequence[Run], images: Path | None,
-    columns: Participants, options: ReportOptions, command: Sequence[str],
+    participants: Path | None, options: ReportOptions, command: Sequence[str],
 ) -> Record:
     how: dict[str, Any] = {"options": options.scoring, "processes": options.processes}
     scores = score_folders(reference, runs, cases=models[0].cases if models else None, **how)
@@ -156,20 +171,35 @@ def _score(
     record = Record(
         rows=scores.rows, controls=healthy.rows, candidates=scores.candidates,
         problems=[*scores.problems, *healthy.problems],
+        warnings=[*(text for model in models for text in model.warnings), *scores.warnings, *healthy.warnings],
         settings={**options.settings(), "over_tables": [*synthetic_warnings(reference, [*runs, *controls]),
                                                         *dict.fromkeys(model.note for model in models)]},
-        meta=make_meta(reference=reference, runs=runs, controls=controls, command=command,
-                       inputs={**scores.inputs, **healthy.inputs}))
-    warnings = [*(text for model in models for text in model.warnings), *scores.warnings, *healthy.warnings]
-    found, absent = of_cases(columns, record.cases())
-    if columns and absent:
-        warnings.append(f"{len(absent)} of {len(found) + len(absent)} cases are not in the participants table: "
-                        f"{', '.join(absent[:6])}{', …' if len(absent) > 6 else ''}")
-    contrast = None
-    if CONTRAST in options.strata and images is not None:
-        cases = list(dict.fromkeys(row.case for row in record.rows))
-        values = each_case(partial(contrast_of_case, reference=reference, images=images), cases,
-                           processes=options.processes, label="contrast")
-        contrast = {case: value for case, value in zip(cases, values, strict=True) if isinstance(value, float)}
-        warnings += [str(value) for value in values if isinstance(value, CaseError)]
-    return replace(record, warnings=warnings, participants=found, contrast=contrast)
+        meta=make_meta(reference=reference, runs=runs, controls=controls, participants=participants,
+                       settings=options.settings(), command=command, inputs={**scores.inputs, **healthy.inputs}))
+    if participants is not None:
+        record = _with_participants(record, read_participants(participants))
+    if CONTRAST not in options.strata or images is None:
+        return record
+    cases = list(dict.fromkeys(row.case for row in record.rows))
+    values = each_case(partial(contrast_of_case, reference=reference, images=images), cases,
+                       processes=options.processes, label="contrast")
+    contrast = {case: value for case, value in zip(cases, values, strict=True) if isinstance(value, float)}
+    return replace(record, contrast=contrast,
+                   warnings=[*record.warnings, *(str(value) for value in values if isinstance(value, CaseError))])
+
+
+def _with_participants(record: Record, table: Participants) -> Record:
+    """`record` with the columns of its cases in `table`, and a warning on cases that it lacks in place of the last."""
+    found = of_cases(table, record.cases())[0]
+    before = _absence(record)
+    warnings = [text for text in record.warnings if text != before]
+    record = replace(record, participants=found)
+    return replace(record, warnings=[*warnings, *([_absence(record)] if len(found) < len(record.cases()) else [])])
+
+
+def _absence(record: Record) -> str:
+    """The warning on cases that the table of participants lacks."""
+    cases = record.cases()
+    absent = [case for case in cases if case not in record.participants]
+    return (f"{len(absent)} of {len(cases)} cases are not in the participants table: "
+            f"{', '.join(absent[:6])}{', …' if len(absent) > 6 else ''}")

@@ -114,7 +114,8 @@ def write_report(record: Record, work: Path) -> None:
         write_text(text, work / name)
     page = render(
         "report.html.j2", convention=CONVENTION, version=meta["versions"]["nnunet-tv"], created=meta["created"],
-        command=shlex.join(meta["command"]), versions=meta["versions"], n_inputs=len(meta["sha256"]),
+        command=shlex.join(meta["command"]), redraws=[(each, shlex.join(each.command)) for each in record.redraws],
+        versions=meta["versions"], n_inputs=len(meta["sha256"]),
         report=sections, cases=cases_table(gather(record.rows)), warnings=record.warnings,
         pictures=sorted((work / "pictures").glob("*.png")),
     )

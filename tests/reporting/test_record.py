@@ -10,8 +10,9 @@ from nnunet_tv.utils.errors import NnunetTVError
     ("content", "message"), [
         ("{", "not a report.json of nnunet-tv-report"),
         ('{"meta": {"tool": "other"}}', "not a report.json of nnunet-tv-report"),
-        ('{"meta": {"tool": "nnunet-tv-report"}}', "structure None, expected 2: written by another version"),
-        ('{"meta": {"tool": "nnunet-tv-report", "format": 2, "settings": {}}}', "damaged .*cases.*score again")])
+        ('{"meta": {"tool": "nnunet-tv-report"}}', "structure None, expected 3: written by another version"),
+        ('{"meta": {"tool": "nnunet-tv-report", "format": 3, "settings": {}, "redraws": []}}',
+         "damaged .*cases.*score again")])
 def test_unusable_json(tmp_path, content, message):
     (tmp_path / "report.json").write_text(content)
     with pytest.raises(NnunetTVError, match=message):

@@ -12,16 +12,11 @@ from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
 
 
-def test_a_redrawn_report_is_identical(report, tmp_path):
-    defaults = ["--min-voxels", "50", "--connectivity", "26"]
-    assert main(["--from", str(report), "-o", str(tmp_path / "again"), *defaults]) == 0
-    assert snapshot(tmp_path / "again") == snapshot(report)
-    redraw_report(tmp_path / "again", tmp_path / "again")  # in place
-    assert snapshot(tmp_path / "again") == snapshot(report)
+def test_a_report_alone_is_redrawn_without_pictures(report, tmp_path):
     shutil.copy(report / "report.json", tmp_path / "alone.json")
     redraw_report(tmp_path / "alone.json", tmp_path / "alone")
     alone = snapshot(tmp_path / "alone")
-    assert b"No pictures: none were found next to" in alone.pop("report.html")
+    assert b"No pictures: none were found next to" in alone.pop("report.html") and alone.pop("report.json")
     assert alone == {name: data for name, data in snapshot(report).items() if name in alone}
 
 

@@ -1,10 +1,11 @@
 """All sections of the report, in the order of the page."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnunet_tv.reporting.record import Record
+from nnunet_tv.reporting.redraws import choice_warnings
 from nnunet_tv.reporting.sections.base import ReportContext, Section
 from nnunet_tv.reporting.sections.curves import curves_section
 from nnunet_tv.reporting.sections.table_one import footnotes, summary, table_one_rows, table_one_section
@@ -54,6 +55,7 @@ def _comparison(context: ReportContext) -> Section | None:
     if len({group.group for group in context.groups}) < 2:
         return None
     table = comparison.comparison_table(context.groups, primary=context.settings["primary"], seed=context.seed)
+    table = replace(table, warnings=(*choice_warnings(context.record), *table.warnings))
     return Section("comparison", "Comparisons", tables=(table,))
 
 

@@ -6,6 +6,7 @@ from nnunet_tv.metrics.registry import DETECTED, DICE, FALSE_CLUSTERS
 from nnunet_tv.metrics.scores import BOTH_EMPTY, EMPTY_PREDICTION, EMPTY_REFERENCE
 from nnunet_tv.reporting.groups import GroupStage
 from nnunet_tv.reporting.record import Record
+from nnunet_tv.reporting.redraws import choice_warnings
 from nnunet_tv.reporting.sections.base import ReportContext, Section
 from nnunet_tv.reporting.statistics import Interval
 from nnunet_tv.reporting.tables import tv_paper
@@ -36,7 +37,7 @@ def table_one_section(context: ReportContext, shown: Sequence[TableOneRow], note
 
 
 def _warnings(record: Record, n: int) -> list[str]:
-    warnings = list(record.settings.get("over_tables", []))
+    warnings = [*record.settings.get("over_tables", []), *choice_warnings(record)]
     if n < FEW:
         warnings.append(f"{n} subjects, fewer than {FEW}: descriptive only.")
     lost = [row.case for row in record.rows if row.status == MISSING and row.stage == RAW]
