@@ -1,4 +1,4 @@
-"""Curves with confidence bands: FROC, precision and recall, detection against lesion size; and their tables."""
+"""What a curve is; precision and recall, detection against lesion size, and their tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,6 @@ from nnunet_tv.reporting.tables.table import Table
 
 #: Bootstrap resamples of a band.
 BAND_RESAMPLES = 2000
-#: Most thresholds on a curve; quantiles of the confidences are used if there are more.
-MOST_THRESHOLDS = 200
-#: False clusters per subject at which the table gives the detection.
-FROC_POINTS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 #: Fewest subjects per size class, and most classes.
 CLASS_SUBJECTS, MOST_CLASSES = 5, 4
 
@@ -30,7 +26,7 @@ class Curve:
     x: tuple[float, ...]
     y: tuple[float, ...]
     grid: tuple[float, ...]
-    low: tuple[float, ...]  #: bounds of y at x = `grid`, from the bootstrap over subjects
+    low: tuple[float, ...]  #: bounds of y at x = `grid`
     high: tuple[float, ...]
     n: int  #: number of subjects
     n_lesion: int  #: of those with a lesion
@@ -41,67 +37,6 @@ def by_case(candidates: Sequence[FrocCandidates], group: str) -> dict[str, list[
     """Return the candidates of one group: case to its runs."""
     ours = [one for one in candidates if one.group == group]
     return {case: [one for one in ours if one.case == case] for case in dict.fromkeys(one.case for one in ours)}
-
-
-def froc(
-    cases: dict[str, list[FrocCandidates]], rule: str, *, name: str = "",
-    marks: Sequence[tuple[str, float, float]] = (), seed: int = 0,
-) -> tuple[Curve, list[tuple[float, Interval]]]:
-    """Return the share of subjects detected against false clusters per subject, over thresholds of confidence.
-
-    Runs of a case are averaged. The points are the best detection with at most as many false clusters as those of
-    :data:`FROC_POINTS` that the curve reaches.
-    """
-    false, found, lesion = _froc_columns(cases, rule, _thresholds(cases))
-    columns = np.concatenate([false, found, lesion[:, None]], axis=1)
-    width = false.shape[1]
-
-    def line(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return means[:, :width], means[:, width:-1] / np.where(means[:, -1:] > 0, means[:, -1:], np.nan)
-
-    def band(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _bounds(np.stack([_best_until(*curve, at) for curve in zip(drawn_x, drawn_y, strict=True)]))
-
-    x, y = (part[0] for part in line(columns.mean(axis=0, keepdims=True)))
-    drawn_x, drawn_y = line(resampled_means(columns, seed=seed, resamples=BAND_RESAMPLES))
-    grid = np.unique([0.0, *x])
-    low, high = band(grid)
-    curve = Curve(name, _floats([0.0, *x]), _floats([0.0, *y]), _floats(grid), _floats(low), _floats(high),
-                  len(lesion), int(lesion.sum()), tuple(marks))
-    reached = np.array([point for point in FROC_POINTS if len(x) and point <= x[-1]])
-    if not len(reached):
-        return curve, []
-    figures = np.stack([reached, _best_until(x, y, reached), *band(reached)], axis=1).tolist()
-    return curve, [(point, Interval(value, low, high, curve.n_lesion, "bootstrap"))
-                   for point, value, low, high in figures]
-
-
-def _thresholds(cases: dict[str, list[FrocCandidates]]) -> np.ndarray:
-    """Confidences in descending order."""
-    values = np.unique([value for runs in cases.values() for one in runs for value in one.confidence])
-    if len(values) > MOST_THRESHOLDS:
-        values = np.unique(np.quantile(values, np.linspace(0, 1, MOST_THRESHOLDS), method="nearest"))
-    return values[::-1]
-
-
-def _froc_columns(
-    cases: dict[str, list[FrocCandidates]], rule: str, thresholds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """False clusters and detection of each subject at each threshold, and whether it has a lesion."""
-    false, found = (np.zeros((len(cases), len(thresholds))) for _ in range(2))
-    for row, runs in enumerate(cases.values()):
-        for one in runs:
-            kept = np.asarray(one.confidence, float)[None, :] >= thresholds[:, None]
-            finds = np.array([bool(lesions) for lesions in one.lesions[rule]], bool)
-            false[row] += (kept & ~np.asarray(one.true[rule], bool)).sum(axis=1) / len(runs)
-            found[row] += (kept & finds).any(axis=1) / len(runs)
-    return false, found, np.array([float(runs[0].n_lesions > 0) for runs in cases.values()])
-
-
-def _best_until(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Last y with x <= at, for x and y that do not decrease; 0 where there is none."""
-    place = np.searchsorted(x, at + 1e-12, side="right") - 1
-    return np.where(place >= 0, y[np.maximum(place, 0)], 0.0) if len(x) else np.zeros(len(at))
 
 
 def precision_recall(
@@ -162,20 +97,6 @@ def detection_by_size(group: GroupStage, *, seed: int = 0) -> list[SizeClass]:
             classes.append(SizeClass(sizes[ordered[start]], sizes[ordered[end - 1]],
                                      share_interval(inside, seed=seed, one_run=group.one_run)))
     return classes
-
-
-def froc_table(found: dict[str, list[tuple[float, Interval]]], rule: str, threshold: float, seed: int) -> Table:
-    """Return the detection at given numbers of false clusters, by group."""
-    return Table(
-        "froc", "FROC: detection at a number of false clusters per subject",
-        ("Group", "False clusters per subject, at most", "Detected share of subjects"),
-        tuple((group, *point) for group, points in found.items() for point in points),
-        notes=(f"Candidates are clusters of voxels with a probability of at least {threshold:g}; the confidence of a "
-               f"cluster is its peak probability. Hit rule: {rule}. The threshold on confidence is chosen on the same "
-               "subjects, so an operating point must be fixed on other subjects.",
-               f"Band and intervals: pointwise percentile bootstrap over subjects, {BAND_RESAMPLES} resamples, seed "
-               f"{seed}. Points beyond the last threshold of a curve are not listed."),
-    )
 
 
 def precision_recall_table(found: dict[str, tuple[Interval, float]]) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nnunet_tv.metrics.registry import DETECTED, FALSE_CLUSTERS
-from nnunet_tv.reporting.figures import curve_drawing, curves
+from nnunet_tv.reporting.figures import curve_drawing, curves, froc
 from nnunet_tv.reporting.groups import GroupStage
 from nnunet_tv.reporting.sections.base import Figure, ReportContext, Section
 
@@ -17,14 +17,14 @@ def curves_section(context: ReportContext) -> Section:
     for name in dict.fromkeys(group.group for group in groups):
         cases = curves.by_case(record.candidates, name)
         if any(runs[0].n_lesions for runs in cases.values()):
-            curve, points[name] = curves.froc(cases, rule, name=name, marks=_marks(groups, name), seed=seed)
+            curve, points[name] = froc.froc(cases, rule, name=name, marks=_marks(groups, name), seed=seed)
             recall, area, chance = curves.precision_recall(cases, name=name, seed=seed)
             lines.append(curve)
             recalls.append(recall)
             areas[name] = area, chance
     if lines:
         if any(points.values()):
-            tables.append(curves.froc_table(points, rule, record.candidates[0].threshold, seed))
+            tables.append(froc.froc_table(points, rule, record.candidates[0].threshold, seed))
         tables.append(curves.precision_recall_table(areas))
         figures += [
             Figure(curve_drawing.draw_froc(lines, folder / "froc")[0],

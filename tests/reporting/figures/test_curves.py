@@ -1,54 +1,17 @@
-"""FROC, precision-recall and size curves against points computed by hand."""
+"""Precision-recall and size curves against points computed by hand."""
 
 import matplotlib.image
-import numpy as np
 import pytest
 from report_rows import make_candidates, make_row
 
 from nnunet_tv.metrics.registry import DETECTED
 from nnunet_tv.reporting.figures import curves
 from nnunet_tv.reporting.figures.curve_drawing import draw_froc, draw_precision_recall, draw_size
+from nnunet_tv.reporting.figures.froc import froc
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import clopper_pearson
 
-#: Two patients and a healthy subject.
-CANDIDATES = [
-    make_candidates("a", (0.9, 0.6), (True, False)),
-    make_candidates("b", (0.8, 0.5), (False, True)),
-    make_candidates("c", (0.7,), (False,), n_lesions=0),
-    make_candidates("a", (0.9,), (True,), group="other"),
-]
 VOXELS = make_candidates("a", (), (), inside=(1, 1, 2), outside=(6, 2, 0))
-
-
-def test_froc_of_three_subjects():
-    curve, points = curves.froc(curves.by_case(CANDIDATES, "A"), "any", name="A")
-    # Thresholds 0.9, 0.8, 0.7, 0.6, 0.5: false 0, 1, 2, 3, 3 in three subjects; found 1, 1, 1, 1, 2 of two.
-    assert curve.x == pytest.approx([0, 0, 1 / 3, 2 / 3, 1, 1]) and curve.y == (0, 0.5, 0.5, 0.5, 0.5, 1)
-    assert (curve.n, curve.n_lesion) == (3, 2)
-    assert [point for point, _ in points] == [0.125, 0.25, 0.5, 1.0]  # more are never reached
-    assert [share.value for _, share in points] == [0.5, 0.5, 0.5, 1.0] and points[0][1].n == 2
-    assert all(low <= high for low, high in zip(curve.low, curve.high, strict=True))
-    assert curves.froc(curves.by_case(CANDIDATES, "A"), "any", name="A") == (curve, points)
-    table = curves.froc_table({"A": points}, "any", 0.1, 0)
-    assert table.rows[3] == ("A", 1.0, points[3][1]) and "fixed on other subjects" in table.notes[0]
-
-
-def test_froc_averages_runs_within_subjects():
-    runs = [make_candidates("a", (0.9,), (True,)), make_candidates("a", (0.8,), (False,), run=1)]
-    curve, _ = curves.froc(curves.by_case(runs, "A"), "any")
-    assert curve.x == (0, 0, 0.5) and curve.y == (0, 0.5, 0.5) and curve.n == 1
-
-
-def test_froc_with_many_confidences_and_none():
-    rng = np.random.default_rng(0)
-    many = [make_candidates(f"s{i}", sorted(rng.random(100), reverse=True), rng.random(100) < 0.1) for i in range(8)]
-    curve, _ = curves.froc(curves.by_case(many, "A"), "any")
-    assert len(curve.x) == 201 and list(curve.y) == sorted(curve.y) and list(curve.x) == sorted(curve.x)
-    total = sum(not found for one in many for found in one.true["any"])
-    assert curve.x[-1] == pytest.approx(total / 8)
-    nothing, points = curves.froc(curves.by_case([make_candidates("a", (), ())], "A"), "any")
-    assert (nothing.x, nothing.y, points) == ((0,), (0,), [])
 
 
 def test_precision_recall_of_pooled_voxels():
@@ -77,8 +40,9 @@ def test_detection_by_size():
 
 
 def test_figures_are_identical_for_the_same_data(tmp_path):
-    curve, _ = curves.froc(curves.by_case(CANDIDATES, "A"), "any", name="_a $ b",
-                           marks=[("hard", 12.0, 0.7), ("filtered", 0.1, 0.6)])
+    found = [make_candidates("a", (0.9, 0.6), (True, False)), make_candidates("b", (0.8, 0.5), (False, True))]
+    curve, _ = froc(curves.by_case(found, "A"), "any", name="_a $ b",
+                    marks=[("hard", 12.0, 0.7), ("filtered", 0.1, 0.6)])
     recall = curves.precision_recall({"a": [VOXELS]})[0]
     sizes = {"A": curves.detection_by_size(gather([make_row(f"s{i}", tp=i, fn=5) for i in range(9)])[0])}
     for draw, data in ((draw_froc, [curve]), (draw_precision_recall, [recall]), (draw_size, sizes)):
