@@ -23,8 +23,8 @@ another grid or unusable (each is named; no table is written); 2 usage.
 """
 #: Options that --from takes, and those that need files to score.
 _REDRAW = ("primary", "seed", "paper", "strata", "participants", "remark")
-_SCORING = ("ref", "pred", "pred_pp", "probabilities", "predicted_by", "controls", "model", "images", "hit", "measures",
-            "allow_missing", "connectivity", "min_voxels", "min_mm3")
+_SCORING = ("ref", "pred", "pred_pp", "probabilities", "predicted_by", "rescan", "controls", "model", "images", "hit",
+            "measures", "allow_missing", "connectivity", "min_voxels", "min_mm3")
 Named = tuple[str, Path]
 
 
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
             arguments.error(f"--strata {columns[0]} is a column of a participants table; give --participants")
     try:
         predictions = _numbered(options.pred, {"--pred-pp": options.pred_pp, "--probabilities": options.probabilities,
-                                               "--predicted-by": options.predicted_by})
+                                               "--predicted-by": options.predicted_by, "--rescan": options.rescan})
         controls = _numbered(options.controls, {}, option="--controls")
     except ValueError as error:
         arguments.error(str(error))
@@ -129,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
         "model's pages of patients quote once it is copied into the result folder", **many)
     add("--controls", type=_named, metavar="NAME=FOLDER", help="predictions of subjects without a lesion, reported "
         "separately; no references", **many)
+    add("--rescan", type=_named, metavar="NAME=FOLDER", help="predictions of a second scan of some subjects, on "
+        "the grids of the first, one folder for each --pred of NAME, in the same order; those of the first scan are in "
+        "the folder of --pred (references are not needed) or --controls", **many)
     add("--model", type=_model, metavar="[NAME=]FOLDER", help="nnU-Net's result folder TRAINER__PLANS__CONFIG: its "
         "folds' validation, equal folds as runs, disjoint ones pooled", **many)
     add("--from", dest="source", type=Path, metavar="REPORT", help="an earlier report (report.json or its folder): "

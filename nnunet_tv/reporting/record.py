@@ -10,6 +10,7 @@ from nnunet_tv import __version__
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.reporting.redraws import CHOICES, Redraw, now
 from nnunet_tv.scoring.participants import Participants
+from nnunet_tv.scoring.rescans import RescanRow
 from nnunet_tv.scoring.rows import CaseRow
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
@@ -31,6 +32,7 @@ class Record:
     rows: list[CaseRow]
     controls: list[CaseRow] = field(default_factory=list)
     candidates: list[FrocCandidates] = field(default_factory=list)
+    rescans: list[RescanRow] = field(default_factory=list)  #: predictions of two scans of one subject
     problems: list[str] = field(default_factory=list)  #: cases that could not be scored
     warnings: list[str] = field(default_factory=list)  #: remarks for the reader
     participants: Participants = field(default_factory=dict)  #: columns of the participants table by case
@@ -71,7 +73,7 @@ def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
     content = asdict(record)
     meta = {**record.meta, "settings": record.settings, "redraws": content["redraws"]}
     return {**tables, **{name: content[name] for name in _PLAIN}, "meta": meta,
-            "cases": content["rows"], **{name: content[name] for name in ("controls", "candidates")}}
+            "cases": content["rows"], **{name: content[name] for name in ("controls", "candidates", "rescans")}}
 
 
 def read_record(path: str | Path) -> Record:
@@ -93,6 +95,7 @@ def read_record(path: str | Path) -> Record:
         redraws = [Redraw.from_dict(one) for one in meta.pop("redraws")]
         rows, controls = ([CaseRow.from_dict(row) for row in content[name]] for name in ("cases", "controls"))
         return Record(rows, controls, [FrocCandidates.from_dict(one) for one in content["candidates"]],
+                      [RescanRow.from_dict(one) for one in content["rescans"]],
                       **{name: content[name] for name in _PLAIN}, settings=settings, meta=meta,
                       redraws=redraws)
     except (KeyError, TypeError, AttributeError) as error:
@@ -111,4 +114,5 @@ def _run(run: Run) -> dict[str, Any]:
 
 def _folders(run: Run) -> dict[str, str | None]:
     return {name: None if folder is None else str(folder)
-            for name, folder in (("raw", run.raw), ("filtered", run.filtered), ("probabilities", run.probabilities))}
+            for name, folder in (("raw", run.raw), ("filtered", run.filtered), ("probabilities", run.probabilities),
+                                 ("rescan", run.rescan))}

@@ -22,6 +22,7 @@ from nnunet_tv.scoring.contrast import contrast_of_case
 from nnunet_tv.scoring.folders import score_controls, score_folders
 from nnunet_tv.scoring.model_folder import ModelRuns, check_comparable
 from nnunet_tv.scoring.participants import Participants, of_cases, read_participants
+from nnunet_tv.scoring.rescans import compare_rescans
 from nnunet_tv.scoring.rows import Scores
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
@@ -166,16 +167,19 @@ def _score(
     participants: Path | None, options: ReportOptions, command: Sequence[str],
 ) -> Record:
     how: dict[str, Any] = {"options": options.scoring, "processes": options.processes}
+    rescans = compare_rescans(runs, controls, **how)
     scores = score_folders(reference, runs, cases=models[0].cases if models else None, **how)
     healthy = score_controls(controls, **how) if controls else Scores()
     record = Record(
-        rows=scores.rows, controls=healthy.rows, candidates=scores.candidates,
-        problems=[*scores.problems, *healthy.problems],
-        warnings=[*(text for model in models for text in model.warnings), *scores.warnings, *healthy.warnings],
+        rows=scores.rows, controls=healthy.rows, candidates=scores.candidates, rescans=rescans.rows,
+        problems=[*scores.problems, *healthy.problems, *rescans.problems],
+        warnings=[*(text for model in models for text in model.warnings), *scores.warnings, *healthy.warnings,
+                  *rescans.warnings],
         settings={**options.settings(), "over_tables": [*synthetic_warnings(reference, [*runs, *controls]),
                                                         *dict.fromkeys(model.note for model in models)]},
         meta=make_meta(reference=reference, runs=runs, controls=controls, participants=participants,
-                       settings=options.settings(), command=command, inputs={**scores.inputs, **healthy.inputs}))
+                       settings=options.settings(), command=command,
+                       inputs={**scores.inputs, **healthy.inputs, **rescans.inputs}))
     if participants is not None:
         record = _with_participants(record, read_participants(participants))
     if CONTRAST not in options.strata or images is None:

@@ -19,6 +19,7 @@ from nnunet_tv.reporting.sections.all import make_sections
 from nnunet_tv.reporting.tables import table_one
 from nnunet_tv.reporting.tables.csv_export import cases_csv, clusters_csv, lesions_csv
 from nnunet_tv.reporting.tables.every_case import cases_table
+from nnunet_tv.reporting.tables.rescans import rescans_csv
 from nnunet_tv.reporting.tables.table import to_csv, to_latex, to_markdown
 from nnunet_tv.scoring.rows import MISSING, STAGES, CaseRow
 from nnunet_tv.scoring.runs import Run
@@ -29,7 +30,7 @@ from nnunet_tv.utils.parallel import each_case
 
 #: Names in a report folder; a folder with any other file is not overwritten.
 CONTENT = {"table1.md", "table1.csv", "table1.tex", "report.json", "cases.csv", "clusters.csv", "lesions.csv",
-           "report.html", "pictures", "curves", "tables", ACCURACY}
+           "rescans.csv", "report.html", "pictures", "curves", "tables", ACCURACY}
 _UNWRITABLE = "{}: cannot be made: {} is not a folder that may be written to; choose another place"
 
 
@@ -107,6 +108,8 @@ def write_report(record: Record, work: Path) -> None:
     texts = {"cases.csv": cases_csv(rows), "clusters.csv": clusters_csv(rows), "lesions.csv": lesions_csv(rows),
              "table1.md": table_one.to_markdown(sections.shown, notes), "table1.csv": table_one.to_csv(sections.shown),
              "table1.tex": table_one.to_latex(sections.shown, notes)}
+    if record.rescans:
+        texts["rescans.csv"] = rescans_csv(record.rescans)
     for table in sections.tables():
         for ending, write in ((".csv", to_csv), (".md", to_markdown), (".tex", to_latex)):
             texts[f"tables/{table.key}{ending}"] = write(table)

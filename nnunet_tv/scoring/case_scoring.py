@@ -118,8 +118,9 @@ class _CaseScorer:
             self.set_reference(_empty(stored))
         volume = on_grid_of(stored, self.reference)
         if volume is None:
-            return self.refused(rows.MISMATCH, f"{self.case}: {path}: geometry mismatch: {what} has {_grid(stored)}, "
-                                f"its reference {_grid(self.reference)}; bring both onto one grid")
+            return self.refused(rows.MISMATCH, f"{self.case}: {path}: geometry mismatch: {what} has "
+                                f"{grid_text(stored)}, its reference {grid_text(self.reference)}; bring both onto one "
+                                "grid")
         if volume is not stored:
             self.scores.warnings.append(f"{self.case}: {what} is stored as {stored.orientation}, its reference as "
                                         f"{self.reference.orientation}, on one grid; turned")
@@ -158,7 +159,7 @@ class _CaseScorer:
             volume = on_grid_of(read_probability(path, raw.stored, case=self.case), self.reference)
             if volume is None:
                 raise CaseError(self.case, f"geometry mismatch: the probability is not on the grid of the reference, "
-                                f"{_grid(self.reference)}; bring both onto one grid", path)
+                                f"{grid_text(self.reference)}; bring both onto one grid", path)
             check_probability(volume, raw.volume, case=self.case, path=path)
         except CaseError as error:
             self.scores.problems.append(str(error))
@@ -231,7 +232,8 @@ def _empty(grid: Volume) -> Volume:
     return Volume(np.zeros(grid.shape, np.uint8), grid.affine)
 
 
-def _grid(volume: Volume) -> str:
+def grid_text(volume: Volume) -> str:
+    """A grid for a message: shape, voxel size, orientation and place."""
     shape = "×".join(str(side) for side in volume.shape)
     spacing = "×".join(f"{size:.4g}" for size in volume.spacing_mm)
     origin = ", ".join(f"{rounded(value, 3):.4g}" for value in volume.affine[:3, 3])

@@ -19,6 +19,7 @@ class Run:
     filtered: Path | None = None  #: folder of post-processed predictions; None applies the filter in memory
     probabilities: Path | None = None  #: folder of ``CASE.npz`` of nnU-Net, ``CASE_prob.nii.gz`` or ``CASE.nii.gz``
     predicted_by: Path | None = None  #: model folder, or a fold in it, if the model's accuracy is to be recorded
+    rescan: Path | None = None  #: folder of predictions of a second scan, on the grids of the first
     parts: dict[str, Run] = field(default_factory=dict)  #: fold of each case, for a pooled cross-validation
 
     def of(self, case: str) -> Run:
@@ -35,8 +36,8 @@ class Run:
         return (run.raw if stage == RAW or run.filtered is None else run.filtered) / f"{case}{ENDING}"
 
     def folders(self) -> list[Path]:
-        """All folders that are read, raw before filtered before probabilities."""
-        return [folder for run in self.folds() for folder in (run.raw, run.filtered, run.probabilities)
+        """All folders that are read, raw before filtered before probabilities before those of a second scan."""
+        return [folder for run in self.folds() for folder in (run.raw, run.filtered, run.probabilities, run.rescan)
                 if folder is not None]
 
 

@@ -205,6 +205,7 @@ def test_an_interrupted_report_leaves_the_earlier_one_and_a_running_ones_files(s
     (["--ref=ref", "--pred", "A=a0", "A=a0"], "--pred A=a0 is given twice: one run would count as two"),
     (["--ref=ref", "--pred", "A=a0", "--pred-pp", "B=b0"], "--pred-pp B has no --pred B; names are A"),
     (["--ref=ref", "--pred", "A=a0", "A=a1", "--pred-pp", "A=b0"], "A: 2 folders with --pred but 1 with --pred-pp"),
+    (["--ref=ref", "--pred", "A=a0", "A=a1", "--rescan", "A=b0"], "A: 2 folders with --pred but 1 with --rescan"),
     (["--ref=ref", "--pred", "A=a0", "--min-voxels", "-1"], "expected one argument|at least 0"),
     (["--ref=ref", "--pred", "A=a0", "--min-mm3", "x"], "volume in mm³ from 0, found 'x'"),
     (["--ref=ref", "--pred", "A=a0", "--min-mm3", "5", "--min-voxels", "5"], "not allowed with"),
@@ -218,7 +219,8 @@ def test_an_interrupted_report_leaves_the_earlier_one_and_a_running_ones_files(s
     (["--from", "out", "--ref", "ref"], "--ref needs scoring and does not go with --from"),
     (["--pred", "A=a0"], r"required: --ref \(or --model, or --from\)"),
     *((["--from", "out", *option], f"{option[0]} needs scoring and does not go with --from") for option in (
-        ["--connectivity", "6"], ["--hit", "center"], ["--min-voxels", "0"], ["--measures"], ["--images", "i"])),
+        ["--connectivity", "6"], ["--hit", "center"], ["--min-voxels", "0"], ["--measures"], ["--images", "i"],
+        ["--rescan", "A=b"])),
 ])
 def test_usage_errors(arguments, message, capsys):
     with pytest.raises(SystemExit) as caught:

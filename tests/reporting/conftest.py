@@ -1,5 +1,6 @@
 """One study and its report, for all tests of the report."""
 
+import shutil
 from functools import partial
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import scored_folders
 
 from nnunet_tv.cli.report import main
+from nnunet_tv.imaging.volume import read_mask
 
 AFFINE = np.array([[2.0, 0, 0, -30], [0, 2, 0, -30], [0, 0, 2, -30], [0, 0, 0, 1]])
 SHAPE = (30, 30, 30)
@@ -52,3 +54,21 @@ def report(study):
         patch.chdir(study)
         assert main(arguments) == 0
     return study / "out"
+
+
+@pytest.fixture(scope="session")
+def rescans(study, tmp_path_factory):
+    """The report of the study with second scans of three patients, one of them without a reference, and a control."""
+    root = tmp_path_factory.mktemp("rescans")
+    for folder in ("ref", "tv", "dice", "controls"):
+        shutil.copytree(study / folder, root / folder)
+    for case in ("sub-2", "sub-3"):
+        save(root / "tv-again", case, np.roll(read_mask(root / "tv" / f"{case}.nii.gz", case=case).data, 1, axis=0))
+    for folder in ("tv", "tv-again"):
+        save(root / folder, "sub-without-reference", ball((9, 9, 9), 5).astype(np.uint8))
+    save(root / "tv-again", "con-1", np.zeros(SHAPE, np.uint8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        assert main(["--ref", "ref", "--pred", "TV=tv", "Dice=dice", "--controls", "TV=controls", "--rescan",
+                     "TV=tv-again", "-np", "1", "-o", "out"]) == 0
+    return root / "out"
