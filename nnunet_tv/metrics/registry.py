@@ -41,6 +41,7 @@ class Measure:
     pooled_with: str = ""  #: ``fn`` or ``fp``: Table 1 pools voxels over subjects, TP / (TP + this)
     endpoint: bool = False  #: whether groups are compared by it, and ``--primary`` takes it
     digits: int = 3  #: decimals in tables
+    limits: tuple[float | None, float | None] = (0.0, 1.0)  #: smallest and largest possible value of a mean
 
     def __post_init__(self) -> None:
         if (self.endpoint or self.in_table_one) and not self.short:
@@ -105,7 +106,8 @@ MEASURES = (
     FALSE_CLUSTERS,
     Measure("f2", "F2", "overlap.f2", ("tp", "fp", "fn")),
     *(Measure(f"{name}_mm", name.upper(), f"distances.{name}_mm", ("surface_distances",), unit="mm",
-              needs=(DISTANCES,), worst=IMAGE_DIAGONAL, higher_is_better=False) for name in ("hd95", "masd", "assd")),
+              needs=(DISTANCES,), worst=IMAGE_DIAGONAL, higher_is_better=False,
+              limits=(0.0, None)) for name in ("hd95", "masd", "assd")),
     Measure("nsd", "NSD", "distances.nsd", ("surface_distances", "nsd_tolerance_mm"), needs=(DISTANCES,)),
     Measure("lesion_precision", "Precision (clusters)", "lesion_counts.lesion_precision", _COUNTS[:2],
             needs=(PREDICTION,)),

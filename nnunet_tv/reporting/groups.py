@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+import numpy as np
+
 from nnunet_tv.metrics.registry import NOT_RECORDED, RATE, SHARE, Measure
 from nnunet_tv.metrics.scores import CaseScore
-from nnunet_tv.reporting.statistics import Interval, bootstrap, rate_interval, share_interval
+from nnunet_tv.reporting.statistics import Interval, mean_interval, rate_interval, share_interval
 from nnunet_tv.scoring.rows import STAGES, CaseRow
 
 Value = Callable[[CaseScore], float | None]
+Limits = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,29 @@ class GroupStage:
         """Whether every score has the measure."""
         return all(measure.recorded(score) for scores in self.scores.values() for score in scores)
 
+    def by_run(self, value: Value) -> np.ndarray:
+        """`value` of each subject in each run, shape (subjects, runs), NaN where it is None.
+
+        Subjects where it is None in every run are left out.
+        """
+        table = np.array([[np.nan if (number := value(score)) is None else float(number) for score in scores]
+                          for scores in self.scores.values()]).reshape(len(self.scores), len(self.runs))
+        return table[~np.isnan(table).all(axis=1)]
+
+    def mean(self, value: Value, *, limits: Limits = (None, None), seed: int = 0) -> Interval:
+        """Mean over the subjects for which `value` is defined, in each run, and then over runs, with its interval."""
+        table = self.by_run(value)
+        return mean_interval(np.nan_to_num(table), ~np.isnan(table), limits=limits, seed=seed)
+
     def interval(self, measure: Measure, *, seed: int = 0) -> Interval:
         """Mean over subjects with its 95 % interval; without a value where the measure is not recorded."""
         if not self.recorded(measure):
             return Interval(None, None, None, 0, NOT_RECORDED)
-        values = list(self.subjects(measure.value).values())
         if measure.interval == SHARE:
-            return share_interval(values, seed=seed, one_run=self.one_run)
-        return rate_interval(values, seed=seed) if measure.interval == RATE else bootstrap(values, seed=seed)
+            return share_interval(list(self.subjects(measure.value).values()))
+        if measure.interval == RATE:
+            return rate_interval(list(self.subjects(measure.value).values()), runs=len(self.runs))
+        return self.mean(measure.value, limits=measure.limits, seed=seed)
 
     def only(self, cases: set[str]) -> GroupStage:
         """The same for some of the subjects."""

@@ -95,7 +95,7 @@ def detection_by_size(group: GroupStage, *, seed: int = 0) -> list[SizeClass]:
             # In the order of all other tables, so that the same subjects have the same draws and the same interval.
             inside = [share for case, share in shares.items() if case in cases]
             classes.append(SizeClass(sizes[ordered[start]], sizes[ordered[end - 1]],
-                                     share_interval(inside, seed=seed, one_run=group.one_run)))
+                                     share_interval(inside)))
     return classes
 
 

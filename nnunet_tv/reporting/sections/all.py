@@ -52,12 +52,13 @@ def _uncertainty(context: ReportContext) -> Section:
                    tables=(summaries.uncertainty_table(context.groups, seed=context.seed),))
 
 
-def _comparison(context: ReportContext) -> Section | None:
-    if len({group.group for group in context.groups}) < 2:
-        return None
-    table = comparison.comparison_table(context.groups, primary=context.settings["primary"], seed=context.seed)
-    table = replace(table, warnings=(*choice_warnings(context.record), *table.warnings))
-    return Section("comparison", "Comparisons", tables=(table,))
+def _comparison(context: ReportContext) -> Section:
+    primary = context.settings["primary"]
+    models = comparison.comparison_table(context.groups, primary=primary, seed=context.seed)
+    trainings = comparison.trainings_table(context.groups, primary=primary)
+    tables = (replace(table, warnings=(*choice_warnings(context.record), *table.warnings))
+              for table in (models, trainings) if table.rows)
+    return Section("comparison", "Comparisons", tables=tuple(tables))
 
 
 def _hits(context: ReportContext) -> Section:

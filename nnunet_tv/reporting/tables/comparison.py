@@ -1,69 +1,168 @@
-"""Groups compared in pairs over the same subjects, with the primary endpoint named before."""
+"""Groups compared in pairs over the same subjects, with the primary endpoint named before.
 
-from collections.abc import Sequence
-from itertools import combinations
+Two questions have a table each: whether these trained models differ (new subjects, the same models), and whether the
+groups differ as ways of training (new subjects and new runs).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, permutations
 
 from nnunet_tv.metrics.registry import ENDPOINTS, NOT_RECORDED, SHARE, Measure
 from nnunet_tv.reporting.groups import GroupStage
-from nnunet_tv.reporting.statistics import Interval, bootstrap, holm, mcnemar, permutation_test
+from nnunet_tv.reporting.statistics import difference_of_trainings, holm, paired_difference
 from nnunet_tv.reporting.tables.table import Cell, PValue, Table
-from nnunet_tv.scoring.rows import STAGES
+from nnunet_tv.scoring.rows import FILTERED, RAW, STAGES
 from nnunet_tv.utils.errors import NnunetTVError
 
+PRIMARY, SECONDARY, FILTER, ACROSS = "primary", "secondary", "effect of the filter", "across stages"
+#: Fewest pairs that differ with which an exact test can reach 0.05: 2 / 2^6.
+_FEWEST = 6
+#: A test of a pair by an endpoint: cells from the means on, p, and the number of pairs that differ.
+_Test = Callable[[Measure, GroupStage, GroupStage], tuple[tuple[Cell, ...], float | None, int | None]]
+_FAMILIES = (
+    f"Families: {PRIMARY} (the primary endpoint, all pairs of groups at the same stage), {SECONDARY} (the other "
+    f"endpoints), {FILTER} (raw and filtered of one group), {ACROSS} (raw of one group and filtered of another). "
+    f"Holm's correction runs over each family by itself; all but {PRIMARY} are exploratory."
+)
 
-def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed: int = 0) -> Table:
-    """Compare every pair of groups by every endpoint; the comparisons of `primary` are one family, the others another.
 
-    Raises NnunetTVError for another endpoint than those of the registry.
-    """
-    check_primary(primary)
-    others = [measure for name, measure in ENDPOINTS.items() if name != primary]
-    pairs = [pair for stage in STAGES
-             for pair in combinations([group for group in groups if group.stage == stage], 2)]
-    rows: list[tuple[Cell, ...]] = []
-    for family, endpoints in (("primary", [ENDPOINTS[primary]]), ("secondary", others)):
-        compared = [_compare(endpoint, *pair, seed=seed) for endpoint in endpoints for pair in pairs]
-        adjusted = iter(holm([p for _, p in compared if p is not None]))
-        rows += [(family, *row, *((NOT_RECORDED,) * 2 if p is None else (PValue(p), PValue(next(adjusted)))))
-                 for row, p in compared]
-    few = any(isinstance(cell, Interval) and cell.n < 6 for row in rows for cell in row)
-    warnings = ("With fewer than 6 pairs no exact test can reach p < 0.05, whatever the difference.",) if few else ()
-    return Table(
-        "comparisons", f"Comparisons, paired over subjects; primary endpoint {primary}",
-        ("Family", "Endpoint", "Stage", "Second − first", "Means", "Difference", "Test", "p", "p, Holm"), tuple(rows),
-        row_digits=tuple(ENDPOINTS[str(row[1])].digits for row in rows), warnings=warnings,
-        notes=(
-            f"The primary endpoint is {primary}"
-            " and has to be chosen before results are seen (--primary). Holm's correction runs over its comparisons "
-            "(all pairs of groups, raw and filtered), and apart from them over those of the other endpoints, which "
-            "are exploratory.",
-            "Runs of a subject are averaged first. sSens: McNemar's exact test for one run each, else the permutation "
-            "test of the share of runs that detect the subject. Other endpoints: permutation test of the mean paired "
-            "difference (all exchanges up to 16 subjects that differ, else 10 000 seeded).",
-            "A large p is no proof of equality: read the interval of the difference (percentile bootstrap over "
-            f"subjects, seed {seed}).",
-        ),
-    )
+@dataclass(frozen=True)
+class _Comparison:
+    """A pair of groups, an endpoint, and the family to which the test belongs."""
+
+    family: str
+    endpoint: Measure
+    first: GroupStage
+    second: GroupStage
+
+    def names(self) -> tuple[Cell, ...]:
+        """Cells of the family, the endpoint, the stages and the groups."""
+        first, second = self.first, self.second
+        stages = first.stage if first.stage == second.stage else f"{second.stage} − {first.stage}"
+        groups = first.group if first.group == second.group else f"{second.group} − {first.group}"
+        return self.family, self.endpoint.short, stages, groups
 
 
 def check_primary(primary: str) -> None:
-    """Raise unless `primary` is an endpoint."""
+    """Raise NnunetTVError unless `primary` is an endpoint."""
     if primary not in ENDPOINTS:
         raise NnunetTVError(f"primary endpoint {primary!r}: expected one of {', '.join(ENDPOINTS)}")
 
 
-def _compare(
-    endpoint: Measure, first: GroupStage, second: GroupStage, *, seed: int
-) -> tuple[tuple[Cell, ...], float | None]:
-    """Cells from the endpoint to the test, and p; None where an earlier report did not record the endpoint."""
-    names = endpoint.short, first.stage, f"{second.group} − {first.group}"
-    if not (first.recorded(endpoint) and second.recorded(endpoint)):
-        return (*names, *[NOT_RECORDED] * 3), None
-    one, two = first.subjects(endpoint.value), second.subjects(endpoint.value)
-    cases = [case for case in one if case in two]
-    a, b = [one[case] for case in cases], [two[case] for case in cases]
-    binary = endpoint.interval == SHARE and first.one_run and second.one_run
-    p = mcnemar([x > 0 for x in a], [y > 0 for y in b]) if binary else permutation_test(a, b, seed=seed)
-    difference = bootstrap([y - x for x, y in zip(a, b, strict=True)], seed=seed)
-    means = ", ".join(f"{sum(values) / len(values):.{endpoint.digits}f}" for values in (a, b)) if cases else "–"
-    return (*names, means, difference, "McNemar" if binary else "permutation"), p
+def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed: int = 0) -> Table:
+    """Compare the trained models: every pair of groups, and raw with filtered, by every endpoint.
+
+    Raises NnunetTVError for another endpoint than those of the registry.
+    """
+    def test(endpoint: Measure, first: GroupStage, second: GroupStage) -> tuple[tuple[Cell, ...], float | None, int]:
+        one, two = first.subjects(endpoint.value), second.subjects(endpoint.value)
+        cases = [case for case in one if case in two]
+        found = paired_difference([one[case] for case in cases], [two[case] for case in cases], seed=seed)
+        binary = endpoint.interval == SHARE and first.one_run and second.one_run
+        return ((*_means(endpoint, one, two, cases), found.interval, f"{found.n_less} / {found.n_more}",
+                 "McNemar" if binary else "permutation"), found.p, found.n_differ)
+
+    comparisons = list(_comparisons(groups, primary))
+    rows, few = _rows(comparisons, test, 4)
+    warnings = () if not few else (
+        f"Fewer than {_FEWEST} subjects differ, so that no exact test can reach p < 0.05, in {len(few)} of "
+        f"{len(comparisons)} comparisons: {'; '.join(few[:6])}{'; …' if len(few) > 6 else ''}.",)
+    return Table(
+        "comparisons", f"These trained models compared, paired over subjects; primary endpoint {primary}",
+        ("Family", "Endpoint", "Stage", "Second − first", "Means", "Difference", "Higher in first / second", "Test",
+         "p", "p, Holm"), rows,
+        row_digits=tuple(one.endpoint.digits for one in comparisons), warnings=warnings,
+        notes=(
+            f"The primary endpoint is {primary} and has to be chosen before results are seen (--primary). {_FAMILIES}",
+            "The question is whether these models differ on further subjects. It is not whether the losses differ: "
+            "another training with the same loss is another model, and with several runs the next table counts that.",
+            "Runs of a subject are averaged first. Permutation test of the mean paired difference: all exchanges up to "
+            f"16 subjects that differ, else 10 000 seeded ({seed}). For sSens of one run it is McNemar's exact test.",
+            "Difference: with the 95 % interval of the differences that the same test does not reject; it excludes 0 "
+            "where p is at most 0.05. A large p is no proof of equality: read the interval.",
+            "Higher in first / second: subjects by the direction of their difference; for sSens of one run the "
+            "discordant pairs of McNemar's test.",
+        ),
+    )
+
+
+def trainings_table(groups: Sequence[GroupStage], *, primary: str = "DC") -> Table:
+    """Compare the groups as ways of training, over subjects and runs; without rows where no group has several runs."""
+    def test(endpoint: Measure, first: GroupStage, second: GroupStage) -> tuple[tuple[Cell, ...], float | None, None]:
+        one, two = first.subjects(endpoint.value), second.subjects(endpoint.value)
+        interval, p = difference_of_trainings(first.by_run(endpoint.value), second.by_run(endpoint.value),
+                                              same_runs=first.group == second.group)
+        runs = f"{len(first.runs)}, {len(second.runs)}"
+        return (runs, *_means(endpoint, one, two, list(one)), interval), p, None
+
+    comparisons = [one for one in _comparisons(groups, primary) if not (one.first.one_run or one.second.one_run)]
+    rows, _ = _rows(comparisons, test, 3)
+    return Table(
+        "comparisons-trainings", f"Losses (or other groups) compared as ways of training; primary endpoint {primary}",
+        ("Family", "Endpoint", "Stage", "Second − first", "Runs", "Means", "Difference", "p", "p, Holm"), rows,
+        row_digits=tuple(one.endpoint.digits for one in comparisons),
+        notes=(
+            "The question is whether the groups differ on further subjects and after further trainings: what a claim "
+            "about a loss needs. Subjects and runs are both samples here; the table before takes the runs as fixed.",
+            "Variance of the difference: that of the subjects' mean differences over the number of subjects, plus that "
+            "of the run means over the number of runs of each group, minus the residual in both. p and 95 % interval: "
+            "Student's t with Satterthwaite's degrees of freedom (quasi-F test of two crossed random factors). The "
+            "filter is applied to the same runs, so that only the difference varies.",
+            _FAMILIES,
+        ),
+    )
+
+
+def _comparisons(groups: Sequence[GroupStage], primary: str) -> Iterable[_Comparison]:
+    """All comparisons, family by family."""
+    check_primary(primary)
+    others = [measure for name, measure in ENDPOINTS.items() if name != primary]
+    by_stage = {stage: [group for group in groups if group.stage == stage] for stage in STAGES}
+    same = [pair for stage in STAGES for pair in combinations(by_stage[stage], 2)]
+    filtered = {group.group: group for group in by_stage[FILTERED]}
+    own = [(group, filtered[group.group]) for group in by_stage[RAW] if group.group in filtered]
+    across = [(first, filtered[second.group]) for first, second in permutations(by_stage[RAW], 2)
+              if second.group in filtered]
+    every = [ENDPOINTS[primary], *others]
+    for family, endpoints, pairs in ((PRIMARY, every[:1], same), (SECONDARY, others, same), (FILTER, every, own),
+                                     (ACROSS, every, across)):
+        for endpoint in endpoints:
+            for first, second in pairs:
+                yield _Comparison(family, endpoint, first, second)
+
+
+def _means(
+    endpoint: Measure, first: dict[str, float], second: dict[str, float], cases: Sequence[str]
+) -> tuple[Cell, ...]:
+    if not cases:
+        return ("–",)
+    return (", ".join(f"{sum(values[case] for case in cases) / len(cases):.{endpoint.digits}f}"
+                      for values in (first, second)),)
+
+
+def _rows(
+    comparisons: Sequence[_Comparison], test: _Test, unknown: int
+) -> tuple[tuple[tuple[Cell, ...], ...], list[str]]:
+    """Rows with p adjusted in each family, and the comparisons in which few subjects differ.
+
+    `unknown` cells stand for a test by an endpoint that an earlier report did not record; a test without p is not
+    counted in its family.
+    """
+    tested: list[tuple[_Comparison, tuple[Cell, ...], float | None, str]] = []
+    few = []
+    for one in comparisons:
+        if not (one.first.recorded(one.endpoint) and one.second.recorded(one.endpoint)):
+            tested.append((one, (NOT_RECORDED,) * unknown, None, NOT_RECORDED))
+            continue
+        cells, p, differ = test(one.endpoint, one.first, one.second)
+        tested.append((one, cells, p, "undefined"))
+        if differ is not None and p is not None and differ < _FEWEST:
+            few.append(f"{', '.join(map(str, one.names()[1:]))} ({differ})")
+    adjusted: dict[int, float] = {}
+    for family in dict.fromkeys(one.family for one in comparisons):
+        found = [(number, p) for number, (one, _, p, _) in enumerate(tested) if one.family == family and p is not None]
+        adjusted |= dict(zip((number for number, _ in found), holm([p for _, p in found]), strict=True))
+    rows = tuple((*one.names(), *cells, *((none, none) if p is None else (PValue(p), PValue(adjusted[number]))))
+                 for number, (one, cells, p, none) in enumerate(tested))
+    return rows, few

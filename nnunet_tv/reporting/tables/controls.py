@@ -34,9 +34,9 @@ def controls_tables(
         any_cluster = list(group.subjects(lambda score: score.n_clusters > 0).values())
         counts = list(group.subjects(n_clusters).values())
         rows.append((group.group, group.stage, len(group.runs), len(counts),
-                     share_interval(any_cluster, seed=seed, one_run=group.one_run),
-                     share_interval([1 - share for share in any_cluster], seed=seed, one_run=group.one_run),
-                     rate_interval(counts, seed=seed), poisson_of_run(group, n_clusters)))
+                     share_interval(any_cluster),
+                     share_interval([1 - share for share in any_cluster]),
+                     rate_interval(counts, runs=len(group.runs)), poisson_of_run(group, n_clusters)))
     setup, warnings = _setup(patients, controls[0].scores, participants or {})
     clusters = Table(
         "controls", "Controls: subjects without a lesion, not included in other tables",

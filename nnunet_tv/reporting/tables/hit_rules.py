@@ -26,7 +26,7 @@ def rules_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
                            for count in ("detected", "n_false_clusters"))
             found = sum(score.hits[rule].n_lesions_found for score in scores)
             rows.append((group.group, group.stage, rule + (" (primary)" if number == 0 else ""),
-                         share_interval(seen, seed=seed, one_run=group.one_run), rate_interval(false, seed=seed),
+                         share_interval(seen), rate_interval(false, runs=len(group.runs)),
                          f"{found} of {lesions}"))
     return Table(
         "hit-rules", "How much the hit rule matters",

@@ -6,7 +6,7 @@ from itertools import chain
 from nnunet_tv.metrics import registry
 from nnunet_tv.metrics.registry import HEADLINE, LESION, PREDICTION, Measure
 from nnunet_tv.reporting.groups import GroupStage
-from nnunet_tv.reporting.statistics import bootstrap
+from nnunet_tv.reporting.statistics import RESAMPLES
 from nnunet_tv.reporting.tables.table import Cell, Table
 
 
@@ -32,7 +32,8 @@ def measures_table(groups: Sequence[GroupStage], *, distances: bool, seed: int =
             "HD95: the larger of the two directed 95th percentiles; MASD: mean of the two directed means; ASSD: "
             "pooled; NSD at 2 mm. Both empty: Dice 1, NSD 1, distances 0; one empty: Dice 0, NSD 0, distances "
             "undefined.",
-            f"Intervals: percentile bootstrap over subjects, 10 000 resamples, seed {seed}.",
+            "Means: over the subjects for which the measure is defined, in each run, and then over runs. Intervals: "
+            f"bootstrap-t over subjects, {RESAMPLES} resamples, seed {seed}.",
         ),
     )
 
@@ -49,6 +50,6 @@ def _mean_and_penalised(group: GroupStage, measure: Measure, seed: int) -> tuple
     values = [measure.value(score) for score in chain(*group.scores.values()) if measure.applies(score)]
     if registry.PROBABILITIES in measure.needs and not any(value is not None for value in values):
         return ()
-    defined, penalised = (bootstrap(list(group.subjects(value).values()), seed=seed)
-                          for value in (measure.value, measure.penalised))
+    limits = measure.limits
+    defined, penalised = (group.mean(value, limits=limits, seed=seed) for value in (measure.value, measure.penalised))
     return defined, f"{values.count(None)} of {len(values)}", worst, penalised

@@ -7,23 +7,19 @@ import numpy as np
 from nnunet_tv.metrics import registry
 from nnunet_tv.metrics.registry import RATE
 from nnunet_tv.reporting.groups import GroupStage, Value
-from nnunet_tv.reporting.statistics import Interval, bootstrap, poisson_rate
+from nnunet_tv.reporting.statistics import RESAMPLES, Interval, mean_interval, poisson_rate
 from nnunet_tv.reporting.tables.table import Cell, Table
 
 
 def pooled_interval(group: GroupStage, other: str, *, seed: int = 0) -> Interval:
-    """True positive voxels over those and the `other` ones ("fn" or "fp"), pooled over subjects.
+    """True positive voxels over those and the `other` ones ("fn" or "fp"), pooled over the subjects of each run.
 
     With several runs the mean of their ratios; subjects are resampled, each with its voxels in all runs.
     """
-    columns = [[figure for score in scores for figure in (score.tp, score.tp + getattr(score, other))]
-               for scores in group.scores.values()]
-
-    def mean_ratio(means: np.ndarray) -> np.ndarray:
-        part, whole = means[:, 0::2], means[:, 1::2]
-        return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan).mean(axis=1)
-
-    return bootstrap(np.array(columns, float), mean_ratio, seed=seed)
+    scores = group.scores.values()
+    true = np.array([[score.tp for score in runs] for runs in scores])
+    return mean_interval(true, true + np.array([[getattr(score, other) for score in runs] for runs in scores]),
+                         seed=seed, limits=(0.0, 1.0))
 
 
 def poisson_of_run(group: GroupStage, value: Value) -> Interval | str:
@@ -52,12 +48,14 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
         notes=(
             "Intervals show how far a figure may be from that of more such patients; ± in Table 1 shows how training "
             "varies. Runs of a subject are averaged first: they are no further patients.",
-            "sSens: Clopper-Pearson (exact binomial) for one run; for several, bootstrap over subjects, and "
-            "Clopper-Pearson where all runs find every subject, or none.",
-            f"Means and pooled ratios: percentile bootstrap over subjects, 10 000 resamples, seed {seed}. Where all "
-            "subjects agree it has no width, and there is no interval.",
-            "nFPC: bootstrap over subjects; where no false cluster was seen, exact Poisson. The Poisson column, for "
-            "one run, takes false clusters as independent of each other; they gather in few subjects, which makes it "
-            "too narrow.",
+            "sSens: Clopper-Pearson (exact binomial). With several runs it is that of the subjects' mean share in the "
+            "number of subjects, however much the runs agree: one miss more never narrows it.",
+            f"DC and pooled ratios: bootstrap-t over subjects, {RESAMPLES} resamples, seed {seed}. Where all subjects "
+            "agree there is no interval.",
+            "nFPC: Poisson interval, widened by the dispersion of the counts between subjects (variance / mean, at "
+            "least 1; with Student's t), on the number of subjects with their mean counts. One false cluster more "
+            "never gives a smaller upper bound or a narrower interval. The column \"exact Poisson\", for one run, "
+            "takes false clusters as independent of each other; they concentrate in few subjects, so that it is too "
+            "narrow.",
         ),
     )

@@ -1,11 +1,13 @@
 """Groups against each other: pairs, families, tests."""
 
+import numpy as np
 import pytest
 from report_rows import make_row
 
 from nnunet_tv.metrics.registry import ENDPOINTS
 from nnunet_tv.reporting.groups import gather
-from nnunet_tv.reporting.tables.comparison import comparison_table
+from nnunet_tv.reporting.statistics import difference_of_trainings, holm
+from nnunet_tv.reporting.tables.comparison import comparison_table, trainings_table
 from nnunet_tv.reporting.tables.table import to_csv
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -28,27 +30,52 @@ def study(runs=1, n=8):
     return gather(rows)
 
 
+def rows_of(table, family):
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows if row[0] == family]
+
+
 def test_mcnemar_and_permutation_by_hand():
     table = comparison_table(study(), primary="sSens")
     assert table.title.endswith("primary endpoint sSens")
-    first = dict(zip(table.columns, table.rows[0], strict=True))
-    assert (first["Family"], first["Endpoint"], first["Stage"]) == ("primary", "sSens", "raw")
+    first, second = rows_of(table, "primary")
+    assert (first["Endpoint"], first["Stage"], second["Stage"]) == ("sSens", "raw", "filtered")
     assert first["Second − first"] == "B − A" and first["Test"] == "McNemar"
     # Seven discordant pairs of one direction: 2 / 2^7; Holm over raw and filtered doubles it.
-    assert (first["p"], first["p, Holm"]) == (2 / 128, 4 / 128)
+    assert (first["p"], first["p, Holm"], first["Higher in first / second"]) == (2 / 128, 4 / 128, "0 / 7")
     assert f"McNemar,{2 / 128},{4 / 128}\n" in to_csv(table)  # every digit
     assert table.texts()[0][-2:] == ["0.0156", "0.0312"]
-    assert first["Difference"].value == pytest.approx(7 / 8) and first["Difference"].n == 8
-    dice = dict(zip(table.columns, table.rows[2], strict=True))
-    assert (dice["Family"], dice["Endpoint"], dice["Test"]) == ("secondary", "DC", "permutation")
+    difference = first["Difference"]
+    assert difference.value == pytest.approx(7 / 8) and difference.n == 8 and 0 < difference.low < difference.value
+    dice, _, clusters, _ = rows_of(table, "secondary")
+    assert (dice["Endpoint"], dice["Test"], clusters["Endpoint"]) == ("DC", "permutation", "nFPC")
     # Four secondary tests: two of Dice with p = 2 / 2^7, two of equal false clusters with p = 1.
     assert (dice["p"], dice["p, Holm"]) == (2 / 128, 8 / 128)
-    assert table.rows[-1][-2:] == (1, 1) and table.warnings == ()
+    assert (clusters["p"], clusters["p, Holm"]) == (1, 1)
+
+
+def test_few_discordant_pairs_are_noted_although_there_are_many_subjects():
+    rows = [make_row(f"s{i}", group, tp=0 if group == "A" and i < 5 else 5, fn=5, false=i % 3 + (group == "B"))
+            for i in range(20) for group in "AB"]
+    table = comparison_table(gather(rows), primary="sSens")
+    assert "sSens, raw, B − A (5)" in table.warnings[0] and "nFPC" not in table.warnings[0]
+    assert rows_of(table, "primary")[0]["Difference"].n == 20
+
+
+def test_raw_against_filtered():
+    rows = [make_row(f"s{i}", group, stage=stage, tp=5, fn=5, false=2 if stage == "filtered" else clusters + i % 2)
+            for i in range(8) for group, clusters in (("A", 9), ("B", 6)) for stage in ("raw", "filtered")]
+    table = comparison_table(gather(rows), primary="nFPC")
+    own = {row["Second − first"]: row for row in rows_of(table, "effect of the filter") if row["Endpoint"] == "nFPC"}
+    assert {name: row["Difference"].value for name, row in own.items()} == {"A": -7.5, "B": -4.5}
+    assert own["A"]["Stage"] == "filtered − raw" and own["A"]["p"] == 2 / 2 ** 8
+    assert own["A"]["p, Holm"] == own["B"]["p, Holm"] == 6 * 2 / 2 ** 8  # three endpoints, two groups
+    across = {row["Second − first"]: row for row in rows_of(table, "across stages") if row["Endpoint"] == "nFPC"}
+    assert {name: row["Difference"].value for name, row in across.items()} == {"B − A": -7.5, "A − B": -4.5}
 
 
 def test_several_runs_are_no_further_subjects():
     table = comparison_table(study(runs=3), primary="sSens")
-    first = dict(zip(table.columns, table.rows[0], strict=True))
+    first = rows_of(table, "primary")[0]
     assert first["Test"] == "permutation" and first["p"] == 2 / 128 and first["Difference"].n == 8
 
 
@@ -56,8 +83,37 @@ def test_three_groups_make_three_pairs_and_few_subjects_are_noted():
     rows = [make_row(f"s{i}", group, tp=i + 1, fn=3) for i in range(5) for group in "ABC"]
     table = comparison_table(gather(rows))
     assert [row[3] for row in table.rows if row[0] == "primary"] == ["B − A", "C − A", "C − B"]
-    assert "fewer than 6 pairs" in table.warnings[0]
+    assert "Fewer than 6 subjects differ" in table.warnings[0]
     assert comparison_table(gather(rows[:1])).rows == ()
+
+
+def test_an_undefined_comparison_has_no_p_and_is_not_counted():
+    rows = [make_row(f"s{i}", group, fp=3, false=i % 3 + (group == "B")) for i in range(7) for group in "AB"]
+    assert not rows[0].score.n_lesions
+    table = comparison_table(gather(rows))
+    dice, = rows_of(table, "primary")
+    assert (dice["p"], dice["p, Holm"], dice["Difference"].value) == ("undefined", "undefined", None)
+    detected, clusters = rows_of(table, "secondary")
+    assert detected["p"] == "undefined" and clusters["p"] == clusters["p, Holm"] == 2 / 2 ** 7
+    assert not any("DC" in warning for warning in table.warnings)
+
+
+def test_losses_are_compared_over_runs_too():
+    rng = np.random.default_rng(0)
+    rows = [make_row(f"s{i}", group, run, stage, tp=5, fn=5, false=int(rng.poisson(rate * (i + 1))))
+            for group in "AB" for run in range(5) for rate in [rng.lognormal(1, 0.5)] for i in range(8)
+            for stage in ("raw", "filtered")]
+    groups = gather(rows)
+    table = trainings_table(groups, primary="nFPC")
+    raw, filtered = rows_of(table, "primary")
+    interval, p = difference_of_trainings(*(np.array([[score.n_false_clusters for score in scores]
+                                                      for scores in group.scores.values()]) for group in groups[:2]))
+    assert (raw["Difference"], raw["p"], raw["Runs"]) == (interval, p, "5, 5")
+    assert [raw["p, Holm"], filtered["p, Holm"]] == holm([raw["p"], filtered["p"]])
+    models = rows_of(comparison_table(groups, primary="nFPC"), "primary")[0]
+    assert models["p"] < raw["p"]  # runs that differ make subjects differ
+    assert {row[1] for row in table.rows if row[0] == "effect of the filter"} == set(ENDPOINTS)
+    assert trainings_table(study(), primary="nFPC").rows == ()
 
 
 def test_another_endpoint_is_refused():

@@ -1,0 +1,99 @@
+"""Intervals of shares and of rates of events, from the binomial and the Poisson distribution.
+
+A subject with several runs counts once, with its mean over the runs: ten runs on 14 patients are 14 patients. The
+bounds are then those of a fractional number of events in that number of subjects. A bootstrap would use the agreement
+of the runs as if it were known, and has no width where all subjects agree.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from nnunet_tv.reporting.statistics.interval import TAILS, TIE, Interval
+
+#: Largest number of partial results for which the dispersion is computed event by event, else subject by subject.
+_MOST_EVENTS = 20_000
+
+
+def clopper_pearson(k: float, n: int) -> Interval:
+    """Return the exact binomial interval of k of n (Clopper and Pearson 1934): 14 of 17 is 0.57 to 0.96.
+
+    A fractional `k` has the bounds of the beta distribution too, which rise with k.
+    """
+    if not -TIE <= k <= n + TIE:
+        raise ValueError(f"expected 0 <= k <= n, found {k} of {n}")
+    if n == 0:
+        return Interval(None, None, None, 0, "Clopper-Pearson")
+    k = float(round(k)) if abs(k - round(k)) < TIE * n else float(k)
+    low = stats.beta.ppf(TAILS[0], k, n - k + 1) if k > 0 else 0.0
+    high = stats.beta.ppf(TAILS[1], k + 1, n - k) if k < n else 1.0
+    return Interval(k / n, float(low), float(high), n, "Clopper-Pearson")
+
+
+def share_interval(shares: Sequence[float]) -> Interval:
+    """Return the interval of a share of subjects: each 0 or 1, or its mean over several runs.
+
+    Clopper-Pearson with the number of subjects, whatever the number of runs. The design-effect estimate of an effective
+    number of subjects, p (1 - p) / variance of the mean, is n - 1 or more and exceeds n if the runs of a subject
+    disagree; it is not used, since one miss in 140 would then have a narrower interval than none.
+    """
+    return clopper_pearson(float(sum(shares)), len(shares))
+
+
+def poisson_rate(events: int, n: int) -> Interval:
+    """Return the exact interval of events per subject (Garwood 1936): 3 in 17 subjects is 0.036 to 0.516.
+
+    It assumes independent events and is too narrow for false clusters, which concentrate in few subjects.
+    """
+    if events < 0 or n < 1:
+        raise ValueError(f"expected events >= 0 in n >= 1 subjects, found {events} in {n}")
+    low, high = _garwood(np.array([events], float))
+    return Interval(events / n, float(low[0]) / n, float(high[0]) / n, n, "exact Poisson")
+
+
+def rate_interval(counts: Sequence[float], *, runs: int = 1) -> Interval:
+    """Return the interval of events per subject from the count of each, or its mean over `runs` runs.
+
+    The Poisson interval of events / d in n / d subjects, where d is the dispersion (variance / mean of the counts,
+    at least 1), enlarged by Student's t with n - 1 degrees of freedom; exact Poisson if no subject has several
+    events. d can fall when an event is added to a subject with few, so the upper bound and the width are at least
+    those of every result with fewer events in the same subjects: one more event never gives a narrower interval.
+    """
+    n, values = len(counts), np.sort(np.asarray(counts, float))[::-1]
+    if not n:
+        return Interval(None, None, None, 0, "Poisson")
+    sums, squares = _partial_results(values, runs)
+    dispersion = np.ones(len(sums))
+    if n > 1:
+        variance = (squares - sums ** 2 / n) / (n - 1)
+        dispersion[1:] = variance[1:] / (sums[1:] / n)
+        enlarged = dispersion * (stats.t.ppf(TAILS[1], n - 1) / stats.norm.ppf(TAILS[1])) ** 2
+        dispersion = np.where(dispersion > 1 + TIE, enlarged, 1.0)
+    low, high = (bounds * dispersion / n for bounds in _garwood(sums / dispersion))
+    high = np.maximum.accumulate(high)
+    width = np.max(high - low)
+    method = "exact Poisson" if (dispersion == 1).all() and runs == 1 else "Poisson with dispersion"
+    return Interval(float(sums[-1] / n), max(0.0, float(high[-1] - width)), float(high[-1]), n, method)
+
+
+def _partial_results(values: np.ndarray, runs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sums and sums of squares of the results with fewer events that are most dispersed for their sum.
+
+    They have the counts of the subjects with the most events, of one of them in part, and 0 for the others.
+    """
+    events = np.rint(values * runs).astype(np.int64)
+    steps = [np.arange(1, number + 1) if events.sum() <= _MOST_EVENTS else np.array([number])
+             for number in events if number]
+    if not steps:
+        return np.zeros(1), np.zeros(1)
+    before = np.concatenate([[0], np.cumsum(values)]), np.concatenate([[0], np.cumsum(values ** 2)])
+    sums = [before[0][place] + step / runs for place, step in enumerate(steps)]
+    squares = [before[1][place] + (step / runs) ** 2 for place, step in enumerate(steps)]
+    return np.concatenate([[0.0], *sums]), np.concatenate([[0.0], *squares])
+
+
+def _garwood(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of Poisson means after a (fractional) number of events."""
+    low = np.where(events > 0, stats.chi2.ppf(TAILS[0], 2 * np.where(events > 0, events, 1)) / 2, 0.0)
+    return low, stats.chi2.ppf(TAILS[1], 2 * events + 2) / 2
