@@ -3,8 +3,11 @@
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.metrics.registry import HEADLINE, MEASURES
 from nnunet_tv.metrics.scores import CaseScore, HitCounts, LesionScore
+from nnunet_tv.reporting.report import ReportOptions
 from nnunet_tv.scoring.rows import CaseRow
 
+#: Settings of a report with defaults only.
+SETTINGS = ReportOptions().settings()
 #: A score has every measure, None where undefined.
 RECORDED = [measure.key for measure in MEASURES if measure not in HEADLINE]
 

@@ -24,7 +24,7 @@ another grid or unusable (each is named; no table is written); 2 usage.
 #: Options that --from takes, and those that need files to score.
 _REDRAW = ("primary", "seed", "paper", "strata", "participants", "remark")
 _SCORING = ("ref", "pred", "pred_pp", "probabilities", "predicted_by", "rescan", "controls", "model", "images", "hit",
-            "measures", "allow_missing", "connectivity", "min_voxels", "min_mm3")
+            "measures", "nsd_tolerance", "allow_missing", "connectivity", "min_voxels", "min_mm3")
 Named = tuple[str, Path]
 
 
@@ -67,6 +67,8 @@ def _needs_scoring(options: argparse.Namespace) -> str | None:
 
 
 def _score(options: argparse.Namespace, predictions: list[tuple], controls: list[tuple], command: list[str]) -> int:
+    from nnunet_tv.metrics.hit_rules import DEFAULT_HITS
+    from nnunet_tv.metrics.registry import NSD_TOLERANCE_MM
     from nnunet_tv.postprocessing import ClusterFilter
     from nnunet_tv.reporting.report import ReportOptions, make_report
     from nnunet_tv.scoring.case_scoring import ScoringOptions
@@ -74,9 +76,11 @@ def _score(options: argparse.Namespace, predictions: list[tuple], controls: list
     from nnunet_tv.scoring.runs import Run
 
     cluster_filter = ClusterFilter(**_given(options, "min_voxels", "min_mm3", "connectivity"))
+    tolerance = options.nsd_tolerance
     scoring = ScoringOptions(
-        connectivity=cluster_filter.connectivity, cluster_filter=cluster_filter, hits=tuple(options.hit or ("any",)),
-        distances=options.measures, allow_missing=options.allow_missing)
+        connectivity=cluster_filter.connectivity, cluster_filter=cluster_filter,
+        hits=tuple(options.hit or DEFAULT_HITS), distances=options.measures or tolerance is not None,
+        nsd_tolerance_mm=NSD_TOLERANCE_MM if tolerance is None else tolerance, allow_missing=options.allow_missing)
     record = make_report(
         options.out, reference=options.ref, runs=[Run(*each) for each in predictions],
         models=[model_runs(folder, group=name, reference=options.ref) for name, folder in options.model],
@@ -112,7 +116,8 @@ def _show(out: Path) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from nnunet_tv.metrics.registry import ENDPOINTS
+    from nnunet_tv.metrics.hit_rules import DEFAULT_HITS
+    from nnunet_tv.metrics.registry import ENDPOINTS, NSD_TOLERANCE_MM
 
     result = parser("nnunet-tv-report", DESCRIPTION)
     add = result.add_argument
@@ -141,9 +146,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--strata", type=_names, metavar="A,B", help="columns of --participants, and size, contrast (needs --images), "
         "hemisphere (from the lesion's position where no column gives it)")
     add("--hit", action="append", type=_rule, metavar="RULE", help="any, overlap:0.1, center or distance:20; may be "
-        "repeated, the first is the primary one (default: any)")
+        f"repeated, the first is the primary one (default: {', '.join(DEFAULT_HITS)})")
     add("--primary", choices=tuple(ENDPOINTS), help="primary endpoint, chosen before results are seen (default: DC)")
     add("--measures", action="store_true", help="all measures, surface distances included (slower)")
+    add("--nsd-tolerance", type=number("a distance in mm from 0", lambda distance: 0 <= distance < float("inf")),
+        metavar="MM", help="distance up to which surfaces agree, for NSD; includes --measures (default: "
+        f"{NSD_TOLERANCE_MM:g})")
     add("--paper", action="store_true", default=None, help="show the TV paper's Table 1 beside")
     add("--connectivity", type=int, choices=(6, 18, 26),
         help="neighbours that make one cluster, for the measures and the filter (default: 26)")

@@ -12,7 +12,7 @@ from nnunet_tv.metrics.distances import SurfaceDistances, between_points
 from nnunet_tv.metrics.hit_rules import DISTANCE, HitRule, parse_rules
 from nnunet_tv.metrics.lesion_counts import detected, n_false_clusters
 from nnunet_tv.metrics.lesion_matching import LesionMatching
-from nnunet_tv.metrics.registry import HEADLINE, MEASURES
+from nnunet_tv.metrics.registry import HEADLINE, MEASURES, NSD_TOLERANCE_MM
 from nnunet_tv.metrics.scores import (
     BOTH_EMPTY,
     EMPTY_PREDICTION,
@@ -61,7 +61,7 @@ def score_case(
     affine: np.ndarray | None = None,
     probability: np.ndarray | None = None,
     distances: bool = False,
-    nsd_tolerance_mm: float = 2.0,
+    nsd_tolerance_mm: float = NSD_TOLERANCE_MM,
 ) -> CaseScore:
     """Score one prediction by every measure of :mod:`nnunet_tv.metrics.registry`.
 

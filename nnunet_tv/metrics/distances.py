@@ -14,6 +14,7 @@ from scipy.spatial import KDTree
 
 from nnunet_tv.metrics.components import as_mask
 from nnunet_tv.metrics.hit_rules import ROUNDING
+from nnunet_tv.metrics.registry import NSD_TOLERANCE_MM
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def assd_mm(distances: SurfaceDistances) -> float | None:
     return _summary(distances, lambda there, back: np.concatenate([there, back]).mean())
 
 
-def nsd(distances: SurfaceDistances, tolerance_mm: float = 2.0) -> float:
+def nsd(distances: SurfaceDistances, tolerance_mm: float = NSD_TOLERANCE_MM) -> float:
     """Share of both surfaces within `tolerance_mm` of the other; 1 for two empty masks, 0 for one."""
     both = np.concatenate([distances.to_reference_mm, distances.to_prediction_mm])
     return float((both <= tolerance_mm * (1 + ROUNDING)).mean()) if len(both) else 1.0

@@ -9,6 +9,8 @@ from fractions import Fraction
 
 #: Kinds of rules; the second and the fourth take a value.
 ANY, OVERLAP, CENTER, DISTANCE = KINDS = ("any", "overlap", "center", "distance")
+#: Rules of a report unless others are given: the primary one, and two that show how much it matters.
+DEFAULT_HITS = ("any", "overlap:0.1", "distance:20")
 #: Share by which a distance may exceed a limit: voxel sizes are often stored as float32.
 ROUNDING = 1e-6
 _FORMS = "any, overlap:0.1 (a share above 0, up to 1), center or distance:20 (mm)"

@@ -5,8 +5,8 @@ that the command's ``--help`` imports nothing heavy; their arguments are attribu
 :class:`nnunet_tv.metrics.case_metrics.MeasureInputs`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +19,8 @@ LESION, PREDICTION, DISTANCES, PROBABILITIES = "lesion", "prediction", "distance
 SHARE, RATE, MEAN = "share", "rate", "mean"
 #: Worst value of a distance: see :attr:`CaseScore.worst_mm`.
 IMAGE_DIAGONAL = "image diagonal"
+#: Distance up to which surfaces agree, for NSD, unless another is given.
+NSD_TOLERANCE_MM = 2.0
 #: Text in place of a measure that an earlier report did not record.
 NOT_RECORDED = "not recorded"
 
@@ -31,26 +33,51 @@ class Measure:
     title: str  #: name in tables, without the unit
     function: str  #: ``MODULE.FUNCTION`` in :mod:`nnunet_tv.metrics`
     inputs: tuple[str, ...]  #: the function's arguments, attributes of ``MeasureInputs``
+    definition: str = ""  #: one or two sentences for the notes of tables, with the value of empty masks
     unit: str = ""  #: such as ``mm``; empty for a ratio or a count
+    at: str = ""  #: condition of the value, behind the title: as `definition` a template of the report's settings
     needs: tuple[str, ...] = ()  #: of ``lesion``, ``prediction``, ``distances`` and ``probabilities``
-    worst: float | str = 0.0  #: taken for an undefined value by penalised means; ``image diagonal`` for distances
-    higher_is_better: bool = True
+    #: Taken for an undefined value by penalised means; ``image diagonal`` for distances; None if never undefined.
+    worst: float | str | None = 0.0
+    higher_is_better: bool | None = True  #: None for a signed error, whose best value is 0
     interval: str = MEAN  #: how the interval over subjects is computed: mean, share or rate
     short: str = ""  #: name in Table 1, the comparison and ``--primary``
     in_table_one: bool = False
     pooled_with: str = ""  #: ``fn`` or ``fp``: Table 1 pools voxels over subjects, TP / (TP + this)
     endpoint: bool = False  #: whether groups are compared by it, and ``--primary`` takes it
     digits: int = 3  #: decimals in tables
-    limits: tuple[float | None, float | None] = (0.0, 1.0)  #: smallest and largest possible value of a mean
+    limits: tuple[float | None, float | None] = (None, None)  #: smallest and largest possible value; None for no limit
 
     def __post_init__(self) -> None:
         if (self.endpoint or self.in_table_one) and not self.short:
             raise ValueError(f"measure {self.key}: an endpoint, or a column of Table 1, needs a short name")
 
+    def with_settings(self, settings: Mapping[str, Any]) -> "Measure":
+        """The measure with the settings of a report filled in: the tolerance of NSD, the primary hit rule."""
+        return replace(self, at=self.at.format_map(settings), definition=self.definition.format_map(settings))
+
+    @property
+    def name(self) -> str:
+        """Title with the condition."""
+        return f"{self.title} at {self.at}" if self.at else self.title
+
     @property
     def label(self) -> str:
-        """Title with the unit."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
+        """Title with condition and unit."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+    @property
+    def short_label(self) -> str:
+        """Short name with condition and unit."""
+        return self.label.replace(self.title, self.short, 1)
+
+    @property
+    def explanation(self) -> str:
+        """Definition, the subjects to which the measure applies, and which values are good."""
+        subjects = ("subjects with a lesion" if LESION in self.needs else
+                    "subjects with a lesion or a prediction" if PREDICTION in self.needs else "all subjects")
+        best = {True: "higher is better", False: "lower is better", None: "0 is best"}[self.higher_is_better]
+        return f"{self.definition} Over {subjects}; {best}."
 
     def compute(self, inputs: Any) -> Any:
         """Value of a ``MeasureInputs``; None where undefined or not measured."""
@@ -86,40 +113,70 @@ class Measure:
         return value
 
 
-_COUNTS = ("n_true_clusters", "n_clusters", "n_lesions_found", "n_lesions")
-DICE = Measure("dice", "Dice", "overlap.dice", ("tp", "fp", "fn"), needs=(LESION,), short="DC", in_table_one=True,
-               endpoint=True)
-DETECTED = Measure("detected", "Detected", "lesion_counts.detected", ("n_lesions_found", "n_lesions"), needs=(LESION,),
-                   interval=SHARE, short="sSens", in_table_one=True, endpoint=True)
-FALSE_CLUSTERS = Measure("n_false_clusters", "False clusters", "lesion_counts.n_false_clusters",
-                         ("n_true_clusters", "n_clusters"), higher_is_better=False, interval=RATE, short="nFPC",
-                         in_table_one=True, endpoint=True)
+_RATIO = (0.0, 1.0)  # limits of a ratio
+_EMPTY = "1 where both masks are empty, 0 where one is."
+_DISTANCE = "0 where both masks are empty, undefined where one is."
+DICE = Measure(
+    "dice", "Dice", "overlap.dice", ("tp", "fp", "fn"), needs=(LESION,), short="DC", in_table_one=True, endpoint=True,
+    limits=_RATIO, definition="2·TP / (2·TP + FP + FN) of voxels. 0 for an empty prediction.")
+DETECTED = Measure(
+    "detected", "Detected", "lesion_counts.detected", ("n_lesions_found", "n_lesions"), needs=(LESION,),
+    interval=SHARE, limits=_RATIO, short="sSens", in_table_one=True, endpoint=True,
+    definition="1 where at least one lesion is found by the primary hit rule ({hits[0]}), else 0, as for an "
+               "empty prediction.")
+FALSE_CLUSTERS = Measure(
+    "n_false_clusters", "False clusters", "lesion_counts.n_false_clusters", ("n_true_clusters", "n_clusters"),
+    higher_is_better=False, interval=RATE, limits=(0.0, None), short="nFPC", in_table_one=True, endpoint=True,
+    definition="Predicted clusters ({connectivity} neighbours) that are not true by the primary hit rule ({hits[0]}). "
+               "0 for an empty prediction; without a lesion every cluster is false.")
 
 #: In the order of tables and columns.
 MEASURES = (
     Measure("sensitivity", "Sensitivity (voxels)", "overlap.sensitivity", ("tp", "fn"), needs=(LESION,), short="Sens",
-            in_table_one=True, pooled_with="fn"),
+            in_table_one=True, pooled_with="fn", limits=_RATIO,
+            definition="Share of the subject's lesion voxels that are predicted. 0 for an empty prediction."),
     Measure("precision", "Precision (voxels)", "overlap.precision", ("tp", "fp"), needs=(PREDICTION,), short="Prec",
-            in_table_one=True, pooled_with="fp"),
+            in_table_one=True, pooled_with="fp", limits=_RATIO,
+            definition="Share of the subject's predicted voxels that are lesion. Undefined for an empty prediction."),
     DICE,
     DETECTED,
     FALSE_CLUSTERS,
-    Measure("f2", "F2", "overlap.f2", ("tp", "fp", "fn")),
+    Measure("f2", "F2", "overlap.f2", ("tp", "fp", "fn"), limits=_RATIO,
+            definition=f"5·TP / (5·TP + 4·FN + FP) of voxels, which weights misses more than false alarms. {_EMPTY}"),
     *(Measure(f"{name}_mm", name.upper(), f"distances.{name}_mm", ("surface_distances",), unit="mm",
-              needs=(DISTANCES,), worst=IMAGE_DIAGONAL, higher_is_better=False,
-              limits=(0.0, None)) for name in ("hd95", "masd", "assd")),
-    Measure("nsd", "NSD", "distances.nsd", ("surface_distances", "nsd_tolerance_mm"), needs=(DISTANCES,)),
-    Measure("lesion_precision", "Precision (clusters)", "lesion_counts.lesion_precision", _COUNTS[:2],
-            needs=(PREDICTION,)),
-    Measure("lesion_recall", "Recall (lesions)", "lesion_counts.lesion_recall", _COUNTS[2:], needs=(LESION,)),
+              needs=(DISTANCES,), worst=IMAGE_DIAGONAL, higher_is_better=False, limits=(0.0, None),
+              definition=f"{text} {_DISTANCE}")
+      for name, text in (
+          ("hd95", "Larger of the two directed 95th percentiles of the distances between the surfaces."),
+          ("masd", "Mean of the two directed mean distances between the surfaces."),
+          ("assd", "Mean distance of all points of both surfaces to the other surface."))),
+    Measure("nsd", "NSD", "distances.nsd", ("surface_distances", "nsd_tolerance_mm"), needs=(DISTANCES,),
+            at="{nsd_tolerance_mm:g} mm", limits=_RATIO,
+            definition=f"Share of the points of both surfaces that are at most {{nsd_tolerance_mm:g}} mm from the "
+                       f"other surface. {_EMPTY}"),
+    Measure("lesion_precision", "Precision (clusters)", "lesion_counts.lesion_precision",
+            ("n_true_clusters", "n_clusters"), needs=(PREDICTION,), limits=_RATIO,
+            definition="Share of the subject's clusters that are true by the primary hit rule ({hits[0]}); several "
+                       "clusters in one lesion are all true. Undefined for an empty prediction."),
+    Measure("lesion_recall", "Recall (lesions)", "lesion_counts.lesion_recall", ("n_lesions_found", "n_lesions"),
+            needs=(LESION,), limits=_RATIO,
+            definition="Share of the subject's lesions that are found by the primary hit rule ({hits[0]}); one cluster "
+                       "may find several lesions. 0 for an empty prediction."),
     Measure("lesion_f1", "F1 (lesions, one to one)", "lesion_counts.lesion_f1",
-            ("n_matched", "n_clusters", "n_lesions")),
+            ("n_matched", "n_clusters", "n_lesions"), limits=_RATIO,
+            definition="2·TP / (2·TP + FP + FN), where each cluster and each lesion counts once. TP: pairs of a "
+                       "cluster and a lesion that it finds by the primary hit rule ({hits[0]}), in a one-to-one "
+                       "matching with the most pairs; FP and FN: clusters and lesions without a partner. Metrics "
+                       "Reloaded and panoptica count each once, too, but choose the pairs by a threshold of overlap "
+                       f"(such as IoU 0.5), which gives other figures. {_EMPTY}"),
     Measure("average_precision", "Average precision", "average_precision.average_precision",
-            ("probability", "reference"), needs=(LESION, PROBABILITIES)),
+            ("probability", "reference"), needs=(LESION, PROBABILITIES), limits=_RATIO,
+            definition="Area under the precision-recall curve of the subject's probabilities, which the filter does "
+                       "not change. Undefined without probabilities."),
 )
 TABLE_ONE = tuple(measure for measure in MEASURES if measure.in_table_one)
-#: Figures of Table 1 as they are: attributes of a CaseScore. The table of all measures has the others.
-HEADLINE = tuple(measure for measure in TABLE_ONE if not measure.pooled_with)
+#: Measures that are fields of a CaseScore; the others are in its ``measures``.
+HEADLINE = tuple(measure for measure in MEASURES if measure.key in {field.name for field in fields(CaseScore)})
 ENDPOINTS = {measure.short: measure for measure in MEASURES if measure.endpoint}
 
 

@@ -49,6 +49,7 @@ class ReportOptions:
                 "filter": {name: cluster_filter[name] for name in (size, "connectivity", *default)
                            if name in (size, "connectivity") or cluster_filter[name] != default[name]},
                 "filter_steps": scoring.cluster_filter.steps, "measures": scoring.distances,
+                "nsd_tolerance_mm": scoring.nsd_tolerance_mm,
                 "allow_missing": scoring.allow_missing, "primary": self.primary, "seed": self.seed,
                 "paper": self.paper, "strata": list(self.strata), "remark": self.remark}
 

@@ -105,9 +105,9 @@ def write_report(record: Record, work: Path) -> None:
     sections, meta = make_sections(record, work), record.meta
     rows = [*record.rows, *record.controls]
     notes = [*sections.warnings, *sections.notes]
-    texts = {"cases.csv": cases_csv(rows), "clusters.csv": clusters_csv(rows), "lesions.csv": lesions_csv(rows),
-             "table1.md": table_one.to_markdown(sections.shown, notes), "table1.csv": table_one.to_csv(sections.shown),
-             "table1.tex": table_one.to_latex(sections.shown, notes)}
+    texts = {"cases.csv": cases_csv(rows, record.settings), "clusters.csv": clusters_csv(rows),
+             "lesions.csv": lesions_csv(rows), "table1.md": table_one.to_markdown(sections.shown, notes),
+             "table1.csv": table_one.to_csv(sections.shown), "table1.tex": table_one.to_latex(sections.shown, notes)}
     if record.rescans:
         texts["rescans.csv"] = rescans_csv(record.rescans)
     for table in sections.tables():
@@ -119,7 +119,7 @@ def write_report(record: Record, work: Path) -> None:
         "report.html.j2", convention=CONVENTION, version=meta["versions"]["nnunet-tv"], created=meta["created"],
         command=shlex.join(meta["command"]), redraws=[(each, shlex.join(each.command)) for each in record.redraws],
         versions=meta["versions"], n_inputs=len(meta["sha256"]),
-        report=sections, cases=cases_table(gather(record.rows)), warnings=record.warnings,
+        report=sections, cases=cases_table(gather(record.rows), record.settings), warnings=record.warnings,
         pictures=sorted((work / "pictures").glob("*.png")),
     )
     write_text(page, work / "report.html")
@@ -135,7 +135,7 @@ def write_report(record: Record, work: Path) -> None:
 
 def write_problems(record: Record, work: Path) -> None:
     """Write the status of every case, and no table: excluding failures biases the result."""
-    write_text(cases_csv([*record.rows, *record.controls]), work / "cases.csv")
+    write_text(cases_csv([*record.rows, *record.controls], record.settings), work / "cases.csv")
     write_json(to_content(record, {"groups": {}}), work / "report.json")
 
 

@@ -11,6 +11,8 @@ from nnunet_tv.imaging.volume import Volume, read_volume, same_grid
 from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.metrics.components import Components, as_mask, find_components
 from nnunet_tv.metrics.froc_candidates import find_candidates
+from nnunet_tv.metrics.hit_rules import DEFAULT_HITS
+from nnunet_tv.metrics.registry import NSD_TOLERANCE_MM
 from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.postprocessing import ENDING, STANDARD, ClusterFilter
 from nnunet_tv.scoring import rows
@@ -27,9 +29,9 @@ class ScoringOptions:
     """How predictions are scored."""
 
     connectivity: int = 26  #: which neighbours make one cluster: 26, 18 or 6
-    hits: tuple[str, ...] = ("any",)  #: hit rules; the first is the primary one
+    hits: tuple[str, ...] = DEFAULT_HITS  #: hit rules; the first is the primary one
     distances: bool = False  #: whether surface distances are measured
-    nsd_tolerance_mm: float = 2.0  #: distance up to which surfaces agree
+    nsd_tolerance_mm: float = NSD_TOLERANCE_MM  #: distance up to which surfaces agree, for NSD
     allow_missing: bool = False  #: score a missing prediction as an empty one, with a warning
     cluster_filter: ClusterFilter = STANDARD  #: for runs without a filtered folder
 

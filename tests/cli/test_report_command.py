@@ -97,7 +97,7 @@ def test_a_report_of_an_earlier_version_without_a_measure(study):
     (study / "out" / "report.json").write_text(json.dumps(report))
     assert main(["--from", "out", "-o", "again"]) == 0
     table = (study / "again" / "tables" / "measures.md").read_text()
-    assert re.search(r"\| NSD \| not recorded \| – \| 0 \| not recorded \|", table)
+    assert re.search(r"\| NSD at 2 mm \| not recorded \| – \| 0 \| not recorded \|", table)
     assert (study / "again" / "table1.csv").read_bytes() == (study / "out" / "table1.csv").read_bytes()
 
 

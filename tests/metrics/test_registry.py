@@ -1,5 +1,6 @@
 """Rows of the registry: each can be computed, and an earlier report's scores may lack one."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -19,11 +20,39 @@ def test_perfect_is_best_and_the_worst_value_is_on_the_worse_side(measure):
                      for prediction in (lesion, voxels((3, 3, 3), (9, 9, 9))))
     best, other = float(measure.value(perfect)), float(measure.value(poor))
     worst = poor.worst_mm if measure.worst == IMAGE_DIAGONAL else measure.worst
+    low, high = measure.limits
+    assert all((low is None or low <= value) and (high is None or value <= high) for value in (best, other))
+    assert high == (1 if measure.higher_is_better else None)
+    assert low == (None if measure.higher_is_better is None else 0)
     assert measure.recorded(perfect)
-    if measure.higher_is_better:
+    if measure.higher_is_better is None:  # a signed error
+        assert best == 0 != other and worst is None
+    elif measure.higher_is_better:
         assert worst <= other <= best == 1
+    elif worst is None:
+        assert best == 0 < other
     else:
         assert best == 0 <= other <= (worst or other)
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.key)
+def test_every_measure_is_defined_in_words(measure):
+    settings = {"hits": ["center", "any"], "connectivity": 18, "nsd_tolerance_mm": 1.25}
+    shown = measure.with_settings(settings)
+    assert shown.definition.endswith(".") and len(shown.definition) > 40 and "{" not in shown.label + shown.explanation
+    assert re.search("empty|[Uu]ndefined|without a lesion", shown.definition)
+    assert ("center" in shown.definition) == ("n_true_clusters" in measure.inputs or "n_lesions_found" in measure.inputs
+                                              or "n_matched" in measure.inputs)
+    assert ("1.25 mm" in shown.label) == ("nsd_tolerance_mm" in measure.inputs)
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.key)
+@pytest.mark.parametrize("masks", [(mask(), mask()), (mask(), voxels((3, 3, 3))), (voxels((3, 3, 3)), mask())])
+def test_a_measure_without_a_worst_value_is_defined_wherever_it_applies(measure, masks):
+    score = score_case(*masks, ISOTROPIC, probability=0.5 * masks[0], distances=True)
+    value = measure.value(score)
+    assert (value is None) <= (measure.worst is not None or not measure.applies(score))
+    assert measure.penalised(score) is not None or not measure.applies(score)
 
 
 def test_names_are_unique():

@@ -72,8 +72,9 @@ def _strata(context: ReportContext) -> Section | None:
         return None
     levels = strata.make_strata(context.settings["strata"], context.references,
                                 participants=context.record.participants, contrast=context.record.contrast)
-    return Section("strata", "Strata", tables=tuple(strata.stratum_table(context.groups, *each, seed=context.seed)
-                                                    for each in levels.items()))
+    tables = (strata.stratum_table(context.groups, *each, settings=context.settings, seed=context.seed)
+              for each in levels.items())
+    return Section("strata", "Strata", tables=tuple(tables))
 
 
 def _controls(context: ReportContext) -> Section | None:
@@ -87,7 +88,7 @@ def _controls(context: ReportContext) -> Section | None:
 def _measures(context: ReportContext) -> Section | None:
     if not context.settings["measures"]:
         return None
-    table = measures.measures_table(context.groups, distances=True, seed=context.seed)
+    table = measures.measures_table(context.groups, distances=True, settings=context.settings, seed=context.seed)
     return Section("all-measures", "All measures", tables=(table,))
 
 

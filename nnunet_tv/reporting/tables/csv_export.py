@@ -1,7 +1,8 @@
 """CSV files of all cases, clusters and lesions, one line each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
 from nnunet_tv.metrics.registry import HEADLINE, MEASURES, NOT_RECORDED
 from nnunet_tv.metrics.scores import CaseScore, HitCounts
@@ -17,21 +18,25 @@ _HITS = tuple(field.name for field in fields(HitCounts))
 _PART = ("voxels", "volume_mm3", "x_mm", "y_mm", "z_mm", "overlap_voxels")
 
 
-def cases_csv(rows: Sequence[CaseRow]) -> str:
+def cases_csv(rows: Sequence[CaseRow], settings: Mapping[str, Any]) -> str:
     """Every case of every run and stage; figures are empty where nothing could be scored or they are undefined.
+
+    A measure that depends on one of the report's `settings` has it in a column beside, such as ``nsd_at``, 2 mm.
 
     ``detected`` is 1 or 0, and empty for a subject without lesion; hit rules other than the primary one (the first)
     have columns such as ``detected [center]``; ``lost_*`` count true lesions lost to the filter.
     """
     hits = [(rule, name) for rule in _rules(rows)[1:] for name in _HITS]
-    header = [*_ROW, "status", *_FIGURES, *(f"{name} [{rule}]" for rule, name in hits),
+    conditions = {f"{measure.key}_at": measure.with_settings(settings).at for measure in MEASURES if measure.at}
+    header = [*_ROW, "status", *_FIGURES, *conditions, *(f"{name} [{rule}]" for rule, name in hits),
               *(f"lost_{name}" for name in _LOST), "problem"]
 
     def figures(score: CaseScore | None) -> list[object]:
         if score is None:
-            return [None] * (len(_FIGURES) + len(hits))
-        return [*(getattr(score, name) if hasattr(score, name) else score.measures.get(name, NOT_RECORDED)
-                  for name in _FIGURES), *(getattr(score.hits[rule], name) for rule, name in hits)]
+            return [None] * (len(_FIGURES) + len(conditions) + len(hits))
+        values = (getattr(score, name) if hasattr(score, name) else score.measures.get(name, NOT_RECORDED)
+                  for name in _FIGURES)
+        return [*values, *conditions.values(), *(getattr(score.hits[rule], name) for rule, name in hits)]
 
     return csv_text(header, [[*_start(row), row.status, *figures(row.score),
                               *(getattr(row.lost, name, None) for name in _LOST), row.problem] for row in rows])

@@ -1,6 +1,7 @@
 """Subjects grouped by what is recorded of them (histology, lobe, size, contrast, ...), with n in every cell."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -120,9 +121,11 @@ def _side(score: CaseScore) -> str:
     return "L" if sum(lesion.centroid_mm[0] * lesion.volume_mm3 for lesion in score.lesions) < 0 else "R"
 
 
-def stratum_table(groups: Sequence[GroupStage], name: str, levels: Mapping[str, str], *, seed: int = 0) -> Table:
-    """The endpoints of each level of a stratum, with n and intervals."""
-    rows, endpoints = [], leading(ENDPOINTS.values(), "sSens")
+def stratum_table(
+    groups: Sequence[GroupStage], name: str, levels: Mapping[str, str], *, settings: Mapping[str, Any], seed: int = 0
+) -> Table:
+    """The endpoints of each level of a stratum, with n and intervals; `settings` are those of the report."""
+    rows, endpoints = [], [endpoint.with_settings(settings) for endpoint in leading(ENDPOINTS.values(), "sSens")]
     for level in sorted(set(levels.values()), key=lambda level: (level in (NOT_GIVEN, NO_LESION), level)):
         for group in groups:
             part = group.only({case for case, found in levels.items() if found == level})
@@ -132,8 +135,9 @@ def stratum_table(groups: Sequence[GroupStage], name: str, levels: Mapping[str, 
     key = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
     return Table(
         f"strata-{key}", f"By {_TITLES.get(name, name)}",
-        ("Level", "Group", "Stage", "Subjects", *(endpoint.short for endpoint in endpoints), "Reading"), tuple(rows),
-        digits={endpoint.short: endpoint.digits for endpoint in endpoints},
+        ("Level", "Group", "Stage", "Subjects", *(endpoint.short_label for endpoint in endpoints), "Reading"),
+        tuple(rows),
+        digits={endpoint.short_label: endpoint.digits for endpoint in endpoints},
         notes=(_NOTES.get(name, f"Levels of the column {name} of the participants table."),
                f"Cells with fewer than {FEW} subjects are descriptive. Differences between levels are not tested here; "
                "levels differ in more than their name."),

@@ -5,7 +5,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from report_rows import make_row
+from report_rows import SETTINGS, make_row
 
 from nnunet_tv.metrics.registry import ENDPOINTS, Measure
 from nnunet_tv.reporting.groups import gather
@@ -26,15 +26,15 @@ def rows():
 
 
 def test_all_measures_show_not_recorded(rows):
-    table = measures_table(gather(rows), distances=True)
-    assert {row[2] for row in table.texts() if row[3] == row[6] == "not recorded"} == {"NSD", "HD95 (mm)"}
+    table = measures_table(gather(rows), distances=True, settings=SETTINGS)
+    assert {row[2] for row in table.texts() if row[3] == row[6] == "not recorded"} == {"NSD at 2 mm", "HD95 (mm)"}
     assert to_markdown(table).count("not recorded") == 2 * 2 * 2
-    csv_line = next(line for line in csv.DictReader(io.StringIO(to_csv(table))) if line["Measure"] == "NSD")
+    csv_line = next(line for line in csv.DictReader(io.StringIO(to_csv(table))) if line["Measure"] == "NSD at 2 mm")
     assert csv_line["Penalised mean"] == "" and csv_line["Penalised mean: method"] == "not recorded"
 
 
 def test_cases_csv_shows_not_recorded(rows):
-    line = next(csv.DictReader(io.StringIO(cases_csv(rows))))
+    line = next(csv.DictReader(io.StringIO(cases_csv(rows, SETTINGS))))
     assert (line["nsd"], line["hd95_mm"], line["f2"], line["masd_mm"]) == ("not recorded", "not recorded", "0.5", "")
 
 
@@ -45,7 +45,7 @@ def test_an_endpoint_shows_not_recorded(rows, monkeypatch):
     table = comparison_table(groups, primary="NEW")
     assert table.rows[0][:3] == ("primary", "NEW", "raw") and set(table.texts()[0][4:]) == {"not recorded"}
     assert len(table.rows) == len(ENDPOINTS) and "not recorded" not in table.texts()[1]
-    strata = stratum_table(groups, "lobe", {f"s{i}": "FL" for i in range(12)})
+    strata = stratum_table(groups, "lobe", {f"s{i}": "FL" for i in range(12)}, settings=SETTINGS)
     assert [row[strata.columns.index("NEW")] for row in strata.texts()] == ["not recorded"] * 2
-    assert cases_table(groups).rows[0][-2:] == ("–", "–")
+    assert cases_table(groups, SETTINGS).rows[0][-2:] == ("–", "–")
     assert all("not recorded" in write(table) for write in (to_csv, to_markdown, to_latex))

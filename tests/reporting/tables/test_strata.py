@@ -1,7 +1,7 @@
 """Strata."""
 
 import pytest
-from report_rows import make_row, make_score
+from report_rows import SETTINGS, make_row, make_score
 
 from nnunet_tv.metrics.scores import LesionScore
 from nnunet_tv.reporting.groups import gather
@@ -60,7 +60,7 @@ def test_contrast_and_unknown_names():
 def test_strata_table_counts_and_calls_small_cells_descriptive():
     rows = [make_row(f"s{i}", tp=5 if i < 9 else 0, fn=5) for i in range(15)]
     levels = {f"s{i}": "FL" if i < 12 else "TL" for i in range(15)}
-    table = stratum_table(gather(rows), "lobe", levels)
+    table = stratum_table(gather(rows), "lobe", levels, settings=SETTINGS)
     assert table.key == "strata-lobe"
     frontal, temporal = table.rows
     assert frontal[:4] == ("FL", "A", "raw", 12) and frontal[4] == clopper_pearson(9, 12) and frontal[-1] == ""

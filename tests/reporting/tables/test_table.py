@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from report_rows import make_row
+from report_rows import SETTINGS, make_row
 
 from nnunet_tv.metrics.scores import ClusterScore, HitCounts
 from nnunet_tv.reporting.groups import gather
@@ -60,7 +60,7 @@ def listing_rows():
 
 
 def test_cases_are_all_listed_with_their_status():
-    scored, filtered, lost = csv.DictReader(io.StringIO(cases_csv(listing_rows())))
+    scored, filtered, lost = csv.DictReader(io.StringIO(cases_csv(listing_rows(), SETTINGS)))
     assert (scored["tp"], scored["detected"], scored["detected [center]"], scored["f2"], scored["nsd"]) == (
         "2", "1", "0", "0.25", "")
     assert (filtered["lost_by_filter"], filtered["lost_by_opening"], scored["lost_by_filter"]) == ("1", "1", "")
