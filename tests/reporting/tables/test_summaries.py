@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from report_rows import make_row
+from report_rows import SETTINGS, make_row
 
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import clopper_pearson, poisson_rate
@@ -67,7 +67,7 @@ def test_one_mean_of_precision():
     rows = [make_row("a", tp=5, fp=5, measures={"precision": 0.5}), make_row("a", run=1, fn=5),
             make_row("b", tp=1, fp=4, measures={"precision": 0.2}),
             make_row("b", run=1, tp=2, fp=3, measures={"precision": 0.4})]
-    table = measures_table(gather(rows), distances=False)
+    table = measures_table(gather(rows), distances=False, settings=SETTINGS)
     found, = (row[3].value for row in table.rows if str(row[2]).startswith("Precision (voxels"))
     expected = (0.35 + 0.4) / 2
     assert found == pytest.approx(expected)
