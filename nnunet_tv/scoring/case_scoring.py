@@ -16,6 +16,7 @@ from nnunet_tv.metrics.registry import NSD_TOLERANCE_MM
 from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.postprocessing import ENDING, STANDARD, ClusterFilter
 from nnunet_tv.scoring import rows
+from nnunet_tv.scoring.marks import find_marks, unite
 from nnunet_tv.scoring.mask_file import read_mask_hashed
 from nnunet_tv.scoring.rows import CaseRow, LostLesions, Scores
 from nnunet_tv.scoring.runs import Run
@@ -63,6 +64,7 @@ def score_one(case: str, *, reference: Path | None, runs: tuple[Run, ...], optio
         if reference is None:
             scorer.has_reference = False  # each run has its own grid
         scorer.score_run(run)
+    scorer.scores.marks = unite(scorer.scores.marks)
     return scorer.scores
 
 
@@ -178,15 +180,19 @@ class _CaseScorer:
     def add_row(
         self, run: Run, stage: str, prediction: _Prediction, probability: np.ndarray | None
     ) -> CaseScore | None:
-        score = None if prediction.volume is None else self.score(
-            prediction.volume, None if prediction.status else probability)
+        score = None
+        if prediction.volume is not None:
+            clusters = self.components(prediction.volume, "prediction")
+            score = self.score(clusters, None if prediction.status else probability)
+            self.scores.marks.append(find_marks(clusters, self.lesions, self.reference.grid, case=self.case,
+                                                group=run.group, stage=stage, rule=self.options.hits[0]))
         status = score.status if score is not None and not prediction.status else prediction.status
         self.scores.rows.append(CaseRow(self.case, run.group, run.run, stage, status, score, prediction.problem))
         return score
 
-    def score(self, volume: Volume, probability: np.ndarray | None = None) -> CaseScore:
+    def score(self, clusters: Components, probability: np.ndarray | None = None) -> CaseScore:
         return score_case(
-            self.components(volume, "prediction"), self.lesions, self.reference.spacing_mm, hits=self.options.hits,
+            clusters, self.lesions, self.reference.spacing_mm, hits=self.options.hits,
             affine=self.reference.affine, probability=probability, distances=self.options.distances,
             nsd_tolerance_mm=self.options.nsd_tolerance_mm)
 
@@ -198,7 +204,8 @@ class _CaseScorer:
         by_opening = 0
         if gone:  # rare, so the first steps are repeated only then
             any_size = replace(self.options.cluster_filter, min_voxels=0, min_mm3=None)
-            by_opening = len(gone - self.found(self.score(any_size.filter_volume(raw))))
+            by_opening = len(gone - self.found(self.score(
+                self.components(any_size.filter_volume(raw), "prediction"))))
         return LostLesions(len(gone), by_opening, len(gone) - by_opening)
 
     def found(self, score: CaseScore) -> set[int]:

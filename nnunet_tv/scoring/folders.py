@@ -109,6 +109,7 @@ def _score(
         scores.warnings += part.warnings
         scores.inputs |= part.inputs
         scores.candidates += part.candidates
+        scores.marks += part.marks
     order = {(run.group, run.run): position for position, run in enumerate(runs)}
     scores.rows.sort(key=lambda row: (order[row.group, row.run], STAGES.index(row.stage), row.case))
     scores.candidates.sort(key=lambda one: (order[one.group, one.run], one.case))

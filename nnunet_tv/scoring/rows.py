@@ -7,6 +7,7 @@ from typing import Any
 
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.metrics.scores import CaseScore
+from nnunet_tv.scoring.marks import Marks
 
 #: Statuses of rows besides those of :class:`CaseScore`.
 MISSING = "missing prediction"
@@ -59,3 +60,4 @@ class Scores:
     warnings: list[str] = field(default_factory=list)  #: what was left out or changed without harm
     inputs: dict[str, str] = field(default_factory=dict)  #: SHA-256 of every file read, by path
     candidates: list[FrocCandidates] = field(default_factory=list)  #: of the rows with probabilities, in their order
+    marks: list[Marks] = field(default_factory=list)  #: by case, group and stage, united over runs

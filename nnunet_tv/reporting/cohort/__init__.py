@@ -1,0 +1,1 @@
+"""The cohort map: places that the predictions of many subjects mark."""
