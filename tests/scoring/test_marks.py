@@ -61,8 +61,8 @@ def study(tmp_path):
 def test_runs_of_a_subject_are_united(study):
     runs = [Run("A", number, study / f"run{number}") for number in (0, 1)]
     scores = score_folders(study / "ref", runs, options=ScoringOptions(cluster_filter=BARE))
-    assert [(one.case, one.group, one.stage) for one in scores.marks] == [("sub-1", "A", stage)
-                                                                         for stage in ("raw", "filtered")]
+    assert [(one.case, one.group, one.stage) for one in scores.marks] == [
+        ("sub-1", "A", stage) for stage in ("raw", "filtered")]
     for one in scores.marks:
         np.testing.assert_array_equal(volume_of(one), cube((3, 3, 4), (2, 2, 4), (11, 12, 14)))
         np.testing.assert_array_equal(volume_of(one, one.false), cube((11, 12, 14)))

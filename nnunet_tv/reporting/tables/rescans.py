@@ -6,8 +6,8 @@ from statistics import fmean
 import numpy as np
 
 from nnunet_tv.metrics.agreement import Agreement
-from nnunet_tv.reporting.statistics import bootstrap, share_interval
-from nnunet_tv.reporting.tables.table import Table, csv_text
+from nnunet_tv.reporting.statistics import RESAMPLES, mean_interval, share_interval
+from nnunet_tv.reporting.tables.table import Cell, Table, csv_text
 from nnunet_tv.scoring.rescans import RescanRow
 from nnunet_tv.scoring.rows import STAGES
 
@@ -25,21 +25,23 @@ def rescans_csv(rows: Sequence[RescanRow]) -> str:
 
 def rescans_table(rows: Sequence[RescanRow], *, seed: int = 0) -> Table:
     """Return the agreement of each group at each stage, with 95 % intervals over subjects."""
-    lines = []
+    lines: list[tuple[Cell, ...]] = []
     for stage in STAGES:
         for group in dict.fromkeys(row.group for row in rows):
             ours = [row for row in rows if (row.group, row.stage) == (group, stage)]
             everyone = _by_subject(ours)
             marked = [runs for runs in everyone if not all(one.empty for one in runs)]
             one_scan_only = _means(everyone, lambda one: (one.n_first == 0) != (one.n_second == 0))
-            n_runs = len({row.run for row in ours})
+            in_pairs, clusters = (_means(marked, value) for value in (
+                lambda one: 2 * one.n_both, lambda one: one.n_first + one.n_second))
             lines.append((
-                group, stage, n_runs, len(everyone), len(everyone) - len(marked),
-                share_interval(one_scan_only, seed=seed, one_run=n_runs == 1),
-                bootstrap(_means(marked, lambda one: one.dice), seed=seed),
-                bootstrap(np.reshape([_clusters(runs) for runs in marked], (-1, 2)), _ratio, seed=seed),
-                bootstrap(_means(marked, lambda one: (one.first_mm3 + one.second_mm3) / 2000), seed=seed),
-                bootstrap(_means(marked, lambda one: abs(one.first_mm3 - one.second_mm3) / 1000), seed=seed)))
+                group, stage, len({row.run for row in ours}), len(everyone), len(everyone) - len(marked),
+                share_interval(one_scan_only),
+                mean_interval(_means(marked, lambda one: one.dice), limits=(0, 1), seed=seed),
+                mean_interval(in_pairs, np.array(clusters), limits=(0, 1), seed=seed),
+                *(mean_interval(_means(marked, value), limits=(0, None), seed=seed) for value in (
+                    lambda one: (one.first_mm3 + one.second_mm3) / 2000,
+                    lambda one: abs(one.first_mm3 - one.second_mm3) / 1000))))
     return Table(
         "rescans", "Agreement of the predictions of two scans of one subject",
         ("Group", "Stage", "Runs", "Subjects", "No cluster in either scan", "Clusters in one scan only", "Dice",
@@ -56,8 +58,8 @@ def rescans_table(rows: Sequence[RescanRow], *, seed: int = 0) -> Table:
             "both: twice the number of pairs over the number of clusters in both scans together, over all subjects. "
             "The two clusters of a pair share a voxel, and each cluster is in one pair at most. Volumes: mean of the "
             "two scans, and absolute difference between them, averaged over subjects.",
-            f"Their intervals: bootstrap over subjects, seed {seed}. Runs of a subject are averaged first; runs in "
-            "which neither scan has a cluster count for no Dice.",
+            f"Their intervals: bootstrap-t over subjects, {RESAMPLES} resamples, seed {seed}. Runs of a subject "
+            "are averaged first; runs in which neither scan has a cluster count for no Dice.",
         ),
     )
 
@@ -70,12 +72,3 @@ def _by_subject(rows: Sequence[RescanRow]) -> list[list[Agreement]]:
 def _means(subjects: Sequence[Sequence[Agreement]], value: Value) -> list[float]:
     """Mean over the runs of each subject in which the value is defined, which is at least one."""
     return [fmean(float(found) for one in runs if (found := value(one)) is not None) for runs in subjects]
-
-
-def _clusters(runs: Sequence[Agreement]) -> tuple[float, float]:
-    """Clusters in pairs and all clusters, mean over the runs of a subject."""
-    return fmean(2 * one.n_both for one in runs), fmean(one.n_first + one.n_second for one in runs)
-
-
-def _ratio(means: np.ndarray) -> np.ndarray:
-    return means[:, 0] / means[:, 1]

@@ -23,7 +23,8 @@ def test_tails_of_equal_probabilities_are_binomial():
     assert at_least([]).tolist() == [1.0, 0.0] and at_least([1.0, 0.0, 1.0]).tolist() == [1, 1, 1, 0, 0]
 
 
-@pytest.mark.parametrize(("n", "marked", "voxels"), [(10, 2000, 1_800_000), (20, 50_000, 1_800_000), (85, 300, 250_000)])
+@pytest.mark.parametrize(("n", "marked", "voxels"),
+                         [(10, 2000, 1_800_000), (20, 50_000, 1_800_000), (85, 300, 250_000)])
 def test_the_smallest_count_that_chance_hardly_reaches(n, marked, voxels):
     limit = count_limit([marked] * n, brain_voxels=voxels, searched_voxels=voxels)
     chance = [voxels * stats.binom.sf(k - 1, n, marked / voxels) for k in (limit, limit - 1)]
@@ -54,7 +55,8 @@ def ball(radius):
         (np.stack(np.meshgrid(axis, axis, axis), -1) ** 2).sum(-1) <= radius ** 2]
 
 
-@pytest.mark.parametrize(("n", "n_clusters", "radii"), [(10, 1, (4, 4)), (20, 6, (1, 4)), (40, 3, (2, 5)), (12, 300, (0, 0))])
+@pytest.mark.parametrize(("n", "n_clusters", "radii"),
+                         [(10, 1, (4, 4)), (20, 6, (1, 4)), (40, 3, (2, 5)), (12, 300, (0, 0))])
 def test_random_places_are_flagged_in_at_most_one_study_in_twenty(n, n_clusters, radii):
     rng, size = np.random.default_rng(n), 40
     balls = {radius: ball(radius) for radius in range(radii[0], radii[1] + 1)}

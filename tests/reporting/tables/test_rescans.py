@@ -35,8 +35,10 @@ def test_subjects_without_a_cluster_are_counted_apart():
     one = found["Clusters in one scan only"]
     exact = stats.binomtest(1, 5).proportion_ci(0.95, "exact")
     assert (one.value, one.n, one.low, one.high) == (0.2, 5, pytest.approx(exact.low), pytest.approx(exact.high))
+    four = line([row(f"{each.case}{copy}", each.agreement) for each in ROWS for copy in range(4)])
     for name in ("Dice", "Clusters found in both", "Mean volume (ml)", "Volume difference (ml)"):
-        assert found[name].low < found[name].value < found[name].high
+        assert four[name].low < found[name].value < four[name].high and four[name].n == 12
+        assert four[name].value == pytest.approx(found[name].value)
 
 
 def test_runs_of_a_subject_are_averaged_first():
