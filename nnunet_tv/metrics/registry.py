@@ -114,6 +114,7 @@ class Measure:
 
 
 _RATIO = (0.0, 1.0)  # limits of a ratio
+_VOLUMES = ("predicted_mm3", "reference_mm3")
 _EMPTY = "1 where both masks are empty, 0 where one is."
 _DISTANCE = "0 where both masks are empty, undefined where one is."
 DICE = Measure(
@@ -169,6 +170,24 @@ MEASURES = (
                        "matching with the most pairs; FP and FN: clusters and lesions without a partner. Metrics "
                        "Reloaded and panoptica count each once, too, but choose the pairs by a threshold of overlap "
                        f"(such as IoU 0.5), which gives other figures. {_EMPTY}"),
+    Measure("volume_error_ml", "Volume error", "volume.volume_error_ml", _VOLUMES, unit="ml", worst=None,
+            higher_is_better=None,
+            definition="Predicted minus reference volume: above 0 where too much is predicted. In the mean, errors of "
+                       "opposite sign cancel: read it with the absolute error. For an empty prediction minus the "
+                       "lesion's volume."),
+    Measure("absolute_volume_error_ml", "Volume error, absolute", "volume.absolute_volume_error_ml", _VOLUMES,
+            unit="ml", worst=None, higher_is_better=False, limits=(0.0, None),
+            definition="The volume error without its sign. For an empty prediction the lesion's volume, without a "
+                       "lesion the predicted volume."),
+    Measure("relative_volume_error", "Volume error, relative", "volume.relative_volume_error", _VOLUMES,
+            needs=(LESION,), worst=None, higher_is_better=None, limits=(-1.0, None),
+            definition="(Predicted − reference) / reference volume; errors of opposite sign cancel in the mean. −1 for "
+                       "an empty prediction and without an upper limit, so that a few small lesions can govern the "
+                       "mean."),
+    Measure("absolute_relative_volume_error", "Volume error, relative and absolute",
+            "volume.absolute_relative_volume_error", _VOLUMES, needs=(LESION,), worst=None, higher_is_better=False,
+            limits=(0.0, None),
+            definition="The relative volume error without its sign. 1 for an empty prediction."),
     Measure("average_precision", "Average precision", "average_precision.average_precision",
             ("probability", "reference"), needs=(LESION, PROBABILITIES), limits=_RATIO,
             definition="Area under the precision-recall curve of the subject's probabilities, which the filter does "

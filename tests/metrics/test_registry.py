@@ -23,7 +23,7 @@ def test_perfect_is_best_and_the_worst_value_is_on_the_worse_side(measure):
     low, high = measure.limits
     assert all((low is None or low <= value) and (high is None or value <= high) for value in (best, other))
     assert high == (1 if measure.higher_is_better else None)
-    assert low == (None if measure.higher_is_better is None else 0)
+    assert low in ((None, -1) if measure.higher_is_better is None else (0,))
     assert measure.recorded(perfect)
     if measure.higher_is_better is None:  # a signed error
         assert best == 0 != other and worst is None
