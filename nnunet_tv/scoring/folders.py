@@ -8,7 +8,7 @@ from pathlib import Path
 from nnunet_tv.metrics.hit_rules import parse_rules
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.scoring.case_scoring import ScoringOptions, score_one
-from nnunet_tv.scoring.rows import RAW, STAGES, Scores
+from nnunet_tv.scoring.rows import RAW, STAGES, CaseFlow, Scores
 from nnunet_tv.scoring.runs import Run, segmentations
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.parallel import each_case
@@ -60,8 +60,12 @@ def score_folders(
     if absent := sorted(set(chosen) - set(found)):
         raise NnunetTVError(f"{reference}: no reference (CASE{ENDING}) for {', '.join(absent)}")
     scores = _score(reference, chosen, runs, options, processes)
-    extra = _extra_predictions(runs, chosen) if cases is None else []
-    return replace(scores, warnings=[*extra, *scores.warnings])
+    unscored = _unscored_predictions(runs, chosen)
+    extra = [] if cases is not None else [
+        f"{folder}: {len(names)} predictions without a reference, not scored: {', '.join(names)}"
+        for folder, names in unscored.items()]
+    flow = CaseFlow(tuple(found), tuple(case for case in found if case not in chosen), unscored)
+    return replace(scores, warnings=[*extra, *scores.warnings], flow=flow)
 
 
 def score_controls(runs: Sequence[Run], *, options: ScoringOptions | None = None, processes: int = 1) -> Scores:
@@ -116,11 +120,18 @@ def _score(
     return replace(scores, warnings=[*_equal_runs(runs, cases, scores.inputs), *scores.warnings])
 
 
-def _extra_predictions(runs: Sequence[Run], cases: Sequence[str]) -> list[str]:
-    folders = dict.fromkeys(folder for run in runs if not run.parts for folder in (run.raw, run.filtered) if folder)
-    extra = {folder: [case for case in segmentations(folder) if case not in cases] for folder in folders}
-    return [f"{folder}: {len(names)} predictions without a reference, not scored: {', '.join(names)}"
-            for folder, names in extra.items() if names]
+def _unscored_predictions(runs: Sequence[Run], cases: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Predictions of other cases in each folder; the folds of a cross-validation have cases of their own."""
+    expected: dict[Path, set[str]] = {}
+    for run in runs:
+        for fold in run.folds():
+            own = {case for case in cases if run.of(case) is fold}
+            for folder in (fold.raw, fold.filtered):
+                if folder is not None:
+                    expected.setdefault(folder, set()).update(own)
+    extra = {str(folder): tuple(case for case in segmentations(folder) if case not in own)
+             for folder, own in expected.items()}
+    return {folder: names for folder, names in extra.items() if names}
 
 
 def _equal_runs(runs: Sequence[Run], cases: Sequence[str], inputs: dict[str, str]) -> list[str]:

@@ -51,6 +51,21 @@ class CaseRow:
                       "lost": None if lost is None else LostLesions(**lost)})
 
 
+@dataclass(frozen=True)
+class CaseFlow:
+    """Which files of the folders became cases, and which did not."""
+
+    references: tuple[str, ...] = ()  #: cases with a reference in the folder
+    left_out: tuple[str, ...] = ()  #: those of them that are not scored, since other cases were chosen
+    unscored: dict[str, tuple[str, ...]] = field(default_factory=dict)  #: predictions that are not scored, by folder
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> CaseFlow:
+        """Inverse of ``dataclasses.asdict``, also after JSON."""
+        return cls(tuple(content["references"]), tuple(content["left_out"]),
+                   {folder: tuple(cases) for folder, cases in content["unscored"].items()})
+
+
 @dataclass
 class Scores:
     """Result of scoring, of one case or of all."""
@@ -61,3 +76,4 @@ class Scores:
     inputs: dict[str, str] = field(default_factory=dict)  #: SHA-256 of every file read, by path
     candidates: list[FrocCandidates] = field(default_factory=list)  #: of the rows with probabilities, in their order
     marks: list[Marks] = field(default_factory=list)  #: by case, group and stage, united over runs
+    flow: CaseFlow | None = None  #: None for one case, and for controls, which have no references

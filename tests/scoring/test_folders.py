@@ -1,7 +1,9 @@
 """Folders of predictions: matching, geometry, and a status for every case."""
 
+import json
 import re
 import tracemalloc
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -12,6 +14,7 @@ from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.postprocessing import ClusterFilter
 from nnunet_tv.scoring.case_scoring import ScoringOptions
 from nnunet_tv.scoring.folders import score_controls, score_folders
+from nnunet_tv.scoring.rows import CaseFlow
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -55,6 +58,32 @@ def test_chosen_cases(study):
     assert [row.case for row in scores.rows] == ["sub-2", "sub-2"] and scores.warnings == []
     with pytest.raises(NnunetTVError, match=r"ref: no reference \(CASE.nii.gz\) for sub-3, sub-4"):
         score(study, cases=["sub-4", "sub-2", "sub-3"])
+
+
+def test_the_flow_of_cases(study):
+    for folder, cases in (("ref", ("sub-3",)), ("pred", ("sub-3", "sub-9")), ("post", ("sub-1", "sub-2", "sub-8"))):
+        for case in cases:
+            save(study / folder, case, cube((2, 2, 2)))
+    run = Run("A", 0, study / "pred", study / "post")
+    flow = score(study, run, cases=["sub-2", "sub-1"]).flow
+    assert (flow.references, flow.left_out) == (("sub-1", "sub-2", "sub-3"), ("sub-3",))
+    assert flow.unscored == {str(study / "pred"): ("sub-3", "sub-9"), str(study / "post"): ("sub-8",)}
+    assert CaseFlow.from_dict(json.loads(json.dumps(asdict(flow)))) == flow
+    save(study / "post", "sub-3", cube((2, 2, 2)))
+    flow = score(study, run).flow
+    assert (flow.references, flow.left_out) == (("sub-1", "sub-2", "sub-3"), ())
+    assert flow.unscored == {str(study / "pred"): ("sub-9",), str(study / "post"): ("sub-8",)}
+    assert score_controls([Run("A", 0, study / "pred")]).flow is None
+
+
+def test_the_flow_of_a_cross_validation(study):
+    """A case that another fold validates is not expected in this fold's folder."""
+    for folder, cases in (("one", ("sub-1", "sub-2")), ("two", ("sub-2",))):
+        for case in cases:
+            save(study / folder, case, cube((2, 2, 2)))
+    one, two = Run("A", 0, study / "one"), Run("A", 1, study / "two")
+    pooled = Run("A", 0, study, parts={"sub-1": one, "sub-2": two})
+    assert score(study, pooled, cases=["sub-1", "sub-2"]).flow.unscored == {str(study / "one"): ("sub-2",)}
 
 
 def test_nnunet_leftovers_are_ignored_and_extra_predictions_are_named(folders):
