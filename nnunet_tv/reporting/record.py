@@ -9,9 +9,9 @@ from typing import Any
 from nnunet_tv import __version__
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.reporting.redraws import CHOICES, Redraw, now
-from nnunet_tv.scoring.participants import Participants
+from nnunet_tv.scoring.participants import Column, Participants, sidecar
 from nnunet_tv.scoring.rescans import RescanRow
-from nnunet_tv.scoring.rows import CaseRow
+from nnunet_tv.scoring.rows import CaseFlow, CaseRow
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.external import package_version
@@ -36,6 +36,8 @@ class Record:
     problems: list[str] = field(default_factory=list)  #: cases that could not be scored
     warnings: list[str] = field(default_factory=list)  #: remarks for the reader
     participants: Participants = field(default_factory=dict)  #: columns of the participants table by case
+    columns: dict[str, Column] = field(default_factory=dict)  #: what the sidecar of that table states
+    flow: CaseFlow | None = None  #: what of the folders was scored; None if not recorded
     contrast: dict[str, float] | None = None  #: lesion contrast by case, if measured
     settings: dict[str, Any] = field(default_factory=dict)  #: of ``ReportOptions``, and the remarks over the tables
     meta: dict[str, Any] = field(default_factory=dict)  #: tool, date, command, versions, folders, SHA-256 of inputs
@@ -57,15 +59,17 @@ def make_meta(
         "versions": {"nnunet-tv": __version__, "python": platform.python_version(),
                      **{name: package_version(name) for name in _PACKAGES}},
         "when_scored": {name: settings[name] for name in CHOICES},
-        "participants": None if participants is None else input_file(participants),
+        "participants": None if participants is None else participants_table(participants),
         "reference": str(reference), "runs": [_run(run) for run in runs],
         "controls": [_run(run) for run in controls], "sha256": inputs,
     }
 
 
-def input_file(path: Path) -> dict[str, str]:
-    """Return the path and the SHA-256 of a file that is read."""
-    return {"file": str(path), "sha256": sha256(path)}
+def participants_table(path: Path) -> dict[str, str]:
+    """Return the path and the SHA-256 of a participants table, and that of the description of its columns."""
+    beside = sidecar(path)
+    return {"file": str(path), "sha256": sha256(path),
+            **({"sidecar_sha256": sha256(beside)} if beside.is_file() else {})}
 
 
 def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +77,8 @@ def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
     content = asdict(record)
     meta = {**record.meta, "settings": record.settings, "redraws": content["redraws"]}
     return {**tables, **{name: content[name] for name in _PLAIN}, "meta": meta,
-            "cases": content["rows"], **{name: content[name] for name in ("controls", "candidates", "rescans")}}
+            "cases": content["rows"],
+            **{name: content[name] for name in ("controls", "candidates", "rescans", "columns", "flow")}}
 
 
 def read_record(path: str | Path) -> Record:
@@ -97,7 +102,8 @@ def read_record(path: str | Path) -> Record:
         return Record(rows, controls, [FrocCandidates.from_dict(one) for one in content["candidates"]],
                       [RescanRow.from_dict(one) for one in content["rescans"]],
                       **{name: content[name] for name in _PLAIN}, settings=settings, meta=meta,
-                      redraws=redraws)
+                      redraws=redraws, flow=None if content["flow"] is None else CaseFlow.from_dict(content["flow"]),
+                      columns={name: Column(**column) for name, column in content["columns"].items()})
     except (KeyError, TypeError, AttributeError) as error:
         raise NnunetTVError(f"{path}: damaged ({type(error).__name__}: {error}); score again") from error
 

@@ -11,7 +11,7 @@ from nnunet_tv import __version__
 from nnunet_tv.postprocessing import STANDARD
 from nnunet_tv.reporting.accuracy import accuracies, tested_models
 from nnunet_tv.reporting.origins import synthetic_warnings
-from nnunet_tv.reporting.record import Record, input_file, make_meta, read_record
+from nnunet_tv.reporting.record import Record, make_meta, participants_table, read_record
 from nnunet_tv.reporting.redraws import Change, Redraw, now
 from nnunet_tv.reporting.report_folder import check_folder, draw_pictures, new_folder, write_problems, write_report
 from nnunet_tv.reporting.tables import tv_paper
@@ -21,7 +21,7 @@ from nnunet_tv.scoring.case_scoring import ScoringOptions
 from nnunet_tv.scoring.contrast import contrast_of_case
 from nnunet_tv.scoring.folders import score_controls, score_folders
 from nnunet_tv.scoring.model_folder import ModelRuns, check_comparable
-from nnunet_tv.scoring.participants import Participants, of_cases, read_participants
+from nnunet_tv.scoring.participants import of_cases, read_columns, read_participants
 from nnunet_tv.scoring.rescans import compare_rescans
 from nnunet_tv.scoring.rows import Scores
 from nnunet_tv.scoring.runs import Run
@@ -98,6 +98,8 @@ def make_report(
         raise NnunetTVError("no references to score against: give a folder of references")
     check_folder(out)
     columns = {} if participants is None else read_participants(participants)
+    if participants is not None:
+        read_columns(participants)  # an unusable one is named before scoring
     check_primary(options.primary)
     if images is not None and not images.is_dir():
         raise NnunetTVError(f"{images}: no such folder of images")
@@ -149,10 +151,10 @@ def redraw_report(source: str | Path, out: str | Path, *, participants: str | Pa
     record.settings.update({name: change.after for name, change in changed.items()})
     check_primary(record.settings["primary"])
     if participants is not None:
-        before, after = record.meta["participants"], input_file(Path(participants))
+        record = _with_participants(record, Path(participants))
+        before, after = record.meta["participants"], participants_table(Path(participants))
         if after != before:
             changed["participants"] = Change(before, after)
-        record = _with_participants(record, read_participants(participants))
         record.meta["participants"] = after
     record = replace(record, redraws=[*record.redraws, Redraw(now(), tuple(command), __version__, changed)])
     pictures = (source if source.is_dir() else source.parent) / "pictures"
@@ -172,7 +174,7 @@ def _score(
     scores = score_folders(reference, runs, cases=models[0].cases if models else None, **how)
     healthy = score_controls(controls, **how) if controls else Scores()
     record = Record(
-        rows=scores.rows, controls=healthy.rows, candidates=scores.candidates, rescans=rescans.rows,
+        rows=scores.rows, controls=healthy.rows, candidates=scores.candidates, rescans=rescans.rows, flow=scores.flow,
         problems=[*scores.problems, *healthy.problems, *rescans.problems],
         warnings=[*(text for model in models for text in model.warnings), *scores.warnings, *healthy.warnings,
                   *rescans.warnings],
@@ -182,7 +184,7 @@ def _score(
                        settings=options.settings(), command=command,
                        inputs={**scores.inputs, **healthy.inputs, **rescans.inputs}))
     if participants is not None:
-        record = _with_participants(record, read_participants(participants))
+        record = _with_participants(record, participants)
     if CONTRAST not in options.strata or images is None:
         return record
     cases = list(dict.fromkeys(row.case for row in record.rows))
@@ -193,12 +195,12 @@ def _score(
                    warnings=[*record.warnings, *(str(value) for value in values if isinstance(value, CaseError))])
 
 
-def _with_participants(record: Record, table: Participants) -> Record:
+def _with_participants(record: Record, table: Path) -> Record:
     """`record` with the columns of its cases in `table`, and a warning on cases that it lacks in place of the last."""
-    found = of_cases(table, record.cases())[0]
+    found = of_cases(read_participants(table), record.cases())[0]
     before = _absence(record)
     warnings = [text for text in record.warnings if text != before]
-    record = replace(record, participants=found)
+    record = replace(record, participants=found, columns=read_columns(table))
     return replace(record, warnings=[*warnings, *([_absence(record)] if len(found) < len(record.cases()) else [])])
 
 

@@ -1,8 +1,10 @@
 """A participants table (BIDS ``participants.tsv``): what is recorded of the subjects besides their scans."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 
@@ -14,6 +16,14 @@ Participants = dict[str, dict[str, str]]
 #: Text of an unknown value.
 NOT_GIVEN = "not given"
 _UNKNOWN = {"", "n/a", "na", "nan", "unknown"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the table's sidecar states of a column."""
+
+    units: str = ""  #: such as ``year``
+    levels: dict[str, str] = field(default_factory=dict)  #: meaning of each value, in the sidecar's order
 
 
 def read_participants(path: str | Path) -> Participants:
@@ -33,6 +43,33 @@ def read_participants(path: str | Path) -> Participants:
         raise NnunetTVError(f"{path}: {table.index[table.index.duplicated()][0]} has two rows; keep one")
     known = table.mask(table.apply(lambda column: column.str.lower().isin(_UNKNOWN)), NOT_GIVEN)
     return cast(Participants, known.to_dict("index"))
+
+
+def sidecar(path: str | Path) -> Path:
+    """Where BIDS describes the columns of a table: ``participants.json`` beside ``participants.tsv``."""
+    return Path(path).with_suffix(".json")
+
+
+def read_columns(path: str | Path) -> dict[str, Column]:
+    """Units and levels of the columns, from the table's :func:`sidecar`; empty without one.
+
+    Raises an NnunetTVError for a sidecar that is not of BIDS' form: columns of unknown units would be guessed at.
+    """
+    path = sidecar(path)
+    if not path.is_file():
+        return {}
+    try:
+        return {name: Column(str(each.get("Units", "")), {value: _meaning(level) for value, level
+                                                          in (each.get("Levels") or {}).items()})
+                for name, each in json.loads(path.read_text(encoding="utf-8-sig")).items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise NnunetTVError(f"{path}: expected a description of the columns of the participants table as in BIDS "
+                            f"(Units, Levels), found something else ({error}); correct it or take it away") from error
+
+
+def _meaning(level: str | Mapping[str, Any]) -> str:
+    """A level as a text, or as an object with a description."""
+    return " ".join(str(level if isinstance(level, str) else level.get("Description", "")).split())
 
 
 def of_cases(participants: Participants, cases: Iterable[str]) -> tuple[Participants, list[str]]:

@@ -120,3 +120,8 @@ def test_a_setting_that_differs_without_a_recorded_redraw_is_stated():
     record = Record([make_row("a")], settings={"primary": "sSens", "seed": 0},
                     meta={"when_scored": {"primary": "DC", "seed": 0}})
     assert "Primary endpoint when scored: DC; changed to sSens, which no redraw records." in choice_warnings(record)[0]
+
+
+def test_a_redraw_with_a_table_that_is_not_there_leaves_no_report(report, tmp_path, capsys):
+    assert main(["--from", str(report), "-o", str(tmp_path / "again"), "--participants", str(tmp_path / "no.tsv")]) == 1
+    assert "no.tsv: not a readable table of participants" in capsys.readouterr().err and not list(tmp_path.iterdir())

@@ -41,7 +41,8 @@ def test_controls_are_in_no_other_table(study, report):
 
 
 def test_every_table_and_curve_is_written_in_all_forms(report):
-    tables = {"uncertainty", "comparisons", "hit-rules", "lost-lesions", "froc", "precision-recall",
+    tables = {"test-set", "flow", "flow-predictions",
+              "uncertainty", "comparisons", "hit-rules", "lost-lesions", "froc", "precision-recall",
               "detection-by-size", "strata-lobe", "strata-size", "strata-contrast", "strata-hemisphere", "controls",
               "controls-setup", "measures"}
     assert all(path.stat().st_size > 20 for path in (report / "tables").iterdir())

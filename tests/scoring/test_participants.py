@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunet_tv.scoring.participants import of_cases, read_participants
+from nnunet_tv.scoring.participants import Column, of_cases, read_columns, read_participants
 from nnunet_tv.utils.errors import NnunetTVError
 
 
@@ -26,3 +26,21 @@ def test_unusable_participants(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(NnunetTVError, match=f"p.tsv: .*{message}"):
         read_participants(path)
+
+
+def test_units_and_levels_of_columns(tmp_path):
+    table = tmp_path / "participants.tsv"
+    assert read_columns(table) == {}
+    (tmp_path / "participants.json").write_text(
+        '\ufeff{"age": {"Description": "at the scan", "Units": "year"}, "sex": {"Levels": {"M": "male ", "F": '
+        '{"Description": "female"}}}, "lobe": {}}', encoding="utf-8")
+    assert read_columns(table) == {"age": Column("year"), "sex": Column("", {"M": "male", "F": "female"}),
+                                   "lobe": Column()}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"age": "years"}', '{"age": {"Levels": ["a"]}}',
+                                     '{"a": {"Levels": {"b": 3}}}'])
+def test_an_unusable_sidecar_is_named(tmp_path, content):
+    (tmp_path / "p.json").write_text(content)
+    with pytest.raises(NnunetTVError, match=r"p.json: expected .* BIDS"):
+        read_columns(tmp_path / "p.tsv")

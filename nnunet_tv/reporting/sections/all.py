@@ -9,6 +9,7 @@ from nnunet_tv.reporting.redraws import choice_warnings
 from nnunet_tv.reporting.sections.base import ReportContext, Section
 from nnunet_tv.reporting.sections.curves import curves_section
 from nnunet_tv.reporting.sections.rescans import rescans_section
+from nnunet_tv.reporting.sections.study import study_section
 from nnunet_tv.reporting.sections.table_one import footnotes, summary, table_one_rows, table_one_section
 from nnunet_tv.reporting.tables import comparison, controls, hit_rules, measures, strata, summaries
 from nnunet_tv.reporting.tables.table import Table
@@ -94,4 +95,4 @@ def _measures(context: ReportContext) -> Section | None:
 
 #: Makers of the sections after Table 1, in the order of the page; None leaves a section out.
 _SECTIONS: tuple[Callable[[ReportContext], Section | None], ...] = (
-    _uncertainty, _comparison, _hits, curves_section, _strata, _controls, rescans_section, _measures)
+    study_section, _uncertainty, _comparison, _hits, curves_section, _strata, _controls, rescans_section, _measures)

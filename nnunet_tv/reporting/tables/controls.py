@@ -11,7 +11,8 @@ from nnunet_tv.reporting.tables.table import Table
 from nnunet_tv.scoring.participants import NOT_GIVEN, Participants
 
 #: Columns that describe how a subject was scanned.
-SETUP_COLUMNS = ("acquisition", "scanner", "scanner_model", "coil", "site", "center", "protocol", "field_strength")
+SETUP_COLUMNS = ("acquisition", "scanner", "scanner_model", "manufacturer", "coil", "site", "center", "protocol",
+                 "field_strength")
 UNKNOWN_SETUP = (
     "It is not known whether the controls were scanned like the patients: another scanner or coil can create or hide "
     "clusters. (In ds004199 all 85 controls were scanned with one of two configurations of scanner and coil, half of "

@@ -67,7 +67,8 @@ def _levels(
 ) -> dict[str, str]:
     column = {case: participants.get(case, {}).get(name, NOT_GIVEN) for case in references}
     if name == HEMISPHERE:
-        return {case: _side(score) if column[case] == NOT_GIVEN else column[case] for case, score in references.items()}
+        return {case: side_of_lesion(score) if column[case] == NOT_GIVEN else column[case]
+                for case, score in references.items()}
     if name in _columns(participants):
         return _numbers_in_thirds(column)
     if name == SIZE:
@@ -113,7 +114,8 @@ def _numbers_in_thirds(column: dict[str, str]) -> dict[str, str]:
     return {**column, **thirds(numbers, digits=0 if all(value.is_integer() for value in numbers.values()) else 1)}
 
 
-def _side(score: CaseScore) -> str:
+def side_of_lesion(score: CaseScore) -> str:
+    """L or R, by the sign of the scanner x of the whole reference's centroid."""
     if not score.n_lesions:
         return NO_LESION
     if not any(lesion.volume_mm3 for lesion in score.lesions):
