@@ -65,7 +65,7 @@ def froc(
     for place, *bounds in zip(_last(x, grid).tolist(), *chosen_anew.tolist(), strict=True):
         if place not in exact:
             shares = with_lesion[:, place] if place >= 0 else np.zeros(len(with_lesion))
-            exact[place] = share_interval(shares.tolist(), seed=seed, one_run=runs == 1)
+            exact[place] = share_interval(shares.tolist())
         found.append(_widened(exact[place], *bounds))
     low, high = np.array([(share.low, share.high) for share in found], float).T.tolist()
     curve = Curve(name, (0.0, *x.tolist()), (0.0, *y.tolist()), tuple(grid.tolist()), tuple(low), tuple(high),
