@@ -23,8 +23,9 @@ another grid or unusable (each is named; no table is written); 2 usage.
 """
 #: Options that --from takes, and those that need files to score.
 _REDRAW = ("primary", "seed", "paper", "strata", "participants", "remark")
-_SCORING = ("ref", "pred", "pred_pp", "probabilities", "predicted_by", "rescan", "controls", "model", "images", "hit",
-            "measures", "nsd_tolerance", "allow_missing", "connectivity", "min_voxels", "min_mm3")
+_SCORING = ("ref", "pred", "pred_pp", "probabilities", "predicted_by", "rescan", "controls", "controls_probabilities",
+            "model", "images", "hit", "measures", "nsd_tolerance", "allow_missing", "connectivity", "min_voxels",
+            "min_mm3")
 Named = tuple[str, Path]
 
 
@@ -51,7 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         predictions = _numbered(options.pred, {"--pred-pp": options.pred_pp, "--probabilities": options.probabilities,
                                                "--predicted-by": options.predicted_by, "--rescan": options.rescan})
-        controls = _numbered(options.controls, {}, option="--controls")
+        controls = _numbered(options.controls, {"--controls-probabilities": options.controls_probabilities},
+                             option="--controls")
     except ValueError as error:
         arguments.error(str(error))
     return run(lambda: _score(options, predictions, controls, command))
@@ -84,7 +86,9 @@ def _score(options: argparse.Namespace, predictions: list[tuple], controls: list
     record = make_report(
         options.out, reference=options.ref, runs=[Run(*each) for each in predictions],
         models=[model_runs(folder, group=name, reference=options.ref) for name, folder in options.model],
-        controls=[Run(*each) for each in controls], images=options.images, participants=options.participants,
+        controls=[Run(name, number, folder, probabilities=probabilities)
+                  for name, number, folder, probabilities in controls],
+        images=options.images, participants=options.participants,
         options=ReportOptions(scoring=scoring, strata=tuple(options.strata or ()), processes=options.processes,
                               **_given(options, "primary", "seed", "paper", "remark")), command=command)
     for kind, texts in (("warning", record.warnings), ("error", record.problems)):
@@ -132,8 +136,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--predicted-by", type=_named, metavar="NAME=MODEL", help="model of each --pred of NAME, in the same order: "
         "fold_k in nnU-Net's result folder, or that folder for the mean of its folds; writes accuracy.json, which the "
         "model's pages of patients quote once it is copied into the result folder", **many)
-    add("--controls", type=_named, metavar="NAME=FOLDER", help="predictions of subjects without a lesion, reported "
-        "separately; no references", **many)
+    add("--controls", type=_named, metavar="NAME=FOLDER", help="predictions of subjects without a lesion, one folder "
+        "for each --pred of NAME, in the same order: controls, and patients against controls; no references", **many)
+    add("--controls-probabilities", type=_named, metavar="NAME=FOLDER", help="probabilities of the controls, one "
+        "folder for each --controls of NAME, in the same order: with --probabilities, the ROC curve of subjects",
+        **many)
     add("--rescan", type=_named, metavar="NAME=FOLDER", help="predictions of a second scan of some subjects, on "
         "the grids of the first, one folder for each --pred of NAME, in the same order; those of the first scan are in "
         "the folder of --pred (references are not needed) or --controls", **many)
@@ -175,14 +182,15 @@ def _numbered(named: list[Named], beside: dict[str, list[Named]], *, option: str
         if twice := _twice([f"{name}={folder}" for name, folder in given]):
             raise ValueError(f"{each} {twice[0]} is given twice: one run would count as two")
         if unknown := sorted({name for name, _ in given} - set(names)):
-            raise ValueError(f"{each} {unknown[0]} has no --pred {unknown[0]}; names are {', '.join(names)}")
+            raise ValueError(f"{each} {unknown[0]} has no {option} {unknown[0]}; names are "
+                             f"{', '.join(names) or 'none'}")
     runs: list[tuple] = []
     for name in names:
         folders, *columns = ([folder for key, folder in given if key == name] for given in (named, *beside.values()))
         for each, found in zip(beside, columns, strict=True):
             if found and len(found) != len(folders):
-                raise ValueError(f"{name}: {len(folders)} folders with --pred but {len(found)} with {each}; give one "
-                                 "for each, in the same order")
+                raise ValueError(f"{name}: {len(folders)} folders with {option} but {len(found)} with {each}; give "
+                                 "one for each, in the same order")
         runs += [(name, index, *row) for index, row in enumerate(zip_longest(folders, *columns))]
     return runs
 

@@ -33,6 +33,7 @@ class Record:
     controls: list[CaseRow] = field(default_factory=list)
     candidates: list[FrocCandidates] = field(default_factory=list)
     rescans: list[RescanRow] = field(default_factory=list)  #: predictions of two scans of one subject
+    control_candidates: list[FrocCandidates] = field(default_factory=list)  #: of the controls, all false
     problems: list[str] = field(default_factory=list)  #: cases that could not be scored
     warnings: list[str] = field(default_factory=list)  #: remarks for the reader
     participants: Participants = field(default_factory=dict)  #: columns of the participants table by case
@@ -76,9 +77,9 @@ def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
     """Return the content of ``report.json``; `tables` are for readers and are not read again."""
     content = asdict(record)
     meta = {**record.meta, "settings": record.settings, "redraws": content["redraws"]}
-    return {**tables, **{name: content[name] for name in _PLAIN}, "meta": meta,
-            "cases": content["rows"],
-            **{name: content[name] for name in ("controls", "candidates", "rescans", "columns", "flow")}}
+    return {**tables, **{name: content[name] for name in _PLAIN}, "meta": meta, "cases": content["rows"],
+            **{name: content[name] for name in ("controls", "candidates", "control_candidates", "rescans", "columns",
+                                                "flow")}}
 
 
 def read_record(path: str | Path) -> Record:
@@ -99,9 +100,10 @@ def read_record(path: str | Path) -> Record:
         settings = meta.pop("settings")
         redraws = [Redraw.from_dict(one) for one in meta.pop("redraws")]
         rows, controls = ([CaseRow.from_dict(row) for row in content[name]] for name in ("cases", "controls"))
-        return Record(rows, controls, [FrocCandidates.from_dict(one) for one in content["candidates"]],
-                      [RescanRow.from_dict(one) for one in content["rescans"]],
-                      **{name: content[name] for name in _PLAIN}, settings=settings, meta=meta,
+        candidates, of_controls = ([FrocCandidates.from_dict(one) for one in content[name]]
+                                   for name in ("candidates", "control_candidates"))
+        return Record(rows, controls, candidates, [RescanRow.from_dict(one) for one in content["rescans"]],
+                      of_controls, **{name: content[name] for name in _PLAIN}, settings=settings, meta=meta,
                       redraws=redraws, flow=None if content["flow"] is None else CaseFlow.from_dict(content["flow"]),
                       columns={name: Column(**column) for name, column in content["columns"].items()})
     except (KeyError, TypeError, AttributeError) as error:

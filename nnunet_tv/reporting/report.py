@@ -66,7 +66,7 @@ def make_report(
     out, reference : Path
         Report folder, where an earlier report is replaced in one step; folder of references (default: the models').
     runs, controls : sequence of Run
-        Predictions to score; those of subjects without a lesion, which are reported separately.
+        Predictions to score; those of subjects without a lesion, run k of a group by the model of its run k.
     models : sequence of ModelRuns
         Validated folds of nnU-Net's model folders, from :func:`nnunet_tv.scoring.model_folder.model_runs`.
     images, participants : Path, optional
@@ -174,7 +174,8 @@ def _score(
     scores = score_folders(reference, runs, cases=models[0].cases if models else None, **how)
     healthy = score_controls(controls, **how) if controls else Scores()
     record = Record(
-        rows=scores.rows, controls=healthy.rows, candidates=scores.candidates, rescans=rescans.rows, flow=scores.flow,
+        rows=scores.rows, controls=healthy.rows, candidates=scores.candidates, control_candidates=healthy.candidates,
+        rescans=rescans.rows, flow=scores.flow,
         problems=[*scores.problems, *healthy.problems, *rescans.problems],
         warnings=[*(text for model in models for text in model.warnings), *scores.warnings, *healthy.warnings,
                   *rescans.warnings],

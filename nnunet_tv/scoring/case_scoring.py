@@ -221,7 +221,7 @@ def probability_file(folder: Path, case: str, *, beside: Path) -> Path:
         if (folder / name).exists():
             return folder / name
     raise CaseError(case, f"no probability: expected {' or '.join(names)}; predict with --save_probabilities (validate "
-                    "with --npz), or leave --probabilities out", folder)
+                    "with --npz), or leave the folder of probabilities out", folder)
 
 
 def read_probability(path: Path, stored: Volume, *, case: str) -> Volume:

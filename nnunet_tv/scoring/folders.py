@@ -71,8 +71,9 @@ def score_folders(
 def score_controls(runs: Sequence[Run], *, options: ScoringOptions | None = None, processes: int = 1) -> Scores:
     """Count clusters in predictions of subjects without a lesion, which need no folder of references.
 
-    The cases are those of all folders together; a run without one of them is a problem. An NnunetTVError is raised if
-    a folder is missing or there are no predictions.
+    The cases are those of all folders together; a run without one of them is a problem. Candidates are found in the
+    probabilities of runs that have them, with the checks of :func:`score_folders`; all are false. An NnunetTVError is
+    raised if a folder is missing or there are no predictions.
     """
     if not runs:
         raise NnunetTVError("no predictions of controls to score")

@@ -212,6 +212,11 @@ def test_an_interrupted_report_leaves_the_earlier_one_and_a_running_ones_files(s
     (["--ref=ref", "--pred", "A=a0", "--connectivity", "8"], "invalid choice: 8"),
     (["--ref=ref"], "required: --pred or --model"),
     (["--ref=ref", "--pred", "A=a0", "--controls", "A=c", "A=c"], "--controls A=c is given twice"),
+    (["--ref=ref", "--pred", "A=a0", "--controls", "A=c", "--controls-probabilities", "B=p"],
+     "--controls-probabilities B has no --controls B; names are A"),
+    (["--ref=ref", "--pred", "A=a0", "--controls-probabilities", "A=p"], "A has no --controls A; names are none"),
+    (["--ref=ref", "--pred", "A=a0", "--controls", "A=c", "A=d", "--controls-probabilities", "A=p"],
+     "A: 2 folders with --controls but 1 with --controls-probabilities"),
     (["--ref=ref", "--pred", "A=a0", "--hit", "near"], "expected a hit rule any, overlap:0.1"),
     (["--ref=ref", "--pred", "A=a0", "--hit", "overlap:0.1", "--hit", "overlap:0.10"], "overlap:0.1 is given twice"),
     (["--ref=ref", "--pred", "A=a0", "--strata", "lobe,,"], "expected names with commas between, found 'lobe,,'"),
@@ -220,7 +225,7 @@ def test_an_interrupted_report_leaves_the_earlier_one_and_a_running_ones_files(s
     (["--pred", "A=a0"], r"required: --ref \(or --model, or --from\)"),
     *((["--from", "out", *option], f"{option[0]} needs scoring and does not go with --from") for option in (
         ["--connectivity", "6"], ["--hit", "center"], ["--min-voxels", "0"], ["--measures"], ["--images", "i"],
-        ["--rescan", "A=b"])),
+        ["--rescan", "A=b"], ["--controls-probabilities", "A=p"])),
 ])
 def test_usage_errors(arguments, message, capsys):
     with pytest.raises(SystemExit) as caught:

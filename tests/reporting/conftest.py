@@ -37,7 +37,9 @@ def study(tmp_path_factory):
             save(root / f"{group}-p", case, probability)
         lines.append(f"{case}\t{'FL' if number % 2 else 'TL'}\t{'A' if number < 4 else 'B'}")
     for number in range(3):
-        save(root / "controls", f"con-{number}", (ball((15, 15, 15), 4) * (number == 0)).astype(np.uint8))
+        probability = (0.45 + 0.3 * (number == 0)) * ball((15, 15, 15), 4)
+        save(root / "controls", f"con-{number}", (probability > 0.5).astype(np.uint8))
+        save(root / "controls-p", f"con-{number}", probability.astype(np.float32))
         lines.append(f"con-{number}\tn/a\tA")
     (root / "participants.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return root
@@ -47,7 +49,8 @@ def study(tmp_path_factory):
 def report(study):
     """The report of the study with every part."""
     arguments = ["--ref", "ref", "--pred", "Dice=dice", "TV=tv", "--probabilities", "Dice=dice-p", "TV=tv-p",
-                 "--controls", "TV=controls", "--images", "images", "--participants", "participants.tsv",
+                 "--controls", "TV=controls", "--controls-probabilities", "TV=controls-p",
+                 "--images", "images", "--participants", "participants.tsv",
                  "--strata", "lobe,size,contrast,hemisphere", "--hit", "any", "--hit", "overlap:0.1", "--measures",
                  "--paper", "--primary", "sSens", "--seed", "3", "-np", "1", "-o", "out"]
     with pytest.MonkeyPatch.context() as patch:

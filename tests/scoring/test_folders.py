@@ -211,6 +211,37 @@ def test_controls_need_no_reference(study):
     assert raw["con-1"].score.clusters[0].centroid_mm == pytest.approx((-20 + 3 * 1.5, 5 + 3 * 2, 7 + 3 * 3))
 
 
+def test_probabilities_of_controls_give_candidates_that_are_all_false(study):
+    for case, places in (("con-1", [(1, 1, 1), (9, 9, 9)]), ("con-2", [])):
+        data = cube(*places)
+        save(study / "well", case, data)
+        save(study / "soft", case, (0.2 + 0.4 * data * np.linspace(1, 2, 16)[:, None, None]).astype(np.float32))
+    run = Run("A", 0, study / "well", probabilities=study / "soft")
+    scores = score_controls([run], options=ScoringOptions(hits=("any", "distance:20")))
+    assert scores.problems == [] and len(scores.inputs) == 4
+    first, second = scores.candidates
+    assert (first.case, first.group, first.run, first.n_lesions) == ("con-1", "A", 0, 0)
+    assert first.true == {"any": (False,), "distance:20": (False,)} and first.lesions["any"] == ((),)
+    assert first.confidence[0] == pytest.approx(0.2 + 0.4 * (1 + 12 / 15)) and second.confidence == pytest.approx([0.2])
+    assert rows_of(scores)["con-1"].score.clusters[0].peak_probability == pytest.approx(first.confidence[0])
+
+
+@pytest.mark.parametrize(("write", "message"), [
+    (lambda folder: (folder / "con-2.nii.gz").unlink(), "con-2: .*soft: no probability: expected con-2.npz or"),
+    (lambda folder: save(folder, "con-2", cube((2, 2, 2))), "con-2: .*expected probabilities, found a mask of 0 and 1"),
+    (lambda folder: save(folder.parent / "well", "con-2", cube((2, 2, 2))), "con-2: .*one half where the mask is"),
+    (lambda folder: save(folder, "con-2", np.zeros(SHAPE, np.float32), AFFINE @ np.diag([2, 1, 1, 1.0])),
+     "con-2: .*geometry mismatch")])
+def test_faulty_probabilities_of_controls_are_named(study, write, message):
+    for case in ("con-1", "con-2"):
+        save(study / "well", case, cube())
+        save(study / "soft", case, np.full(SHAPE, 0.25, np.float32))
+    write(study / "soft")
+    scores = score_controls([Run("A", 0, study / "well", probabilities=study / "soft")])
+    [problem] = scores.problems
+    assert re.search(message, problem) and [one.case for one in scores.candidates] == ["con-1"]
+
+
 def test_a_control_that_a_run_lacks_is_named(tmp_path):
     for folder, case in (("one", "con-1"), ("one", "con-2"), ("two", "con-1")):
         save(tmp_path / folder, case, boxes())

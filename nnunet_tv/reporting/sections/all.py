@@ -8,10 +8,13 @@ from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.redraws import choice_warnings
 from nnunet_tv.reporting.sections.base import ReportContext, Section
 from nnunet_tv.reporting.sections.curves import curves_section
+from nnunet_tv.reporting.sections.patients_controls import patients_controls_section
 from nnunet_tv.reporting.sections.rescans import rescans_section
 from nnunet_tv.reporting.sections.study import study_section
 from nnunet_tv.reporting.sections.table_one import footnotes, summary, table_one_rows, table_one_section
 from nnunet_tv.reporting.tables import comparison, controls, hit_rules, measures, strata, summaries
+from nnunet_tv.reporting.tables.cluster_shares import cluster_table
+from nnunet_tv.reporting.tables.patients_controls import make_pairs
 from nnunet_tv.reporting.tables.table import Table
 from nnunet_tv.reporting.tables.table_one import TableOneRow
 
@@ -64,8 +67,10 @@ def _comparison(context: ReportContext) -> Section:
 
 def _hits(context: ReportContext) -> Section:
     lost = hit_rules.lost_table(context.record.rows)
-    return Section("hits", "Hit rules and lesions lost by the filter",
-                   tables=(hit_rules.rules_table(context.groups, seed=context.seed), *([lost] if lost.rows else [])))
+    pairs, _ = make_pairs(context.groups, context.controls)
+    return Section("hits", "Hit rules, clusters, and lesions lost by the filter",
+                   tables=(hit_rules.rules_table(context.groups, seed=context.seed),
+                           cluster_table(context.groups, pairs), *([lost] if lost.rows else [])))
 
 
 def _strata(context: ReportContext) -> Section | None:
@@ -82,7 +87,7 @@ def _controls(context: ReportContext) -> Section | None:
     if not context.controls:
         return None
     tables = controls.controls_tables(context.controls, patients=context.references,
-                                      participants=context.record.participants, seed=context.seed)
+                                      participants=context.record.participants)
     return Section("controls-block", "Controls", tables=tables)
 
 
@@ -95,4 +100,5 @@ def _measures(context: ReportContext) -> Section | None:
 
 #: Makers of the sections after Table 1, in the order of the page; None leaves a section out.
 _SECTIONS: tuple[Callable[[ReportContext], Section | None], ...] = (
-    study_section, _uncertainty, _comparison, _hits, curves_section, _strata, _controls, rescans_section, _measures)
+    study_section, _uncertainty, _comparison, _hits, curves_section, _strata, _controls, patients_controls_section,
+    rescans_section, _measures)

@@ -26,9 +26,14 @@ def clopper_pearson(k: float, n: int) -> Interval:
     if n == 0:
         return Interval(None, None, None, 0, "Clopper-Pearson")
     k = float(round(k)) if abs(k - round(k)) < TIE * n else float(k)
-    low = stats.beta.ppf(TAILS[0], k, n - k + 1) if k > 0 else 0.0
-    high = stats.beta.ppf(TAILS[1], k + 1, n - k) if k < n else 1.0
-    return Interval(k / n, float(low), float(high), n, "Clopper-Pearson")
+    return Interval(k / n, *beta_bounds(k, n), n, "Clopper-Pearson")
+
+
+def beta_bounds(k: float, n: float) -> tuple[float, float]:
+    """Return Clopper-Pearson's bounds of k of n, neither of which needs to be a whole number."""
+    low = stats.beta.ppf(TAILS[0], k, n - k + 1) if k > TIE * n else 0.0
+    high = stats.beta.ppf(TAILS[1], k + 1, n - k) if n - k > TIE * n else 1.0
+    return float(low), float(high)
 
 
 def share_interval(shares: Sequence[float]) -> Interval:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 
 from nnunet_tv.reporting.groups import GroupStage
@@ -22,8 +23,7 @@ UNKNOWN_SETUP = (
 
 
 def controls_tables(
-    controls: Sequence[GroupStage], *, patients: Collection[str] = (), participants: Participants | None = None,
-    seed: int = 0,
+    controls: Sequence[GroupStage], *, patients: Collection[str] = (), participants: Participants | None = None
 ) -> tuple[Table, ...]:
     """Return the table of clusters in controls, all of them false, and the table of scanners if these are known.
 
@@ -35,28 +35,34 @@ def controls_tables(
         any_cluster = list(group.subjects(lambda score: score.n_clusters > 0).values())
         counts = list(group.subjects(n_clusters).values())
         rows.append((group.group, group.stage, len(group.runs), len(counts),
-                     share_interval(any_cluster),
-                     share_interval([1 - share for share in any_cluster]),
+                     share_interval(any_cluster), share_interval([1 - share for share in any_cluster]),
                      rate_interval(counts, runs=len(group.runs)), poisson_of_run(group, n_clusters)))
-    setup, warnings = _setup(patients, controls[0].scores, participants or {})
+    scans = scanning(patients, controls[0].scores, participants or {})
     clusters = Table(
-        "controls", "Controls: subjects without a lesion, not included in other tables",
+        "controls", "Controls: subjects without a lesion",
         ("Group", "Stage", "Runs", "Controls", "With any cluster", "Without (specificity)", "Clusters per control",
          "the same, exact Poisson"),
-        tuple(rows), warnings=tuple(warnings) if setup else (UNKNOWN_SETUP,),
-        notes=("Shares: Clopper-Pearson for one run, bootstrap over controls for several. Clusters per control: "
-               f"bootstrap, seed {seed}; exact Poisson if there was no cluster.",
-               "Controls that are also among the references are included in the other tables as well."),
+        tuple(rows), warnings=scans.warnings,
+        notes=("Shares: Clopper-Pearson, with several runs of the controls' mean shares in the number of controls. "
+               "Clusters per control: as nFPC in the table of uncertainty; exact Poisson if there was no cluster.",
+               "Controls are part of the comparison with patients and of the clusters of which it is stated, and of no "
+               "other table, unless they are also among the references."),
     )
     scanners = Table("controls-setup", "How patients and controls were scanned",
-                     ("Column", "Value", "Patients", "Controls"), tuple(setup))
-    return (clusters, scanners) if setup else (clusters,)
+                     ("Column", "Value", "Patients", "Controls"), scans.rows)
+    return (clusters, scanners) if scans.rows else (clusters,)
 
 
-def _setup(
-    patients: Collection[str], controls: Collection[str], participants: Participants
-) -> tuple[list[tuple[str, str, int, int]], list[str]]:
-    """Numbers of patients and controls by column and value, and warnings about values that only one of them has."""
+@dataclass(frozen=True)
+class Scanning:
+    """How patients and controls were scanned."""
+
+    rows: tuple[tuple[str, str, int, int], ...]  #: column, value, patients and controls with it; empty if not known
+    warnings: tuple[str, ...]  #: of values that only one of them has, or that it is not known
+
+
+def scanning(patients: Collection[str], controls: Collection[str], participants: Participants) -> Scanning:
+    """Compare patients and controls by the :data:`SETUP_COLUMNS` of `participants`."""
     rows, warnings = [], []
     for column in SETUP_COLUMNS:
         ours, theirs = (Counter(participants.get(case, {}).get(column, NOT_GIVEN) for case in cases)
@@ -70,4 +76,4 @@ def _setup(
                                f"{len(controls)} controls" for level in levels)
             warnings.append(f"Confounded: {column} {counts}. A difference between patients and controls may be due to "
                             "scanning.")
-    return rows, warnings
+    return Scanning(tuple(rows), tuple(warnings) if rows else (UNKNOWN_SETUP,))

@@ -36,7 +36,7 @@ def rules_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
             "of the cluster's). center: a cluster's centre of mass is in the lesion. distance:D: at most D mm "
             "between voxel centres; MELD counts a border zone of 20 mm.",
             "A cluster that is not true by the rule is a false one. Lesions found: summed over runs; a subject may "
-            "have several lesions. All other tables use the primary rule.",
+            "have several lesions. All other tables but that of clusters use the primary rule.",
         ),
     )
 

@@ -1,0 +1,96 @@
+"""Intervals of shares whose number of trials is not the number of subjects."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nnunet_tv.reporting.statistics import Interval, clopper_pearson, pooled_share, share_of
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (14, 17), (0, 85), (85, 85), (3, 40)])
+def test_whole_numbers_have_the_exact_interval(k, n):
+    bounds = stats.binomtest(k, n).proportion_ci(0.95, "exact")
+    found = share_of(k, n)
+    assert (found.value, found.low, found.high, found.n) == pytest.approx((k / n, bounds.low, bounds.high, n))
+
+
+def test_fractional_numbers():
+    middle, below, above = share_of(13.5, 17), share_of(13, 17), share_of(14, 17)
+    assert below.low < middle.low < above.low and below.high < middle.high < above.high
+    assert share_of(0.1 * 3, 0.3).high == 1 and share_of(0.3, 0.3).low == pytest.approx(0.025 ** (1 / 0.3))
+    assert share_of(2.4, 3.2).n == 4 and share_of(sum([0.1] * 10), 1).high == 1
+    assert share_of(0, 0) == Interval(None, None, None, 0, "Clopper-Pearson")
+    with pytest.raises(ValueError, match="2 of 1"):
+        share_of(2, 1)
+
+
+@pytest.mark.parametrize("runs", [1, 10])
+def test_one_false_positive_more_never_narrows_a_predictive_value(runs):
+    for k in (2, 14, 85):
+        for false in range(runs * 3):
+            fewer, more = (share_of(k, k + each / runs) for each in (false, false + 1))
+            assert more.low < fewer.low and more.high <= fewer.high
+        assert share_of(k, k + 1).high - share_of(k, k + 1).low > 1 - share_of(k, k).low
+
+
+def test_one_cluster_a_subject_has_the_exact_interval():
+    found = pooled_share([1] * 14 + [0] * 3, [1] * 17)
+    assert (found.value, found.low, found.high, found.n) == pytest.approx(
+        (14 / 17, clopper_pearson(14, 17).low, clopper_pearson(14, 17).high, 17))
+
+
+@pytest.mark.parametrize(("parts", "wholes"), [([20] * 17, [20] * 17), ([0] * 17, [20] * 17)])
+def test_all_or_none_have_the_interval_of_the_subjects(parts, wholes):
+    n = len(parts)
+    exact = clopper_pearson(n if any(parts) else 0, n)
+    found = pooled_share([*parts, 0], [*wholes, 0])
+    assert (found.low, found.high, found.n) == pytest.approx((exact.low, exact.high, n))
+
+
+def test_clusters_that_agree_within_subjects_count_as_one():
+    # All clusters of a subject are true, or none: p (1 − p) / v is the number of subjects.
+    found = pooled_share([30] * 6 + [0] * 4, [30] * 10)
+    assert (found.low, found.high) == pytest.approx((clopper_pearson(6, 10).low, clopper_pearson(6, 10).high))
+    even, uneven = pooled_share([4, 4, 4, 0, 0, 0], [4] * 6), pooled_share([12, 0, 0, 0, 0, 0], [12, 4, 2, 2, 2, 2])
+    assert even.value == uneven.value == 0.5 and uneven.low < even.low and uneven.high > even.high
+
+
+@pytest.mark.parametrize("clusters", [[1], [5, 5, 5, 0], [1, 1, 1, 0, 0], [20] * 17, [20] * 16 + [0], [3, 0, 0, 7, 1]])
+def test_one_false_cluster_more_never_narrows_the_interval(clusters):
+    best = pooled_share(clusters, clusters)
+    for subject in range(len(clusters)):
+        wholes = [number + (index == subject) for index, number in enumerate(clusters)]
+        worse = pooled_share(clusters, wholes)
+        assert worse.value < 1 and worse.low <= best.low and worse.high <= 1
+        # 1 of 1 against 1 of 2 is 0.975 against 0.9748 in the exact interval, too.
+        assert worse.high - worse.low >= best.high - best.low - 3e-4
+
+
+@pytest.mark.parametrize("clusters", [[5, 5, 5, 0], [20] * 16 + [0], [3, 0, 0, 7, 1]])
+def test_one_true_cluster_more_never_narrows_the_interval_of_none(clusters):
+    none = pooled_share([0] * len(clusters), clusters)
+    for subject in range(len(clusters)):
+        one = [float(index == subject) for index in range(len(clusters))]
+        found = pooled_share(one, np.add(clusters, one).tolist())
+        assert found.high >= none.high and found.high - found.low >= none.high - none.low - 1e-12
+
+
+def test_undefined_and_wrong_numbers():
+    assert pooled_share([0, 0], [0, 0]) == Interval(
+        None, None, None, 0, "Clopper-Pearson, effective number of subjects")
+    assert pooled_share([], []).value is None
+    for parts, wholes in (([2], [1]), ([-1], [1]), ([1], [1, 2])):
+        with pytest.raises(ValueError, match="0 <= part <= whole"):
+            pooled_share(parts, wholes)
+
+
+@pytest.mark.parametrize(("n", "mean", "shape"), [(8, 3.2, 1.0), (14, 3.2, 1.0), (28, 0.2, 0.5), (85, 0.2, 0.5)])
+def test_coverage(n, mean, shape):
+    """A true cluster in 8 of 10 patients, and false ones that concentrate in few."""
+    rng = np.random.default_rng(0)
+    inside = []
+    for _ in range(500):
+        true = rng.random(n) < 0.8
+        found = pooled_share(true, true + rng.poisson(rng.gamma(shape, mean / shape, n)))
+        inside.append(found.low <= 0.8 / (0.8 + mean) <= found.high)
+    assert np.mean(inside) >= 0.945
