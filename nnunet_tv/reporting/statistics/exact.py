@@ -1,8 +1,7 @@
 """Intervals of shares and of rates of events, from the binomial and the Poisson distribution.
 
-A subject with several runs counts once, with its mean over the runs: ten runs on 14 patients are 14 patients. The
-bounds are then those of a fractional number of events in that number of subjects. A bootstrap would use the agreement
-of the runs as if it were known, and has no width where all subjects agree.
+A subject with several runs counts once, with its mean over the runs: ten runs on 14 patients are 14 patients. A
+bootstrap would take the agreement of the runs as known, and has no width where all subjects agree.
 """
 
 from collections.abc import Sequence
@@ -39,9 +38,9 @@ def beta_bounds(k: float, n: float) -> tuple[float, float]:
 def share_interval(shares: Sequence[float]) -> Interval:
     """Return the interval of a share of subjects: each 0 or 1, or its mean over several runs.
 
-    Clopper-Pearson with the number of subjects, whatever the number of runs. The design-effect estimate of an effective
-    number of subjects, p (1 - p) / variance of the mean, is n - 1 or more and exceeds n if the runs of a subject
-    disagree; it is not used, since one miss in 140 would then have a narrower interval than none.
+    Clopper-Pearson; with several runs the effective number of subjects is their number, however many runs there are.
+    The estimate p (1 - p) / variance of the mean (Korn and Graubard 1998) is at least n - 1, and exceeds n where the
+    runs of a subject disagree: it would give one miss in 140 a narrower interval than none.
     """
     return clopper_pearson(float(sum(shares)), len(shares))
 
@@ -61,9 +60,10 @@ def rate_interval(counts: Sequence[float], *, runs: int = 1) -> Interval:
     """Return the interval of events per subject from the count of each, or its mean over `runs` runs.
 
     The Poisson interval of events / d in n / d subjects, where d is the dispersion (variance / mean of the counts,
-    at least 1), enlarged by Student's t with n - 1 degrees of freedom; exact Poisson if no subject has several
-    events. d can fall when an event is added to a subject with few, so the upper bound and the width are at least
-    those of every result with fewer events in the same subjects: one more event never gives a narrower interval.
+    at least 1), enlarged for Student's t with n - 1 degrees of freedom; exact Poisson if no subject has several
+    events. An event more in a subject with few lowers d. So the upper bound is at least that of every result with
+    fewer events in the same subjects, and the width at least that of every such result with up to one event per
+    subject, from which d cannot be known well: one more event never gives an interval that suggests more certainty.
     """
     n, values = len(counts), np.sort(np.asarray(counts, float))[::-1]
     if not n:
@@ -73,13 +73,13 @@ def rate_interval(counts: Sequence[float], *, runs: int = 1) -> Interval:
     if n > 1:
         variance = (squares - sums ** 2 / n) / (n - 1)
         dispersion[1:] = variance[1:] / (sums[1:] / n)
-        enlarged = dispersion * (stats.t.ppf(TAILS[1], n - 1) / stats.norm.ppf(TAILS[1])) ** 2
-        dispersion = np.where(dispersion > 1 + TIE, enlarged, 1.0)
+        dispersion = np.where(dispersion > 1 + TIE, dispersion * _student(n), 1.0)
     low, high = (bounds * dispersion / n for bounds in _garwood(sums / dispersion))
     high = np.maximum.accumulate(high)
-    width = np.max(high - low)
+    width = float(np.max((high - low)[sums <= n * (1 + TIE)]))
     method = "exact Poisson" if (dispersion == 1).all() and runs == 1 else "Poisson with dispersion"
-    return Interval(float(sums[-1] / n), max(0.0, float(high[-1] - width)), float(high[-1]), n, method)
+    return Interval(float(sums[-1] / n), max(0.0, min(float(low[-1]), float(high[-1]) - width)), float(high[-1]), n,
+                    method)
 
 
 def _partial_results(values: np.ndarray, runs: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,3 +102,8 @@ def _garwood(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Bounds of Poisson means after a (fractional) number of events."""
     low = np.where(events > 0, stats.chi2.ppf(TAILS[0], 2 * np.where(events > 0, events, 1)) / 2, 0.0)
     return low, stats.chi2.ppf(TAILS[1], 2 * events + 2) / 2
+
+
+def _student(n: int) -> float:
+    """Factor of a variance for the uncertainty of its estimate from n subjects."""
+    return float((stats.t.ppf(TAILS[1], n - 1) / stats.norm.ppf(TAILS[1])) ** 2)

@@ -13,8 +13,8 @@ def difference_of_trainings(
 
     The variance of the difference is that of crossed random factors: the variance of the subjects' mean differences
     over the number of subjects, plus the variance of the run means over the number of runs in each group, minus the
-    residual that both contain; at least the larger of the first two. Degrees of freedom are Satterthwaite's (quasi-F
-    test: Clark 1973; Satterthwaite 1946), with a variance of runs for each group (Welch 1947).
+    residual that both contain; at least that residual. Degrees of freedom are Satterthwaite's (quasi-F test: Clark
+    1973; Satterthwaite 1946), with a variance of runs for each group (Welch 1947).
 
     Parameters
     ----------
@@ -39,10 +39,9 @@ def difference_of_trainings(
     subjects = float(by_subject.var(ddof=1)) / n, n - 1
     runs = [(float(table.mean(axis=0).var(ddof=1)) / table.shape[1], table.shape[1] - 1) for table in tables]
     residuals = [(_residual(table) / table.size, (n - 1) * (table.shape[1] - 1)) for table in tables]
-    of_runs = sum(variance for variance, _ in runs)
-    both = subjects[0] + of_runs - sum(variance for variance, _ in residuals)
-    variance, parts = max(((both, [subjects, *runs, *residuals]), (subjects[0], [subjects]), (of_runs, runs)),
-                          key=lambda choice: choice[0])
+    residual = sum(variance for variance, _ in residuals)
+    both = subjects[0] + sum(variance for variance, _ in runs) - residual
+    variance, parts = (both, [subjects, *runs, *residuals]) if both >= residual else (residual, residuals)
     if variance <= 0:
         return without, None
     freedom = variance ** 2 / sum(part ** 2 / degrees for part, degrees in parts)

@@ -106,7 +106,8 @@ def trainings_table(groups: Sequence[GroupStage], *, primary: str = "DC") -> Tab
             "The question is whether the groups differ on further subjects and after further trainings: what a claim "
             "about a loss needs. Subjects and runs are both samples here; the table before takes the runs as fixed.",
             "Variance of the difference: that of the subjects' mean differences over the number of subjects, plus that "
-            "of the run means over the number of runs of each group, minus the residual in both. p and 95 % interval: "
+            "of the run means over the number of runs of each group, minus the residual in both (at "
+            "least the residual). p and 95 % interval: "
             "Student's t with Satterthwaite's degrees of freedom (quasi-F test of two crossed random factors). The "
             "filter is applied to the same runs, so that only the difference varies.",
             _FAMILIES,

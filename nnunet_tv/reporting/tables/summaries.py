@@ -48,13 +48,14 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
         notes=(
             "Intervals show how far a figure may be from that of more such patients; ± in Table 1 shows how training "
             "varies. Runs of a subject are averaged first: they are no further patients.",
-            "sSens: Clopper-Pearson (exact binomial). With several runs it is that of the subjects' mean share in the "
-            "number of subjects, however much the runs agree: one miss more never narrows it.",
+            "sSens: Clopper-Pearson (exact binomial). With several runs, of the subjects' mean shares: the effective "
+            "number of subjects is their number, however much the runs agree. One miss more never narrows it.",
             f"DC and pooled ratios: bootstrap-t over subjects, {RESAMPLES} resamples, seed {seed}. Where all subjects "
             "agree there is no interval.",
-            "nFPC: Poisson interval, widened by the dispersion of the counts between subjects (variance / mean, at "
-            "least 1; with Student's t), on the number of subjects with their mean counts. One false cluster more "
-            "never gives a smaller upper bound or a narrower interval. The column \"exact Poisson\", for one run, "
+            "nFPC: exact Poisson, where no subject has several false clusters; else Poisson with the dispersion of the "
+            "counts between subjects (variance / mean, with Student's t), as of events / dispersion in subjects / "
+            "dispersion. With several runs, of the subjects' mean counts. One false cluster more never gives a smaller "
+            "upper bound nor, up to one per subject, a narrower interval. The column \"exact Poisson\", for one run, "
             "takes false clusters as independent of each other; they concentrate in few subjects, so that it is too "
             "narrow.",
         ),

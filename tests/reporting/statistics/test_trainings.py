@@ -34,14 +34,17 @@ def test_variance_and_degrees_of_freedom_by_hand():
     # Run means 2, 5 (variance 4.5) and 7, 12 (12.5), each over 2 runs: 2.25 and 6.25, with 1 degree each.
     # Residuals ± 0.5 (mean square 1) and ± 1.5 (9), each over 4: 0.25 and 2.25, with 1 degree each.
     variance = 1 + 2.25 + 6.25 - 0.25 - 2.25
-    assert 2.25 + 6.25 > variance  # so that the larger variance, that of the runs alone, is used
-    variance = 8.5
-    freedom = variance ** 2 / (2.25 ** 2 + 6.25 ** 2)
+    freedom = variance ** 2 / (1 + 2.25 ** 2 + 6.25 ** 2 + 0.25 ** 2 + 2.25 ** 2)
     interval, p = difference_of_trainings(first, second)
     half = variance ** 0.5 * stats.t.ppf(0.975, freedom)
     assert (interval.value, interval.low, interval.high) == pytest.approx((6, 6 - half, 6 + half))
     assert p == pytest.approx(2 * stats.t.sf(6 / variance ** 0.5, freedom))
-    # 40 subjects, with residuals as above: both variances count.
+    # Noise alone: the variance is not below that of the residual.
+    noise = np.array([[0.0, 1.0], [1.0, 0.0]])  # no variance of subjects or runs; residual mean square 1
+    interval, p = difference_of_trainings(noise, noise + 1)
+    half = 0.5 ** 0.5 * stats.t.ppf(0.975, 2)
+    assert (interval.low, interval.high) == pytest.approx((1 - half, 1 + half))
+    # 40 subjects: the residual of a group counts 200 values.
     rng = np.random.default_rng(3)
     first, second = rng.normal(size=(2, 40, 1)) + rng.normal(size=(2, 40, 5)) + rng.normal(size=(2, 1, 5))
     parts = [((second.mean(axis=1) - first.mean(axis=1)).var(ddof=1) / 40, 39)]
