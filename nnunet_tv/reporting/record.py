@@ -10,6 +10,7 @@ from nnunet_tv import __version__
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.reporting.redraws import CHOICES, Redraw, now
 from nnunet_tv.scoring.participants import Column, Participants, sidecar
+from nnunet_tv.scoring.prediction_settings import prediction_settings
 from nnunet_tv.scoring.rescans import RescanRow
 from nnunet_tv.scoring.rows import CaseFlow, CaseRow
 from nnunet_tv.scoring.runs import Run
@@ -111,8 +112,9 @@ def read_record(path: str | Path) -> Record:
 
 
 def _run(run: Run) -> dict[str, Any]:
-    """Folders of a run, and of the folds of a pooled cross-validation."""
-    content: dict[str, Any] = {"group": run.group, "run": run.run, **_folders(run)}
+    """Folders of a run, and of the folds of a pooled cross-validation; how it was predicted, as far as recorded."""
+    content: dict[str, Any] = {"group": run.group, "run": run.run, **_folders(run),
+                               "predicted": [asdict(settings) for settings in prediction_settings(run)]}
     if run.parts:
         content["folds"] = [{**_folders(fold), "cases": [case for case, part in run.parts.items() if part is fold]}
                             for fold in run.folds()]

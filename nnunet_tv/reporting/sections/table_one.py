@@ -12,6 +12,7 @@ from nnunet_tv.reporting.statistics import Interval
 from nnunet_tv.reporting.tables import tv_paper
 from nnunet_tv.reporting.tables.table import FEW
 from nnunet_tv.reporting.tables.table_one import TableOneRow, stage_table, table_one
+from nnunet_tv.scoring.prediction_settings import PredictionSettings
 from nnunet_tv.scoring.rows import FILTERED, MISSING, RAW
 
 
@@ -77,10 +78,35 @@ def footnotes(record: Record) -> list[str]:
         runs = [f"{run['group']}, run {run['run']}" for run in record.meta["runs"]
                 if (run["filtered"] is not None) == given]
         if runs:
-            notes.append(text.format("; ".join(runs[:6]) + (f" and {len(runs) - 6} more" if len(runs) > 6 else "")))
-    notes.append(f"How predictions were made: {settings['remark']}" if settings["remark"] else
-                 "How predictions were made (mirroring, overlap, checkpoint) was not recorded.")
+            notes.append(text.format(_some(runs)))
+    notes += _how_predicted(record)
     return [*notes, tv_paper.NOTE] if settings["paper"] else notes
+
+
+def _how_predicted(record: Record) -> list[str]:
+    """How the predictions were made: as nnU-Net recorded it, and the user's remark."""
+    recorded: dict[str, list[str]] = {}
+    unknown = []
+    for run in record.meta["runs"]:
+        name = f"{run['group']}, run {run['run']}"
+        if not run["predicted"]:
+            unknown.append(name)
+        for settings in map(PredictionSettings.from_dict, run["predicted"]):
+            folds = f" (fold{'s' if len(settings.folds) > 1 else ''} {', '.join(settings.folds)})"
+            recorded.setdefault(str(settings), []).append(name + (folds if settings.folds else ""))
+    remark = record.settings["remark"]
+    notes = [f"How predictions were made, from nnU-Net's files: {text}: {_some(runs)}."
+             for text, runs in recorded.items()]
+    if unknown and (recorded or not remark):
+        notes.append("How predictions were made (mirroring, overlap, checkpoint) was not recorded"
+                     f"{f' for {_some(unknown)}' if recorded else ''}.")
+    if len(recorded) > 1:
+        notes.append("Not all runs were predicted in the same way: their comparison includes that difference.")
+    return [*notes, f"How predictions were made: {remark}"] if remark else notes
+
+
+def _some(runs: Sequence[str]) -> str:
+    return "; ".join(runs[:6]) + (f" and {len(runs) - 6} more" if len(runs) > 6 else "")
 
 
 def summary(group: GroupStage, seed: int) -> str:
