@@ -6,7 +6,7 @@ from nnunet_tv.reporting.groups import GroupStage
 from nnunet_tv.reporting.sections.base import Figure, ReportContext, Section
 from nnunet_tv.reporting.statistics import Interval, share_interval
 from nnunet_tv.reporting.tables.controls import scanning
-from nnunet_tv.reporting.tables.patients_controls import Pair, make_pairs, marked, marked_table, two_by_two_table
+from nnunet_tv.reporting.tables.patients_controls import Pair, make_pairs, marked, predictive_table, two_by_two_table
 
 
 def patients_controls_section(context: ReportContext) -> Section | None:
@@ -14,7 +14,7 @@ def patients_controls_section(context: ReportContext) -> Section | None:
     pairs, remarks = make_pairs(context.groups, context.controls)
     if not pairs:
         return None
-    tables, figures = [two_by_two_table(pairs), marked_table(pairs)], []
+    tables, figures = [two_by_two_table(pairs), predictive_table(pairs)], []
     text = ["A subject is counted once, whatever the number of its clusters."]
     if curves := _curves(context, pairs):
         tables.append(roc_table(curves, context.record.candidates[0].threshold))

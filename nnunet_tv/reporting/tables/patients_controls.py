@@ -1,4 +1,4 @@
-"""Patients with a lesion against controls, subject by subject: tables of two by two, and of what a cluster means."""
+"""Patients with a lesion against controls, subject by subject: tables of two by two and of predictive values."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from nnunet_tv.utils.numbers import counted
 
 #: What makes a subject positive.
 ANY_CLUSTER, LESION_HIT = "any cluster", "lesion hit"
-#: In place of a figure that a criterion does not have.
-NONE = "–"
 
 
 @dataclass(frozen=True)
@@ -83,13 +81,21 @@ def marked(score: CaseScore) -> bool:
 
 
 def two_by_two_table(pairs: Sequence[Pair]) -> Table:
-    """Sensitivity, specificity, predictive values and balanced accuracy of subjects, by two criteria."""
+    """Two by two of subjects, sensitivity, specificity and balanced accuracy, by two criteria."""
+    rows = []
+    for pair in pairs:
+        alarms = list(pair.controls.subjects(marked).values())
+        specificity = share_interval([1 - share for share in alarms])
+        for criterion, positive in ((ANY_CLUSTER, marked), (LESION_HIT, DETECTED.value)):
+            found = list(pair.patients.subjects(positive).values())
+            sensitivity = share_interval(found)
+            counts = _counts(pair, sum(found), len(found) - sum(found), sum(alarms), len(alarms) - sum(alarms))
+            rows.append((*pair.name, criterion, *counts, sensitivity, specificity,
+                         mean_of_shares(sensitivity, specificity)))
     return Table(
         "patients-controls", "Patients and controls: subjects found and spared",
-        ("Group", "Stage", "Runs", "Positive by", "TP", "FN", "FP", "TN", "Sensitivity", "Specificity", "PPV", "NPV",
-         "Balanced accuracy"),
-        tuple((*pair.name, criterion, *_two_by_two(pair, criterion))
-              for pair in pairs for criterion in (ANY_CLUSTER, LESION_HIT)),
+        ("Group", "Stage", "Runs", "Positive by", "TP", "FN", "FP", "TN", "Sensitivity", "Specificity",
+         "Balanced accuracy"), tuple(rows),
         digits=dict.fromkeys(("TP", "FN", "FP", "TN"), 1),
         notes=(
             f"Patients: subjects with a lesion in the reference. Positive by {ANY_CLUSTER}: a subject with a predicted "
@@ -97,59 +103,43 @@ def two_by_two_table(pairs: Sequence[Pair]) -> Table:
             "primary hit rule (this sensitivity is sSens); a control with a predicted cluster. TP and FN: patients "
             "who are positive, and not; FP and TN: the same of controls; means over runs if there are several. "
             "References without a lesion are neither patients nor controls here.",
-            "Sensitivity TP / (TP + FN), specificity TN / (TN + FP), PPV TP / (TP + FP), NPV TN / (TN + FN), balanced "
-            "accuracy: mean of sensitivity and specificity.",
-            f"PPV and NPV are not given for {LESION_HIT}: in a new subject nobody sees whether a cluster hits the "
-            "lesion, and a patient with false clusters alone is neither detected nor negative. The table below gives "
-            "the share of subjects with a cluster whose lesion is hit.",
-            "PPV and NPV hold for the share of patients among these subjects, not for that of a clinic: with fewer "
-            "patients PPV is lower.",
-            "Intervals: Clopper-Pearson on the number of subjects, whatever the number of runs. For PPV and NPV: on "
-            "the number who are positive (negative); with several runs their mean number, rounded up where it is shown "
-            "as n. Balanced accuracy: from the two exact intervals (MOVER, Newcombe's square-and-add); its n is the "
-            "smaller of patients and controls.",
+            "Sensitivity TP / (TP + FN), specificity TN / (TN + FP), balanced accuracy: their mean.",
+            "Intervals: Clopper-Pearson on the number of subjects, as for sSens. Balanced accuracy: from the two "
+            "intervals (MOVER, Newcombe's square-and-add); its n is the smaller of patients and controls.",
         ),
     )
 
 
-def _two_by_two(pair: Pair, criterion: str) -> tuple[Cell, ...]:
-    found = list(pair.patients.subjects(marked if criterion == ANY_CLUSTER else DETECTED.value).values())
-    alarms = list(pair.controls.subjects(marked).values())
-    tp, fp = sum(found), sum(alarms)
-    fn, tn = len(found) - tp, len(alarms) - fp
-    sensitivity = share_interval(found)
-    specificity = share_interval([1 - share for share in alarms])
-    predictive: tuple[Cell, ...] = (NONE, NONE)
-    if criterion == ANY_CLUSTER:
-        predictive = share_of(tp, tp + fp), share_of(tn, tn + fn)
-    return (*_counts(pair, (tp, fn, fp, tn)), sensitivity, specificity, *predictive,
-            mean_of_shares(sensitivity, specificity))
-
-
-def marked_table(pairs: Sequence[Pair]) -> Table:
-    """How often a subject with a cluster has a lesion that is hit."""
-    columns = ("Patients: lesion hit", "Patients: only false clusters", "Patients: no cluster",
-               "Controls: any cluster", "Controls: no cluster")
+def predictive_table(pairs: Sequence[Pair]) -> Table:
+    """Predictive values of a cluster, and of none, in a subject."""
+    columns = ("Cluster: patients, lesion hit", "Cluster: patients, lesion missed", "Cluster: controls",
+               "No cluster: patients", "No cluster: controls")
     rows = []
     for pair in pairs:
-        hit = sum(pair.patients.subjects(DETECTED.value).values())
-        some = sum(pair.patients.subjects(marked).values())
-        alarms = sum(pair.controls.subjects(marked).values())
-        counts = hit, some - hit, len(pair.patients.scores) - some, alarms, len(pair.controls.scores) - alarms
-        rows.append((*pair.name, *_counts(pair, counts), share_of(hit, some + alarms)))
+        hit, found, alarms = (sum(group.subjects(value).values()) for group, value in (
+            (pair.patients, DETECTED.value), (pair.patients, marked), (pair.controls, marked)))
+        missed, spared = len(pair.patients.scores) - found, len(pair.controls.scores) - alarms
+        rows.append((*pair.name, *_counts(pair, hit, found - hit, alarms, missed, spared),
+                     share_of(found, found + alarms), share_of(spared, spared + missed),
+                     share_of(hit, found + alarms)))
     return Table(
-        "marked-subjects", "What a cluster in a subject means",
-        ("Group", "Stage", "Runs", *columns, "Lesion hit, of subjects with a cluster"), tuple(rows),
+        "predictive-values", "Patients and controls: what a cluster in a subject means",
+        ("Group", "Stage", "Runs", *columns, "PPV", "NPV", "Lesion hit"), tuple(rows),
         digits=dict.fromkeys(columns, 1),
         notes=(
-            "Subjects; means over runs if there are several. The last column: patients whose lesion is hit by a "
-            "cluster (primary hit rule) / patients and controls with any cluster. It holds for the share of patients "
-            "among these subjects. Interval: Clopper-Pearson on the number of subjects with a cluster (with several "
-            "runs their mean number, rounded up where it is shown as n).",
+            "Numbers of subjects; means over runs if there are several. PPV: patients / all subjects, of those with "
+            "any cluster. NPV: controls / all subjects, of those without. Lesion hit: patients whose lesion is hit by "
+            "a cluster (primary hit rule) / all subjects with any cluster.",
+            "All three hold for the share of patients among these subjects, not for that of a clinic: with fewer "
+            "patients PPV is lower.",
+            f"There are no PPV and NPV of the criterion {LESION_HIT}: in a new subject nobody sees whether a cluster "
+            "hits the lesion, and a patient with false clusters alone is neither detected nor negative.",
+            "Intervals: Clopper-Pearson on the number of subjects with (without) a cluster; with several runs on their "
+            "mean number, rounded up where it is shown as n.",
         ),
     )
 
 
-def _counts(pair: Pair, counts: Sequence[float]) -> list[Cell]:
+def _counts(pair: Pair, *counts: float) -> list[Cell]:
     """Whole numbers for one run; means over runs are not."""
     return [round(count) if pair.references.one_run else count for count in counts]
