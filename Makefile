@@ -45,6 +45,8 @@ bench: .venv/installed
 	cd benchmarks && ../$(RUN) inference.py --shape 96 96 96 --patch 64 --train 200 --json results/inference.json
 	cd benchmarks && ../$(RUN) score_volumes.py --json results/score_volumes.json
 	cd benchmarks && ../$(RUN) data_loading.py --workers 2 --scale-to 12 --json results/data_loading.json
+	cd benchmarks && ../$(RUN) interval_coverage.py --json results/interval_coverage.json
+	cd benchmarks && ../$(RUN) comparison_error.py --json results/comparison_error.json
 	cd benchmarks && ../$(RUN) growth.py patch --json results/growth_patch.json
 	cd benchmarks && ../$(RUN) growth.py cases --json results/growth_cases.json
 
