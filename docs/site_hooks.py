@@ -7,8 +7,12 @@ from pathlib import Path
 from api_page import api_page
 from mkdocs.structure.files import File
 
+from nnunet_tv.metrics.registry import MEASURES
+from nnunet_tv.reporting.report import ReportOptions
+
 ROOT = Path(__file__).parents[1]
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+MEASURES_HERE = re.compile("<!-- The list of measures, .* -->")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -21,8 +25,14 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Translate the links between files of the repository into links between pages of the site."""
-    return site_links(markdown, page.file.src_uri)
+    """Insert the list of measures; translate links between files of the repository into links between pages."""
+    return site_links(MEASURES_HERE.sub(lambda _: measures_list(), markdown), page.file.src_uri)
+
+
+def measures_list() -> str:
+    """All measures with their definitions, as in the notes of a report with default settings."""
+    measures = (measure.with_settings(ReportOptions().settings()) for measure in MEASURES)
+    return "\n".join(f"- {measure.label}: {measure.explanation}" for measure in measures)
 
 
 def site_links(markdown: str, page: str) -> str:

@@ -4,12 +4,15 @@ import inspect
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
 import yaml
 
 import nnunet_tv
+from nnunet_tv.metrics.registry import MEASURES
+from nnunet_tv.reporting.report import ReportOptions
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = ROOT / ".github" / "workflows"
@@ -40,6 +43,14 @@ def test_the_api_page_shows_every_public_name_with_its_parameters(site):
         assert f'id="{name.lower()}"' in page
         for parameter in inspect.signature(getattr(nnunet_tv, name)).parameters:
             assert parameter in page
+
+
+def test_the_page_of_the_report_defines_every_measure(site):
+    page = unescape((site / "report.html").read_text(encoding="utf-8"))
+    for measure in MEASURES:
+        shown = measure.with_settings(ReportOptions().settings())
+        assert f"<li>{shown.label}: {shown.explanation}</li>" in page
+    assert "The list of measures, from" not in page
 
 
 @pytest.mark.parametrize("path", sorted(WORKFLOWS.glob("*.yml")), ids=lambda path: path.stem)

@@ -4,8 +4,8 @@ Three places have some of it:
 
 - ``fold_k/validation`` of a model folder is written by nnU-Net's trainer, which mirrors over the axes that the
   checkpoint names, with a step of 0.5.
-- ``predict_from_raw_data_args.json`` beside predictions has all of it if it is of nnU-Net up to 2.1. Later versions
-  write a file of this name with neither.
+- ``predict_from_raw_data_args.json`` beside predictions has all of it if it is of an early nnU-Net v2, whose prediction
+  was one function. The file of this name of nnU-Net 2.8 has the arguments of ``predict_from_files`` and none of it.
 - The model that was given for a run (``--predicted-by``) has the axes over which its predictions may be mirrored.
 
 What is in none of them is not guessed from nnU-Net's defaults.

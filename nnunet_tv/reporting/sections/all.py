@@ -69,7 +69,7 @@ def _hits(context: ReportContext) -> Section:
     lost = hit_rules.lost_table(context.record.rows)
     pairs, _ = make_pairs(context.groups, context.controls)
     return Section("hits", "Hit rules, clusters, and lesions lost by the filter",
-                   tables=(hit_rules.rules_table(context.groups, seed=context.seed),
+                   tables=(hit_rules.rules_table(context.groups),
                            cluster_table(context.groups, pairs), *([lost] if lost.rows else [])))
 
 

@@ -15,7 +15,7 @@ def _hit_count(score: CaseScore, *, rule: str, count: str) -> float | None:
     return getattr(score.hits[rule], count)
 
 
-def rules_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
+def rules_table(groups: Sequence[GroupStage]) -> Table:
     """Detection and false clusters under every hit rule given."""
     rows = []
     for group in groups:
@@ -35,8 +35,11 @@ def rules_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
             "any: one shared voxel. overlap:F: at least the share F of the lesion's voxels (for a cluster to be true: "
             "of the cluster's). center: a cluster's centre of mass is in the lesion. distance:D: at most D mm "
             "between voxel centres; MELD counts a border zone of 20 mm.",
-            "A cluster that is not true by the rule is a false one. Lesions found: summed over runs; a subject may "
-            "have several lesions. All other tables but that of clusters use the primary rule.",
+            "sSens: share of the subjects with a lesion of whom at least one lesion is found; nFPC: clusters that are "
+            "not true by the rule, per subject. Intervals over subjects, as in the table of figures with intervals: "
+            "Clopper-Pearson; Poisson with the dispersion of the counts. Runs of a subject are averaged first.",
+            "Lesions found: summed over runs; a subject may have several lesions. All other tables but that of "
+            "clusters use the primary rule. It has to be named before the results are seen (the first --hit).",
         ),
     )
 
