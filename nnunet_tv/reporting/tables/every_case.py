@@ -5,6 +5,7 @@ from typing import Any
 
 from nnunet_tv.metrics.registry import ENDPOINTS
 from nnunet_tv.reporting.groups import GroupStage
+from nnunet_tv.reporting.tables.measures import endpoint_notes
 from nnunet_tv.reporting.tables.table import Table
 from nnunet_tv.scoring.rows import STAGES
 
@@ -22,5 +23,6 @@ def cases_table(groups: Sequence[GroupStage], settings: Mapping[str, Any]) -> Ta
                *(figures.get((name, endpoint.key, stage), {}).get(case, "–") for endpoint, stage in shown))
               for case, scores in groups[0].scores.items() for name in dict.fromkeys(group.group for group in groups)),
         digits={"Reference (mm³)": 0, **columns},
-        notes=("Detected: share of the runs, by the primary hit rule; – without a lesion. Single runs, volumes, "
-               "distances and clusters are in cases.csv, clusters.csv and lesions.csv.",))
+        notes=(*endpoint_notes(endpoints),
+               "Averaged over runs: Detected is the share of the runs; – where a figure does not apply. Single runs, "
+               "volumes, distances and clusters are in cases.csv, clusters.csv and lesions.csv."))

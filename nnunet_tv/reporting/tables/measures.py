@@ -5,10 +5,24 @@ from itertools import chain
 from typing import Any
 
 from nnunet_tv.metrics import registry
-from nnunet_tv.metrics.registry import Measure
+from nnunet_tv.metrics.registry import MEAN, RATE, SHARE, Measure
 from nnunet_tv.reporting.groups import GroupStage
 from nnunet_tv.reporting.statistics import RESAMPLES
 from nnunet_tv.reporting.tables.table import Cell, Table
+
+#: How the interval of each kind of measure is computed: see :meth:`GroupStage.interval`.
+_INTERVALS = {
+    SHARE: "Clopper-Pearson on the number of subjects",
+    RATE: "Poisson with the dispersion of the counts between subjects (exact Poisson where no subject has several)",
+    MEAN: f"bootstrap-t over subjects, {RESAMPLES} resamples, seed {{seed}}",
+}
+
+
+def endpoint_notes(endpoints: Sequence[Measure], *, seed: int | None = None) -> list[str]:
+    """Notes of a table of endpoints: the definition of each; with the `seed`, how its interval is computed."""
+    notes = [f"{endpoint.short_label} ({endpoint.title}): {endpoint.explanation}" for endpoint in endpoints]
+    return notes if seed is None else [f"{note} Interval: {_INTERVALS[endpoint.interval].format(seed=seed)}."
+                                       for note, endpoint in zip(notes, endpoints, strict=True)]
 
 
 def measures_table(
@@ -35,7 +49,7 @@ def measures_table(
             "these out, which biases it: a missed lesion has no distance. The penalised mean takes the worst value in "
             "their place; – where none can be undefined.",
             "Means: over the subjects for which the measure is defined, in each run, and then over runs. Intervals: "
-            f"bootstrap-t over subjects, {RESAMPLES} resamples, seed {seed}.",
+            f"{_INTERVALS[MEAN].format(seed=seed)}.",
         ),
     )
 
@@ -45,9 +59,12 @@ def _mean_and_penalised(group: GroupStage, measure: Measure, seed: int) -> tuple
     worst = measure.worst if isinstance(measure.worst, str) else "–" if measure.worst is None else f"{measure.worst:g}"
     if not group.recorded(measure):
         return group.interval(measure), "–", worst, group.interval(measure)
-    values = [measure.value(score) for score in chain(*group.scores.values()) if measure.applies(score)]
+    scores = list(chain(*group.scores.values()))
+    values = [measure.value(score) for score in scores if measure.applies(score)]
     if registry.PROBABILITIES in measure.needs and not any(value is not None for value in values):
         return ()
     limits = measure.limits
+    if measure.worst == registry.IMAGE_DIAGONAL:  # no distance is larger
+        limits = limits[0], max(score.worst_mm for score in scores)
     defined, penalised = (group.mean(value, limits=limits, seed=seed) for value in (measure.value, measure.penalised))
     return defined, f"{values.count(None)} of {len(values)}", worst, penalised

@@ -8,6 +8,7 @@ import numpy as np
 from nnunet_tv.metrics.registry import ENDPOINTS, leading
 from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.reporting.groups import GroupStage
+from nnunet_tv.reporting.tables.measures import endpoint_notes
 from nnunet_tv.reporting.tables.table import FEW, Table
 from nnunet_tv.scoring.participants import NOT_GIVEN, Participants
 from nnunet_tv.utils.errors import NnunetTVError
@@ -142,5 +143,6 @@ def stratum_table(
         digits={endpoint.short_label: endpoint.digits for endpoint in endpoints},
         notes=(_NOTES.get(name, f"Levels of the column {name} of the participants table."),
                f"Cells with fewer than {FEW} subjects are descriptive. Differences between levels are not tested here; "
-               "levels differ in more than their name."),
+               "levels differ in more than their name.",
+               *endpoint_notes(endpoints, seed=seed)),
     )

@@ -7,7 +7,9 @@ from nnunet_tv.metrics import registry
 from nnunet_tv.metrics.registry import MEASURES, Measure
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.tables import table_one
-from nnunet_tv.reporting.tables.measures import measures_table
+from nnunet_tv.reporting.tables.every_case import cases_table
+from nnunet_tv.reporting.tables.measures import endpoint_notes, measures_table
+from nnunet_tv.reporting.tables.strata import stratum_table
 
 
 def test_undefined_measures_are_counted_and_penalised():
@@ -51,3 +53,33 @@ def test_a_measure_of_table_one_that_is_not_pooled_needs_no_field_of_a_score(mon
     assert table_one.table_one(rows)[0].figures["F2"].runs == (0.375,)
     assert "F2" not in {row[2] for row in table_of(rows).rows}
     assert {measure.key for measure in registry.HEADLINE} == {"dice", "detected", "n_false_clusters"}
+
+
+def test_the_interval_of_a_penalised_distance_ends_at_the_diagonal():
+    rows = [make_row(f"s{i}", tp=i % 2, fn=5, worst_mm=80.0, measures={"hd95_mm": 1.0 + i if i % 4 else None})
+            for i in range(6)]
+    row, = (row for row in table_of(rows).rows if row[2] == "HD95 (mm)")
+    assert row[6].low >= 0 and row[6].value < row[6].high <= 80
+
+
+def test_tables_of_endpoints_define_them_and_their_intervals():
+    endpoints = [measure.with_settings({**SETTINGS, "hits": ["center"]}) for measure in registry.ENDPOINTS.values()]
+    dice, found, false = endpoint_notes(endpoints, seed=7)[:3]
+    assert dice.startswith("DC (Dice): 2·TP") and dice.endswith("bootstrap-t over subjects, 10000 resamples, seed 7.")
+    assert "(center)" in found and found.endswith("Interval: Clopper-Pearson on the number of subjects.")
+    assert false.startswith("nFPC (False clusters): ") and "Interval: Poisson" in false
+    assert "Interval" not in " ".join(endpoint_notes(endpoints))
+    groups = gather([make_row("a", tp=1), make_row("b", fn=1)])
+    tables = cases_table(groups, SETTINGS), stratum_table(groups, "lobe", {"a": "F", "b": "T"}, settings=SETTINGS)
+    for table in tables:
+        assert sum(note.startswith(("DC (", "sSens (", "nFPC (")) for note in table.notes) == 3
+
+
+def test_units_and_digits_stand_in_the_headers_of_endpoints(monkeypatch):
+    new = Measure("hd95_mm", "HD95", "distances.hd95_mm", (), unit="mm", short="HD", endpoint=True, digits=1)
+    monkeypatch.setitem(registry.ENDPOINTS, "HD", new)
+    groups = gather([make_row("a", tp=1, measures={"hd95_mm": 2.25})])
+    strata = stratum_table(groups, "lobe", {"a": "F"}, settings=SETTINGS)
+    assert strata.texts()[0][strata.columns.index("HD (mm)")].startswith("2.2 ")
+    cases = cases_table(groups, SETTINGS)
+    assert cases.texts()[0][cases.columns.index("HD95 (mm), raw")] == "2.2"
