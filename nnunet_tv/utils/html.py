@@ -1,11 +1,17 @@
 """HTML pages that open from disk: one file each, images embedded, no network, no scripts."""
 
+from __future__ import annotations
+
 import base64
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnunet_tv import __version__
 from nnunet_tv.utils.numbers import fixed
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 #: Stated on every page and picture of a patient.
 RESEARCH_USE = "For research use only: not a medical device, no basis for a diagnosis or a treatment."
@@ -22,8 +28,24 @@ def render(template: str, **context: Any) -> str:
                               trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters["data_uri"] = data_uri
     environment.filters["fixed"] = fixed
+    environment.filters["linked"] = linked
     context = {"version": __version__, "research_use": RESEARCH_USE, **context}
     return environment.get_template(template).render(context)
+
+
+def linked(text: str) -> Markup:
+    """Escaped `text` in which each title with its anchor in parentheses is a link; titles are separated by semicolons.
+
+    Examples
+    --------
+    >>> print(linked("Flow of <cases> (#flow); lost"))
+    <a href="#flow">Flow of &lt;cases&gt;</a>; lost
+    """
+    from markupsafe import Markup, escape
+
+    parts = (re.fullmatch(r"(.*) \(#([\w-]+)\)", part) for part in text.split("; "))
+    return Markup("; ").join(Markup('<a href="#{}">{}</a>').format(part[2], part[1]) if part else escape(plain)
+                             for part, plain in zip(parts, text.split("; "), strict=True))
 
 
 def data_uri(path: str | Path) -> str:

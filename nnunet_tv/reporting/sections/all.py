@@ -10,7 +10,7 @@ from nnunet_tv.reporting.sections.base import ReportContext, Section
 from nnunet_tv.reporting.sections.curves import curves_section
 from nnunet_tv.reporting.sections.patients_controls import patients_controls_section
 from nnunet_tv.reporting.sections.rescans import rescans_section
-from nnunet_tv.reporting.sections.study import study_section
+from nnunet_tv.reporting.sections.study import checklist_section, study_section
 from nnunet_tv.reporting.sections.table_one import footnotes, summary, table_one_rows, table_one_section
 from nnunet_tv.reporting.tables import comparison, controls, hit_rules, measures, strata, summaries
 from nnunet_tv.reporting.tables.cluster_shares import cluster_table
@@ -46,8 +46,9 @@ def make_sections(record: Record, folder: Path) -> Sections:
     """
     context = ReportContext(record, folder)
     (ours, shown), notes = table_one_rows(context), footnotes(record)
-    others = [section for make in _SECTIONS if (section := make(context)) is not None]
-    return Sections([table_one_section(context, shown, notes), *others], ours, shown, notes,
+    sections = [table_one_section(context, shown, notes),
+                *(section for make in _SECTIONS if (section := make(context)) is not None)]
+    return Sections([*sections, checklist_section(context, sections)], ours, shown, notes,
                     [summary(group, context.seed) for group in context.groups])
 
 

@@ -33,6 +33,7 @@ class Section:
     warnings: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
+    appendix: bool = False  #: at the end of the page, with its tables folded
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,10 @@ def description_table(record: Record) -> Table:
     rows += _lesions(references, lacking=("–", 0, 0) * (len(groups) - 1))
     names = ("Patients", *(("Controls",) if controls else ()))
     return Table(
-        "test-set", "Patients and controls" if controls else "Patients",
+        "test-set", "Characteristics of patients and controls" if controls else "Characteristics of the patients",
         ("Characteristic", "Value", *(text for name in names for text in (name, f"{name} known", f"{name} unknown"))),
-        tuple(rows), warnings=(*described.missing(), *described.warnings, *_wrong_sides(record, references)),
+        tuple(rows), prose=True,
+        warnings=(*described.missing(), *described.warnings, *_wrong_sides(record, references)),
         notes=(
             "Patients: the cases with a reference, which may be empty. Percentages are of those of whom the "
             "characteristic is known. Quartiles by linear interpolation; of classes, the first up to which a quarter, "
@@ -121,9 +122,9 @@ class _Described:
         return [f"Of the patients, the participants table has not recorded: {', '.join(lacking)}."] if lacking else []
 
     def _label(self, characteristic: _Characteristic, column: str, about: Column, value: str) -> str:
-        meaning = about.levels.get(value, "")
+        meaning = about.levels.get(value, "").rstrip(".")
         if len(meaning) > _LONG:
-            note = f"{column} {value}: {meaning.rstrip('.')}."
+            note = f"{column} {value}: {meaning}."
             self.notes += [] if note in self.notes else [note]
             meaning = ""
         if characteristic is _MRI and value.lower() in _MRI_NEGATIVE:

@@ -42,7 +42,7 @@ def flow_table(record: Record) -> Table:
     if record.controls:
         rows.append(("Controls: scored without a reference", len({row.case for row in record.controls}), ""))
     return Table(
-        "flow", "Flow of cases", ("Step", "Cases", "Which"), tuple(rows),
+        "flow", "Flow of cases", ("Step", "Cases", "Which"), tuple(rows), prose=True,
         notes=("References found, less those left out and unusable, are the cases scored; these are the cases with a "
                "lesion and those with an empty reference. A case is unusable if its reference or one of its "
                "predictions is: no table is made then, so that none is left out of a figure.",

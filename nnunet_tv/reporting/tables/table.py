@@ -41,6 +41,7 @@ class Table:
     warnings: tuple[str, ...] = ()  #: limits of the figures, above the table
     digits: Mapping[str, int] = field(default_factory=dict)  #: decimals by column
     row_digits: tuple[int, ...] = ()  #: decimals by row, for columns without their own; 3 where neither is given
+    prose: bool = False  #: whether its cells are texts, which the page wraps and aligns on the left
 
     def parts(self) -> list[list[tuple[str, str]]]:
         """Rows for a page: figure, and the small text beneath it."""
