@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_tv.metrics.average_precision import check_probability
 from nnunet_tv.metrics.components import Components, as_mask, find_components
 from nnunet_tv.metrics.distances import SurfaceDistances, between_points
 from nnunet_tv.metrics.hit_rules import DISTANCE, HitRule, parse_rules
 from nnunet_tv.metrics.lesion_counts import detected, n_false_clusters
 from nnunet_tv.metrics.lesion_matching import LesionMatching
+from nnunet_tv.metrics.probability import check_probability
 from nnunet_tv.metrics.registry import HEADLINE, MEASURES, NSD_TOLERANCE_MM
 from nnunet_tv.metrics.scores import (
     BOTH_EMPTY,

@@ -1,4 +1,4 @@
-"""Candidate clusters of a probability map, for FROC and precision-recall curves over all cases."""
+"""Candidate clusters of a probability map, and its voxels by probability: for curves and calibration over all cases."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_tv.metrics.average_precision import check_probability
 from nnunet_tv.metrics.components import Components, as_mask, find_components
 from nnunet_tv.metrics.hit_rules import HitRule, parse_rules
 from nnunet_tv.metrics.lesion_matching import LesionMatching
+from nnunet_tv.metrics.probability import ProbabilityCounts, ReliabilityCounts, check_probability
 
 #: Least probability of a candidate's voxels.
 THRESHOLD = 0.1
-#: Bins of the histograms, equal from 0 to 1: one half is an edge, so they hold the hard segmentation too.
-BINS = 200
 
 
 @dataclass(frozen=True)
 class FrocCandidates:
-    """Candidate clusters of one probability map, plain data."""
+    """Candidate clusters and voxels of one probability map, plain data."""
 
     case: str
     group: str
@@ -31,16 +29,22 @@ class FrocCandidates:
     confidence: tuple[float, ...]  #: peak probability of each candidate, falling
     true: dict[str, tuple[bool, ...]]  #: by hit rule, for each candidate
     lesions: dict[str, tuple[tuple[int, ...], ...]]  #: lesions (from 1) that each candidate finds on its own, by rule
-    lesion_histogram: tuple[int, ...]  #: voxels of the reference by probability, in equal bins from 0 to 1
-    background_histogram: tuple[int, ...]  #: voxels outside of it
+    voxels: str = ""  #: :class:`ProbabilityCounts` as text; empty if voxels were not counted
+    reliability: ReliabilityCounts | None = None  #: None likewise
+
+    def counts(self) -> ProbabilityCounts:
+        """Voxels of the reference and of the background by probability."""
+        return ProbabilityCounts.decode(self.voxels)
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> FrocCandidates:
         """Inverse of ``dataclasses.asdict``, also after JSON."""
-        tuples = {name: tuple(content[name]) for name in ("confidence", "lesion_histogram", "background_histogram")}
         true = {rule: tuple(values) for rule, values in content["true"].items()}
         lesions = {rule: tuple(tuple(ids) for ids in values) for rule, values in content["lesions"].items()}
-        return cls(**{**content, **tuples, "true": true, "lesions": lesions})
+        reliability = content["reliability"] and ReliabilityCounts(
+            **{name: tuple(values) for name, values in content["reliability"].items()})
+        return cls(**{**content, "confidence": tuple(content["confidence"]), "true": true, "lesions": lesions,
+                      "reliability": reliability})
 
 
 def find_candidates(
@@ -54,6 +58,7 @@ def find_candidates(
     threshold: float = THRESHOLD,
     connectivity: int = 26,
     hits: Sequence[str | HitRule] = ("any",),
+    count_voxels: bool = True,
 ) -> FrocCandidates:
     """Candidates of one map: the components of ``probability >= threshold``, each with its peak as confidence.
 
@@ -63,7 +68,8 @@ def find_candidates(
 
     The map `probability`, shape (X, Y, Z), float, is from 0 to 1, `threshold` above 0 and up to 1; `reference`,
     `spacing_mm`, `connectivity` and `hits` are those of :func:`nnunet_tv.metrics.case_metrics.score_case`. For a
-    candidate that finds a lesion on its own, see :meth:`LesionMatching.finders`.
+    candidate that finds a lesion on its own, see :meth:`LesionMatching.finders`. Without `count_voxels`, voxels are not
+    counted by probability.
 
     Raises
     ------
@@ -83,11 +89,6 @@ def find_candidates(
         pairs = matching.finders(rule)
         true[str(rule)] = tuple(matching.hits(rule)[0][order].tolist())
         found[str(rule)] = tuple(tuple((pairs[pairs[:, 0] == i, 1] + 1).tolist()) for i in order)
-    inside, everywhere = _histogram(probability[lesions.mask]), _histogram(probability)
-    return FrocCandidates(case, group, run, threshold, len(lesions), tuple(peaks.tolist()), true, found,
-                          tuple(inside.tolist()), tuple((everywhere - inside).tolist()))
-
-
-def _histogram(probability: np.ndarray) -> np.ndarray:
-    bins = np.clip((probability * BINS).astype(np.int32), 0, BINS - 1)
-    return np.bincount(bins.ravel(order="K"), minlength=BINS)
+    counted = (ProbabilityCounts.of(probability, lesions.mask).encode(),
+               ReliabilityCounts.of(probability, lesions.mask)) if count_voxels else ()
+    return FrocCandidates(case, group, run, threshold, len(lesions), tuple(peaks.tolist()), true, found, *counted)

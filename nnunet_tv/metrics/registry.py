@@ -188,7 +188,7 @@ MEASURES = (
             "volume.absolute_relative_volume_error", _VOLUMES, needs=(LESION,), worst=None, higher_is_better=False,
             limits=(0.0, None),
             definition="The relative volume error without its sign. 1 for an empty prediction."),
-    Measure("average_precision", "Average precision", "average_precision.average_precision",
+    Measure("average_precision", "Average precision", "probability.average_precision",
             ("probability", "reference"), needs=(LESION, PROBABILITIES), limits=_RATIO,
             definition="Area under the precision-recall curve of the subject's probabilities, which the filter does "
                        "not change. Undefined without probabilities."),

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from masks import ISOTROPIC, mask, voxels
 
-from nnunet_tv.metrics.average_precision import average_precision
 from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.metrics.froc_candidates import find_candidates
 from nnunet_tv.metrics.scores import CaseScore, ClusterScore, LesionScore
@@ -93,27 +92,6 @@ def test_rank_and_froc_use_one_confidence():
     found = find_candidates(probability, mask(CUBE, shape=probability.shape), ISOTROPIC)
     assert found.confidence == tuple(c.peak_probability for c in score.clusters) and len(found.confidence) == 64
     assert found.true["any"] == tuple(c.true["any"] for c in score.clusters)
-
-
-def test_average_precision_by_hand():
-    # Falling: 0.9 lesion, 0.8 background, 0.7 lesion, 0.7 background: 1/2 * 1 + 1/2 * 2/4.
-    probability, reference = np.zeros((4, 1, 1)), np.zeros((4, 1, 1), bool)
-    probability[:, 0, 0], reference[[0, 2]] = (0.9, 0.8, 0.7, 0.7), True
-    assert average_precision(probability, reference) == pytest.approx(0.75)
-    assert average_precision(probability, np.zeros_like(reference)) is None
-    assert average_precision(np.zeros_like(probability), reference) == 0.5  # the prevalence
-
-
-@pytest.mark.parametrize("step", [0.0, 0.05])  # without and with ties
-def test_average_precision_equals_scikit_learn(step):
-    sklearn = pytest.importorskip("sklearn.metrics")  # comes with nilearn
-    random = np.random.default_rng(5)
-    reference = random.random((9, 8, 7)) < 0.1
-    probability = np.clip(random.normal(0.3 + 0.3 * reference, 0.2), 0, 1)
-    probability = np.round(probability / step) * step if step else probability
-    expected = sklearn.average_precision_score(reference.ravel(), probability.ravel())
-    score = score_case(probability > 0.5, reference, ISOTROPIC, probability=probability)
-    assert score.measures["average_precision"] == pytest.approx(expected)
 
 
 def test_scores_survive_json():

@@ -1,4 +1,4 @@
-"""Candidate clusters of known maps, and histograms that hold the hard segmentation."""
+"""Candidate clusters of known maps, and counts that hold the hard segmentation."""
 
 import json
 from dataclasses import asdict
@@ -8,7 +8,7 @@ import pytest
 from masks import ISOTROPIC, mask
 
 from nnunet_tv.metrics.case_metrics import score_case
-from nnunet_tv.metrics.froc_candidates import BINS, FrocCandidates, find_candidates
+from nnunet_tv.metrics.froc_candidates import FrocCandidates, find_candidates
 
 
 def hills():
@@ -34,16 +34,23 @@ def test_candidates_by_hand():
     assert on_two.lesions["any"] == ((1, 2),)
 
 
-def test_histograms_hold_the_hard_segmentation():
+def test_counts_hold_the_hard_segmentation():
     random = np.random.default_rng(3)
     probability, reference = random.random((20, 20, 20), np.float32), random.random((20, 20, 20)) < 0.2
     probability[0, 0, :4] = (0.5, np.nextafter(np.float32(0.5), np.float32(0)), 1.0, 0.0)
     found = find_candidates(probability, reference, ISOTROPIC)
     score = score_case(probability >= 0.5, reference, ISOTROPIC)
-    histograms = found.lesion_histogram, found.background_histogram
-    assert [len(each) for each in histograms] == [BINS, BINS]
-    assert [sum(each[BINS // 2:]) for each in histograms] == [score.tp, score.fp]
-    assert [sum(each) for each in histograms] == [reference.sum(), (~reference).sum()]
+    counts = found.counts()
+    hard = counts.edges >= 0
+    assert [counts.lesion[hard].sum(), counts.background[hard].sum()] == [score.tp, score.fp]
+    assert [counts.lesion.sum(), counts.background.sum()] == [reference.sum(), (~reference).sum()]
+    assert sum(found.reliability.lesion[5:]) == score.tp and sum(found.reliability.voxels[5:]) == score.tp + score.fp
+
+
+def test_voxels_are_not_counted_on_request():
+    found = find_candidates(*hills(), ISOTROPIC, count_voxels=False)
+    assert (found.voxels, found.reliability) == ("", None) and len(found.confidence) == 3
+    assert FrocCandidates.from_dict(json.loads(json.dumps(asdict(found)))) == found
 
 
 @pytest.mark.parametrize(("probability", "threshold", "message"), [
