@@ -20,12 +20,12 @@ from nnunet_tv.losses import (
     TverskyLoss,
     WeightedSum,
 )
-from nnunet_tv.metrics.average_precision import average_precision
 from nnunet_tv.metrics.case_metrics import score_case
 from nnunet_tv.metrics.components import find_components
 from nnunet_tv.metrics.distances import assd_mm, hd95_mm, masd_mm, nsd, surface_distances
 from nnunet_tv.metrics.froc_candidates import find_candidates
 from nnunet_tv.metrics.hit_rules import HitRule
+from nnunet_tv.metrics.probability import average_precision
 from nnunet_tv.planning.dataset import plan_dataset as plan
 from nnunet_tv.postprocessing import ClusterFilter, remove_small_clusters
 from nnunet_tv.preparation.alignment import RegistrationOptions

@@ -1,6 +1,9 @@
 """Scored rows made by hand, for the report's tables."""
 
+import numpy as np
+
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
+from nnunet_tv.metrics.probability import ProbabilityCounts
 from nnunet_tv.metrics.registry import HEADLINE, MEASURES
 from nnunet_tv.metrics.scores import CaseScore, HitCounts, LesionScore
 from nnunet_tv.reporting.report import ReportOptions
@@ -34,8 +37,12 @@ def make_row(case, group="A", run=0, stage="raw", *, lost=None, status="scored",
     return CaseRow(case, group, run, stage, status, make_score(**score), lost=lost)
 
 
-def make_candidates(case, confidence, finds, *, group="A", run=0, n_lesions=1, inside=(), outside=()):
-    """Candidates by falling confidence; `finds` marks those that find the lesion."""
+def make_candidates(case, confidence, finds, *, group="A", run=0, n_lesions=1, inside=(), outside=(), reliability=None):
+    """Candidates by falling confidence; `finds` marks those that find the lesion.
+
+    `inside` and `outside` are voxels of the lesion and of the background in bins of rising probability.
+    """
+    counts = ProbabilityCounts(np.arange(len(inside))[::-1], np.array(inside[::-1], int), np.array(outside[::-1], int))
     return FrocCandidates(
         case, group, run, 0.1, n_lesions, tuple(confidence), {"any": tuple(finds)},
-        {"any": tuple((1,) if found else () for found in finds)}, tuple(inside), tuple(outside))
+        {"any": tuple((1,) if found else () for found in finds)}, counts.encode(), reliability)

@@ -103,7 +103,7 @@ class ProbabilityCounts:
         lesion, every = (np.bincount(part, minlength=(2 * _END >> _COARSE) + 1) for part in (coarse[inside], coarse))
         both = np.stack([lesion, every - lesion])
         above = np.cumsum(both[:, ::-1], axis=1)[:, ::-1]
-        fine = (both > _most(above - both, lesion.sum())).any(axis=0)  # these are counted cell by cell
+        fine: np.ndarray = np.any(both > _most(above - both, lesion.sum()), axis=0)  # these are counted cell by cell
         fine[[0, -1]] = False  # exactly 0 and exactly 1 are one cell each
         kept, chosen = ~fine & both.any(axis=0), fine[coarse]
         cells, places = np.unique(_cells(values[chosen]), return_inverse=True)

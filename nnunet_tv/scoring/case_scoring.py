@@ -175,7 +175,7 @@ class _CaseScorer:
     def add_candidates(self, run: Run, probability: np.ndarray) -> None:
         self.scores.candidates.append(find_candidates(
             probability, self.lesions, self.reference.spacing_mm, case=self.case, group=run.group, run=run.run,
-            connectivity=self.options.connectivity, hits=self.options.hits))
+            connectivity=self.options.connectivity, hits=self.options.hits, count_voxels=self.has_reference))
 
     def add_row(
         self, run: Run, stage: str, prediction: _Prediction, probability: np.ndarray | None

@@ -1,15 +1,13 @@
-"""What a curve is; precision and recall, detection against lesion size, and their tables."""
+"""What a curve is; detection against lesion size, and its table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.metrics.registry import DETECTED
 from nnunet_tv.reporting.groups import GroupStage
-from nnunet_tv.reporting.statistics import TAILS, Interval, bootstrap, resampled_means, share_interval
+from nnunet_tv.reporting.statistics import Interval, share_interval
 from nnunet_tv.reporting.tables.table import Table
 
 #: Bootstrap resamples of a band.
@@ -39,41 +37,6 @@ def by_case(candidates: Sequence[FrocCandidates], group: str) -> dict[str, list[
     return {case: [one for one in ours if one.case == case] for case in dict.fromkeys(one.case for one in ours)}
 
 
-def precision_recall(
-    cases: dict[str, list[FrocCandidates]], *, name: str = "", seed: int = 0
-) -> tuple[Curve, Interval, float]:
-    """Return precision against recall of voxels, pooled over subjects and runs, over thresholds of probability.
-
-    At least one case needs a lesion.
-    The second value is the average precision, the sum of (R_n − R_(n−1)) · P_n over the bins of the histogram; the
-    third the share of lesion voxels among all voxels, which is the area of a map without information.
-    """
-    inside, outside = (np.array([np.mean([getattr(one, part) for one in runs], axis=0) for runs in cases.values()])
-                       for part in ("lesion_histogram", "background_histogram"))
-    n_lesion, bins = int((inside.sum(axis=1) > 0).sum()), inside.shape[1]
-    columns = np.concatenate([inside[:, ::-1], outside[:, ::-1]], axis=1)
-
-    def line(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        tp, fp = np.cumsum(means[:, :bins], axis=1), np.cumsum(means[:, bins:], axis=1)
-        all_lesion = np.where(tp[:, -1:] > 0, tp[:, -1:], np.nan)
-        # Precision is undefined as long as nothing is predicted; recall is 0 there, so that 1 adds nothing to the area.
-        return tp / all_lesion, np.where(tp + fp > 0, tp / np.where(tp + fp > 0, tp + fp, 1), 1.0)
-
-    def area(means: np.ndarray) -> np.ndarray:
-        recall, precision = line(means)
-        return (np.diff(recall, axis=1, prepend=0) * precision).sum(axis=1)
-
-    recall, precision = (part[0] for part in line(columns.mean(axis=0, keepdims=True)))
-    grid = np.linspace(0, 1, 101)[1:]
-    drawn = zip(*line(resampled_means(columns, seed=seed, resamples=BAND_RESAMPLES)), strict=True)
-    low, high = _bounds(np.stack([p[np.minimum(np.searchsorted(r, grid - 1e-12), bins - 1)] for r, p in drawn
-                                  if np.isfinite(r[0])]))
-    curve = Curve(name, _floats(recall[recall > 0]), _floats(precision[recall > 0]), _floats(grid), _floats(low),
-                  _floats(high), len(cases), n_lesion)
-    chance = float(columns[:, :bins].sum() / (columns[:, :bins].sum() + columns[:, bins:].sum()))
-    return curve, bootstrap(columns, area, seed=seed, resamples=BAND_RESAMPLES), chance
-
-
 @dataclass(frozen=True)
 class SizeClass:
     """Subjects with lesions of similar size."""
@@ -99,19 +62,6 @@ def detection_by_size(group: GroupStage, *, seed: int = 0) -> list[SizeClass]:
     return classes
 
 
-def precision_recall_table(found: dict[str, tuple[Interval, float]]) -> Table:
-    """Return the areas under the precision-recall curves, by group."""
-    return Table(
-        "precision-recall", "Precision and recall of voxels: area under the curve",
-        ("Group", "Area (pooled average precision)", "Area without information"),
-        tuple((group, *areas) for group, areas in found.items()),
-        digits={"Area without information": 5},
-        notes=("Voxels of all subjects and runs are pooled, so that large lesions have the largest weight; the average "
-               "precision of single cases is among the measures. Probabilities are counted in equal bins from 0 to "
-               "1.",),
-    )
-
-
 def size_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
     """Return the detection by lesion size, for all groups."""
     return Table(
@@ -123,12 +73,3 @@ def size_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
         notes=(f"Subjects with a lesion in up to {MOST_CLASSES} classes of equal number (at least {CLASS_SUBJECTS} "
                "subjects each, if there are as many) by the volume of the whole reference. Intervals as for sSens.",),
     )
-
-
-def _bounds(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    low, high = np.nanquantile(drawn, TAILS, axis=0)
-    return low, high
-
-
-def _floats(values: np.ndarray | Sequence[float]) -> tuple[float, ...]:
-    return tuple(map(float, values))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from nnunet_tv.metrics.registry import DETECTED, FALSE_CLUSTERS
 from nnunet_tv.reporting.figures import curve_drawing, curves, froc
+from nnunet_tv.reporting.figures.precision_recall import precision_recall, precision_recall_table
 from nnunet_tv.reporting.groups import GroupStage
 from nnunet_tv.reporting.sections.base import Figure, ReportContext, Section
 
@@ -18,14 +19,14 @@ def curves_section(context: ReportContext) -> Section:
         cases = curves.by_case(record.candidates, name)
         if any(runs[0].n_lesions for runs in cases.values()):
             curve, points[name] = froc.froc(cases, rule, name=name, marks=_marks(groups, name), seed=seed)
-            recall, area, chance = curves.precision_recall(cases, name=name, seed=seed)
+            recall, area, chance = precision_recall(cases, name=name, seed=seed)
             lines.append(curve)
             recalls.append(recall)
             areas[name] = area, chance
     if lines:
         if any(points.values()):
             tables.append(froc.froc_table(points, rule, record.candidates[0].threshold, seed))
-        tables.append(curves.precision_recall_table(areas))
+        tables.append(precision_recall_table(areas, seed))
         figures += [
             Figure(curve_drawing.draw_froc(lines, folder / "froc")[0],
                    "FROC: share of subjects detected against false clusters per subject; values in the table",

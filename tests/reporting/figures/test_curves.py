@@ -1,28 +1,17 @@
-"""Precision-recall and size curves against points computed by hand."""
+"""Detection against lesion size by hand; figures as files."""
 
 import matplotlib.image
-import pytest
 from report_rows import make_candidates, make_row
 
 from nnunet_tv.metrics.registry import DETECTED
 from nnunet_tv.reporting.figures import curves
 from nnunet_tv.reporting.figures.curve_drawing import draw_froc, draw_precision_recall, draw_size
 from nnunet_tv.reporting.figures.froc import froc
+from nnunet_tv.reporting.figures.precision_recall import precision_recall
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import clopper_pearson
 
 VOXELS = make_candidates("a", (), (), inside=(1, 1, 2), outside=(6, 2, 0))
-
-
-def test_precision_recall_of_pooled_voxels():
-    # Bins of probability, low to high. From the top: 2 of 2, 3 of 5, 4 of 12 voxels are lesion.
-    curve, area, chance = curves.precision_recall({"a": [VOXELS]}, name="A")
-    assert curve.x == (0.5, 0.75, 1.0) and curve.y == pytest.approx([1, 3 / 5, 4 / 12])
-    assert area.value == pytest.approx(0.5 * 1 + 0.25 * 3 / 5 + 0.25 / 3) and area.low is None
-    assert chance == 4 / 12
-    pooled, area_of_two, _ = curves.precision_recall({"a": [VOXELS], "b": [VOXELS]})
-    assert pooled.y == pytest.approx(curve.y) and area_of_two.value == pytest.approx(area.value) and area_of_two.n == 2
-    assert curves.precision_recall_table({"A": (area, chance)}).texts()[0][2] == "0.33333"
 
 
 def test_detection_by_size():
@@ -43,7 +32,7 @@ def test_figures_are_identical_for_the_same_data(tmp_path):
     found = [make_candidates("a", (0.9, 0.6), (True, False)), make_candidates("b", (0.8, 0.5), (False, True))]
     curve, _ = froc(curves.by_case(found, "A"), "any", name="_a $ b",
                     marks=[("hard", 12.0, 0.7), ("filtered", 0.1, 0.6)])
-    recall = curves.precision_recall({"a": [VOXELS]})[0]
+    recall = precision_recall({"a": [VOXELS]})[0]
     sizes = {"A": curves.detection_by_size(gather([make_row(f"s{i}", tp=i, fn=5) for i in range(9)])[0])}
     for draw, data in ((draw_froc, [curve]), (draw_precision_recall, [recall]), (draw_size, sizes)):
         first, second = (draw(data, tmp_path / folder / "curve") for folder in ("one", "two"))
