@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import stats
 
-from nnunet_tv.reporting.statistics.exact import beta_bounds
-from nnunet_tv.reporting.statistics.interval import TIE, Interval
+from nnunet_tv.reporting.statistics.exact import beta_bounds, rate_interval
+from nnunet_tv.reporting.statistics.interval import TAILS, TIE, Interval
 
 
 def share_of(k: float, n: float) -> Interval:
@@ -25,13 +26,13 @@ def share_of(k: float, n: float) -> Interval:
 
 
 def pooled_share(parts: Sequence[float], wholes: Sequence[float]) -> Interval:
-    """Return the interval of sum(parts) / sum(wholes) over subjects, such as true clusters of all clusters.
+    """Return the interval of sum(parts) / sum(wholes) over subjects, such as lesions found of all lesions.
 
-    Clusters of one subject are not independent, so the interval is Clopper-Pearson's with an effective number of
+    Lesions of one subject are not independent, so the interval is Clopper-Pearson's with an effective number of
     trials p (1 - p) / v, where v is the linearised variance of the ratio over subjects (Korn and Graubard 1998). Unlike
-    theirs the number is at most that of the subjects with a cluster, which it also is for p of 0 and 1, where v is 0:
-    agreement of all clusters is no evidence of independence. Where a subject without a cluster gets a false one, this
-    number rises; the interval is then at least as wide as without any false cluster, and as without any true one.
+    theirs the number is at most that of the subjects with a lesion, which it also is for p of 0 and 1, where v is 0:
+    agreement of all lesions is no evidence of independence. The interval is at least as wide as those of the same
+    parts found alone and missed alone.
 
     Parameters
     ----------
@@ -61,3 +62,61 @@ def pooled_share(parts: Sequence[float], wholes: Sequence[float]) -> Interval:
     if high < all_false:
         high = min(1.0, all_false + low)
     return Interval(p, low, high, n, method)
+
+
+def cluster_share(true: Sequence[float], false: Sequence[float], *, runs: int = 1) -> Interval:
+    """Return the interval of the pooled share of clusters that are true, from those of each subject, summed over runs.
+
+    The wider of two on each side, as far as they are defined:
+
+    - from the intervals of the two rates, true and false clusters per subject (:func:`rate_interval`), by MOVER for
+      their ratio (Donner and Zou 2012): defined where all clusters are true, or none;
+    - Clopper-Pearson with the effective number p (1 - p) / v of clusters, where v is the linearised variance of the
+      ratio over subjects, lowered for Student's t (Korn and Graubard 1998): it takes into account that subjects with
+      true clusters may have fewer false ones.
+
+    Where a subject has several true clusters, which are not independent, the lower bound is at most the exact one of n
+    in n, for the n subjects with a true cluster. One false cluster never gives a narrower interval than none.
+
+    Returns
+    -------
+    Interval
+        `n` is the number of subjects with a cluster; without a value if there are none.
+    """
+    x, y = np.asarray(true, float), np.asarray(false, float)
+    if x.shape != y.shape or (x < 0).any() or (y < 0).any():
+        raise ValueError("expected as many numbers of true as of false clusters, each at least 0")
+    n, method = int(np.count_nonzero(x + y)), "MOVER of rates, and Clopper-Pearson with an effective number"
+    if not n:
+        return Interval(None, None, None, 0, method)
+    p = float(x.sum() / (x + y).sum())
+    least, most = _ratio_bounds(*(rate_interval((counts / runs).tolist(), runs=runs) for counts in (y, x)))
+    bounds = [(1 / (1 + most), 1 / (1 + least)), *([_effective_bounds(x, x + y)] if n > 1 and 0 < p < 1 else [])]
+    low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
+    n_true = int(np.count_nonzero(x))
+    if (x > runs).any() and low > (all_true := beta_bounds(n_true, n_true)[0]):
+        low = max(0.0, all_true - (1 - high))
+    return Interval(p, low, high, n, method)
+
+
+def _effective_bounds(x: np.ndarray, m: np.ndarray) -> tuple[float, float]:
+    """Bounds of sum(x) / sum(m), which is not 0 or 1, over two or more subjects."""
+    n, whole = np.count_nonzero(m), float(m.sum())
+    p = float(x.sum()) / whole
+    variance = float(((x - p * m) ** 2).sum()) / whole ** 2 * n / (n - 1)
+    student = float((stats.t.ppf(TAILS[1], n - 1) / stats.norm.ppf(TAILS[1])) ** 2)
+    effective = min(whole, p * (1 - p) / variance / student) if variance else whole
+    return beta_bounds(p * effective, effective)
+
+
+def _ratio_bounds(first: Interval, second: Interval) -> tuple[float, float]:
+    """Bounds of the ratio of two rates, not both 0, by MOVER (Donner and Zou 2012, without correlation)."""
+    (x, x_low, x_high), (y, y_low, y_high) = ((float(one.value or 0), float(one.low or 0), float(one.high or 0))
+                                              for one in (first, second))
+    product = x * y
+    first_low, first_high = (limit * (2 * x - limit) for limit in (x_low, x_high))
+    second_low, second_high = (limit * (2 * y - limit) for limit in (y_low, y_high))
+    # The two roots of one quadratic equation, the lower in the form that is defined for y = 0.
+    low = first_low / (product + math.sqrt(product ** 2 - first_low * second_high)) if first_low > 0 else 0.0
+    high = math.inf if second_low <= 0 else (product + math.sqrt(product ** 2 - first_high * second_low)) / second_low
+    return low, high

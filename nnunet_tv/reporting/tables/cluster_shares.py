@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.reporting.groups import GroupStage
-from nnunet_tv.reporting.statistics import Interval, pooled_share
+from nnunet_tv.reporting.statistics import Interval, cluster_share, pooled_share
 from nnunet_tv.reporting.tables.patients_controls import Pair
 from nnunet_tv.reporting.tables.table import Cell, Table
 
@@ -38,10 +38,14 @@ def cluster_table(groups: Sequence[GroupStage], pairs: Sequence[Pair] = ()) -> T
             *(("Controls included: the clusters of the controls, all of them false, are added, in the runs that both "
                f"have. {NO_CONTROLS}: no controls of this group.",) if pairs else ()),
             "Several runs: the counts of a subject are summed over its runs.",
-            "Intervals: Clopper-Pearson with an effective number of subjects, p (1 − p) / linearised variance of the "
-            "ratio over subjects (after Korn and Graubard 1998), at most the number n of subjects with a cluster (for "
-            "sensitivity: with a lesion). Clusters of one subject are not independent. Where they nearly are, the "
-            "interval is wider than necessary.",
+            "Interval of cluster PPV: on each side the wider of two. One combines the intervals of true and of false "
+            "clusters per subject (those of nFPC) for their ratio (MOVER, Donner and Zou 2012); the other is "
+            "Clopper-Pearson with an effective number of clusters, p (1 − p) / linearised variance of the ratio over "
+            "subjects, with Student's t (Korn and Graubard 1998). One false cluster never gives a narrower interval "
+            "than none. n: subjects with a cluster.",
+            "Interval of lesion sensitivity: Clopper-Pearson with an effective number of subjects, p (1 − p) / "
+            "linearised variance, at most the number n of subjects with a lesion. One run and one lesion in each "
+            "subject: that of sSens.",
         ),
     )
 
@@ -51,15 +55,22 @@ def _with_controls(pair: Pair | None, rule: str) -> tuple[Cell, Cell]:
 
 
 def _true_clusters(groups: Sequence[GroupStage], rule: str) -> tuple[str, Interval]:
-    return _pooled(groups, lambda score: score.hits[rule].n_true_clusters, lambda score: score.n_clusters)
+    true, false = (_by_subject(groups, count) for count in (
+        lambda score: score.hits[rule].n_true_clusters, lambda score: score.hits[rule].n_false_clusters))
+    return _of(true, [sum(pair) for pair in zip(true, false, strict=True)]), cluster_share(
+        true, false, runs=len(groups[0].runs))
 
 
 def _found_lesions(group: GroupStage, rule: str) -> tuple[str, Interval]:
-    return _pooled([group], lambda score: score.hits[rule].n_lesions_found, lambda score: score.n_lesions)
+    found, lesions = (_by_subject([group], count) for count in (
+        lambda score: score.hits[rule].n_lesions_found, lambda score: score.n_lesions))
+    return _of(found, lesions), pooled_share(found, lesions)
 
 
-def _pooled(groups: Sequence[GroupStage], part: Count, whole: Count) -> tuple[str, Interval]:
-    """Counts over all subjects and runs as a text, and their share."""
-    parts, wholes = ([sum(map(count, scores)) for group in groups for scores in group.scores.values()]
-                     for count in (part, whole))
-    return f"{sum(parts)} of {sum(wholes)}", pooled_share(parts, wholes)
+def _by_subject(groups: Sequence[GroupStage], count: Count) -> list[int]:
+    """A count of each subject, summed over its runs."""
+    return [sum(map(count, scores)) for group in groups for scores in group.scores.values()]
+
+
+def _of(part: Sequence[int], whole: Sequence[int]) -> str:
+    return f"{sum(part)} of {sum(whole)}"

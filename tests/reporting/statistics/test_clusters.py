@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nnunet_tv.reporting.statistics import Interval, clopper_pearson, pooled_share, share_of
+from nnunet_tv.reporting.statistics import (
+    Interval,
+    clopper_pearson,
+    cluster_share,
+    pooled_share,
+    rate_interval,
+    share_of,
+)
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (14, 17), (0, 85), (85, 85), (3, 40)])
@@ -84,8 +91,79 @@ def test_undefined_and_wrong_numbers():
             pooled_share(parts, wholes)
 
 
+def test_share_of_clusters_against_a_binomial_and_rates():
+    # One cluster in each subject: the ratio of two Poisson rates is binomial, given their sum.
+    found, exact = cluster_share([1] * 14 + [0] * 3, [0] * 14 + [1] * 3), clopper_pearson(14, 17)
+    assert found.value == 14 / 17 and found.n == 17
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=0.05)
+    assert found.low < exact.low and found.high - found.low > exact.high - exact.low
+    # No true cluster and many false ones: at most 3.69 true clusters in n subjects.
+    none = cluster_share([0] * 14, [22] * 14)
+    most, least = 3.689 / 14, rate_interval([22] * 14).low
+    assert (none.value, none.low) == (0, 0) and most / (most + 22) < none.high < most / (most + least)
+
+
+def test_clusters_that_agree_within_subjects_are_not_independent():
+    agree = cluster_share([10] * 7 + [0] * 7, [0] * 7 + [10] * 7)
+    mixed = cluster_share([5] * 14, [5] * 14)
+    exact = clopper_pearson(7, 14)
+    assert agree.value == mixed.value == 0.5 and agree.high - agree.low >= exact.high - exact.low
+    assert mixed.high - mixed.low < 0.7 * (agree.high - agree.low)
+    assert cluster_share([20] * 17, [0] * 17).low == pytest.approx(clopper_pearson(17, 17).low)
+
+
+@pytest.mark.parametrize("runs", [1, 10])
+@pytest.mark.parametrize("true", [
+    [1], [2], [1, 0], [2, 1], [5, 5, 5, 0], [1, 1, 1, 0, 0], [20] * 17, [20] * 16 + [0], [3, 0, 0, 7, 1], [1] * 14])
+def test_one_false_cluster_more_never_narrows_the_share_of_true_ones(true, runs):
+    true = [number * runs for number in true]
+    none = [0] * len(true)
+    best = cluster_share(true, none, runs=runs)
+    assert best.value == best.high == 1
+    for subject in range(len(true)):
+        worse = cluster_share(true, [int(index == subject) for index in range(len(true))], runs=runs)
+        assert worse.value < 1 and worse.low <= best.low
+        assert worse.high - worse.low >= best.high - best.low - 1e-12
+
+
+def test_bounds_contain_the_share_and_stay_below_that_without_false_clusters():
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        true = rng.poisson(0.9, rng.integers(1, 15))
+        true[0] = max(true[0], 1)
+        best, found = (cluster_share(true, false)
+                       for false in (0 * true, rng.poisson(rng.choice([0.1, 1, 8]), len(true))))
+        assert 0 <= found.low <= found.value <= found.high <= 1 and found.low <= best.low
+
+
+def test_edges_of_the_share_of_true_clusters():
+    undefined = cluster_share([0, 0], [0, 0])
+    assert (undefined.value, undefined.low, undefined.high, undefined.n) == (None, None, None, 0)
+    for true, false in (([1], [0]), ([0], [1]), ([1], [1]), ([0, 3], [5, 0]), ([2, 2], [3, 3])):
+        found = cluster_share(true, false)
+        assert 0 <= found.low <= found.value <= found.high <= 1 and found.high - found.low > 0.3
+    with pytest.raises(ValueError, match="at least 0"):
+        cluster_share([1], [-1])
+
+
+@pytest.mark.parametrize(("n", "mean", "shape"), [(8, 3, 0.7), (14, 22, 2.0), (28, 0.5, 0.5), (85, 3, 0.7)])
+def test_coverage_of_the_share_of_true_clusters(n, mean, shape):
+    """A true cluster in 8 of 10 patients, and false ones that concentrate in few."""
+    rng, truth = np.random.default_rng(0), 0.8 / (0.8 + mean)
+    found = [cluster_share(rng.random(n) < 0.8, rng.poisson(rng.gamma(shape, mean / shape, n))) for _ in range(400)]
+    assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.94
+
+
+@pytest.mark.parametrize(("n", "share"), [(8, 0.9), (14, 0.9), (14, 0.6), (85, 0.6)])
+def test_coverage_where_all_clusters_of_a_subject_are_true_or_none(n, share):
+    rng = np.random.default_rng(0)
+    samples = [10 * (rng.random(n) < share) for _ in range(400)]
+    found = [cluster_share(true, 10 - true) for true in samples]
+    assert np.mean([one.low <= share <= one.high for one in found]) >= 0.94
+
+
 @pytest.mark.parametrize(("n", "mean", "shape"), [(8, 3.2, 1.0), (14, 3.2, 1.0), (28, 0.2, 0.5), (85, 0.2, 0.5)])
-def test_coverage(n, mean, shape):
+def test_coverage_of_a_pooled_share(n, mean, shape):
     """A true cluster in 8 of 10 patients, and false ones that concentrate in few."""
     rng = np.random.default_rng(0)
     inside = []
