@@ -65,7 +65,8 @@ PARTS = {
     "table-1": Part("Table 1 with its definitions", "table-1"),
     "filter": Part("Post-processing, below Table 1", "table-1"),
     "remark": Part("How predictions were made, below Table 1", "table-1", "--remark",
-                   lambda record: bool(record.settings["remark"])),
+                   lambda record: bool(record.settings["remark"] or any(
+                       run.get("predicted") for run in record.meta.get("runs", [])))),
     "partition": Part("Kind of test set, above Table 1", "table-1", "--model", lambda record: any(
         text.startswith(("Selection set", "Validation cases", "Cross-validation"))
         for text in record.settings.get("over_tables", []))),

@@ -70,6 +70,13 @@ def test_a_report_with_everything_and_one_with_nothing():
     assert {state for state, *_ in found.values()} == {"yours", "in part", "in this report"}
 
 
+@pytest.mark.parametrize(("remark", "predicted", "given"), [("", [], False), ("8 mirrors", [], True), ("", [{}], True)])
+def test_how_predictions_were_made_by_remark_or_by_nnunets_record(remark, predicted, given):
+    record = Record([make_row("a")], settings={"remark": remark}, meta={"runs": [{"predicted": predicted}]})
+    where = status(checklist_table(record, ["table-1"]))["CLAIM 2024", "27"][1]
+    assert ("not given" not in where) == given
+
+
 def test_anchors_are_on_the_page(report):
     """Each part that the whole report names is there; the page ends with the folded table."""
     page = (report / "report.html").read_text()
