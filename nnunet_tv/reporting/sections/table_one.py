@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nnunet_tv.metrics.registry import DETECTED, DICE, FALSE_CLUSTERS
+from nnunet_tv.metrics.registry import DETECTED, DICE, FALSE_CLUSTERS, TABLE_ONE
 from nnunet_tv.metrics.scores import BOTH_EMPTY, EMPTY_PREDICTION, EMPTY_REFERENCE
 from nnunet_tv.reporting.groups import GroupStage
 from nnunet_tv.reporting.record import Record
@@ -70,6 +70,8 @@ def footnotes(record: Record) -> list[str]:
         f"nFPC: clusters of the prediction ({settings['connectivity']}-connectivity) "
         + ("without any voxel of the reference" if any_voxel else f"that are not true by the rule {rule}")
         + f", per subject, over all {n} subjects.",
+        *(f"{measure.short}: {measure.with_settings(settings).explanation}" for measure in TABLE_ONE
+          if not measure.pooled_with and measure not in (DICE, DETECTED, FALSE_CLUSTERS)),
         f"Rows of cases.csv with empty masks: {empty}.",
     ]
     for given, text in ((False, f"Post-processing applied here to {{}}: {'; '.join(settings['filter_steps'])}."),

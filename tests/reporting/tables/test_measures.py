@@ -6,6 +6,9 @@ from report_rows import SETTINGS, make_row
 from nnunet_tv.metrics import registry
 from nnunet_tv.metrics.registry import MEASURES, Measure
 from nnunet_tv.reporting.groups import gather
+from nnunet_tv.reporting.record import Record
+from nnunet_tv.reporting.sections import table_one as table_one_section
+from nnunet_tv.reporting.sections.table_one import footnotes
 from nnunet_tv.reporting.tables import table_one
 from nnunet_tv.reporting.tables.every_case import cases_table
 from nnunet_tv.reporting.tables.measures import endpoint_notes, measures_table
@@ -83,3 +86,14 @@ def test_units_and_digits_stand_in_the_headers_of_endpoints(monkeypatch):
     assert strata.texts()[0][strata.columns.index("HD (mm)")].startswith("2.2 ")
     cases = cases_table(groups, SETTINGS)
     assert cases.texts()[0][cases.columns.index("HD95 (mm), raw")] == "2.2"
+
+
+def test_a_further_measure_of_table_one_is_defined_below_it(monkeypatch):
+    new = Measure("f2", "F2", "overlap.f2", (), short="F2", in_table_one=True, definition="As F1, for misses.")
+    rows = [make_row("a", tp=1, measures={"f2": 0.5})]
+    run = {"group": "A", "run": 0, "filtered": None, "predicted": []}
+    before = footnotes(Record(rows, settings=SETTINGS, meta={"runs": [run]}))
+    monkeypatch.setattr(table_one_section, "TABLE_ONE", (*registry.TABLE_ONE, new))
+    after = footnotes(Record(rows, settings=SETTINGS, meta={"runs": [run]}))
+    assert [note for note in after if note not in before] == [
+        "F2: As F1, for misses. Over all subjects; higher is better."]
