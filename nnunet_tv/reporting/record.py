@@ -8,6 +8,7 @@ from typing import Any
 
 from nnunet_tv import __version__
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
+from nnunet_tv.reporting.cohort.maps import Cohort
 from nnunet_tv.reporting.redraws import CHOICES, Redraw, now
 from nnunet_tv.scoring.participants import Column, Participants, sidecar
 from nnunet_tv.scoring.prediction_settings import prediction_settings
@@ -43,6 +44,7 @@ class Record:
     contrast: dict[str, float] | None = None  #: lesion contrast by case, if measured
     settings: dict[str, Any] = field(default_factory=dict)  #: of ``ReportOptions``, and the remarks over the tables
     meta: dict[str, Any] = field(default_factory=dict)  #: tool, date, command, versions, folders, SHA-256 of inputs
+    cohort: Cohort | None = None  #: how many subjects are marked at the same place
     redraws: list[Redraw] = field(default_factory=list)  #: since scoring, in their order
 
     def cases(self) -> list[str]:
@@ -80,7 +82,7 @@ def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
     meta = {**record.meta, "settings": record.settings, "redraws": content["redraws"]}
     return {**tables, **{name: content[name] for name in _PLAIN}, "meta": meta, "cases": content["rows"],
             **{name: content[name] for name in ("controls", "candidates", "control_candidates", "rescans", "columns",
-                                                "flow")}}
+                                                "flow", "cohort")}}
 
 
 def read_record(path: str | Path) -> Record:
@@ -106,7 +108,8 @@ def read_record(path: str | Path) -> Record:
         return Record(rows, controls, candidates, [RescanRow.from_dict(one) for one in content["rescans"]],
                       of_controls, **{name: content[name] for name in _PLAIN}, settings=settings, meta=meta,
                       redraws=redraws, flow=None if content["flow"] is None else CaseFlow.from_dict(content["flow"]),
-                      columns={name: Column(**column) for name, column in content["columns"].items()})
+                      columns={name: Column(**column) for name, column in content["columns"].items()},
+                      cohort=None if content["cohort"] is None else Cohort.from_dict(content["cohort"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise NnunetTVError(f"{path}: damaged ({type(error).__name__}: {error}); score again") from error
 

@@ -10,6 +10,8 @@ from typing import Any
 from nnunet_tv import __version__
 from nnunet_tv.postprocessing import STANDARD
 from nnunet_tv.reporting.accuracy import accuracies, tested_models
+from nnunet_tv.reporting.cohort.make import make_cohort
+from nnunet_tv.reporting.cohort.maps import FOLDER
 from nnunet_tv.reporting.origins import synthetic_warnings
 from nnunet_tv.reporting.record import Record, make_meta, participants_table, read_record
 from nnunet_tv.reporting.redraws import Change, Redraw, now
@@ -20,6 +22,7 @@ from nnunet_tv.reporting.tables.strata import CONTRAST, check_strata
 from nnunet_tv.scoring.case_scoring import ScoringOptions
 from nnunet_tv.scoring.contrast import contrast_of_case
 from nnunet_tv.scoring.folders import score_controls, score_folders
+from nnunet_tv.scoring.marks import Marks
 from nnunet_tv.scoring.model_folder import ModelRuns, check_comparable
 from nnunet_tv.scoring.participants import of_cases, read_columns, read_participants
 from nnunet_tv.scoring.rescans import compare_rescans
@@ -108,7 +111,7 @@ def make_report(
         tv_paper.check_names(groups)
     runs = [*runs, *(run for model in models for run in model.runs)]
     tested = tested_models(Path(reference), runs)
-    record = _score(Path(reference), runs, models, controls, images, participants, options, command)
+    record, marks = _score(Path(reference), runs, models, controls, images, participants, options, command)
     if tested and not record.problems:
         record.meta["accuracy"] = [asdict(one) for one in accuracies(record, tested, Path(reference))]
     with new_folder(out) as work:
@@ -117,7 +120,9 @@ def make_report(
         else:
             warnings = draw_pictures(record, Path(reference), runs, images, work / "pictures",
                                      processes=options.processes)
-            record = replace(record, warnings=[*record.warnings, *warnings])
+            cohort = make_cohort(*marks, work / FOLDER, images=images, connectivity=options.scoring.connectivity,
+                                 processes=options.processes)
+            record = replace(record, warnings=[*record.warnings, *warnings], cohort=cohort)
             write_report(record, work)
     return record
 
@@ -157,10 +162,11 @@ def redraw_report(source: str | Path, out: str | Path, *, participants: str | Pa
             changed["participants"] = Change(before, after)
         record.meta["participants"] = after
     record = replace(record, redraws=[*record.redraws, Redraw(now(), tuple(command), __version__, changed)])
-    pictures = (source if source.is_dir() else source.parent) / "pictures"
+    earlier = source if source.is_dir() else source.parent
     with new_folder(out) as work:
-        if pictures.is_dir():
-            shutil.copytree(pictures, work / "pictures")
+        for name in ("pictures", FOLDER):
+            if (earlier / name).is_dir():
+                shutil.copytree(earlier / name, work / name)
         write_report(record, work)
     return record
 
@@ -168,11 +174,13 @@ def redraw_report(source: str | Path, out: str | Path, *, participants: str | Pa
 def _score(
     reference: Path, runs: Sequence[Run], models: Sequence[ModelRuns], controls: Sequence[Run], images: Path | None,
     participants: Path | None, options: ReportOptions, command: Sequence[str],
-) -> Record:
+) -> tuple[Record, tuple[list[Marks], list[Marks]]]:
+    """The record, and what is marked in patients and in controls."""
     how: dict[str, Any] = {"options": options.scoring, "processes": options.processes}
     rescans = compare_rescans(runs, controls, **how)
     scores = score_folders(reference, runs, cases=models[0].cases if models else None, **how)
     healthy = score_controls(controls, **how) if controls else Scores()
+    marks = scores.marks, healthy.marks
     record = Record(
         rows=scores.rows, controls=healthy.rows, candidates=scores.candidates, control_candidates=healthy.candidates,
         rescans=rescans.rows, flow=scores.flow,
@@ -187,13 +195,13 @@ def _score(
     if participants is not None:
         record = _with_participants(record, participants)
     if CONTRAST not in options.strata or images is None:
-        return record
+        return record, marks
     cases = list(dict.fromkeys(row.case for row in record.rows))
     values = each_case(partial(contrast_of_case, reference=reference, images=images), cases,
                        processes=options.processes, label="contrast")
     contrast = {case: value for case, value in zip(cases, values, strict=True) if isinstance(value, float)}
-    return replace(record, contrast=contrast,
-                   warnings=[*record.warnings, *(str(value) for value in values if isinstance(value, CaseError))])
+    return replace(record, contrast=contrast, warnings=[
+        *record.warnings, *(str(value) for value in values if isinstance(value, CaseError))]), marks
 
 
 def _with_participants(record: Record, table: Path) -> Record:

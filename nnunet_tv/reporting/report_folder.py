@@ -12,6 +12,7 @@ from typing import Any
 from nnunet_tv.imaging.drawing import CONVENTION
 from nnunet_tv.inference.model_folder import ACCURACY
 from nnunet_tv.postprocessing import ENDING, ClusterFilter
+from nnunet_tv.reporting.cohort.maps import FOLDER
 from nnunet_tv.reporting.figures.case_pictures import PictureJob, draw_files
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.record import TOOL, Record, to_content
@@ -30,7 +31,7 @@ from nnunet_tv.utils.parallel import each_case
 
 #: Names in a report folder; a folder with any other file is not overwritten.
 CONTENT = {"table1.md", "table1.csv", "table1.tex", "report.json", "cases.csv", "clusters.csv", "lesions.csv",
-           "rescans.csv", "report.html", "pictures", "curves", "tables", ACCURACY}
+           "rescans.csv", "report.html", "pictures", "curves", "tables", FOLDER, ACCURACY}
 _UNWRITABLE = "{}: cannot be made: {} is not a folder that may be written to; choose another place"
 
 

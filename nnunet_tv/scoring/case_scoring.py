@@ -6,6 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.probability import check_probability, read_npz
 from nnunet_tv.imaging.volume import Volume, read_volume, same_grid
 from nnunet_tv.metrics.case_metrics import score_case
@@ -241,7 +242,7 @@ def _empty(grid: Volume) -> Volume:
     return Volume(np.zeros(grid.shape, np.uint8), grid.affine)
 
 
-def grid_text(volume: Volume) -> str:
+def grid_text(volume: Volume | Grid) -> str:
     """A grid for a message: shape, voxel size, orientation and place."""
     shape = "×".join(str(side) for side in volume.shape)
     spacing = "×".join(f"{size:.4g}" for size in volume.spacing_mm)

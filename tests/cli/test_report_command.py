@@ -47,8 +47,8 @@ def test_report_folder(study, capsys):
     assert "warning: a0: 1 predictions without a reference, not scored: healthy" in captured.err
     out = study / "out"
     assert sorted(path.name for path in out.iterdir()) == [
-        "cases.csv", "clusters.csv", "curves", "lesions.csv", "pictures", "report.html", "report.json", "table1.csv",
-        "table1.md", "table1.tex", "tables",
+        "cases.csv", "clusters.csv", "cohort", "curves", "lesions.csv", "pictures", "report.html", "report.json",
+        "table1.csv", "table1.md", "table1.tex", "tables",
     ]
     assert sorted(path.name for path in (out / "pictures").iterdir()) == ["sub-1.png", "sub-2.png"]
     assert [path.name for path in study.iterdir() if path.name.startswith(".")] == []
@@ -109,7 +109,7 @@ def test_filtered_folders_are_used_and_names_are_escaped_on_the_page(study):
     note = (study / "out" / "table1.md").read_text()
     assert "given as files for A, run 0; A, run 1" in note and "applied here to B, run 0; <b>&, run 0:" in note
     page = (study / "out" / "report.html").read_text()
-    assert page.count('src="data:image/png;base64,') == 3  # a curve, two cases
+    assert page.count('src="data:image/png;base64,') == 3 + 6  # a curve, two cases; maps
     assert "&lt;b&gt;&amp;" in page and "<b>&" not in page
 
 

@@ -1,0 +1,88 @@
+"""The brain of a cohort, in which chance would place clusters, and a picture of it to draw on."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_tv.imaging.grid import Grid
+from nnunet_tv.imaging.volume import canonical, read_volume
+from nnunet_tv.registration.template import NAME, TEMPLATE_GRID, load_template
+from nnunet_tv.scoring.contrast import find_image
+from nnunet_tv.utils.numbers import counted, fixed
+from nnunet_tv.utils.parallel import each_case
+
+#: Scans that are averaged for the background.
+_MOST_SCANS = 10
+#: More than an adult's brain with its ventricles, in mm³: an image with more nonzero voxels shows the head.
+_LARGEST_MM3 = 2e6
+#: Largest share of nonzero voxels in an image of a brain alone.
+_LARGEST_SHARE = 0.7
+#: Brain where it is not known: less than an adult has, in mm³.
+_ASSUMED_MM3 = 1e6
+
+
+@dataclass(frozen=True)
+class CohortBrain:
+    """The brain on the grid of a cohort map."""
+
+    mask: np.ndarray | None  #: shape of the grid, bool; None where it is not known
+    n_voxels: int  #: voxels of the brain, or assumed ones
+    source: str  #: for the notes
+    background: np.ndarray | None  #: shape of the grid, float32
+    background_source: str
+
+
+def find_brain(grid: Grid, cases: Sequence[str], images: Path | None = None, *, processes: int = 1) -> CohortBrain:
+    """Brain and background on a grid whose axes point right, front and up.
+
+    The brain is the template's if the grid is. Otherwise it is what is nonzero in most scans in `images`
+    (``CASE_0000.nii.gz``) if these show brains without skull. Otherwise it is not known, and its volume is assumed to
+    be 1 litre (or the whole grid, if that is smaller): too small a brain makes chance more likely, so that the map
+    flags too little rather than too much. The background is the mean scan, or the template.
+    """
+    template = load_template() if grid.matches(TEMPLATE_GRID) else None
+    mean, nonzero, n_scans = _mean_scan(grid, cases, images, processes) if images is not None else (None, None, 0)
+    background, background_source = mean, f"mean of {counted(n_scans, 'scan')}" if n_scans else ""
+    if mean is None and template is not None:
+        background, background_source = template.t1.data, NAME
+    if template is not None:
+        mask, source = template.brain.data.astype(bool), f"the brain of the template, {NAME}"
+    elif nonzero is not None and nonzero.any() and nonzero.mean() <= _LARGEST_SHARE and (
+            nonzero.sum() * grid.voxel_mm3 <= _LARGEST_MM3):
+        mask, source = nonzero, f"the voxels that are not 0 in most of {counted(n_scans, 'scan')} of --images"
+    else:
+        size = max(1, round(min(math.prod(grid.shape), _ASSUMED_MM3 / grid.voxel_mm3)))
+        return CohortBrain(None, size, f"not known, and assumed to have {fixed(size * grid.voxel_mm3 / 1000)} ml, less "
+                           "than an adult's, so that too few places are flagged rather than too many", background,
+                           background_source)
+    return CohortBrain(mask, int(mask.sum()), source, background, background_source)
+
+
+def _mean_scan(
+    grid: Grid, cases: Sequence[str], images: Path, processes: int
+) -> tuple[np.ndarray | None, np.ndarray | None, int]:
+    """Mean of up to ten scans, where most of them are nonzero, and their number; None without a scan on the grid."""
+    found = [case for case in sorted(cases) if find_image(images, case) is not None]
+    chosen = [found[round(place)] for place in np.linspace(0, len(found) - 1, min(len(found), _MOST_SCANS))]
+    total, nonzero, n = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.uint8), 0
+    for start in range(0, len(chosen), processes):  # few scans are in memory at once
+        for scan in each_case(partial(_scan, grid=grid, images=images), chosen[start:start + processes],
+                              processes=processes):
+            if isinstance(scan, np.ndarray):
+                total, nonzero, n = total + scan, nonzero + (scan != 0), n + 1
+    return (total / n, 2 * nonzero > n, n) if n else (None, None, 0)
+
+
+def _scan(case: str, *, grid: Grid, images: Path) -> np.ndarray | None:
+    """A scan divided by its median of nonzero voxels; None if it is on another grid, which the pictures report."""
+    path = find_image(images, case)
+    assert path is not None  # chosen for it
+    scan = canonical(read_volume(path, case=case))
+    if not scan.grid.matches(grid):
+        return None
+    inside = scan.data[scan.data != 0]
+    return scan.data / abs(float(np.median(inside))) if inside.size and np.median(inside) else scan.data
