@@ -14,7 +14,17 @@ import numpy as np
 from scipy import stats
 from side_by_side import parser, table, write
 
-from nnunet_tv.reporting.statistics import Interval, mean_interval, paired_difference, rate_interval, share_interval
+from nnunet_tv.reporting.statistics import (
+    Interval,
+    auc,
+    auc_interval,
+    cluster_share,
+    mean_interval,
+    mean_of_shares,
+    paired_difference,
+    rate_interval,
+    share_interval,
+)
 
 Sample = Callable[[np.random.Generator, int], Any]
 #: Resamples of the bootstraps here; the report's default is 10 000.
@@ -65,6 +75,23 @@ def _paired_found(rng: np.random.Generator, n: int) -> np.ndarray:
     return np.stack([first, np.where(first, rng.random(n) < 0.9, rng.random(n) < 0.4)]).astype(float)
 
 
+def _clusters(mean: float, shape: float) -> Sample:
+    """Clusters of each subject: a true one in 8 of 10, and false ones, which gather in few."""
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        return np.stack([rng.random(n) < 0.8, _false(mean, shape)(rng, n)]).astype(float)
+    return draw
+
+
+def _scores(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Normal scores of n patients and n controls, with an area under the ROC curve of 0.85."""
+    return rng.normal([[stats.norm.ppf(0.85) * 2 ** 0.5], [0.0]], 1, (2, n))
+
+
+def _positive(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Whether n patients and n controls are positive."""
+    return rng.random((2, n)) < [[0.8], [0.2]]
+
+
 def _large(draw: Sample, figure: Callable[[np.ndarray], float]) -> float:
     """Figure of a sample so large that it is the population's."""
     return float(figure(draw(np.random.default_rng(0), 4_000_000)))
@@ -82,6 +109,18 @@ def _difference(sample: np.ndarray, seed: int) -> Interval:
     return paired_difference(*sample, seed=seed).interval
 
 
+def _area(sample: np.ndarray, seed: int) -> Interval:
+    return auc_interval(auc(*sample.tolist()), *(len(scores) for scores in sample))
+
+
+def _balanced(sample: np.ndarray, seed: int) -> Interval:
+    return mean_of_shares(share_interval(sample[0]), share_interval(1.0 - sample[1]))
+
+
+def _share(true: np.ndarray, false: np.ndarray, axis: int = -1) -> np.ndarray:
+    return true.sum(axis=axis) / (true.sum(axis=axis) + false.sum(axis=axis))
+
+
 def figures() -> list[Figure]:
     """All figures; the peer of a difference is the mean of the differences."""
     mean, both = np.mean, lambda a, b, axis=-1: (b - a).mean(axis=axis)
@@ -96,6 +135,11 @@ def figures() -> list[Figure]:
           for mean_, shape, runs in rates),
         Figure("Sens, pooled", _voxels, _large(_voxels, lambda pair: pair[0].mean() / pair[1].mean()), _ratio,
                lambda a, b, axis=-1: a.sum(axis=axis) / b.sum(axis=axis)),
+        *(Figure(f"cluster PPV, {mean_:g} false a subject", _clusters(mean_, shape), 0.8 / (0.8 + mean_),
+                 lambda sample, seed: cluster_share(*sample), _share)
+          for mean_, shape in ((22, 2), (3, 0.7), (0.5, 0.5))),
+        Figure("balanced accuracy, n and n", _positive, 0.8, _balanced, None),
+        Figure("AUC, n and n", _scores, 0.85, _area, None),
         Figure("difference of DC", _paired_dice, difference[0], _difference, both),
         Figure("difference of sSens, 1 run", _paired_found, difference[1], _difference, both),
     ]

@@ -30,23 +30,27 @@ def controls_tables(
     Controls are compared with `patients` by the :data:`SETUP_COLUMNS` of `participants`.
     """
     n_clusters = attrgetter("n_clusters")
+    one_run = any(group.one_run for group in controls)
     rows = []
     for group in controls:
         any_cluster = list(group.subjects(lambda score: score.n_clusters > 0).values())
         counts = list(group.subjects(n_clusters).values())
         rows.append((group.group, group.stage, len(group.runs), len(counts),
                      share_interval(any_cluster), share_interval([1 - share for share in any_cluster]),
-                     rate_interval(counts, runs=len(group.runs)), poisson_of_run(group, n_clusters)))
+                     rate_interval(counts, runs=len(group.runs)),
+                     *([poisson_of_run(group, n_clusters)] if one_run else [])))
     scans = scanning(patients, controls[0].scores, participants or {})
     clusters = Table(
         "controls", "Controls: subjects without a lesion",
         ("Group", "Stage", "Runs", "Controls", "With any cluster", "Without (specificity)", "Clusters per control",
-         "the same, exact Poisson"),
+         *(["the same, exact Poisson"] if one_run else [])),
         tuple(rows), warnings=scans.warnings,
         notes=("Shares: Clopper-Pearson, with several runs of the controls' mean shares in the number of controls. "
-               "Clusters per control: as nFPC in the table of uncertainty; exact Poisson if there was no cluster.",
-               "Controls are part of the comparison with patients and of the clusters of which it is stated, and of no "
-               "other table, unless they are also among the references."),
+               "Clusters per control: as nFPC in the table of uncertainty; exact Poisson if there was no cluster."
+               + (" The column \"exact Poisson\", for one run, takes clusters as independent of each other; they "
+                  "concentrate in few subjects, so that it is too narrow." if one_run else ""),
+               "Controls are compared with patients below, and counted with the clusters where it is stated. They are "
+               "not in Table 1, the comparisons, curves and strata, unless they are also among the references."),
     )
     scanners = Table("controls-setup", "How patients and controls were scanned",
                      ("Column", "Value", "Patients", "Controls"), scans.rows)

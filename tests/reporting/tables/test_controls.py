@@ -17,6 +17,19 @@ def test_clusters_in_controls():
     assert controls_tables(gather([make_row("c")]))[0].rows[0][6].high == pytest.approx(3.689, abs=1e-3)
 
 
+def test_several_runs_have_the_interval_of_the_controls_and_no_poisson_interval():
+    rows = [make_row(f"c{i}", run=run, fp=3 if i == run == 0 else 0, false=int(i == run == 0))
+            for i in range(85) for run in range(10)]
+    (table,) = controls_tables(gather(rows))
+    (none,) = controls_tables(gather([make_row(f"c{i}", run=run) for i in range(85) for run in range(10)]))
+    assert len(table.columns) == len(table.rows[0]) == 7
+    for column in (4, 6):  # one cluster in 850 scores, against none
+        assert none.rows[0][column].high == pytest.approx(0.0425, abs=1e-3)
+        assert table.rows[0][column].value == pytest.approx(1 / 850)
+        assert table.rows[0][column].high > none.rows[0][column].high
+    assert table.rows[0][5].low < none.rows[0][5].low < 0.96
+
+
 def test_warning_if_controls_were_scanned_differently():
     controls, patients = gather([make_row("c1"), make_row("c2")]), ["p1", "p2"]
     scanners = {"p1": {"scanner": "A"}, "p2": {"scanner": "B"}, "c1": {"scanner": "A"}, "c2": {"scanner": "A"}}
