@@ -74,7 +74,7 @@ def _score(options: argparse.Namespace, predictions: list[tuple], controls: list
     from nnunet_tv.postprocessing import ClusterFilter
     from nnunet_tv.reporting.report import ReportOptions, make_report
     from nnunet_tv.scoring.case_scoring import ScoringOptions
-    from nnunet_tv.scoring.model_folder import model_runs
+    from nnunet_tv.scoring.model_folder import model_runs, numbered_as
     from nnunet_tv.scoring.runs import Run
 
     cluster_filter = ClusterFilter(**_given(options, "min_voxels", "min_mm3", "connectivity"))
@@ -83,11 +83,11 @@ def _score(options: argparse.Namespace, predictions: list[tuple], controls: list
         connectivity=cluster_filter.connectivity, cluster_filter=cluster_filter,
         hits=tuple(options.hit or DEFAULT_HITS), distances=options.measures or tolerance is not None,
         nsd_tolerance_mm=NSD_TOLERANCE_MM if tolerance is None else tolerance, allow_missing=options.allow_missing)
+    models = [model_runs(folder, group=name, reference=options.ref) for name, folder in options.model]
     record = make_report(
-        options.out, reference=options.ref, runs=[Run(*each) for each in predictions],
-        models=[model_runs(folder, group=name, reference=options.ref) for name, folder in options.model],
-        controls=[Run(name, number, folder, probabilities=probabilities)
-                  for name, number, folder, probabilities in controls],
+        options.out, reference=options.ref, runs=[Run(*each) for each in predictions], models=models,
+        controls=numbered_as(models, [Run(name, number, folder, probabilities=probabilities)
+                                      for name, number, folder, probabilities in controls]),
         images=options.images, participants=options.participants,
         options=ReportOptions(scoring=scoring, strata=tuple(options.strata or ()), processes=options.processes,
                               **_given(options, "primary", "seed", "paper", "remark")), command=command)

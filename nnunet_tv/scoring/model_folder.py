@@ -1,7 +1,7 @@
 """nnU-Net's model folder as runs to score: the validation of its folds, each with the filtered twin."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,25 @@ def check_comparable(models: Sequence[ModelRuns]) -> None:
         if other.reference.resolve() != first.reference.resolve():
             raise NnunetTVError(f"{first.group} has its references in {first.reference}, {other.group} in "
                                 f"{other.reference}: name one folder with --ref")
+
+
+def numbered_as(models: Sequence[ModelRuns], controls: Sequence[Run]) -> list[Run]:
+    """`controls`, the i-th of a model's group with the number of the model's i-th run, which is its fold.
+
+    Raises
+    ------
+    NnunetTVError
+        A group has more of them than its model has runs.
+    """
+    folds = {model.group: [run.run for run in model.runs] for model in models if model.kind == REPEATS}
+    result = []
+    for run in controls:
+        numbers = folds.get(run.group)
+        if numbers is not None and run.run >= len(numbers):
+            raise NnunetTVError(f"{run.group}: expected at most {len(numbers)} folders of controls, one for each "
+                                f"validated fold ({', '.join(map(str, numbers))}), found more")
+        result.append(run if numbers is None else replace(run, run=numbers[run.run]))
+    return result
 
 
 def _preprocessed(model: Path) -> Path:

@@ -98,6 +98,7 @@ def test_without_probabilities_or_controls_of_a_group(study, tmp_path, monkeypat
     assert not list((tmp_path / "out").glob("*/roc*"))
     assert main([*arguments, "--controls", "Other=controls"]) == 0
     page = (tmp_path / "out" / "report.html").read_text()
+    assert "Other: controls, but no patients with a lesion in a group of this name." in page
     assert 'id="controls-block"' in page and 'id="patients-controls"' not in page
 
 

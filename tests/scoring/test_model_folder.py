@@ -7,7 +7,7 @@ import pytest
 from scored_folders import cube, save
 
 from nnunet_tv.scoring.folders import score_folders
-from nnunet_tv.scoring.model_folder import check_comparable, model_runs
+from nnunet_tv.scoring.model_folder import check_comparable, model_runs, numbered_as
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import write_json
@@ -167,3 +167,20 @@ def test_models_with_other_cases_or_references_do_not_compare(host):
         check_comparable([whole, half])
     with pytest.raises(NnunetTVError, match=r"DiceTV has its references in .*, B in .*: name one folder with --ref"):
         check_comparable([whole, model_runs(trained(host, folds), group="B", reference=host)])
+
+
+def test_controls_of_a_model_have_the_numbers_of_its_folds(host):
+    cases = split(host, (0, 1), (0, 1), (0, 1), (0, 1))
+    model = model_runs(trained(host, {fold: cases[fold] for fold in (1, 3)}))
+    assert [run.run for run in model.runs] == [1, 3]
+    others = [Run("Other", k, host / f"other{k}") for k in range(3)]
+    found = numbered_as([model], [Run("DiceTV", 0, host / "a"), Run("DiceTV", 1, host / "b"), *others])
+    assert found == [Run("DiceTV", 1, host / "a"), Run("DiceTV", 3, host / "b"), *others]
+    with pytest.raises(NnunetTVError, match=r"DiceTV: expected at most 2 .*\(1, 3\)"):
+        numbered_as([model], [Run("DiceTV", k, host / str(k)) for k in range(3)])
+
+
+def test_controls_of_a_cross_validation_keep_their_numbers(host):
+    model = model_runs(trained(host, split(host, (0, 1), (2, 3))))
+    controls = [Run("DiceTV", k, host / str(k)) for k in range(2)]
+    assert model.kind == "crossval" and numbered_as([model], controls) == controls

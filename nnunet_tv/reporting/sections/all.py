@@ -90,7 +90,9 @@ def _controls(context: ReportContext) -> Section | None:
         return None
     tables = controls.controls_tables(context.controls, patients=context.references,
                                       participants=context.record.participants)
-    return Section("controls-block", "Controls", tables=tables)
+    pairs, remarks = make_pairs(context.groups, context.controls)
+    # With pairs, the remarks are in the section of patients and controls.
+    return Section("controls-block", "Controls", warnings=() if pairs else tuple(remarks), tables=tables)
 
 
 def _measures(context: ReportContext) -> Section | None:
