@@ -166,10 +166,10 @@ MEASURES = (
     Measure("lesion_f1", "F1 (lesions, one to one)", "lesion_counts.lesion_f1",
             ("n_matched", "n_clusters", "n_lesions"), limits=_RATIO,
             definition="2·TP / (2·TP + FP + FN), where each cluster and each lesion counts once. TP: pairs of a "
-                       "cluster and a lesion that it finds by the primary hit rule ({hits[0]}), in a one-to-one "
-                       "matching with the most pairs; FP and FN: clusters and lesions without a partner. Metrics "
-                       "Reloaded and panoptica count each once, too, but choose the pairs by a threshold of overlap "
-                       f"(such as IoU 0.5), which gives other figures. {_EMPTY}"),
+                       "true cluster and a lesion that it finds on its own by the primary hit rule ({hits[0]}), in a "
+                       "one-to-one matching with the most pairs; FP and FN: clusters and lesions without a partner. "
+                       "Metrics Reloaded and panoptica count each once, too, but choose the pairs by a threshold of "
+                       f"overlap (such as IoU 0.5), which gives other figures. {_EMPTY}"),
     Measure("volume_error_ml", "Volume error", "volume.volume_error_ml", _VOLUMES, unit="ml", worst=None,
             higher_is_better=None,
             definition="Predicted minus reference volume: above 0 where too much is predicted. In the mean, errors of "
