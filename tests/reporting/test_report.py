@@ -47,14 +47,14 @@ def test_every_table_and_curve_is_written_in_all_forms(report):
     tables = {"test-set", "flow", "flow-predictions", "checklist",
               "uncertainty", "comparisons", "hit-rules", "lost-lesions", "froc", "precision-recall",
               "detection-by-size", "strata-lobe", "strata-size", "strata-contrast", "strata-hemisphere", "controls",
-              "controls-setup", "clusters", "patients-controls", "predictive-values", "roc", "measures", "cohort-maps",
-              "cohort-places"}
+              "controls-setup", "clusters", "patients-controls", "predictive-values", "roc", "calibration",
+              "reliability", "measures", "cohort-maps", "cohort-places"}
     assert all(path.stat().st_size > 20 for path in (report / "tables").iterdir())
     assert {path.name for path in (report / "tables").iterdir()} == {
         f"{name}{ending}" for name in tables for ending in (".csv", ".md", ".tex")}
     assert {path.name for path in (report / "curves").iterdir()} == {
-        f"{name}{ending}" for name in ("detection-by-size", "froc", "precision-recall", "roc")
-        for ending in (".png", ".svg")}
+        f"{name}{ending}" for name in ("detection-by-size", "froc", "precision-recall", "roc", "calibration-voxels",
+                                       "calibration-clusters") for ending in (".png", ".svg")}
 
 
 def test_patients_and_controls_are_recomputed_from_the_files(report):

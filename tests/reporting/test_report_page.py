@@ -34,7 +34,7 @@ def test_the_page_is_complete_and_loads_nothing(page):
     anchors, links = re.findall(r' id="([^"]+)"', page), re.findall(r' href="#([^"]+)"', page)
     assert len(set(anchors)) == len(anchors) and links and set(links) <= set(anchors)
     images = re.findall(r"<img [^>]+>", page)
-    assert len(images) == 4 + 4 + 7
+    assert len(images) == 6 + 4 + 7
     assert all(re.search(r' src="data:image/png;base64,\S+" alt="[^"]+"', image) for image in images)
     assert not re.search(r"<script|<link|https?://|url\(", page)
     assert 'name="viewport"' in page and "@media print" in page

@@ -7,6 +7,7 @@ from pathlib import Path
 from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.redraws import choice_warnings
 from nnunet_tv.reporting.sections.base import ReportContext, Section
+from nnunet_tv.reporting.sections.calibration import calibration_section
 from nnunet_tv.reporting.sections.cohort import cohort_section
 from nnunet_tv.reporting.sections.curves import curves_section
 from nnunet_tv.reporting.sections.patients_controls import patients_controls_section
@@ -104,5 +105,5 @@ def _measures(context: ReportContext) -> Section | None:
 
 #: Makers of the sections after Table 1, in the order of the page; None leaves a section out.
 _SECTIONS: tuple[Callable[[ReportContext], Section | None], ...] = (
-    study_section, _uncertainty, _comparison, _hits, curves_section, _strata, _controls, patients_controls_section,
-    rescans_section, cohort_section, _measures)
+    study_section, _uncertainty, _comparison, _hits, curves_section, calibration_section, _strata, _controls,
+    patients_controls_section, rescans_section, cohort_section, _measures)
