@@ -81,6 +81,7 @@ PARTS = {
     "hits": Part("Hit rules", "hits"),
     "lost": Part("Lesions lost by the filter", "table-lost-lesions", "a filter that loses a lesion"),
     "froc": Part("FROC", "table-froc", "--probabilities"),
+    "calibration": Part("Calibration", "calibration", "--probabilities"),
     "size": Part("Detection against lesion size", "table-detection-by-size", "lesions of different sizes"),
     "strata": Part("Strata", "strata", "--strata"),
     "controls": Part("Controls", "controls-block", "--controls"),
