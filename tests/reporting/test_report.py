@@ -47,7 +47,7 @@ def test_every_table_and_curve_is_written_in_all_forms(report):
     tables = {"test-set", "flow", "flow-predictions", "checklist",
               "uncertainty", "comparisons", "hit-rules", "lost-lesions", "froc", "precision-recall",
               "detection-by-size", "strata-lobe", "strata-size", "strata-contrast", "strata-hemisphere", "controls",
-              "controls-setup", "clusters", "patients-controls", "predictive-values", "roc", "calibration",
+              "controls-setup", "cluster-ppv", "patients-controls", "predictive-values", "roc", "calibration",
               "reliability", "measures", "cohort-maps", "cohort-places"}
     assert all(path.stat().st_size > 20 for path in (report / "tables").iterdir())
     assert {path.name for path in (report / "tables").iterdir()} == {
@@ -68,7 +68,7 @@ def test_patients_and_controls_are_recomputed_from_the_files(report):
     assert [int(table[0][name]) for name in ("TP", "FN", "FP", "TN")] == [tp, 7 - tp, fp, 3 - fp] and 0 < fp < 3
     values = next(csv.DictReader((report / "tables" / "predictive-values.csv").open()))
     assert float(values["PPV"]) == pytest.approx(tp / (tp + fp))
-    clusters = list(csv.DictReader((report / "tables" / "clusters.csv").open()))
+    clusters = list(csv.DictReader((report / "tables" / "cluster-ppv.csv").open()))
     dice, tv = (next(row for row in clusters if row["Group"] == name) for name in ("Dice", "TV"))
     assert dice["Cluster PPV, controls included"] == "–"
     number = {case: int(row["n_clusters"]) for (case, stage), row in rows.items() if stage == "raw"}

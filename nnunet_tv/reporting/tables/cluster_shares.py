@@ -27,7 +27,7 @@ def cluster_table(groups: Sequence[GroupStage], pairs: Sequence[Pair] = ()) -> T
                          *_found_lesions(group, rule)))
     controls = ("True clusters, controls included", "Cluster PPV, controls included") if pairs else ()
     return Table(
-        "clusters", "Clusters that are true, and lesions that are found",
+        "cluster-ppv", "Clusters that are true, and lesions that are found",
         ("Group", "Stage", "Runs", "Hit rule", "True clusters", "Cluster PPV", *controls, "Lesions found",
          "Lesion sensitivity"), tuple(rows),
         notes=(
