@@ -43,6 +43,9 @@ def paired_difference(first: Sequence[float], second: Sequence[float], *, seed: 
         raise ValueError(f"expected pairs, found {len(first)} and {len(second)} subjects")
     differences = np.asarray(second, float) - np.asarray(first, float)
     n = len(differences)
+    # Drawn exchanges then depend neither on the order and the names of the subjects, nor on which group is first.
+    forward = -1.0 if differences.sum() < 0 else 1.0
+    differences = forward * np.sort(forward * differences)
     if not n:
         return PairedDifference(Interval(None, None, None, 0, "no pairs"), None, 0, 0)
     mean = float(differences.mean())

@@ -5,8 +5,10 @@ groups differ as ways of training (new subjects and new runs).
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, permutations
+
+import numpy as np
 
 from nnunet_tv.metrics.registry import ENDPOINTS, NOT_RECORDED, SHARE, Measure
 from nnunet_tv.reporting.groups import GroupStage
@@ -80,7 +82,8 @@ def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed:
             "Runs of a subject are averaged first. Permutation test of the mean paired difference: all exchanges up to "
             f"16 subjects that differ, else 10 000 seeded ({seed}). For sSens of one run it is McNemar's exact test.",
             "Difference: with the 95 % interval of the differences that the same test does not reject; it excludes 0 "
-            "where p is at most 0.05. A large p is no proof of equality: read the interval.",
+            "where p is at most 0.05. There is none where no difference can be rejected, or where all subjects differ "
+            "by the same. A large p is no proof of equality: read the interval.",
             "Higher in first / second: subjects by the direction of their difference; for sSens of one run the "
             "discordant pairs of McNemar's test.",
         ),
@@ -90,18 +93,30 @@ def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed:
 def trainings_table(groups: Sequence[GroupStage], *, primary: str = "DC") -> Table:
     """Compare the groups as ways of training, over subjects and runs; without rows where no group has several runs."""
     def test(endpoint: Measure, first: GroupStage, second: GroupStage) -> tuple[tuple[Cell, ...], float | None, None]:
-        one, two = first.subjects(endpoint.value), second.subjects(endpoint.value)
-        interval, p = difference_of_trainings(first.by_run(endpoint.value), second.by_run(endpoint.value),
-                                              same_runs=first.group == second.group)
-        runs = f"{len(first.runs)}, {len(second.runs)}"
-        return (runs, *_means(endpoint, one, two, list(one)), interval), p, None
+        cases = [case for case in first.scores if case in second.scores and all(
+            endpoint.value(score) is not None for group in (first, second) for score in group.scores[case])]
+        one, two = (np.array([[endpoint.value(score) for score in group.scores[case]] for case in cases],
+                             float).reshape(len(cases), len(group.runs)) for group in (first, second))
+        interval, p = difference_of_trainings(one, two, same_runs=first.group == second.group)
+        if first.group in repeated or second.group in repeated:
+            interval, p = replace(interval, low=None, high=None), None
+        means = [dict(zip(cases, table.mean(axis=1).tolist(), strict=True)) for table in (one, two)]
+        return ((f"{len(first.runs)}, {len(second.runs)}", *_means(endpoint, means[0], means[1], cases), interval), p,
+                None)
 
+    repeated = {group.group: runs for group in groups if (runs := _repeated_runs(group))}
     comparisons = [one for one in _comparisons(groups, primary) if not (one.first.one_run or one.second.one_run)]
     rows, _ = _rows(comparisons, test, 3)
+    warnings = [f"{name}: runs {' and '.join(map(str, runs))} have the same results in every subject, as of one "
+                "training given twice. How trainings vary is then not known, so that this group has no p here."
+                for name, runs in repeated.items()]
+    if two := dict.fromkeys(group.group for group in groups if len(group.runs) == 2):
+        warnings.append(f"{', '.join(two)}: two runs, whose spread rests on one difference. Equal losses then differ "
+                        "with p < 0.05 in up to 12 % of simulations, instead of 5 %. Train at least three times.")
     return Table(
         "comparisons-trainings", f"Losses (or other groups) compared as ways of training; primary endpoint {primary}",
         ("Family", "Endpoint", "Stage", "Second − first", "Runs", "Means", "Difference", "p", "p, Holm"), rows,
-        row_digits=tuple(one.endpoint.digits for one in comparisons),
+        row_digits=tuple(one.endpoint.digits for one in comparisons), warnings=tuple(warnings) if rows else (),
         notes=(
             "The question is whether the groups differ on further subjects and after further trainings: what a claim "
             "about a loss needs. Subjects and runs are both samples here; the table before takes the runs as fixed.",
@@ -109,10 +124,21 @@ def trainings_table(groups: Sequence[GroupStage], *, primary: str = "DC") -> Tab
             "of the run means over the number of runs of each group, minus the residual in both (at "
             "least the residual). p and 95 % interval: "
             "Student's t with Satterthwaite's degrees of freedom (quasi-F test of two crossed random factors). The "
-            "filter is applied to the same runs, so that only the difference varies.",
+            "filter is applied to the same runs, so that only the difference varies. Subjects in whom the figure is "
+            "undefined in a run are left out here.",
             _FAMILIES,
         ),
     )
+
+
+def _repeated_runs(group: GroupStage) -> tuple[int, int] | None:
+    """Two runs with the same scores in every subject, of any prediction."""
+    seen: dict[tuple[tuple[int, ...], ...], int] = {}
+    for run, scores in zip(group.runs, zip(*group.scores.values(), strict=True), strict=True):
+        content = tuple((score.tp, score.fp, score.n_clusters, score.n_false_clusters) for score in scores)
+        if any(map(any, content)) and seen.setdefault(content, run) != run:
+            return seen[content], run
+    return None
 
 
 def _comparisons(groups: Sequence[GroupStage], primary: str) -> Iterable[_Comparison]:

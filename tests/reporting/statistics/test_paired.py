@@ -105,3 +105,16 @@ def test_holm():
     # Sorted 0.01, 0.02, 0.03, 0.2 times 4, 3, 2, 1: 0.04, 0.06, 0.06 (not less than before), 0.2.
     assert holm([0.03, 0.01, 0.2, 0.02]) == pytest.approx([0.06, 0.04, 0.2, 0.06])
     assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([]) == []
+
+
+@pytest.mark.parametrize("n", [9, 40])
+def test_order_of_subjects_and_of_groups_does_not_matter(n):
+    rng = np.random.default_rng(9)
+    for _ in range(5):
+        first, second, order = rng.integers(0, 9, n) / 10, rng.integers(0, 11, n) / 10, rng.permutation(n)
+        found, moved = paired_difference(first, second), paired_difference(first[order], second[order])
+        turned = paired_difference(second, first)
+        assert found.p == moved.p == turned.p
+        assert (moved.interval.low, moved.interval.high) == pytest.approx((found.interval.low, found.interval.high))
+        assert (turned.interval.low, turned.interval.high) == pytest.approx(
+            (-found.interval.high, -found.interval.low))

@@ -1,10 +1,12 @@
 """Groups against each other: pairs, families, tests."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from report_rows import make_row
 
-from nnunet_tv.metrics.registry import ENDPOINTS
+from nnunet_tv.metrics.registry import ENDPOINTS, MEASURES
 from nnunet_tv.reporting.groups import gather
 from nnunet_tv.reporting.statistics import difference_of_trainings, holm
 from nnunet_tv.reporting.tables.comparison import comparison_table, trainings_table
@@ -119,3 +121,55 @@ def test_losses_are_compared_over_runs_too():
 def test_another_endpoint_is_refused():
     with pytest.raises(NnunetTVError, match="primary endpoint 'Sens': expected one of DC, sSens, nFPC"):
         comparison_table(study(), primary="Sens")
+
+
+def trained(runs, *, seed=1, n=8):
+    """Rows of two equal losses; `runs` are the trainings of each run of A."""
+    rng = np.random.default_rng(seed)
+    level = rng.lognormal(1, 0.5, (2, max(*runs, 4) + 1))
+    false = rng.poisson(level[:, :, None] * np.arange(1, n + 1))
+    return [make_row(f"s{i}", group, run, tp=5, fn=5, false=int(false[number, training, i]))
+            for number, (group, trainings) in enumerate((("A", runs), ("B", range(5))))
+            for run, training in enumerate(trainings) for i in range(n)]
+
+
+def test_a_training_given_twice_has_no_p():
+    """Run means without spread would make equal losses differ in 38 % of simulations."""
+    for runs, known in (([0] * 5, False), ([0, 1, 2, 3, 1], False), ([0, 1, 2, 3, 4], True)):
+        table = trainings_table(gather(trained(runs)), primary="nFPC")
+        row, = rows_of(table, "primary")
+        assert (isinstance(row["p"], float), row["Difference"].low is not None, not table.warnings) == (known,) * 3
+        assert row["Difference"].value == pytest.approx(
+            rows_of(comparison_table(gather(trained(runs)), primary="nFPC"), "primary")[0]["Difference"].value)
+        assert known or "A: runs" in table.warnings[0]
+    nothing = [make_row(f"s{i}", group, run, fn=5, tp=5 * (group == "B"), fp=run * (group == "B"))
+               for group in "AB" for run in range(3) for i in range(8)]
+    table = trainings_table(gather(nothing), primary="nFPC")  # runs may all predict nothing
+    assert not table.warnings
+
+
+def test_two_runs_are_warned_of():
+    assert "A: two runs" in trainings_table(gather(trained([0, 1]))).warnings[0]
+    assert not trainings_table(gather(trained([0, 1, 2]))).warnings
+
+
+def test_trainings_are_compared_over_the_subjects_defined_in_every_run(monkeypatch):
+    measure = replace(next(one for one in MEASURES if one.key == "lesion_precision"), short="PPV", endpoint=True)
+    monkeypatch.setitem(ENDPOINTS, "PPV", measure)
+    rng = np.random.default_rng(0)
+    values = rng.random((2, 3, 8))
+    undefined = {("A", 0, 0), ("A", 1, 0), ("A", 2, 0), ("B", 1, 5)}
+
+    def rows_in(orders):
+        return [make_row(f"s{i}", group, run, tp=5, fn=5, fp=run, measures={
+            "lesion_precision": None if (group, run, i) in undefined else float(values[number, run, i])})
+            for number, (group, order) in enumerate(zip("AB", orders, strict=True)) for run in range(3) for i in order]
+
+    kept = [i for i in range(8) if i not in (0, 5)]
+    for orders in ((range(8), range(8)), (range(8), range(7, -1, -1))):
+        row, = rows_of(trainings_table(gather(rows_in(orders)), primary="PPV"), "primary")
+        interval, p = difference_of_trainings(values[0][:, kept].T, values[1][:, kept].T)
+        found = row["Difference"]
+        assert (found.value, found.low, found.high, found.n, row["p"]) == pytest.approx(
+            (interval.value, interval.low, interval.high, 6, p))
+        assert row["Means"] == f"{values[0][:, kept].mean():.3f}, {values[1][:, kept].mean():.3f}"
