@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nnunet_tv.metrics.scores import BOTH_EMPTY, EMPTY_PREDICTION
 from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.tables.table import Table
-from nnunet_tv.scoring.rows import MISSING, RAW, CaseRow
+from nnunet_tv.scoring.rows import MISSING, CaseRow
 
 #: Names in a cell.
 _SHOWN = 20
@@ -23,7 +23,7 @@ def flow_table(record: Record) -> Table:
     references = {row.case: row.score for row in record.rows if row.score is not None}
     empty = [case for case in scored if case in references and not references[case].n_lesions]
     unusable = list(dict.fromkeys(row.case for row in record.rows if row.score is None))
-    missing = list(dict.fromkeys(row.case for row in record.rows if row.status == MISSING and row.stage == RAW))
+    missing = list(dict.fromkeys(row.case for row in record.rows if row.status == MISSING))
     rows: list[tuple[str, int, str]] = []
     if (flow := record.flow) is not None:
         if set(flow.references) - set(flow.left_out) != set(scored):
@@ -47,7 +47,7 @@ def flow_table(record: Record) -> Table:
                "lesion and those with an empty reference. A case is unusable if its reference or one of its "
                "predictions is: no table is made then, so that none is left out of a figure.",
                "A missing prediction stops the report, too, unless --allow-missing is given; it is then scored as "
-               "empty. The case counts once, whatever the number of runs that lack it.",
+               "empty. The case counts once, whatever the number of runs that lack it, raw or filtered.",
                "Every case of every run has a row with its status in cases.csv; all names of this table are in "
                "report.json."))
 

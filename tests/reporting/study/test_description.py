@@ -64,6 +64,12 @@ def test_lesions_are_described_from_the_references_alone():
     assert cells["Side of the lesion (centroid of the reference)", "right"] == ("1 (33 %)", 3, 0)
 
 
+def test_volumes_are_in_ml():
+    cells = found(make([98765, 98765, 123456]))
+    assert cells["Lesion volume in ml (reference)", "median (quartiles; range)"][0] == (
+        "98.77 (98.77 to 111.11; 98.77 to 123.46)")
+
+
 def test_without_a_table_the_missing_is_stated():
     table = make([10])
     assert table.columns[-1] == "Patients unknown"
@@ -83,6 +89,10 @@ def test_ages_in_classes_are_no_years():
     cells = found(make([10] * 5, people, columns={"age_scan": column}))
     assert cells["Age at the scan, classes (age_scan)", "median (quartiles; range)"][0] == (
         "11-15 years (11-15 years to 26-30 years; 1-5 years to 61-65 years)")
+    cells = found(make([10] * 4, dict(zip(people, ({"age_scan": value} for value in ("1", "3", "6", "13")),
+                                          strict=False)), columns={"age_scan": column}))
+    assert cells["Age at the scan, classes (age_scan)", "median (quartiles; range)"][0] == (
+        "11-15 years (1-5 years to 26-30 years; 1-5 years to 61-65 years)")
     table = make([10] * 5, people)
     assert "Age at the scan, unit not stated (age_scan)" in {line[0] for line in table.rows}
     assert any("age_scan: no unit" in text for text in table.warnings)

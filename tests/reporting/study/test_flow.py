@@ -9,7 +9,7 @@ from scored_folders import cube, save
 from nnunet_tv.cli.report import main
 from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.study.flow import flow_table, predictions_table
-from nnunet_tv.scoring.rows import CaseFlow
+from nnunet_tv.scoring.rows import CaseFlow, CaseRow
 
 
 def steps(table):
@@ -45,6 +45,22 @@ def test_a_case_without_one_of_its_predictions_counts_once():
                     flow=CaseFlow(("a", "b")))
     assert steps(flow_table(record))["Scored: prediction missing, taken as empty (--allow-missing)"] == (1, "a")
     assert predictions_table(record).rows[0] == ("patients", "A", "raw", 2, 2, 4, 3, 1, 0, 4, 0)
+
+
+def test_a_missing_filtered_prediction_counts_as_well():
+    record = Record([make_row("a", tp=1), make_row("a", stage="filtered", fn=1, status="missing prediction")],
+                    flow=CaseFlow(("a",)))
+    assert steps(flow_table(record))["Scored: prediction missing, taken as empty (--allow-missing)"] == (1, "a")
+    assert [line[5:10] for line in predictions_table(record).rows] == [(1, 1, 0, 0, 1), (1, 0, 1, 0, 1)]
+
+
+def test_a_prediction_on_another_grid_is_not_scored():
+    """Such a report has no tables; its numbers would add up nevertheless."""
+    lost = CaseRow("b", "A", 0, "raw", "geometry mismatch", None, "b: geometry mismatch")
+    record = Record([make_row("a", tp=1), lost], flow=CaseFlow(("a", "b")))
+    found = steps(flow_table(record))
+    assert found["Left out: unusable, or on another grid"] == (1, "b") and found["Scored"] == (1, "")
+    assert predictions_table(record).rows[0][5:10] == (2, 1, 0, 1, 1)
 
 
 def test_many_names_are_cut_on_the_page():
