@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
+from nnunet_tv.imaging.clusters import bounding_box
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.volume import canonical, read_volume
 from nnunet_tv.registration.template import NAME, TEMPLATE_GRID, load_template
@@ -29,11 +31,35 @@ _ASSUMED_MM3 = 1e6
 class CohortBrain:
     """The brain on the grid of a cohort map."""
 
+    spacing_mm: tuple[float, ...]
     mask: np.ndarray | None  #: shape of the grid, bool; None where it is not known
     n_voxels: int  #: voxels of the brain, or assumed ones
     source: str  #: for the notes
     background: np.ndarray | None  #: shape of the grid, float32
     background_source: str
+
+    def chance(self, sizes: np.ndarray) -> float:
+        """Probability that chance marks a voxel in a subject with clusters of these sizes in voxels, shape (n,).
+
+        By chance each cluster is anywhere in the brain. As it fits in only as a whole, its centre is not near the
+        surface, and voxels in the depth of the brain are in it more often than size / brain voxels. This is the
+        probability there, for clusters that are balls: the sum of size / number of places for a ball of that size.
+        """
+        radii_mm = (3 * sizes * math.prod(self.spacing_mm) / (4 * math.pi)) ** (1 / 3)
+        if self._depths_mm is None:  # a ball of the assumed volume
+            whole_mm = (3 * self.n_voxels * math.prod(self.spacing_mm) / (4 * math.pi)) ** (1 / 3)
+            n_places = self.n_voxels * np.maximum(0, 1 - radii_mm / whole_mm) ** 3
+        else:
+            n_places = len(self._depths_mm) - np.searchsorted(self._depths_mm, radii_mm, side="right")
+        return min(1.0, float((sizes / np.maximum(n_places, 1)).sum()))
+
+    @cached_property
+    def _depths_mm(self) -> np.ndarray | None:
+        """Distance of each of the brain's voxels to the nearest voxel outside, rising; also beyond the grid."""
+        if self.mask is None:
+            return None
+        inside = np.pad(self.mask[bounding_box(self.mask)], 1)
+        return np.sort(ndimage.distance_transform_edt(inside, sampling=self.spacing_mm)[inside].astype(np.float32))
 
 
 def find_brain(grid: Grid, cases: Sequence[str], images: Path | None = None, *, processes: int = 1) -> CohortBrain:
@@ -54,12 +80,13 @@ def find_brain(grid: Grid, cases: Sequence[str], images: Path | None = None, *, 
     elif nonzero is not None and nonzero.any() and nonzero.mean() <= _LARGEST_SHARE and (
             nonzero.sum() * grid.voxel_mm3 <= _LARGEST_MM3):
         mask, source = nonzero, f"the voxels that are not 0 in most of {counted(n_scans, 'scan')} of --images"
+    elif (size := round(_ASSUMED_MM3 / grid.voxel_mm3)) < math.prod(grid.shape):
+        source = (f"not known, and assumed to have {fixed(_ASSUMED_MM3 / 1000)} ml, less than an adult's, so that too "
+                  "few places are flagged rather than too many")
+        return CohortBrain(grid.spacing_mm, None, size, source, background, background_source)
     else:
-        size = max(1, round(min(math.prod(grid.shape), _ASSUMED_MM3 / grid.voxel_mm3)))
-        return CohortBrain(None, size, f"not known, and assumed to have {fixed(size * grid.voxel_mm3 / 1000)} ml, less "
-                           "than an adult's, so that too few places are flagged rather than too many", background,
-                           background_source)
-    return CohortBrain(mask, int(mask.sum()), source, background, background_source)
+        mask, source = np.ones(grid.shape, bool), "not known; the whole image, which is smaller than an adult's brain"
+    return CohortBrain(grid.spacing_mm, mask, int(mask.sum()), source, background, background_source)
 
 
 def _mean_scan(

@@ -25,24 +25,22 @@ def at_least(probabilities: Sequence[float]) -> np.ndarray:
     return np.append(np.cumsum(exactly[::-1])[::-1], 0.0)
 
 
-def count_limit(marked: Sequence[int], *, brain_voxels: int, searched_voxels: int) -> int | None:
+def count_limit(probabilities: Sequence[float], *, searched_voxels: int) -> int | None:
     """Smallest number of subjects in whom one voxel is marked more often than chance allows, at least 2.
 
-    By chance a subject's `marked` voxels are anywhere in the brain, independently of other subjects: a voxel is one of
-    them with the probability marked / `brain_voxels`. The number of subjects that mark a voxel has the Poisson binomial
-    distribution. The limit is the smallest k with `searched_voxels` · P(at least k) <= 0.05. By the union bound
-    (Bonferroni), the probability that any voxel reaches it is then at most 0.05, however the voxels of one subject
-    depend on each other, so that the shape and size of clusters do not matter.
+    `probabilities` are those of a voxel to be marked by chance in each subject, wherever it is, independently of other
+    subjects. The number of subjects that mark a voxel then has the Poisson binomial distribution. The limit is the
+    smallest k with `searched_voxels` · P(at least k) <= 0.05. By the union bound (Bonferroni), the probability that any
+    voxel reaches it is at most 0.05, however the voxels of one subject depend on each other, so that clusters may have
+    any shape and size.
 
     Returns None if even a voxel that every subject marks is not beyond chance.
 
     Examples
     --------
-    >>> count_limit([2000] * 10, brain_voxels=1_800_000, searched_voxels=1_800_000)
+    >>> count_limit([0.001] * 10, searched_voxels=1_800_000)
     4
     """
-    if brain_voxels < 1:
-        raise ValueError(f"expected a brain of at least one voxel, found {brain_voxels}")
-    tails = at_least([min(1.0, voxels / brain_voxels) for voxels in marked])[:-1]
+    tails = at_least(probabilities)[:-1]
     beyond = np.flatnonzero(searched_voxels * tails <= LEVEL)
-    return max(2, int(beyond[0])) if len(beyond) and len(marked) >= 2 else None
+    return max(2, int(beyond[0])) if len(beyond) and len(probabilities) >= 2 else None

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.metrics.components import find_components
 from nnunet_tv.metrics.scores import Point
@@ -99,13 +100,14 @@ def make_map(
 ) -> tuple[CohortMap, np.ndarray]:
     """Return the map of one group at one stage and the number of subjects at each voxel.
 
-    `marks` are on one grid, one for each subject; some of the subjects are `controls`. See
-    :func:`nnunet_tv.reporting.cohort.chance.count_limit`; voxels are searched in the brain and wherever a subject has
-    a mark outside of it. `region` names a place by its points in mm, shape (n, 3).
+    `marks` are on one grid, one for each subject; some of the subjects are `controls`. The limit is that of
+    :func:`nnunet_tv.reporting.cohort.chance.count_limit` for the clusters of each subject's marks; voxels are searched
+    in the brain and wherever a subject has a mark outside of it. `region` names a place by its points in mm, shape
+    (n, 3).
     """
     first, grid, counts = marks[0], marks[0].grid, count_marks(marks)
     searched = counts.size if brain.mask is None else int((brain.mask | (counts > 0)).sum())
-    limit = count_limit([len(one.voxels) for one in marks], brain_voxels=brain.n_voxels, searched_voxels=searched)
+    limit = count_limit([brain.chance(_cluster_sizes(one, connectivity)) for one in marks], searched_voxels=searched)
     false = count_marks(marks, false=True)
     places = []
     if limit is not None and counts.max() >= limit:
@@ -146,6 +148,18 @@ def _peak(voxels: np.ndarray, counts: np.ndarray, false: np.ndarray) -> tuple[in
         voxels = voxels[here == here.max()]
     nearest = ((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1).argmin()
     return tuple(int(index) for index in voxels[nearest])
+
+
+def _cluster_sizes(marks: Marks, connectivity: int) -> np.ndarray:
+    """Voxels of each cluster of a subject's marks, shape (clusters,)."""
+    if not len(marks.voxels):
+        return np.zeros(0, np.int64)
+    indices = np.array(np.unravel_index(marks.voxels, marks.grid.shape))
+    indices -= indices.min(axis=1, keepdims=True)
+    mask = np.zeros(indices.max(axis=1) + 1, bool)
+    mask[tuple(indices)] = True
+    labels, _ = label_clusters(mask, connectivity=connectivity)
+    return np.bincount(labels[mask])[1:]
 
 
 def _has(voxels: np.ndarray, position: int) -> bool:

@@ -17,12 +17,12 @@ def maps_table(cohort: Cohort) -> Table:
         notes=(
             "A subject marks a voxel if any of its runs predicts it. cohort/GROUP_STAGE.nii.gz has the number of "
             "subjects at each voxel.",
-            "Limit of chance: a place is flagged if at least this many subjects mark the same voxel. By chance the "
-            "voxels that a subject marks would be anywhere in the brain, independently of other subjects; the number "
-            "of subjects at a voxel then has the Poisson binomial distribution. The limit is the smallest number k "
-            f"with voxels × P(at least k) ≤ {LEVEL:g}, so that the probability of any flag by chance is at most "
-            f"{LEVEL:.0%} in each map, whatever the shape of clusters (union bound). None: too few subjects, or too "
-            "many marks, for any number to be beyond chance.",
+            "Limit of chance: a place is flagged if at least this many subjects mark the same voxel. By chance each "
+            "cluster of a subject would be anywhere in the brain, independently of other subjects; the number of "
+            "subjects at a voxel then has the Poisson binomial distribution. The limit is the smallest number k with "
+            f"voxels × P(at least k) ≤ {LEVEL:g}, so that the probability of any flag by chance is at most "
+            f"{100 * LEVEL:g} % in each map (union bound). None: too few subjects, or too many marks, for any number "
+            "to be beyond chance.",
             f"The brain: {cohort.brain}. Marks outside of it count too.",
             "The map is meaningful only if all subjects are registered to one space. It takes equal grids as a sign of "
             "that.",
@@ -47,8 +47,8 @@ def places_table(cohort: Cohort) -> Table:
             "it, those without a lesion.",
             "By a false cluster: in so many of these subjects, the voxel is in a cluster that hits no lesion (primary "
             "hit rule) in at least one run. This number is the important one: lesions gather in some lobes, so that "
-            "patients can be marked at one place correctly, but nothing makes false clusters gather except the model "
-            "or the scans: a vessel, a border of the field of view, an artefact of registration.",
+            "patients can be marked at one place correctly; but if false clusters gather, the reason is the model or "
+            "the scans: normal anatomy such as a vessel, a border of the field of view, the registration.",
             "x, y, z: centroid in scanner coordinates (RAS+), so x < 0 is left if the scans are straight in the "
             "scanner or in the template's space.",
         ),

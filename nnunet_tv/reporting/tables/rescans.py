@@ -59,7 +59,8 @@ def rescans_table(rows: Sequence[RescanRow], *, seed: int = 0) -> Table:
             "The two clusters of a pair share a voxel, and each cluster is in one pair at most. Volumes: mean of the "
             "two scans, and absolute difference between them, averaged over subjects.",
             f"Their intervals: bootstrap-t over subjects, {RESAMPLES} resamples, seed {seed}. Runs of a subject "
-            "are averaged first; runs in which neither scan has a cluster count for no Dice.",
+            "are averaged first; runs in which neither scan has a cluster count for no Dice. No "
+            "interval: too few subjects, or subjects that agree.",
         ),
     )
 

@@ -6,7 +6,7 @@ from scored_folders import save
 
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.registration.template import TEMPLATE_GRID, load_template
-from nnunet_tv.reporting.cohort.brain import find_brain
+from nnunet_tv.reporting.cohort.brain import CohortBrain, find_brain
 
 SHAPE = (20, 24, 22)
 GRID = Grid(SHAPE, np.array([[4.0, 0, 0, -38], [0, 4, 0, -46], [0, 0, 4, -40], [0, 0, 0, 1]]))
@@ -44,16 +44,18 @@ def test_scans_with_skull_or_on_other_grids_do_not_show_the_brain(images):
     for number in range(12):
         save(images, f"sub-{number:02}_0000", np.ones(SHAPE, np.float32), GRID.affine)
     heads = find_brain(GRID, CASES, images)
-    assert heads.mask is None and heads.n_voxels == np.prod(SHAPE) and heads.background is not None
+    assert heads.mask.all() and heads.n_voxels == np.prod(SHAPE) and "not known" in heads.source
+    assert heads.background is not None
     other = find_brain(Grid(SHAPE, np.diag([4.0, 4, 4, 1])), CASES, images)
-    assert other.background is None and other.mask is None and other.background_source == ""
+    assert other.background is None and other.mask.all() and other.background_source == ""
 
 
 def test_without_scans_it_is_assumed_to_be_small(tmp_path):
     for images in (None, tmp_path):
         found = find_brain(GRID, CASES, images)
-        assert found.mask is None and found.background is None and "assumed to have 676 ml" in found.source
-    assert find_brain(Grid((256, 256, 256), np.eye(4)), CASES).n_voxels == 1_000_000
+        assert found.mask.all() and found.background is None and "smaller than an adult's brain" in found.source
+    large = find_brain(Grid((256, 256, 256), np.eye(4)), CASES)
+    assert large.mask is None and large.n_voxels == 1_000_000 and "1000 ml" in large.source
     assert find_brain(Grid((128, 128, 64), np.diag([2.0, 2, 2, 1])), CASES).n_voxels == 125_000
     assert find_brain(Grid((1, 1, 1), np.eye(4)), CASES).n_voxels == 1
 
@@ -62,3 +64,19 @@ def test_the_templates_brain_in_its_space():
     found = find_brain(TEMPLATE_GRID, CASES)
     np.testing.assert_array_equal(found.mask, load_template().brain.data > 0)
     assert found.n_voxels == found.mask.sum() and found.background is load_template().t1.data
+
+
+def test_the_chance_of_a_voxel_in_the_depth_of_the_brain():
+    spacing = (1.0, 1.0, 1.5)
+    x, y, z = np.indices((61, 61, 41))
+    mask = (x - 30) ** 2 + (y - 30) ** 2 + (1.5 * (z - 20)) ** 2 < 29 ** 2
+    ball = CohortBrain(spacing, mask, int(mask.sum()), "", None, "")
+    assumed = CohortBrain(spacing, None, ball.n_voxels, "", None, "")
+    for sizes in ([10], [500], [10, 200, 3000]):
+        radii = (3 * 1.5 * np.array(sizes) / (4 * np.pi)) ** (1 / 3)
+        exact = sum(sizes / (4 / 3 * np.pi / 1.5 * (29 - radii) ** 3))
+        assert assumed.chance(np.array(sizes)) == pytest.approx(exact, rel=0.02)
+        assert ball.chance(np.array(sizes)) == pytest.approx(exact, rel=0.1)
+        assert ball.chance(np.array(sizes)) > sum(sizes) / ball.n_voxels
+    for brain in (ball, assumed):
+        assert brain.chance(np.zeros(0, int)) == 0 and brain.chance(np.array([10 ** 6])) == 1

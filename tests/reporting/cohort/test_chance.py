@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nnunet_tv.reporting.cohort.brain import CohortBrain
 from nnunet_tv.reporting.cohort.chance import LEVEL, at_least, count_limit
 
 
@@ -26,52 +27,53 @@ def test_tails_of_equal_probabilities_are_binomial():
 @pytest.mark.parametrize(("n", "marked", "voxels"),
                          [(10, 2000, 1_800_000), (20, 50_000, 1_800_000), (85, 300, 250_000)])
 def test_the_smallest_count_that_chance_hardly_reaches(n, marked, voxels):
-    limit = count_limit([marked] * n, brain_voxels=voxels, searched_voxels=voxels)
+    limit = count_limit([marked / voxels] * n, searched_voxels=voxels)
     chance = [voxels * stats.binom.sf(k - 1, n, marked / voxels) for k in (limit, limit - 1)]
     assert chance[0] <= LEVEL < chance[1]
 
 
-def test_more_marks_a_smaller_brain_and_more_places_raise_the_limit():
-    def limit(marked=1000, brain=100_000, searched=100_000):
-        return count_limit([marked] * 12, brain_voxels=brain, searched_voxels=searched)
+def test_more_marks_and_more_places_raise_the_limit():
+    def limit(probability=0.01, searched=100_000):
+        return count_limit([probability] * 12, searched_voxels=searched)
 
-    assert limit() < limit(marked=10_000) and limit() < limit(brain=10_000) and limit() < limit(searched=10 ** 8)
-    assert limit(marked=10 ** 9) is None  # every voxel of every subject
+    assert limit() < limit(probability=0.1) and limit() < limit(searched=10 ** 8)
+    assert limit(probability=1) is None  # every voxel of every subject
 
 
 def test_too_few_subjects_have_no_limit():
-    assert count_limit([], brain_voxels=100, searched_voxels=100) is None
-    assert count_limit([1], brain_voxels=10 ** 9, searched_voxels=1) is None
-    assert count_limit([2000, 2000], brain_voxels=1_800_000, searched_voxels=1_800_000) is None
-    assert count_limit([0, 0, 0], brain_voxels=100, searched_voxels=100) == 2  # nothing is marked
-    assert count_limit([1, 0, 1], brain_voxels=10 ** 6, searched_voxels=10 ** 6) == 2
-    with pytest.raises(ValueError, match="found 0"):
-        count_limit([1, 2], brain_voxels=0, searched_voxels=1)
+    assert count_limit([], searched_voxels=100) is None
+    assert count_limit([1e-9], searched_voxels=1) is None
+    assert count_limit([0.001, 0.001], searched_voxels=1_800_000) is None
+    assert count_limit([0, 0, 0], searched_voxels=100) == 2  # nothing is marked
+    assert count_limit([1e-6, 0, 1e-6], searched_voxels=10 ** 6) == 2
 
 
 def ball(radius):
     axis = np.arange(-radius, radius + 1)
-    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)[
-        (np.stack(np.meshgrid(axis, axis, axis), -1) ** 2).sum(-1) <= radius ** 2]
+    around = np.stack(np.meshgrid(axis, axis, axis), -1).reshape(-1, 3)
+    return around[(around ** 2).sum(-1) <= radius ** 2]
 
 
 @pytest.mark.parametrize(("n", "n_clusters", "radii"),
-                         [(10, 1, (4, 4)), (20, 6, (1, 4)), (40, 3, (2, 5)), (12, 300, (0, 0))])
+                         [(10, 1, (4, 6)), (20, 6, (1, 4)), (40, 3, (2, 8)), (12, 200, (0, 0))])
 def test_random_places_are_flagged_in_at_most_one_study_in_twenty(n, n_clusters, radii):
-    rng, size = np.random.default_rng(n), 40
+    """Clusters are anywhere in a brain that is a ball, but not across its surface."""
+    rng, shape, n_studies = np.random.default_rng(n), (44,) * 3, 120
+    depth = 20 - np.linalg.norm(np.indices(shape).reshape(3, -1).T - 21.5, axis=1)
+    brain = CohortBrain((1, 1, 1), (depth > 0).reshape(shape), int((depth > 0).sum()), "", None, "")
     balls = {radius: ball(radius) for radius in range(radii[0], radii[1] + 1)}
+    centres = {radius: np.argwhere((depth > radius).reshape(shape)) for radius in balls}
     wrong = lower = 0
-    for _ in range(120):
-        counts, marked = np.zeros(size ** 3, int), []
+    for _ in range(n_studies):
+        counts, chances = np.zeros(len(depth), int), []
         for _ in range(n):
-            places = [rng.integers(size, size=3) + balls[rng.integers(radii[0], radii[1] + 1)]
-                      for _ in range(n_clusters)]
-            voxels = np.unique(np.ravel_multi_index(tuple(np.concatenate(places).T), (size,) * 3, mode="wrap"))
-            counts[voxels] += 1
-            marked.append(len(voxels))
-        limit = count_limit(marked, brain_voxels=size ** 3, searched_voxels=size ** 3)
+            chosen = rng.integers(radii[0], radii[1] + 1, n_clusters)
+            places = [centres[radius][rng.integers(len(centres[radius]))] + balls[radius] for radius in chosen]
+            counts[np.unique(np.ravel_multi_index(tuple(np.concatenate(places).T), shape))] += 1
+            chances.append(brain.chance(np.array([len(balls[radius]) for radius in chosen])))
+        limit = count_limit(chances, searched_voxels=brain.n_voxels)
         assert limit is not None
         wrong += counts.max() >= limit
         lower += counts.max() >= limit - 1
-    assert wrong / 120 <= LEVEL
-    assert lower / 120 > LEVEL or n_clusters != 300  # of single voxels, a lower limit would be too low
+    assert wrong / n_studies <= LEVEL
+    assert lower / n_studies > LEVEL or n_clusters != 200  # of single voxels, a lower limit would be too low

@@ -14,7 +14,7 @@ from nnunet_tv.utils.files import json_text
 
 SHAPE = (40, 44, 42)
 GRID = Grid(SHAPE, np.array([[2.0, 0, 0, -40], [0, 2, 0, -44], [0, 0, 2, -40], [0, 0, 0, 1]]))
-BRAIN = CohortBrain(np.ones(SHAPE, bool), int(np.prod(SHAPE)), "", None, "")
+BRAIN = CohortBrain((2, 2, 2), np.ones(SHAPE, bool), int(np.prod(SHAPE)), "", None, "")
 PLANTED = (8, 22, 20)  # at x = -24 mm: left
 
 
@@ -87,13 +87,13 @@ def test_left_stays_left_in_any_storage_order(flip):
 def test_marks_outside_of_the_brain_are_searched_too():
     brain = np.zeros(SHAPE, bool)
     brain[15:, 5:-5, 5:-5] = True
-    found, _ = make_map(cohort(8), CohortBrain(brain, int(brain.sum()), "", None, ""))
+    found, _ = make_map(cohort(8), CohortBrain((2, 2, 2), brain, int(brain.sum()), "", None, ""))
     assert len(found.places) == 1 and found.places[0].centroid_mm[0] < 0
 
 
 def test_an_unknown_brain_is_small_and_everywhere():
     known = make_map(cohort(8), BRAIN)[0]
-    unknown = make_map(cohort(8), CohortBrain(None, BRAIN.n_voxels // 4, "", None, ""))[0]
+    unknown = make_map(cohort(8), CohortBrain((2, 2, 2), None, BRAIN.n_voxels // 4, "", None, ""))[0]
     assert known.limit < unknown.limit <= 8 and len(unknown.places) == 1
 
 
@@ -108,7 +108,7 @@ def test_several_places_are_ordered_by_false_clusters():
 @pytest.mark.parametrize("masks", [[0], [0, 0, 0], [1], [1, 0], [1, 1]])
 def test_few_subjects_and_no_marks(masks):
     marks = [marks_of(f"sub-{number}", ball(PLANTED) * mask > 0) for number, mask in enumerate(masks)]
-    found, counts = make_map(marks, CohortBrain(None, 10_000, "", None, ""))
+    found, counts = make_map(marks, CohortBrain((2, 2, 2), None, 10_000, "", None, ""))
     assert found.places == () and found.most == counts.max() == min(1, sum(masks)) * sum(masks)
     assert (found.peak_mm is None) == (not any(masks))
 
