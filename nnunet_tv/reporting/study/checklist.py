@@ -87,6 +87,7 @@ PARTS = {
     "controls": Part("Controls", "controls-block", "--controls"),
     "subjects": Part("Two by two of patients and controls", "patients-controls", "--controls"),
     "rescans": Part("Rescan agreement", "rescans", "--rescan"),
+    "cohort": Part("Cohort map", "table-cohort-maps", "cases that share a grid"),
     "measures": Part("All measures", "all-measures", "--measures"),
     "cases": Part("Every case, with pictures and in cases.csv, clusters.csv, lesions.csv", "cases"),
     "primary": Part("Primary endpoint when scored, and every redraw", "provenance"),
