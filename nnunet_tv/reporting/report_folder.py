@@ -25,7 +25,7 @@ from nnunet_tv.reporting.tables.table import to_csv, to_latex, to_markdown
 from nnunet_tv.scoring.rows import MISSING, STAGES, CaseRow
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
-from nnunet_tv.utils.files import TEMPORARY_PREFIX, abandoned, read_json, write_json, write_text
+from nnunet_tv.utils.files import TEMPORARY_PREFIX, abandoned, read_json, write_json, write_json_rows, write_text
 from nnunet_tv.utils.html import render
 from nnunet_tv.utils.parallel import each_case
 
@@ -131,13 +131,13 @@ def write_report(record: Record, work: Path) -> None:
                              "notes": sections.notes}
     if record.settings["paper"]:
         shown["paper"] = table_one.contents(sections.shown[len(sections.table_one):], "figures")
-    write_json(to_content(record, shown), work / "report.json")
+    write_json_rows(to_content(record, shown), work / "report.json")
 
 
 def write_problems(record: Record, work: Path) -> None:
     """Write the status of every case, and no table: excluding failures biases the result."""
     write_text(cases_csv([*record.rows, *record.controls], record.settings), work / "cases.csv")
-    write_json(to_content(record, {"groups": {}}), work / "report.json")
+    write_json_rows(to_content(record, {"groups": {}}), work / "report.json")
 
 
 def _caption(rows: Sequence[CaseRow]) -> str:

@@ -72,6 +72,17 @@ def write_json(content: Any, path: str | Path) -> None:
     write_text(json_text(content), path)
 
 
+def write_json_rows(content: dict[str, Any], path: str | Path) -> None:
+    """Write an object as JSON with one line for each element of its lists: half the size of :func:`write_json`."""
+    parts = []
+    for name, value in content.items():
+        text = json.dumps(value, indent=2, allow_nan=False)
+        if isinstance(value, list) and value:
+            text = "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in value) + "\n]"
+        parts.append(f"{json.dumps(name)}: {text}")
+    write_text("{\n" + ",\n".join(parts) + "\n}\n", path)
+
+
 def read_json(path: str | Path) -> Any:
     """Content of a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))

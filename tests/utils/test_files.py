@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from nnunet_tv.utils.files import atomic, read_json, remove_partial, sha256, write_json
+from nnunet_tv.utils.files import atomic, read_json, remove_partial, sha256, write_json, write_json_rows
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -16,10 +16,22 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     assert sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_nan_is_refused(tmp_path):
+@pytest.mark.parametrize("content", [{"a": float("nan")}, {"a": [{"b": float("nan")}]}])
+@pytest.mark.parametrize("write", [write_json, write_json_rows])
+def test_nan_is_refused(tmp_path, write, content):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json({"a": float("nan")}, tmp_path / "a.json")
+        write(content, tmp_path / "a.json")
     assert not os.listdir(tmp_path)
+
+
+def test_rows_have_a_line_each(tmp_path):
+    content = {"cases": [{"name": "ä\n", "sizes": [1, 2.5]}, {"name": "b", "sizes": []}], "no": [], "meta": {"a": [1]}}
+    write_json_rows(content, tmp_path / "a.json")
+    assert read_json(tmp_path / "a.json") == content
+    lines = (tmp_path / "a.json").read_text().splitlines()
+    assert '{"name": "b", "sizes": []}' in lines and len(lines) == 2 + 4 + 1 + 5
+    write_json_rows({}, tmp_path / "a.json")
+    assert read_json(tmp_path / "a.json") == {}
 
 
 def test_what_dead_processes_left_is_removed_and_a_living_ones_is_not(tmp_path):

@@ -14,6 +14,8 @@ from nnunet_tv.reporting.tables.table import Table
 MOST_BINS, BIN_CLUSTERS = 10, 10
 #: What is calibrated.
 ALL_VOXELS, LIKELY_VOXELS, CLUSTERS = "all voxels", "voxels from 0.1 on", "clusters"
+_OF_CLUSTERS = ("Share of clusters: Clopper-Pearson with an effective number of subjects, at most the number of those "
+                "with a cluster, since the clusters of a subject are not independent.")
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,12 @@ def _calibrate(
     number, true, probability, error = (part[with_any] for part in (
         sums.number, sums.true, sums.probability, sums.squared_error))
     total = number.sum(axis=1)
+
+    def share(parts: np.ndarray, wholes: np.ndarray) -> Interval:
+        there = wholes > 0
+        return (pooled_share(parts.tolist(), wholes.tolist()) if of == CLUSTERS else
+                mean_interval(parts[there], wholes[there], limits=(0.0, 1.0), seed=seed))
+
     brier = mean_interval(error.sum(axis=1), total, limits=(0.0, 1.0), seed=seed)
 
     def ece(means: np.ndarray) -> np.ndarray:
@@ -104,10 +112,10 @@ def _calibrate(
     columns = np.concatenate([probability - true, total[:, None]], axis=1)
     return Calibration(
         name, of, int(pooled.sum()), float(probability.sum() / total.sum()) if len(total) else None,
-        pooled_share(true.sum(axis=1).tolist(), total.tolist()), brier, bootstrap(columns, ece, seed=seed),
+        share(true.sum(axis=1), total), brier, bootstrap(columns, ece, seed=seed),
         tuple(ReliabilityBin(float(low[place]), float(high[place]), int(pooled[place]),
                              float(probability[:, place].sum() / number[:, place].sum()),
-                             pooled_share(true[:, place].tolist(), number[:, place].tolist()))
+                             share(true[:, place], number[:, place]))
               for place in np.flatnonzero(pooled)))
 
 
@@ -131,12 +139,12 @@ def calibration_table(found: Sequence[Calibration], rule: str, threshold: float,
                "|mean probability - share that is lesion|; 0 is best. Bins: for voxels equal in probability, 0.1 wide; "
                f"for clusters of equal number, up to {MOST_BINS}, of about {BIN_CLUSTERS} or more. It depends on the "
                "bins, and with few clusters it is above 0 by chance.",
-               "Intervals over subjects: share, Clopper-Pearson with an effective number of subjects; Brier score, "
-               f"bootstrap-t; expected calibration error, BCa bootstrap; seed {seed}."),
+               f"Intervals over subjects, seed {seed}. Brier score, and share of voxels: bootstrap-t. Expected "
+               f"calibration error: BCa bootstrap. {_OF_CLUSTERS}"),
     )
 
 
-def reliability_table(found: Sequence[Calibration]) -> Table:
+def reliability_table(found: Sequence[Calibration], seed: int) -> Table:
     """Return the points of the reliability diagrams."""
     shown = [(one, each) for one in found if one.of != LIKELY_VOXELS for each in one.bins]
     return Table(
@@ -149,6 +157,5 @@ def reliability_table(found: Sequence[Calibration]) -> Table:
         notes=("Of a calibrated model, the share that is lesion equals the mean probability. A bin of voxels contains "
                "its lower limit; those of clusters are given by their lowest and highest confidence. Empty bins are "
                "not listed.",
-               "Intervals: Clopper-Pearson with an effective number of subjects, at most that of the subjects with a "
-               "voxel or cluster in the bin."),
+               f"Intervals over subjects, seed {seed}. Voxels: bootstrap-t. {_OF_CLUSTERS}"),
     )

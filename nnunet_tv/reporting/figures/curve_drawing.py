@@ -26,15 +26,15 @@ def draw_froc(curves: Sequence[Curve], output: Path) -> list[Path]:
         for number, curve in enumerate(curves):
             _draw_curve(ax, curve, number, step="post")
             for position, (name, x, y) in enumerate(curve.marks):
-                ax.plot([x], [y], MARKERS[number % len(MARKERS)], color=_colour(number), markersize=9,
-                        markerfacecolor="none" if position else None, label=_plain(name), zorder=5, clip_on=False)
+                ax.plot([x], [y], MARKERS[number % len(MARKERS)], color=colour(number), markersize=9,
+                        markerfacecolor="none" if position else None, label=plain_label(name), zorder=5, clip_on=False)
         ax.set(xlabel="False clusters per subject", ylabel="Share of subjects with a lesion detected", ylim=(0, 1.02))
         most = max((x for curve in curves for x in (*curve.x, *(mark[1] for mark in curve.marks))), default=1)
         if most > 10:
             ax.set_xscale("symlog", linthresh=1)
         ax.set_xlim(left=0)
 
-    return _save(draw, output)
+    return save_figure(draw, output)
 
 
 def draw_precision_recall(curves: Sequence[Curve], output: Path) -> list[Path]:
@@ -45,7 +45,7 @@ def draw_precision_recall(curves: Sequence[Curve], output: Path) -> list[Path]:
             _draw_curve(ax, curve, number, step="pre")  # the steps that the area sums
         ax.set(xlabel="Recall (voxels)", ylabel="Precision (voxels)", xlim=(0, 1), ylim=(0, 1.02))
 
-    return _save(draw, output)
+    return save_figure(draw, output)
 
 
 def draw_size(classes: dict[str, list[SizeClass]], output: Path) -> list[Path]:
@@ -55,23 +55,23 @@ def draw_size(classes: dict[str, list[SizeClass]], output: Path) -> list[Path]:
         for number, (name, found) in enumerate(classes.items()):
             middles = [(one.low_mm3 * one.high_mm3) ** 0.5 * 1.07 ** number for one in found]
             low, share, high = np.array([(one.share.low, one.share.value, one.share.high) for one in found], float).T
-            ax.errorbar(middles, share, yerr=np.nan_to_num([share - low, high - share]), color=_colour(number),
-                        fmt=MARKERS[number % len(MARKERS)], capsize=4, label=_plain(name))
+            ax.errorbar(middles, share, yerr=np.nan_to_num([share - low, high - share]), color=colour(number),
+                        fmt=MARKERS[number % len(MARKERS)], capsize=4, label=plain_label(name))
             for one, value in zip(found, share, strict=True):
-                ax.plot([one.low_mm3, one.high_mm3], [value, value], color=_colour(number), alpha=0.4)
+                ax.plot([one.low_mm3, one.high_mm3], [value, value], color=colour(number), alpha=0.4)
         ax.set(xscale="log", xlabel="Volume of the reference (mm³)", ylabel="Share of subjects detected",
                ylim=(-0.02, 1.02))
 
-    return _save(draw, output)
+    return save_figure(draw, output)
 
 
 def _draw_curve(ax: Axes, curve: Curve, number: int, *, step: Literal["pre", "post"]) -> None:
-    ax.plot(curve.x, curve.y, LINES[number % len(LINES)], color=_colour(number), drawstyle=f"steps-{step}",
-            label=_plain(f"{curve.name} (n = {curve.n_lesion})"))
-    ax.fill_between(curve.grid, curve.low, curve.high, color=_colour(number), alpha=0.15, linewidth=0, step=step)
+    ax.plot(curve.x, curve.y, LINES[number % len(LINES)], color=colour(number), drawstyle=f"steps-{step}",
+            label=plain_label(f"{curve.name} (n = {curve.n_lesion})"))
+    ax.fill_between(curve.grid, curve.low, curve.high, color=colour(number), alpha=0.15, linewidth=0, step=step)
 
 
-def _save(draw: Callable[[Axes], None], output: Path) -> list[Path]:
+def save_figure(draw: Callable[[Axes], None], output: Path) -> list[Path]:
     """Draw a figure and write `output` as PNG and SVG: identical files for the same data."""
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -88,11 +88,12 @@ def _save(draw: Callable[[Axes], None], output: Path) -> list[Path]:
     return [*files]
 
 
-def _colour(number: int) -> str:
+def colour(number: int) -> str:
+    """Colour of a group, by its place."""
     return COLOURS[number % len(COLOURS)]
 
 
-def _plain(text: str) -> str:
+def plain_label(text: str) -> str:
     """Label without math text, and not hidden for a leading underscore."""
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text

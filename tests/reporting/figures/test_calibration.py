@@ -68,8 +68,7 @@ def test_voxels_by_hand():
     assert [(one.low, one.high, one.number, one.share.value) for one in everything.bins] == [
         (0, 0.1, 190, pytest.approx(1 / 190)), (0.5, 0.6, 10, 0.4)]
     assert likely.bins == everything.bins[1:]
-    assert likely.brier.low is None and likely.ece.low is None  # of one subject
-    assert likely.share.low < 0.1 and likely.share.high > 0.9  # one subject, whatever its number of voxels
+    assert likely.brier.low is likely.ece.low is likely.share.low is None  # of one subject
 
 
 @pytest.mark.parametrize(("subjects", "runs"), [(2, 1), (8, 1), (6, 3)])
@@ -88,7 +87,10 @@ def test_voxels_equal_scikit_learn(subjects, runs):
         shares, means = calibration_curve(t, p, n_bins=10)
         np.testing.assert_allclose([one.share.value for one in found.bins], shares)
         np.testing.assert_allclose([one.probability for one in found.bins], means)
-        assert all(one.share.low < one.share.value < one.share.high for one in found.bins)
+        for part in (found.share, *(one.share for one in found.bins)):
+            assert part.n == subjects
+            if subjects > 2 or part.low is not None:
+                assert 0 <= part.low < part.value < part.high <= 1
 
 
 @pytest.mark.parametrize("number", [100, 1000])
@@ -111,6 +113,12 @@ def test_clusters_equal_scikit_learn(number):
     assert found.probability == pytest.approx(p.mean())
     for one in found.bins:
         assert one.low <= one.probability <= one.high and one.share.low < one.share.high
+
+
+def test_clusters_of_one_subject_count_as_one():
+    cases = {"a": [make_candidates("a", (0.9,) * 50, (True,) * 50)]}
+    share = calibrate_clusters(cases, "any").bins[0].share
+    assert (share.value, share.n) == (1, 1) and share.low == pytest.approx(0.025) and share.high == 1
 
 
 def test_equal_confidences_are_in_one_bin():
@@ -144,8 +152,8 @@ def test_without_clusters_or_likely_voxels_figures_are_undefined(tmp_path):
     table = calibration_table([everything, likely, clusters], "any", 0.1, 0)
     assert table.texts()[1] == ["A", LIKELY_VOXELS, "0", *["undefined (n = 0)"], "undefined",
                                 *["undefined (n = 0)"] * 2]
-    assert [row[1] for row in reliability_table([everything, likely, clusters]).rows] == [ALL_VOXELS]
-    draw_reliability([clusters], tmp_path / "nothing", probability="p", share="s")
+    assert [row[1] for row in reliability_table([everything, likely, clusters], 0).rows] == [ALL_VOXELS]
+    draw_reliability([clusters], tmp_path / "nothing", labels=("p", "s"))
 
 
 def test_tables_and_figure(tmp_path):
@@ -157,11 +165,11 @@ def test_tables_and_figure(tmp_path):
     table = calibration_table(found, "any", 0.1, 7)
     assert [row[1] for row in table.rows] == [ALL_VOXELS, LIKELY_VOXELS, CLUSTERS]
     assert table.texts()[0][4] == f"{found[0].probability:.5f}" and table.texts()[1][4] == f"{found[1].probability:.3f}"
-    assert "seed 7" in table.notes[-1]
-    rows = reliability_table(found).rows
+    assert "seed 7" in table.notes[-1] and "seed 0" in reliability_table(found, 0).notes[-1]
+    rows = reliability_table(found, 0).rows
     assert [row[1] for row in rows].count(ALL_VOXELS) == len(found[0].bins) and len(rows) == len(
         found[0].bins) + len(found[2].bins)
-    first, second = (draw_reliability(found[:1], tmp_path / folder / "voxels", probability="p", share="s")
+    first, second = (draw_reliability(found[:1], tmp_path / folder / "voxels", labels=("p", "s"))
                      for folder in ("one", "two"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     assert [path.suffix for path in first] == [".png", ".svg"]
