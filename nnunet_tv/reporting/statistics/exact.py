@@ -13,6 +13,8 @@ from nnunet_tv.reporting.statistics.interval import TAILS, TIE, Interval
 
 #: Largest number of partial results for which the dispersion is computed event by event, else subject by subject.
 _MOST_EVENTS = 20_000
+#: Subjects from which a dispersion is estimated; the t distribution of two gives bounds of hundreds of events.
+FEWEST_FOR_DISPERSION = 3
 
 
 def clopper_pearson(k: float, n: int) -> Interval:
@@ -56,7 +58,7 @@ def poisson_rate(events: int, n: int) -> Interval:
     return Interval(events / n, float(low[0]) / n, float(high[0]) / n, n, "exact Poisson")
 
 
-def rate_interval(counts: Sequence[float], *, runs: int = 1) -> Interval:
+def rate_interval(counts: Sequence[float], *, runs: int = 1, fewest: int = FEWEST_FOR_DISPERSION) -> Interval:
     """Return the interval of events per subject from the count of each, or its mean over `runs` runs.
 
     The Poisson interval of events / d in n / d subjects, where d is the dispersion (variance / mean of the counts,
@@ -64,10 +66,13 @@ def rate_interval(counts: Sequence[float], *, runs: int = 1) -> Interval:
     events. An event more in a subject with few lowers d. So the upper bound is at least that of every result with
     fewer events in the same subjects, and the width at least that of every such result with up to one event per
     subject, from which d cannot be known well: one more event never gives an interval that suggests more certainty.
+    Without bounds for less than `fewest` subjects of whom one has several events.
     """
     n, values = len(counts), np.sort(np.asarray(counts, float))[::-1]
     if not n:
         return Interval(None, None, None, 0, "Poisson")
+    if n < fewest and values[0] > 1 + TIE:
+        return Interval(float(values.mean()), None, None, n, "Poisson with dispersion")
     sums, squares = _partial_results(values, runs)
     dispersion = np.ones(len(sums))
     if n > 1:

@@ -78,7 +78,10 @@ def test_single_false_clusters_have_the_exact_poisson_interval():
         assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
     assert rate_interval([1, 1, 1] + [0] * 14).method == "exact Poisson"
     assert rate_interval([]).value is None
-    assert rate_interval([3]).n == 1 and rate_interval([3]).high == poisson_rate(3, 1).high
+    assert rate_interval([1]) == poisson_rate(1, 1) and rate_interval([0, 1]) == poisson_rate(1, 2)
+    for counts in ([3], [2, 0], [5, 5]):  # whose dispersion cannot be known
+        found = rate_interval(counts)
+        assert (found.value, found.low, found.high) == (sum(counts) / len(counts), None, None)
 
 
 def test_false_clusters_of_few_subjects_have_a_wider_interval():
@@ -95,6 +98,9 @@ def test_a_false_cluster_more_never_suggests_certainty(counts, runs, data):
     where = data.draw(st.integers(0, len(counts) - 1))
     more = [count + (place == where) for place, count in enumerate(counts)]
     before, after = (rate_interval([count / runs for count in each], runs=runs) for each in (counts, more))
+    if after.high is None:
+        assert len(counts) < 3 and max(more) > runs
+        return
     assert after.high >= before.high - 1e-9
     if sum(more) <= len(more) * runs:  # up to one per subject
         assert after.high - after.low >= before.high - before.low - 1e-9
