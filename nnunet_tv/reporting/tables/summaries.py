@@ -55,8 +55,8 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
             "nFPC: exact Poisson, where no subject has several false clusters; else Poisson with the dispersion of the "
             "counts between subjects (variance / mean, with Student's t), as of events / dispersion in subjects / "
             "dispersion. With several runs, of the subjects' mean counts. One false cluster more never gives a smaller "
-            "upper bound nor, up to one per subject, a narrower interval. The column \"exact Poisson\", for one run, "
-            "takes false clusters as independent of each other; they concentrate in few subjects, so that it is too "
-            "narrow.",
+            "upper bound nor, up to one per subject, a narrower interval. One or two subjects of whom one has several "
+            "have no interval. The column \"exact Poisson\", for one run, takes false clusters as independent of each "
+            "other; they concentrate in few subjects, so that it is too narrow.",
         ),
     )
