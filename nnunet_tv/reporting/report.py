@@ -120,8 +120,7 @@ def make_report(
         else:
             warnings = draw_pictures(record, Path(reference), runs, images, work / "pictures",
                                      processes=options.processes)
-            cohort = make_cohort(*marks, work / FOLDER, images=images, connectivity=options.scoring.connectivity,
-                                 processes=options.processes)
+            cohort = make_cohort(*marks, work / FOLDER, images=images, connectivity=options.scoring.connectivity)
             record = replace(record, warnings=[*record.warnings, *warnings], cohort=cohort)
             write_report(record, work)
     return record

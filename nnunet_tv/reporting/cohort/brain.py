@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,8 @@ from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.volume import canonical, read_volume
 from nnunet_tv.registration.template import NAME, TEMPLATE_GRID, load_template
 from nnunet_tv.scoring.contrast import find_image
+from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.numbers import counted, fixed
-from nnunet_tv.utils.parallel import each_case
 
 #: Scans that are averaged for the background.
 _MOST_SCANS = 10
@@ -62,7 +62,7 @@ class CohortBrain:
         return np.sort(ndimage.distance_transform_edt(inside, sampling=self.spacing_mm)[inside].astype(np.float32))
 
 
-def find_brain(grid: Grid, cases: Sequence[str], images: Path | None = None, *, processes: int = 1) -> CohortBrain:
+def find_brain(grid: Grid, cases: Sequence[str], images: Path | None = None) -> CohortBrain:
     """Brain and background on a grid whose axes point right, front and up.
 
     The brain is the template's if the grid is. Otherwise it is what is nonzero in most scans in `images`
@@ -71,7 +71,7 @@ def find_brain(grid: Grid, cases: Sequence[str], images: Path | None = None, *, 
     flags too little rather than too much. The background is the mean scan, or the template.
     """
     template = load_template() if grid.matches(TEMPLATE_GRID) else None
-    mean, nonzero, n_scans = _mean_scan(grid, cases, images, processes) if images is not None else (None, None, 0)
+    mean, nonzero, n_scans = _mean_scan(grid, cases, images) if images is not None else (None, None, 0)
     background, background_source = mean, f"mean of {counted(n_scans, 'scan')}" if n_scans else ""
     if mean is None and template is not None:
         background, background_source = template.t1.data, NAME
@@ -90,25 +90,26 @@ def find_brain(grid: Grid, cases: Sequence[str], images: Path | None = None, *, 
 
 
 def _mean_scan(
-    grid: Grid, cases: Sequence[str], images: Path, processes: int
+    grid: Grid, cases: Sequence[str], images: Path
 ) -> tuple[np.ndarray | None, np.ndarray | None, int]:
     """Mean of up to ten scans, where most of them are nonzero, and their number; None without a scan on the grid."""
     found = [case for case in sorted(cases) if find_image(images, case) is not None]
     chosen = [found[round(place)] for place in np.linspace(0, len(found) - 1, min(len(found), _MOST_SCANS))]
     total, nonzero, n = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.uint8), 0
-    for start in range(0, len(chosen), processes):  # few scans are in memory at once
-        for scan in each_case(partial(_scan, grid=grid, images=images), chosen[start:start + processes],
-                              processes=processes):
-            if isinstance(scan, np.ndarray):
-                total, nonzero, n = total + scan, nonzero + (scan != 0), n + 1
+    for case in chosen:
+        if (scan := _scan(case, grid, images)) is not None:
+            total, nonzero, n = total + scan, nonzero + (scan != 0), n + 1
     return (total / n, 2 * nonzero > n, n) if n else (None, None, 0)
 
 
-def _scan(case: str, *, grid: Grid, images: Path) -> np.ndarray | None:
-    """A scan divided by its median of nonzero voxels; None if it is on another grid, which the pictures report."""
+def _scan(case: str, grid: Grid, images: Path) -> np.ndarray | None:
+    """A scan divided by its median of nonzero voxels; None if it cannot be used, which the pictures report."""
     path = find_image(images, case)
     assert path is not None  # chosen for it
-    scan = canonical(read_volume(path, case=case))
+    try:
+        scan = canonical(read_volume(path, case=case))
+    except CaseError:
+        return None
     if not scan.grid.matches(grid):
         return None
     inside = scan.data[scan.data != 0]

@@ -19,7 +19,7 @@ from nnunet_tv.scoring.rows import STAGES
 
 def make_cohort(
     patients: Sequence[Marks], controls: Sequence[Marks], folder: Path, *, images: Path | None = None,
-    connectivity: int = 26, processes: int = 1,
+    connectivity: int = 26,
 ) -> Cohort:
     """Make the maps of all groups and write ``GROUP_STAGE.nii.gz`` and ``.png`` into a folder.
 
@@ -31,7 +31,7 @@ def make_cohort(
         return Cohort(reason=reason)
     grid, sick = marks[0].grid, {one.case for one in patients}
     healthy = {one.case for one in controls} - sick
-    brain = find_brain(grid, sorted(sick | healthy), images, processes=processes)
+    brain = find_brain(grid, sorted(sick | healthy), images)
     region = _region if grid.matches(TEMPLATE_GRID) else None
     stems = file_stems([one.group for one in marks])
     maps = []

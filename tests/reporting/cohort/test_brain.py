@@ -32,11 +32,12 @@ def images(tmp_path):
 CASES = [f"sub-{number:02}" for number in range(14)]
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_the_scans_nonzero_voxels(images, processes):
-    found = find_brain(GRID, CASES, images, processes=processes)
+def test_the_scans_nonzero_voxels(images):
+    (images / "sub-11_0000.nii.gz").write_bytes(b"?")
+    save(images, "sub-13_0000", np.ones(SHAPE[::-1], np.float32), GRID.affine)
+    found = find_brain(GRID, CASES, images)
     assert (found.mask != BRAIN).sum() <= 2 and found.n_voxels == found.mask.sum() and "--images" in found.source
-    assert found.background_source == "mean of 10 scans" and found.background.shape == SHAPE
+    assert found.background_source == "mean of 8 scans" and found.background.shape == SHAPE
     np.testing.assert_allclose(found.background[8:12, 8:12, 8:12].mean(), 1, atol=0.02)  # each has the same weight
 
 
