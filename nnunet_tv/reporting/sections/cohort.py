@@ -27,7 +27,11 @@ def cohort_section(context: ReportContext) -> Section | None:
     text = ["All predictions of a group, one upon the other. Clusters at the same place in many subjects point to a "
             "fault of the model or the scans, or to a lobe in which lesions are frequent; the table shows how many are "
             "false."]
-    if not flagged:
+    unlimited = [f"{one.group}, {one.stage}" for one in cohort.maps if one.limit is None]
+    if unlimited:
+        text.append(f"Nothing can be flagged in {'; '.join(unlimited)}: there are too few subjects, or too many marks, "
+                    "and no number of subjects would be beyond chance.")
+    if not flagged and len(unlimited) < len(cohort.maps):
         text.append("No place is marked in more subjects than chance allows.")
     if paths and not figures:
         text.append("No pictures: none were found next to the report from which this one was made.")

@@ -126,6 +126,19 @@ def test_predictions_without_any_voxel_have_a_map_and_no_picture(study, tmp_path
     assert "No place is marked in more subjects than chance allows." in page
 
 
+def test_two_subjects_cannot_show_a_constant_cluster(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(study)
+    for folder in ("ref", "pred"):
+        for case in ("sub-01", "sub-02"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            shutil.copy(study / folder / f"{case}.nii.gz", tmp_path / folder)
+    assert main(["--ref", str(tmp_path / "ref"), "--pred", f"A={tmp_path / 'pred'}", "-np", "1", "-o",
+                 str(tmp_path / "out")]) == 0
+    assert {row["Limit of chance"] for row in rows_of(tmp_path / "out" / "tables" / "cohort-maps.csv")} == {"none"}
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "no number of subjects would be beyond chance" in page and "No place is marked in more" not in page
+
+
 def test_folds_of_a_model_have_a_map(study, tmp_path, monkeypatch):
     model = tmp_path / "results" / "DatasetFCD" / "nnUNetTrainerDiceTV__nnUNetPlans__3d_fullres"
     cases = sorted(path.name.removesuffix(".nii.gz") for path in (study / "ref").iterdir())
