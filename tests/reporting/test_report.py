@@ -45,7 +45,8 @@ def test_controls_are_in_no_other_table(study, report):
 
 def test_every_table_and_curve_is_written_in_all_forms(report):
     tables = {"test-set", "flow", "flow-predictions", "checklist",
-              "uncertainty", "comparisons", "hit-rules", "lost-lesions", "froc", "precision-recall",
+              "uncertainty", "comparisons", "comparisons-stages", "hit-rules", "lost-lesions", "froc",
+              "precision-recall",
               "detection-by-size", "strata-lobe", "strata-size", "strata-contrast", "strata-hemisphere", "controls",
               "controls-setup", "cluster-ppv", "patients-controls", "predictive-values", "roc", "calibration",
               "reliability", "measures", "cohort-maps"}

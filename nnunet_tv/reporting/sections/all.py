@@ -61,10 +61,11 @@ def _uncertainty(context: ReportContext) -> Section:
 
 def _comparison(context: ReportContext) -> Section:
     primary = context.settings["primary"]
-    models = comparison.comparison_table(context.groups, primary=primary, seed=context.seed)
-    trainings = comparison.trainings_table(context.groups, primary=primary)
+    made = [table for stages in (False, True) for table in (
+        comparison.comparison_table(context.groups, primary=primary, stages=stages, seed=context.seed),
+        comparison.trainings_table(context.groups, primary=primary, stages=stages))]
     tables = (replace(table, warnings=(*choice_warnings(context.record), *table.warnings))
-              for table in (models, trainings) if table.rows)
+              for table in made if table.rows)
     return Section("comparison", "Comparisons", tables=tuple(tables))
 
 

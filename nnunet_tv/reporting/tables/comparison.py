@@ -4,7 +4,7 @@ Two questions have a table each: whether these trained models differ (new subjec
 groups differ as ways of training (new subjects and new runs).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 
@@ -27,6 +27,7 @@ _FAMILIES = (
     f"endpoints), {FILTER} (raw and filtered of one group), {ACROSS} (raw of one group and filtered of another). "
     f"Holm's correction runs over each family by itself; all but {PRIMARY} are exploratory."
 )
+_STAGES = ", raw against filtered"
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,11 @@ class _Comparison:
     def names(self) -> tuple[Cell, ...]:
         """Cells of the family, the endpoint, the stages and the groups."""
         first, second = self.first, self.second
-        stages = first.stage if first.stage == second.stage else f"{second.stage} − {first.stage}"
-        groups = first.group if first.group == second.group else f"{second.group} − {first.group}"
-        return self.family, self.endpoint.short, stages, groups
+        if first.stage == second.stage:
+            return self.family, self.endpoint.short, first.stage, f"{second.group} − {first.group}"
+        groups = (first.group if first.group == second.group else
+                  f"{second.group}, {second.stage} − {first.group}, {first.stage}")
+        return self.family, self.endpoint.short, f"{second.stage} − {first.stage}", groups
 
 
 def check_primary(primary: str) -> None:
@@ -52,8 +55,10 @@ def check_primary(primary: str) -> None:
         raise NnunetTVError(f"primary endpoint {primary!r}: expected one of {', '.join(ENDPOINTS)}")
 
 
-def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed: int = 0) -> Table:
-    """Compare the trained models: every pair of groups, and raw with filtered, by every endpoint.
+def comparison_table(
+    groups: Sequence[GroupStage], *, primary: str = "DC", stages: bool = False, seed: int = 0
+) -> Table:
+    """Compare the trained models by every endpoint: every pair of groups at one stage, or raw with filtered (`stages`).
 
     Raises NnunetTVError for another endpoint than those of the registry.
     """
@@ -65,13 +70,14 @@ def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed:
         return ((*_means(endpoint, one, two, cases), found.interval, f"{found.n_less} / {found.n_more}",
                  "McNemar" if binary else "permutation"), found.p, found.n_differ)
 
-    comparisons = list(_comparisons(groups, primary))
+    comparisons = _comparisons(groups, primary, stages)
     rows, few = _rows(comparisons, test, 4)
     warnings = () if not few else (
         f"Fewer than {_FEWEST} subjects differ, so that no exact test can reach p < 0.05, in {len(few)} of "
         f"{len(comparisons)} comparisons: {'; '.join(few[:6])}{'; …' if len(few) > 6 else ''}.",)
     return Table(
-        "comparisons", f"These trained models compared, paired over subjects; primary endpoint {primary}",
+        "comparisons-stages" if stages else "comparisons",
+        f"These trained models compared, paired over subjects{_STAGES if stages else ''}; primary endpoint {primary}",
         ("Family", "Endpoint", "Stage", "Second − first", "Means", "Difference", "Higher in first / second", "Test",
          "p", "p, Holm"), rows,
         row_digits=tuple(one.endpoint.digits for one in comparisons), warnings=warnings,
@@ -80,7 +86,8 @@ def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed:
             "The question is whether these models differ on further subjects. It is not whether the losses differ: "
             "another training with the same loss is another model, and with several runs the next table counts that.",
             "Runs of a subject are averaged first. Permutation test of the mean paired difference: all exchanges up to "
-            f"16 subjects that differ, else 10 000 seeded ({seed}). For sSens of one run it is McNemar's exact test.",
+            f"16 subjects that differ, else 10 000 random ones (seed {seed}). For sSens of one run it is McNemar's "
+            "exact test.",
             "Difference: with the 95 % interval of the differences that the same test does not reject; it excludes 0 "
             "where p is at most 0.05. There is none where no difference can be rejected, or where all subjects differ "
             "by the same. A large p is no proof of equality: read the interval.",
@@ -90,7 +97,7 @@ def comparison_table(groups: Sequence[GroupStage], *, primary: str = "DC", seed:
     )
 
 
-def trainings_table(groups: Sequence[GroupStage], *, primary: str = "DC") -> Table:
+def trainings_table(groups: Sequence[GroupStage], *, primary: str = "DC", stages: bool = False) -> Table:
     """Compare the groups as ways of training, over subjects and runs; without rows where no group has several runs."""
     def test(endpoint: Measure, first: GroupStage, second: GroupStage) -> tuple[tuple[Cell, ...], float | None, None]:
         cases = [case for case in first.scores if case in second.scores and all(
@@ -105,7 +112,8 @@ def trainings_table(groups: Sequence[GroupStage], *, primary: str = "DC") -> Tab
                 None)
 
     repeated = {group.group: runs for group in groups if (runs := _repeated_runs(group))}
-    comparisons = [one for one in _comparisons(groups, primary) if not (one.first.one_run or one.second.one_run)]
+    comparisons = [one for one in _comparisons(groups, primary, stages)
+                   if not (one.first.one_run or one.second.one_run)]
     rows, _ = _rows(comparisons, test, 3)
     warnings = [f"{name}: runs {' and '.join(map(str, runs))} have the same results in every subject, as of one "
                 "training given twice. How trainings vary is then not known, so that this group has no p here."
@@ -114,7 +122,8 @@ def trainings_table(groups: Sequence[GroupStage], *, primary: str = "DC") -> Tab
         warnings.append(f"{', '.join(two)}: two runs, whose spread rests on one difference. Equal losses then differ "
                         "with p < 0.05 in up to 12 % of simulations, instead of 5 %. Train at least three times.")
     return Table(
-        "comparisons-trainings", f"Losses (or other groups) compared as ways of training; primary endpoint {primary}",
+        "comparisons-trainings-stages" if stages else "comparisons-trainings",
+        f"Losses (or other groups) compared as ways of training{_STAGES if stages else ''}; primary endpoint {primary}",
         ("Family", "Endpoint", "Stage", "Second − first", "Runs", "Means", "Difference", "p", "p, Holm"), rows,
         row_digits=tuple(one.endpoint.digits for one in comparisons), warnings=tuple(warnings) if rows else (),
         notes=(
@@ -141,22 +150,23 @@ def _repeated_runs(group: GroupStage) -> tuple[int, int] | None:
     return None
 
 
-def _comparisons(groups: Sequence[GroupStage], primary: str) -> Iterable[_Comparison]:
-    """All comparisons, family by family."""
+def _comparisons(groups: Sequence[GroupStage], primary: str, stages: bool) -> list[_Comparison]:
+    """All comparisons at one stage, or (`stages`) of raw with filtered, family by family."""
     check_primary(primary)
     others = [measure for name, measure in ENDPOINTS.items() if name != primary]
-    by_stage = {stage: [group for group in groups if group.stage == stage] for stage in STAGES}
-    same = [pair for stage in STAGES for pair in combinations(by_stage[stage], 2)]
-    filtered = {group.group: group for group in by_stage[FILTERED]}
-    own = [(group, filtered[group.group]) for group in by_stage[RAW] if group.group in filtered]
-    across = [(first, filtered[second.group]) for first, second in permutations(by_stage[RAW], 2)
-              if second.group in filtered]
     every = [ENDPOINTS[primary], *others]
-    for family, endpoints, pairs in ((PRIMARY, every[:1], same), (SECONDARY, others, same), (FILTER, every, own),
-                                     (ACROSS, every, across)):
-        for endpoint in endpoints:
-            for first, second in pairs:
-                yield _Comparison(family, endpoint, first, second)
+    by_stage = {stage: [group for group in groups if group.stage == stage] for stage in STAGES}
+    if stages:
+        filtered = {group.group: group for group in by_stage[FILTERED]}
+        own = [(group, filtered[group.group]) for group in by_stage[RAW] if group.group in filtered]
+        across = [(first, filtered[second.group]) for first, second in permutations(by_stage[RAW], 2)
+                  if second.group in filtered]
+        families = [(FILTER, every, own), (ACROSS, every, across)]
+    else:
+        same = [pair for stage in STAGES for pair in combinations(by_stage[stage], 2)]
+        families = [(PRIMARY, every[:1], same), (SECONDARY, others, same)]
+    return [_Comparison(family, endpoint, first, second) for family, endpoints, pairs in families
+            for endpoint in endpoints for first, second in pairs]
 
 
 def _means(

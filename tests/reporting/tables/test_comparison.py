@@ -66,13 +66,15 @@ def test_few_discordant_pairs_are_noted_although_there_are_many_subjects():
 def test_raw_against_filtered():
     rows = [make_row(f"s{i}", group, stage=stage, tp=5, fn=5, false=2 if stage == "filtered" else clusters + i % 2)
             for i in range(8) for group, clusters in (("A", 9), ("B", 6)) for stage in ("raw", "filtered")]
-    table = comparison_table(gather(rows), primary="nFPC")
+    table = comparison_table(gather(rows), primary="nFPC", stages=True)
     own = {row["Second − first"]: row for row in rows_of(table, "effect of the filter") if row["Endpoint"] == "nFPC"}
     assert {name: row["Difference"].value for name, row in own.items()} == {"A": -7.5, "B": -4.5}
     assert own["A"]["Stage"] == "filtered − raw" and own["A"]["p"] == 2 / 2 ** 8
     assert own["A"]["p, Holm"] == own["B"]["p, Holm"] == 6 * 2 / 2 ** 8  # three endpoints, two groups
     across = {row["Second − first"]: row for row in rows_of(table, "across stages") if row["Endpoint"] == "nFPC"}
-    assert {name: row["Difference"].value for name, row in across.items()} == {"B − A": -7.5, "A − B": -4.5}
+    assert {name: row["Difference"].value for name, row in across.items()} == {
+        "B, filtered − A, raw": -7.5, "A, filtered − B, raw": -4.5}
+    assert {row[0] for row in comparison_table(gather(rows)).rows} == {"primary", "secondary"}
 
 
 def test_several_runs_are_no_further_subjects():
@@ -114,7 +116,8 @@ def test_losses_are_compared_over_runs_too():
     assert [raw["p, Holm"], filtered["p, Holm"]] == holm([raw["p"], filtered["p"]])
     models = rows_of(comparison_table(groups, primary="nFPC"), "primary")[0]
     assert models["p"] < raw["p"]  # runs that differ make subjects differ
-    assert {row[1] for row in table.rows if row[0] == "effect of the filter"} == set(ENDPOINTS)
+    stages = trainings_table(groups, primary="nFPC", stages=True)
+    assert {row[1] for row in stages.rows if row[0] == "effect of the filter"} == set(ENDPOINTS)
     assert trainings_table(study(), primary="nFPC").rows == ()
 
 
