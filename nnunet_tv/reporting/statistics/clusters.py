@@ -9,6 +9,9 @@ from scipy import stats
 from nnunet_tv.reporting.statistics.exact import beta_bounds, rate_interval
 from nnunet_tv.reporting.statistics.interval import TAILS, TIE, Interval
 
+#: Numbers of false clusters at which the bounds of results with fewer are computed.
+_MOST_STEPS = 1000
+
 
 def share_of(k: float, n: float) -> Interval:
     """Return the Clopper-Pearson interval of k of n, either of which may be a mean over runs.
@@ -75,8 +78,8 @@ def cluster_share(true: Sequence[float], false: Sequence[float], *, runs: int = 
       ratio over subjects, lowered for Student's t (Korn and Graubard 1998): it takes into account that subjects with
       true clusters may have fewer false ones.
 
-    Where a subject has several true clusters, which are not independent, the lower bound is at most the exact one of n
-    in n, for the n subjects with a true cluster. One false cluster never gives a narrower interval than none.
+    The lower bound is at most the exact one of n in n, for the n subjects with a true cluster, since several of one
+    subject are not independent. One false cluster more never raises it, nor gives a narrower interval than none.
 
     Returns
     -------
@@ -90,23 +93,41 @@ def cluster_share(true: Sequence[float], false: Sequence[float], *, runs: int = 
     if not n:
         return Interval(None, None, None, 0, method)
     p = float(x.sum() / (x + y).sum())
-    least, most = _ratio_bounds(*(rate_interval((counts / runs).tolist(), runs=runs, fewest=1) for counts in (y, x)))
-    bounds = [(1 / (1 + most), 1 / (1 + least)), *([_effective_bounds(x, x + y)] if n > 1 and 0 < p < 1 else [])]
+    least, most = _ratio_bounds(*(rate_interval((counts / runs).tolist(), runs=runs, fewest=1, widened=counts is y)
+                                  for counts in (y, x)))
+    bounds = [(1 / (1 + most), 1 / (1 + least)), *([_effective_bounds(x, y)] if n > 1 and 0 < p < 1 else [])]
     low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
-    n_true = int(np.count_nonzero(x))
-    if (x > runs).any() and low > (all_true := beta_bounds(n_true, n_true)[0]):
-        low = max(0.0, all_true - (1 - high))
+    if n_true := int(np.count_nonzero(x)):
+        all_true, at_most = beta_bounds(n_true, n_true)[0], beta_bounds(p * n_true, n_true)[1]
+        low = min(low, max(0.0, all_true - (1 - at_most)))  # falls with every false cluster
+        if 0 < y.sum() <= runs:
+            best = cluster_share(x.tolist(), [0.0] * len(x), runs=runs)
+            high = max(high, min(1.0, low + 1 - (best.low or 0.0)))
     return Interval(p, low, high, n, method)
 
 
-def _effective_bounds(x: np.ndarray, m: np.ndarray) -> tuple[float, float]:
-    """Bounds of sum(x) / sum(m), which is not 0 or 1, over two or more subjects."""
-    n, whole = np.count_nonzero(m), float(m.sum())
-    p = float(x.sum()) / whole
-    variance = float(((x - p * m) ** 2).sum()) / whole ** 2 * n / (n - 1)
-    student = float((stats.t.ppf(TAILS[1], n - 1) / stats.norm.ppf(TAILS[1])) ** 2)
-    effective = min(whole, p * (1 - p) / variance / student) if variance else whole
-    return beta_bounds(p * effective, effective)
+def _effective_bounds(true: np.ndarray, false: np.ndarray) -> tuple[float, float]:
+    """Bounds of the share of true clusters, which is not 0 or 1, over two or more subjects.
+
+    The lower one is at most that of any result with fewer false clusters in the same subjects: for each number of them
+    the variance is the largest possible, with the fewest subjects.
+    """
+    number = np.unique(np.ceil(np.linspace(0, false.sum(), min(int(false.sum()), _MOST_STEPS) + 1)))[1:]
+    whole = true.sum() + number
+    p = true.sum() / whole
+    falling = np.sort(false)[::-1]
+    edges = np.concatenate([[0], np.cumsum(falling)])
+    place = np.searchsorted(edges, number, side="left") - 1
+    squares = np.concatenate([[0], np.cumsum(falling ** 2)])[place] + (number - edges[place]) ** 2
+    order = np.argsort(true, kind="stable")
+    products = np.interp(number, np.cumsum([0, *false[order]]), np.cumsum([0, *(false * true)[order]]))
+    others = np.cumsum([false[true > 0].sum(), *np.sort(false[true == 0])[::-1]])[:-1]
+    n = np.maximum(2, np.count_nonzero(true) + np.searchsorted(others, number))
+    variance = ((1 - p) ** 2 * (true ** 2).sum() - 2 * p * (1 - p) * products + p ** 2 * squares) / whole ** 2
+    student = (stats.t.ppf(TAILS[1], n - 1) / stats.norm.ppf(TAILS[1])) ** 2
+    trials = whole / np.maximum(1, whole * variance * n / (n - 1) * student / (p * (1 - p)))
+    low = stats.beta.ppf(TAILS[0], p * trials, (1 - p) * trials + 1)
+    return float(low.min()), beta_bounds(float((p * trials)[-1]), float(trials[-1]))[1]
 
 
 def _ratio_bounds(first: Interval, second: Interval) -> tuple[float, float]:

@@ -58,14 +58,17 @@ def poisson_rate(events: int, n: int) -> Interval:
     return Interval(events / n, float(low[0]) / n, float(high[0]) / n, n, "exact Poisson")
 
 
-def rate_interval(counts: Sequence[float], *, runs: int = 1, fewest: int = FEWEST_FOR_DISPERSION) -> Interval:
+def rate_interval(
+    counts: Sequence[float], *, runs: int = 1, fewest: int = FEWEST_FOR_DISPERSION, widened: bool = True
+) -> Interval:
     """Return the interval of events per subject from the count of each, or its mean over `runs` runs.
 
     The Poisson interval of events / d in n / d subjects, where d is the dispersion (variance / mean of the counts,
-    at least 1), enlarged for Student's t with n - 1 degrees of freedom; exact Poisson if no subject has several
-    events. An event more in a subject with few lowers d. So the upper bound is at least that of every result with
-    fewer events in the same subjects, and the width at least that of every such result with up to one event per
-    subject, from which d cannot be known well: one more event never gives an interval that suggests more certainty.
+    at least 1), enlarged for Student's t with n - 1 degrees of freedom, gradually from 1 to 2 so that no bound jumps;
+    exact Poisson if no subject has several events. An event more in a subject with few lowers d. So the upper bound is
+    at least that of every result with fewer events in the same subjects, and the width at least that of every such
+    result with up to one event per subject, from which d cannot be known well: one more event never gives an interval
+    that suggests more certainty. Without `widened`, which is for events that are good, the width may be smaller.
     Without bounds for less than `fewest` subjects of whom one has several events.
     """
     n, values = len(counts), np.sort(np.asarray(counts, float))[::-1]
@@ -78,10 +81,11 @@ def rate_interval(counts: Sequence[float], *, runs: int = 1, fewest: int = FEWES
     if n > 1:
         variance = (squares - sums ** 2 / n) / (n - 1)
         dispersion[1:] = variance[1:] / (sums[1:] / n)
-        dispersion = np.where(dispersion > 1 + TIE, dispersion * _student(n), 1.0)
+        enlarged = np.minimum(dispersion * _student(n), 1 + (dispersion - 1) * (2 * _student(n) - 1))
+        dispersion = np.where(dispersion > 1 + TIE, enlarged, 1.0)
     low, high = (bounds * dispersion / n for bounds in _garwood(sums / dispersion))
     high = np.maximum.accumulate(high)
-    width = float(np.max((high - low)[sums <= n * (1 + TIE)]))
+    width = float(np.max((high - low)[sums <= n * (1 + TIE)])) if widened else 0.0
     method = "exact Poisson" if (dispersion == 1).all() and runs == 1 else "Poisson with dispersion"
     return Interval(float(sums[-1] / n), max(0.0, min(float(low[-1]), float(high[-1]) - width)), float(high[-1]), n,
                     method)
@@ -93,8 +97,10 @@ def _partial_results(values: np.ndarray, runs: int) -> tuple[np.ndarray, np.ndar
     They have the counts of the subjects with the most events, of one of them in part, and 0 for the others.
     """
     events = np.rint(values * runs).astype(np.int64)
-    steps = [np.arange(1, number + 1) if events.sum() <= _MOST_EVENTS else np.array([number])
-             for number in events if number]
+    # The first events, up to one per subject, decide the width.
+    single = events.sum() if events.sum() <= _MOST_EVENTS else len(values) * runs
+    steps = [np.unique(np.append(np.arange(1, min(number, single - before) + 1), number))
+             for number, before in zip(events, np.cumsum(events) - events, strict=True) if number]
     if not steps:
         return np.zeros(1), np.zeros(1)
     before = np.concatenate([[0], np.cumsum(values)]), np.concatenate([[0], np.cumsum(values ** 2)])

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from nnunet_tv.reporting.statistics import (
@@ -172,3 +174,26 @@ def test_coverage_of_a_pooled_share(n, mean, shape):
         found = pooled_share(true, true + rng.poisson(rng.gamma(shape, mean / shape, n)))
         inside.append(found.low <= 0.8 / (0.8 + mean) <= found.high)
     assert np.mean(inside) >= 0.945
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=20),
+       st.sampled_from([1, 3, 10]), st.data())
+def test_one_false_cluster_more_never_raises_the_lower_bound(clusters, runs, data):
+    true, false = np.array(clusters, float).T
+    if data.draw(st.booleans()):
+        false = np.zeros(len(true))
+    more = false + (np.arange(len(true)) == data.draw(st.integers(0, len(true) - 1)))
+    before, after = cluster_share(true, false, runs=runs), cluster_share(true, more, runs=runs)
+    if before.value is not None:
+        assert after.low <= before.low + 1e-9
+        if before.value == 1:
+            assert after.high - after.low >= before.high - before.low - 1e-9
+
+
+def test_bounds_do_not_jump_with_a_cluster_of_ten_runs():
+    even, more = (cluster_share([10, 10, last], [0, 0, 0], runs=10) for last in (10, 11))
+    assert more.low == pytest.approx(even.low, abs=0.05) and even.low <= clopper_pearson(3, 3).low
+    assert rate_interval([1, 1, 1.1], runs=10).high < 1.5 * rate_interval([1, 1, 1], runs=10).high
+    many = cluster_share([3000, 10] * 5, [40_000, 7] * 5, runs=10)
+    assert 0 < many.low < many.value < many.high < 1

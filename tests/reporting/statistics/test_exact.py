@@ -113,3 +113,5 @@ def test_many_events_are_grouped_by_subject():
     counts = np.random.default_rng(0).integers(0, 600, 85)
     found = rate_interval(counts)
     assert 0 < found.low < counts.mean() < found.high < 2 * counts.mean()
+    fewer, more = rate_interval([1428] * 14), rate_interval([1429] * 14)  # 19 992 and 20 006
+    assert fewer.low < more.low < fewer.low + 2 and fewer.high < more.high < fewer.high + 2
