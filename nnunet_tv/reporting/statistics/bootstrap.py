@@ -49,6 +49,10 @@ def mean_interval(
     parts = parts[:, None] if parts.ndim == 1 else parts
     whole = np.ones_like(parts) if wholes is None else np.asarray(wholes, float).reshape(parts.shape)
     n = len(parts)
+    means = np.stack([parts.mean(axis=1), whole.mean(axis=1)], axis=1)
+    means = np.round(means / np.maximum(np.abs(means).max(axis=0, initial=TIE), TIE), 9)  # runs in any order
+    order = _order(np.concatenate([means, np.sort(parts, axis=1), np.sort(whole, axis=1)], axis=1))
+    parts, whole = parts[order], whole[order]
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate, error = (each[0] for each in _ratio(parts, whole, np.full((1, max(n, 1)), 1 / max(n, 1))[:, :n]))
         if not math.isfinite(estimate):
@@ -138,10 +142,15 @@ def _bca_tails(drawn: np.ndarray, estimate: float, left_out: np.ndarray) -> np.n
 def resampled_means(values: np.ndarray, *, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
     """Return means over subjects drawn with replacement: (subjects, quantities) to (resamples, quantities).
 
-    Unlike in :func:`scipy.stats.bootstrap`, the draws depend only on the seed and the number of subjects, so that all
-    quantities of the same subjects are resampled together.
+    Unlike in :func:`scipy.stats.bootstrap`, the draws depend only on the seed and the values, not on the order of the
+    subjects, and all quantities of a subject are resampled together.
     """
-    return weights(len(values), seed, resamples) @ values
+    return weights(len(values), seed, resamples) @ values[_order(values)]
+
+
+def _order(values: np.ndarray) -> np.ndarray:
+    """Order of subjects by their values, which no other order or name changes."""
+    return np.lexsort(values.T[::-1]) if values.size else np.arange(len(values))
 
 
 @lru_cache(maxsize=8)

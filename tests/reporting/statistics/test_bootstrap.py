@@ -94,3 +94,17 @@ def test_bca_without_information():
     assert bootstrap(np.full((30, 1), 0.3), first).low is None
     assert bootstrap(np.zeros((5, 2)), ratio).value is None
     assert bootstrap(np.array([[0.0, 0.0]] * 5 + [[1.0, 2.0]]), ratio).low is None
+
+
+def test_order_of_subjects_and_runs_does_not_matter():
+    rng = np.random.default_rng(2)
+    values, subjects, runs = rng.random((15, 3)).round(1), rng.permutation(15), rng.permutation(3)
+    defined = np.ones((15, 3))
+    defined[3, 1] = 0
+    for wholes in (None, defined):
+        found = mean_interval(values, wholes)
+        for order in (np.ix_(subjects, range(3)), np.ix_(range(15), runs)):
+            moved = mean_interval(values[order], None if wholes is None else wholes[order])
+            assert (moved.value, moved.low, moved.high) == pytest.approx((found.value, found.low, found.high))
+    found, moved = bootstrap(values, ratio), bootstrap(values[subjects], ratio)
+    assert (moved.low, moved.high) == pytest.approx((found.low, found.high), abs=1e-12)
