@@ -75,7 +75,7 @@ def _score(options: argparse.Namespace, predictions: list[tuple], controls: list
     from nnunet_tv.reporting.report import ReportOptions, make_report
     from nnunet_tv.scoring.case_scoring import ScoringOptions
     from nnunet_tv.scoring.model_folder import model_runs, numbered_as
-    from nnunet_tv.scoring.runs import Run
+    from nnunet_tv.scoring.runs import Run, probabilities_beside
 
     cluster_filter = ClusterFilter(**_given(options, "min_voxels", "min_mm3", "connectivity"))
     tolerance = options.nsd_tolerance
@@ -86,8 +86,9 @@ def _score(options: argparse.Namespace, predictions: list[tuple], controls: list
     models = [model_runs(folder, group=name, reference=options.ref) for name, folder in options.model]
     record = make_report(
         options.out, reference=options.ref, runs=[Run(*each) for each in predictions], models=models,
-        controls=numbered_as(models, [Run(name, number, folder, probabilities=probabilities)
-                                      for name, number, folder, probabilities in controls]),
+        controls=numbered_as(models, [
+            Run(name, number, folder, probabilities=probabilities or probabilities_beside(folder))
+            for name, number, folder, probabilities in controls]),
         images=options.images, participants=options.participants,
         options=ReportOptions(scoring=scoring, strata=tuple(options.strata or ()), processes=options.processes,
                               **_given(options, "primary", "seed", "paper", "remark")), command=command)
@@ -139,8 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--controls", type=_named, metavar="NAME=FOLDER", help="predictions of subjects without a lesion, one folder "
         "for each --pred of NAME, in the same order: controls, and patients against controls; no references", **many)
     add("--controls-probabilities", type=_named, metavar="NAME=FOLDER", help="probabilities of the controls, one "
-        "folder for each --controls of NAME, in the same order: with --probabilities, the ROC curve of subjects",
-        **many)
+        "folder for each --controls of NAME, in the same order (default: those beside the predictions, if each has "
+        "one): with --probabilities, the ROC curve of subjects", **many)
     add("--rescan", type=_named, metavar="NAME=FOLDER", help="predictions of a second scan of some subjects, on "
         "the grids of the first, one folder for each --pred of NAME, in the same order; those of the first scan are in "
         "the folder of --pred (references are not needed) or --controls", **many)

@@ -45,3 +45,11 @@ def segmentations(folder: Path) -> list[str]:
     """Names of the cases with a segmentation in a folder, sorted; ``CASE_prob.nii.gz`` beside a CASE is none."""
     cases = [name.removesuffix(ENDING) for name in segmentation_names(folder)]
     return [case for case in cases if case.removesuffix("_prob") == case or case.removesuffix("_prob") not in cases]
+
+
+def probabilities_beside(folder: Path) -> Path | None:
+    """`folder` itself if it holds the probability of every segmentation in it, as with ``--save_probabilities``."""
+    cases = segmentations(folder) if folder.is_dir() else []
+    found = bool(cases) and all((folder / f"{case}.npz").exists() or (folder / f"{case}_prob{ENDING}").exists()
+                                for case in cases)
+    return folder if found else None

@@ -106,3 +106,20 @@ def test_without_probabilities_or_controls_of_a_group(study, tmp_path, monkeypat
 def test_references_are_required(study, tmp_path):
     with pytest.raises(NnunetTVError, match="no references"):
         make_report(tmp_path / "out", runs=[Run("TV", 0, study / "tv")])
+
+
+def test_probabilities_beside_the_controls_are_used(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(study)
+    beside = tmp_path / "controls"
+    shutil.copytree("controls", beside)
+    arguments = ["--ref", "ref", "--pred", "TV=tv", "--probabilities",
+                 "TV=tv-p", "--controls", f"TV={beside}", "-np", "1"]
+    for path in sorted((study / "controls-p").iterdir())[1:]:
+        shutil.copy(path, beside / path.name.replace(".nii.gz", "_prob.nii.gz"))
+    assert main([*arguments, "-o", str(tmp_path / "some")]) == 0  # one control lacks its probability
+    path = min((study / "controls-p").iterdir())
+    shutil.copy(path, beside / path.name.replace(".nii.gz", "_prob.nii.gz"))
+    assert main([*arguments, "-o", str(tmp_path / "all")]) == 0
+    assert main([*arguments, "--controls-probabilities", "TV=controls-p", "-o", str(tmp_path / "given")]) == 0
+    roc = [tmp_path / name / "tables" / "roc.csv" for name in ("some", "all", "given")]
+    assert not roc[0].exists() and roc[1].read_text() == roc[2].read_text()
