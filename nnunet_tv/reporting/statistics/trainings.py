@@ -14,7 +14,8 @@ def difference_of_trainings(
     The variance of the difference is that of crossed random factors: the variance of the subjects' mean differences
     over the number of subjects, plus the variance of the run means over the number of runs in each group, minus the
     residual that both contain; at least that residual. Degrees of freedom are Satterthwaite's (quasi-F test: Clark
-    1973; Satterthwaite 1946), with a variance of runs for each group (Welch 1947).
+    1973; Satterthwaite 1946), at least those of the variance with the fewest, with a variance of runs for each group
+    (Welch 1947).
 
     Parameters
     ----------
@@ -44,7 +45,9 @@ def difference_of_trainings(
     variance, parts = (both, [subjects, *runs, *residuals]) if both >= residual else (residual, residuals)
     if variance <= 0:
         return without, None
-    freedom = variance ** 2 / sum(part ** 2 / degrees for part, degrees in parts)
+    # The residual that is subtracted can bring the quotient below what the variances alone can have.
+    freedom = max(variance ** 2 / sum(part ** 2 / degrees for part, degrees in parts),
+                  min(degrees for _, degrees in parts))
     mean, error = float(by_subject.mean()), variance ** 0.5
     low, high = mean + error * stats.t.ppf(TAILS, freedom)
     p = float(2 * stats.t.sf(abs(mean) / error, freedom))

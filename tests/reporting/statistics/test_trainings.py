@@ -34,7 +34,8 @@ def test_variance_and_degrees_of_freedom_by_hand():
     # Run means 2, 5 (variance 4.5) and 7, 12 (12.5), each over 2 runs: 2.25 and 6.25, with 1 degree each.
     # Residuals ± 0.5 (mean square 1) and ± 1.5 (9), each over 4: 0.25 and 2.25, with 1 degree each.
     variance = 1 + 2.25 + 6.25 - 0.25 - 2.25
-    freedom = variance ** 2 / (1 + 2.25 ** 2 + 6.25 ** 2 + 0.25 ** 2 + 2.25 ** 2)
+    # Satterthwaite's degrees, 7 ** 2 / (1 + 2.25 ** 2 + 6.25 ** 2 + 0.25 ** 2 + 2.25 ** 2) = 0.98, are at least 1.
+    freedom = 1
     interval, p = difference_of_trainings(first, second)
     half = variance ** 0.5 * stats.t.ppf(0.975, freedom)
     assert (interval.value, interval.low, interval.high) == pytest.approx((6, 6 - half, 6 + half))
@@ -95,3 +96,17 @@ def test_equal_losses_rarely_differ(spread):
         tables = [rng.poisson(subjects * rng.lognormal(-spread ** 2 / 2, spread, 10)).astype(float) for _ in range(2)]
         found += difference_of_trainings(*tables)[1] < 0.05
     assert 0.017 < found / 400 < 0.083
+
+
+def test_degrees_of_freedom_are_at_least_those_of_the_runs():
+    """Noise alone, whose parts nearly cancel: the quotient would be 1.2 with 9 subjects and 3 runs."""
+    first = np.array([[1, 1, 1], [1, 3, 1], [1, 1, 1], [0, 2, 3], [2, 1, 1], [1, 3, 0], [2, 0, 2], [0, 2, 0],
+                      [1, 2, 4]])
+    second = np.zeros((9, 3))
+    second[0, 0] = second[4, 0] = second[4, 1] = 1
+    interval, _ = difference_of_trainings(first, second, same_runs=True)
+    change = second - first
+    noise = change - change.mean(axis=1, keepdims=True) - change.mean(axis=0) + change.mean()
+    variance = (change.mean(axis=1).var(ddof=1) / 9 + change.mean(axis=0).var(ddof=1) / 3
+                - (noise ** 2).sum() / (8 * 2) / 27)
+    assert interval.high - interval.value == pytest.approx(variance ** 0.5 * stats.t.ppf(0.975, 2))
