@@ -1,9 +1,11 @@
 """Tests of two groups over the same subjects, each with the interval of the difference that agrees with it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from nnunet_tv.reporting.statistics.interval import LEVEL, TIE, Interval
 
@@ -35,7 +37,8 @@ def paired_difference(first: Sequence[float], second: Sequence[float], *, seed: 
     it excludes 0 if and only if p <= 0.05. Its bounds are quantiles of means over parts of the subjects (Hartigan
     1969). For values of 0 and 1, p is that of McNemar's exact test (1947), a binomial test of the discordant pairs.
 
-    Exact up to 16 differing pairs, else from 10 000 seeded exchanges, with p at least 1 / 10 001. Unlike in
+    Exact up to 16 differing pairs, else from 10 000 seeded exchanges, with p at least 1 / 10 001 (p of differences of
+    one size, as of McNemar's test, is always exact). Unlike in
     :func:`scipy.stats.permutation_test`, sums that differ by rounding count as ties. Without bounds where no
     difference can be rejected (fewer than six pairs), or where all pairs differ by the same.
     """
@@ -57,7 +60,9 @@ def paired_difference(first: Sequence[float], second: Sequence[float], *, seed: 
     sums, signs, exact = _exchanges(differing, n - len(differing), seed)
     total = differences.sum()
     reached = np.count_nonzero(np.abs(sums) >= abs(total) - TIE * np.abs(differing).sum())
-    p = reached / len(sums) if exact else (reached + 1) / (len(sums) + 1)
+    p = float(reached / len(sums) if exact else (reached + 1) / (len(sums) + 1))
+    if np.ptp(np.abs(differing)) <= TIE * np.abs(differing).max():
+        p = float(stats.binomtest(min(counts), len(differing)).pvalue)
     if np.ptp(differences) <= TIE * np.abs(differences).max():
         return PairedDifference(without, p, *counts)
     # A shift is reached by an exchange if it lies between the means of the subjects that it leaves and those it turns.
@@ -69,8 +74,11 @@ def paired_difference(first: Sequence[float], second: Sequence[float], *, seed: 
     bounds = float(np.sort(low)[place]), float(np.sort(high)[::-1][place])
     if not np.isfinite(bounds).all():
         return PairedDifference(without, p, *counts)
-    if p > 1 - LEVEL:  # a tie by rounding
+    # A tie by rounding, or the exchanges drawn against an exact p.
+    if p > 1 - LEVEL:
         bounds = min(bounds[0], 0.0), max(bounds[1], 0.0)
+    elif bounds[0] <= 0 <= bounds[1]:
+        bounds = (math.ulp(0.0), bounds[1]) if mean > 0 else (bounds[0], -math.ulp(0.0))
     return PairedDifference(Interval(mean, *bounds, n, "permutation"), p, *counts)
 
 

@@ -111,7 +111,8 @@ def trainings_table(groups: Sequence[GroupStage], *, primary: str = "DC", stages
         return ((f"{len(first.runs)}, {len(second.runs)}", *_means(endpoint, means[0], means[1], cases), interval), p,
                 None)
 
-    repeated = {group.group: runs for group in groups if (runs := _repeated_runs(group))}
+    twice = [(group.group, _repeated_runs(group)) for group in groups]
+    repeated = {name: runs for name, runs in twice if runs and all(other for of, other in twice if of == name)}
     comparisons = [one for one in _comparisons(groups, primary, stages)
                    if not (one.first.one_run or one.second.one_run)]
     rows, _ = _rows(comparisons, test, 3)

@@ -49,7 +49,8 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
             "Intervals show how far a figure may be from that of more such patients; ± in Table 1 shows how training "
             "varies. Runs of a subject are averaged first: they are no further patients.",
             "sSens: Clopper-Pearson (exact binomial). With several runs, of the subjects' mean shares: the effective "
-            "number of subjects is their number, however much the runs agree. One miss more never narrows it.",
+            "number of subjects is their number, however much the runs agree. Where most are found, one miss more "
+            "never narrows it.",
             f"DC and pooled ratios: bootstrap-t over subjects, {RESAMPLES} resamples, seed {seed}. Where all subjects "
             "agree there is no interval.",
             "nFPC: exact Poisson, where no subject has several false clusters; else Poisson with the dispersion of the "

@@ -30,6 +30,16 @@ def test_mcnemar():
             assert found == pytest.approx(stats.binomtest(less, less + more).pvalue)
 
 
+def test_mcnemar_of_many_discordant_pairs_is_exact():
+    for more, less in itertools.product(range(0, 70, 3), repeat=2):
+        if more + less:
+            found = paired_difference([0] * more + [1] * less + [1] * 50, [1] * more + [0] * less + [1] * 50)
+            assert found.p == pytest.approx(stats.binomtest(less, less + more).pvalue)
+            if found.interval.low is not None:
+                assert (found.p <= 0.05) == (found.interval.low > 0 or found.interval.high < 0)
+                assert found.interval.low <= found.interval.value <= found.interval.high
+
+
 def test_exact_permutation():
     # Differences 1, 2, 3, all of one sign: 2 of 8 sign patterns reach the sum.
     assert p_of([1, 2, 3], [0, 0, 0]) == pytest.approx(2 / 8)
@@ -53,7 +63,8 @@ def test_many_pairs_agree_with_scipy_and_are_seeded():
                                     permutation_type="samples", n_resamples=20_000, rng=1).pvalue
     assert p_of(first, second, seed=2) == pytest.approx(theirs, abs=0.015)
     assert paired_difference(first, second, seed=2) == paired_difference(first, second, seed=2)
-    assert p_of(np.ones(40), np.zeros(40)) == 1 / 10_001
+    assert p_of(np.ones(40), np.zeros(40)) == pytest.approx(2 / 2 ** 40)
+    assert p_of(np.arange(40) / 10 + 1, np.zeros(40)) == 1 / 10_001
 
 
 def test_interval_by_enumeration():
