@@ -93,7 +93,7 @@ def cluster_share(true: Sequence[float], false: Sequence[float], *, runs: int = 
     if not n:
         return Interval(None, None, None, 0, method)
     p = float(x.sum() / (x + y).sum())
-    least, most = _ratio_bounds(*(rate_interval((counts / runs).tolist(), runs=runs, fewest=1, widened=counts is y)
+    least, most = _ratio_bounds(*(rate_interval((counts / runs).tolist(), runs=runs, fewest=1, widened=False)
                                   for counts in (y, x)))
     bounds = [(1 / (1 + most), 1 / (1 + least)), *([_effective_bounds(x, y)] if n > 1 and 0 < p < 1 else [])]
     low, high = min(low for low, _ in bounds), max(high for _, high in bounds)

@@ -68,7 +68,7 @@ def rate_interval(
     exact Poisson if no subject has several events. An event more in a subject with few lowers d. So the upper bound is
     at least that of every result with fewer events in the same subjects, and the width at least that of every such
     result with up to one event per subject, from which d cannot be known well: one more event never gives an interval
-    that suggests more certainty. Without `widened`, which is for events that are good, the width may be smaller.
+    that suggests more certainty. Without `widened`, for rates in a ratio, the width may be smaller.
     Without bounds for less than `fewest` subjects of whom one has several events.
     """
     n, values = len(counts), np.sort(np.asarray(counts, float))[::-1]

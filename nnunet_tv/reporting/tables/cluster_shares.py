@@ -39,10 +39,11 @@ def cluster_table(groups: Sequence[GroupStage], pairs: Sequence[Pair] = ()) -> T
                f"have. {NO_CONTROLS}: no controls of this group.",) if pairs else ()),
             "Several runs: the counts of a subject are summed over its runs.",
             "Interval of cluster PPV: on each side the wider of two. One combines the intervals of true and of false "
-            "clusters per subject (those of nFPC) for their ratio (MOVER, Donner and Zou 2012); the other is "
-            "Clopper-Pearson with an effective number of clusters, p (1 − p) / linearised variance of the ratio over "
-            "subjects, with Student's t (Korn and Graubard 1998). One false cluster never gives a narrower interval "
-            "than none. n: subjects with a cluster.",
+            "clusters per subject (Poisson with the dispersion, as for nFPC) for their ratio (MOVER, Donner and Zou "
+            "2012); the other is Clopper-Pearson with an effective number of clusters, p (1 − p) / linearised variance "
+            "of the ratio over subjects, with Student's t (Korn and Graubard 1998). The lower bound is at most that of "
+            "fewer false clusters, and that of k in k, for the k subjects with a true cluster. One false cluster never "
+            "gives a narrower interval than none. n: subjects with a cluster.",
             "Interval of lesion sensitivity: Clopper-Pearson with an effective number of subjects, p (1 − p) / "
             "linearised variance, at most the number n of subjects with a lesion. One run and one lesion in each "
             "subject: that of sSens.",

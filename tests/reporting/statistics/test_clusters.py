@@ -197,3 +197,8 @@ def test_bounds_do_not_jump_with_a_cluster_of_ten_runs():
     assert rate_interval([1, 1, 1.1], runs=10).high < 1.5 * rate_interval([1, 1, 1], runs=10).high
     many = cluster_share([3000, 10] * 5, [40_000, 7] * 5, runs=10)
     assert 0 < many.low < many.value < many.high < 1
+
+
+def test_the_upper_bound_is_not_that_of_few_false_clusters():
+    found = cluster_share([2, 2, 2, 2, 2, 1, 2, 2, 1], [5, 3, 1, 1, 7, 2, 3, 2, 8], runs=3)
+    assert found.value == pytest.approx(1 / 3) and found.high < 0.7
