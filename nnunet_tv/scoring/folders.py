@@ -8,6 +8,7 @@ from pathlib import Path
 from nnunet_tv.metrics.hit_rules import parse_rules
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.scoring.case_scoring import ScoringOptions, score_one
+from nnunet_tv.scoring.prediction_settings import ARGUMENTS
 from nnunet_tv.scoring.rows import RAW, STAGES, CaseFlow, Scores
 from nnunet_tv.scoring.runs import Run, segmentations
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
@@ -86,6 +87,10 @@ def score_controls(runs: Sequence[Run], *, options: ScoringOptions | None = None
 
 
 def _check_folders(runs: Sequence[Run], reference: Path | None = None) -> None:
+    for name in ("plans.json", ARGUMENTS):
+        if reference is not None and (reference / name).is_file():
+            raise NnunetTVError(f"{reference}: expected references, found {name}, which nnU-Net writes beside its "
+                                "predictions; give the folder of labels with --ref, and predictions with --pred")
     for folder in [folder for run in runs for folder in run.folders()]:
         if not folder.is_dir():
             raise NnunetTVError(f"{folder}: no such folder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ def render(template: str, **context: Any) -> str:
     environment.filters["data_uri"] = data_uri
     environment.filters["fixed"] = fixed
     environment.filters["linked"] = linked
+    environment.filters["minute"] = minute
     context = {"version": __version__, "research_use": RESEARCH_USE, **context}
     return environment.get_template(template).render(context)
 
@@ -46,6 +48,17 @@ def linked(text: str) -> Markup:
     parts = (re.fullmatch(r"(.*) \(#([\w-]+)\)", part) for part in text.split("; "))
     return Markup("; ").join(Markup('<a href="#{}">{}</a>').format(part[2], part[1]) if part else escape(plain)
                              for part, plain in zip(parts, text.split("; "), strict=True))
+
+
+def minute(stamp: str) -> str:
+    """ISO 8601 time `stamp` for readers, in UTC.
+
+    Examples
+    --------
+    >>> minute("2026-11-22T00:53:00+00:00"), minute("2026-11-22T00:53:07+02:00")
+    ('2026-11-22 00:53 UTC', '2026-11-21 22:53 UTC')
+    """
+    return f"{datetime.fromisoformat(stamp).astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
 
 
 def data_uri(path: str | Path) -> str:

@@ -52,6 +52,25 @@ def test_content_and_warnings_are_in_their_sections(page):
         assert text in page, text
 
 
+def test_long_tables_are_folded_and_their_warnings_are_not(page):
+    for key, folded in (("comparisons", False), ("comparisons-stages", True), ("strata-size", True),
+                        ("measures", True), ("every-case", True), ("checklist", True), ("uncertainty", False)):
+        block = page[page.index(f'<div class="block" id="table-{key}">'):]
+        block = block[:block.index("<table")]
+        assert ("<details>" in block) == folded, key
+        if 'class="warning"' in block and folded:
+            assert block.index('class="warning"') < block.index("<details>"), key
+    stages = page[page.index('<div class="block" id="table-comparisons-stages">'):]
+    assert 'class="warning"' in stages[:stages.index("<details>")]
+    assert '<td class="words" data-label="Stage">raw</td>' in page
+
+
+def test_the_summary_names_its_rule_and_its_subjects(page):
+    summary = page[page.index('<section id="in-short">'):page.index('<section id="table-1">')]
+    assert "hit rule &#34;any&#34;" in summary and "over all 7 subjects with a reference" in summary
+    assert re.search(r"scored \d{4}-\d\d-\d\d \d\d:\d\d UTC", page)
+
+
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
                 "")
 

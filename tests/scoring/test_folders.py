@@ -173,13 +173,16 @@ def test_volumes_that_cannot_be_filtered_are_named(folders):
 
 
 def test_misleading_folders_are_refused(folders):
-    (folders / "empty").mkdir()
+    for name in ("empty", "swapped"):
+        (folders / name).mkdir()
+    (folders / "swapped" / "plans.json").write_text("{}")
     pred, score_them = folders / "pred", partial(score_folders, folders / "ref")
     for work, runs, message in (
         (score_them, [Run("B", 0, folders / "nowhere")], "nowhere: no such folder"),
         (score_them, [Run("B", 0, pred, folders / "ref")], "ref: given as predictions and as references"),
         (score_them, [Run("C", 0, pred, pred)], "given as raw and as post-processed predictions of C"),
         (score_them, [], "no predictions to score"),
+        (partial(score_folders, folders / "swapped"), [Run("A", 0, pred)], "swapped: .* found plans.json"),
         (partial(score_folders, folders / "empty"), [Run("A", 0, pred)],
          r"empty: expected references \(CASE.nii.gz\), found none"),
         (score_controls, [], "no predictions of controls to score"),

@@ -152,7 +152,7 @@ def reliability_table(found: Sequence[Calibration], seed: int) -> Table:
         ("Group", "Of", "From", "To", "Number", "Mean probability", "Share that is lesion"),
         tuple((one.name, one.of, each.low, each.high, each.number, each.probability, each.share)
               for one, each in shown),
-        digits={"From": 3, "To": 3},
+        digits={"From": 3, "To": 3}, folded=True,
         row_digits=tuple(5 if one.of == ALL_VOXELS and not each.low else 3 for one, each in shown),
         notes=("Of a calibrated model, the share that is lesion equals the mean probability. A bin of voxels contains "
                "its lower limit; those of clusters are given by their lowest and highest confidence. Empty bins are "

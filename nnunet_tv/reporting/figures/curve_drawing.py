@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from nnunet_tv.reporting.figures.curves import Curve, SizeClass
 from nnunet_tv.utils.files import atomic
@@ -53,7 +54,8 @@ def draw_size(classes: dict[str, list[SizeClass]], output: Path) -> list[Path]:
 
     def draw(ax: Axes) -> None:
         for number, (name, found) in enumerate(classes.items()):
-            middles = [(one.low_mm3 * one.high_mm3) ** 0.5 * 1.07 ** number for one in found]
+            shift = 1.3 ** ((number + 0.5) / len(classes) - 0.5)  # side by side, and apart from the next class
+            middles = [(one.low_mm3 * one.high_mm3) ** 0.5 * shift for one in found]
             low, share, high = np.array([(one.share.low, one.share.value, one.share.high) for one in found], float).T
             ax.errorbar(middles, share, yerr=np.nan_to_num([share - low, high - share]), color=colour(number),
                         fmt=MARKERS[number % len(MARKERS)], capsize=4, label=plain_label(name))
@@ -61,6 +63,8 @@ def draw_size(classes: dict[str, list[SizeClass]], output: Path) -> list[Path]:
                 ax.plot([one.low_mm3, one.high_mm3], [value, value], color=colour(number), alpha=0.4)
         ax.set(xscale="log", xlabel="Volume of the reference (mm³)", ylabel="Share of subjects detected",
                ylim=(-0.02, 1.02))
+        ax.xaxis.set_major_formatter(LogFormatter())  # 200, not 2×10²
+        ax.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
 
     return save_figure(draw, output)
 

@@ -13,7 +13,7 @@ from nnunet_tv.reporting.sections.curves import curves_section
 from nnunet_tv.reporting.sections.patients_controls import patients_controls_section
 from nnunet_tv.reporting.sections.rescans import rescans_section
 from nnunet_tv.reporting.sections.study import checklist_section, study_section
-from nnunet_tv.reporting.sections.table_one import footnotes, summary, table_one_rows, table_one_section
+from nnunet_tv.reporting.sections.table_one import footnotes, summary, summary_note, table_one_rows, table_one_section
 from nnunet_tv.reporting.tables import comparison, controls, hit_rules, measures, strata, summaries
 from nnunet_tv.reporting.tables.cluster_shares import cluster_table
 from nnunet_tv.reporting.tables.patients_controls import make_pairs
@@ -29,7 +29,7 @@ class Sections:
     table_one: list[TableOneRow]
     shown: list[TableOneRow]  #: the same, and the TV paper's rows if requested
     notes: list[str]  #: under Table 1
-    summary: list[str]  #: one sentence per group and stage
+    summary: list[str]  #: one sentence per group and stage, and what they have in common
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def make_sections(record: Record, folder: Path) -> Sections:
     sections = [table_one_section(context, shown, notes),
                 *(section for make in _SECTIONS if (section := make(context)) is not None)]
     return Sections([*sections, checklist_section(context, sections)], ours, shown, notes,
-                    [summary(group, context.seed) for group in context.groups])
+                    [*(summary(group, context.seed) for group in context.groups), summary_note(context)])
 
 
 def _uncertainty(context: ReportContext) -> Section:
@@ -64,8 +64,8 @@ def _comparison(context: ReportContext) -> Section:
     made = [table for stages in (False, True) for table in (
         comparison.comparison_table(context.groups, primary=primary, stages=stages, seed=context.seed),
         comparison.trainings_table(context.groups, primary=primary, stages=stages))]
-    tables = (replace(table, warnings=(*choice_warnings(context.record), *table.warnings))
-              for table in made if table.rows)
+    tables = (replace(table, warnings=(*choice_warnings(context.record), *table.warnings), folded=number > 1)
+              for number, table in enumerate(made) if table.rows)
     return Section("comparison", "Comparisons", tables=tuple(tables))
 
 

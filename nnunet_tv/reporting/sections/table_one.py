@@ -14,6 +14,7 @@ from nnunet_tv.reporting.tables.table import FEW
 from nnunet_tv.reporting.tables.table_one import TableOneRow, stage_table, table_one
 from nnunet_tv.scoring.prediction_settings import PredictionSettings
 from nnunet_tv.scoring.rows import FILTERED, MISSING, RAW
+from nnunet_tv.utils.numbers import counted
 
 
 def table_one_rows(context: ReportContext) -> tuple[list[TableOneRow], list[TableOneRow]]:
@@ -32,7 +33,7 @@ def table_one_section(context: ReportContext, shown: Sequence[TableOneRow], note
     """Table 1, raw and post-processed."""
     references = context.references
     n_lesion = sum(score.n_lesions > 0 for score in references.values())
-    subjects = f"n = {len(references)} subjects, {n_lesion} with a lesion"
+    subjects = f"n = {counted(len(references), 'subject')}, {n_lesion} with a lesion"
     return Section("table-1", "Table 1", warnings=tuple(_warnings(context.record, len(references))),
                    tables=(stage_table(shown, RAW, subjects), stage_table(shown, FILTERED, subjects, notes=notes)))
 
@@ -40,7 +41,7 @@ def table_one_section(context: ReportContext, shown: Sequence[TableOneRow], note
 def _warnings(record: Record, n: int) -> list[str]:
     warnings = [*record.settings.get("over_tables", []), *choice_warnings(record)]
     if n < FEW:
-        warnings.append(f"{n} subjects, fewer than {FEW}: descriptive only.")
+        warnings.append(f"{counted(n, 'subject')}, fewer than {FEW}: descriptive only.")
     lost = [row.case for row in record.rows if row.status == MISSING and row.stage == RAW]
     if lost:
         warnings.append(f"Missing predictions, scored as empty because of --allow-missing: {len(lost)} "
@@ -58,18 +59,18 @@ def footnotes(record: Record) -> list[str]:
     empty = ", ".join(f"{status} {sum(row.status == status for row in rows)}"
                       for status in (EMPTY_REFERENCE, EMPTY_PREDICTION, BOTH_EMPTY))
     notes = [
-        f"{n} subjects, {n_lesion} of them with a lesion in the reference."
+        f"{counted(n, 'subject')}, {n_lesion} of them with a lesion in the reference."
         + (" Fewer than 10 subjects: descriptive only." if n < 10 else ""),
         "± is the sample standard deviation (n − 1) over runs: it describes the variation between trainings, not "
         "between subjects, and is not defined for a single run.",
         "Sens and Prec: voxels pooled over all subjects of a run; their means over subjects are given beside them "
         "(Sens: subjects with a lesion; Prec: subjects with a prediction).",
-        f"DC: mean Dice over the {n_lesion} subjects with a lesion; an empty prediction counts as 0.",
+        f"DC: mean Dice over the {counted(n_lesion, 'subject')} with a lesion; an empty prediction counts as 0.",
         "sSens: share of the subjects with a lesion that are detected. Hit rule: "
         + ("any true positive voxel." if any_voxel else f"{rule} (explained with the hit rules)."),
         f"nFPC: clusters of the prediction ({settings['connectivity']}-connectivity) "
         + ("without any voxel of the reference" if any_voxel else f"that are not true by the rule {rule}")
-        + f", per subject, over all {n} subjects.",
+        + f", per subject, over all {counted(n, 'subject')}.",
         *(f"{measure.short}: {measure.with_settings(settings).explanation}" for measure in TABLE_ONE
           if not measure.pooled_with and measure not in (DICE, DETECTED, FALSE_CLUSTERS)),
         f"Rows of cases.csv with empty masks: {empty}.",
@@ -117,12 +118,22 @@ def summary(group: GroupStage, seed: int) -> str:
     name, false_text = f"{group.group}, {group.stage}", f"{_text(false)} false clusters per subject"
     if found.value is None:
         return f"{name}: no subject has a lesion; {false_text}."
-    share = (f"detected in {round(found.value * found.n)} of {found.n} subjects with a lesion" if group.one_run else
-             f"detected in {100 * found.value:.0f} % of {found.n} subjects with a lesion, on average over "
+    share = (f"detected in {round(found.value * found.n)} of {counted(found.n, 'subject')} with a lesion" if group.one_run else
+             f"detected in {100 * found.value:.0f} % of {counted(found.n, 'subject')} with a lesion, on average over "
              f"{len(group.runs)} runs")
     bounds = ("" if found.low is None or found.high is None else
               f" (95 % interval {100 * found.low:.0f} to {100 * found.high:.0f} %)")
     return f"{name}: {share}{bounds}; {false_text}; mean Dice {_text(overlap)}."
+
+
+def summary_note(context: ReportContext) -> str:
+    """What the sentences of the summary have in common: the hit rule, the subjects, the intervals."""
+    rule = context.settings["hits"][0]
+    named = ('"any": one voxel shared with the lesion is enough, which is the most generous rule' if rule == "any" else
+             f'"{rule}", explained with the hit rules')
+    return (f"Detected by the hit rule {named}. False clusters: over all "
+            f"{counted(len(context.references), 'subject')} with a reference; mean Dice: over those with a lesion, 0 "
+            "for a missed one. In parentheses: 95 % intervals over subjects.")
 
 
 def _text(interval: Interval) -> str:

@@ -22,7 +22,7 @@ def cases_table(groups: Sequence[GroupStage], settings: Mapping[str, Any]) -> Ta
         tuple((case, scores[0].reference_mm3, name,
                *(figures.get((name, endpoint.key, stage), {}).get(case, "–") for endpoint, stage in shown))
               for case, scores in groups[0].scores.items() for name in dict.fromkeys(group.group for group in groups)),
-        digits={"Reference (mm³)": 0, **columns},
+        digits={"Reference (mm³)": 0, **columns}, folded=True,
         notes=(*endpoint_notes(endpoints),
                "Averaged over runs: Detected is the share of the runs; – where a figure does not apply. Single runs, "
                "volumes, distances and clusters are in cases.csv, clusters.csv and lesions.csv."))

@@ -43,6 +43,7 @@ def measures_table(
         "measures", "All measures, means over subjects",
         ("Group", "Stage", "Measure", "Mean where defined", "Undefined", "Worst value", "Penalised mean"),
         tuple(row for _, row in rows), row_digits=tuple(measure.digits for measure, _ in rows),
+        folded=True,
         notes=(
             *defined,
             "Undefined: of all scores (subjects × runs) to which the measure applies. The mean where defined leaves "

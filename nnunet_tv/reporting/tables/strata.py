@@ -54,7 +54,7 @@ def check_strata(names: Sequence[str], participants: Participants | None, *, has
     for name in names:
         if name not in (*OWN, *columns):
             raise NnunetTVError(f"stratum {name!r}: neither a column of the participants table "
-                                f"({', '.join(columns) or 'none given'}) nor one of {', '.join(OWN)}")
+                                f"({', '.join(columns) or 'none for these cases'}) nor one of {', '.join(OWN)}")
         if name == CONTRAST and name not in columns and not has_images:
             raise NnunetTVError("stratum contrast: the contrast of a lesion is measured on the scans; give --images")
 
@@ -139,7 +139,7 @@ def stratum_table(
     return Table(
         f"strata-{key}", f"By {_TITLES.get(name, name)}",
         ("Level", "Group", "Stage", "Subjects", *(endpoint.short_label for endpoint in endpoints), "Reading"),
-        tuple(rows),
+        tuple(rows), folded=True,
         digits={endpoint.short_label: endpoint.digits for endpoint in endpoints},
         notes=(_NOTES.get(name, f"Levels of the column {name} of the participants table."),
                f"Cells with fewer than {FEW} subjects are descriptive. Differences between levels are not tested here; "

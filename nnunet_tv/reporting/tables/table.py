@@ -42,6 +42,7 @@ class Table:
     digits: Mapping[str, int] = field(default_factory=dict)  #: decimals by column
     row_digits: tuple[int, ...] = ()  #: decimals by row, for columns without their own; 3 where neither is given
     prose: bool = False  #: whether its cells are texts, which the page wraps and aligns on the left
+    folded: bool = False  #: whether the page shows its title only until it is opened (or printed)
 
     def parts(self) -> list[list[tuple[str, str]]]:
         """Rows for a page: figure, and the small text beneath it."""
@@ -49,6 +50,12 @@ class Table:
         return [[cell_parts(cell, self.digits.get(column, default))
                  for column, cell in zip(self.columns, row, strict=True)]
                 for row, default in zip(self.rows, digits, strict=True)]
+
+    def words(self) -> list[bool]:
+        """Whether each column has words and no numbers, which the page aligns on the left."""
+        columns = [[row[number] for row in self.rows] for number in range(len(self.columns))]
+        return [all(isinstance(cell, str) and not re.match(r"[-−]?\d", cell) for cell in cells)
+                and any(re.match(r"\w", str(cell)) for cell in cells) for cells in columns]
 
     def texts(self) -> list[list[str]]:
         """Rows as texts: an interval has its bounds and its n in parentheses."""

@@ -88,6 +88,12 @@ def test_units_and_digits_stand_in_the_headers_of_endpoints(monkeypatch):
     assert cases.texts()[0][cases.columns.index("HD95 (mm), raw")] == "2.2"
 
 
+def test_one_subject_is_singular():
+    run = {"group": "A", "run": 0, "filtered": None, "predicted": []}
+    text = " ".join(footnotes(Record([make_row("a", tp=1)], settings=SETTINGS, meta={"runs": [run]})))
+    assert "1 subject, 1 of them" in text and "over all 1 subject." in text and "1 subjects" not in text
+
+
 def test_a_further_measure_of_table_one_is_defined_below_it(monkeypatch):
     new = Measure("f2", "F2", "overlap.f2", (), short="F2", in_table_one=True, definition="As F1, for misses.")
     rows = [make_row("a", tp=1, measures={"f2": 0.5})]

@@ -55,6 +55,8 @@ def test_contrast_and_unknown_names():
         make_strata(["contrast"], scores())
     with pytest.raises(NnunetTVError, match=r"stratum 'lope': neither a column .* \(lobe\) nor one of size, contrast"):
         make_strata(["lope"], scores(), participants={"sub-1": {"lobe": "FL"}})
+    with pytest.raises(NnunetTVError, match=r"stratum 'lobe': .* \(none for these cases\)"):
+        make_strata(["lobe"], scores(), participants={})  # a table of other subjects
 
 
 def test_strata_table_counts_and_calls_small_cells_descriptive():

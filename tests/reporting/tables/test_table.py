@@ -30,6 +30,14 @@ def test_texts_carry_bounds_and_n():
             for p in (0.00001, 0.04567, 0.0001)] == ["< 0.0001", "0.0457", "0.0001"]
 
 
+def test_columns_of_words():
+    rows = (("a", "raw", "0.2, 0.3", "", "3 of 4", "−1", 1, "–"),
+            ("1: up to", "filtered", "x", "few", "y", "z", 2, "–"))
+    made = table.Table("k", "T", tuple("abcdefgh"), rows)
+    assert made.words() == [False, True, False, True, False, False, False, False]
+    assert table.Table("k", "T", ("a",), ()).words() == [False]
+
+
 def test_markdown():
     text = table.to_markdown(TABLE)
     assert text.startswith("## A & B\n\n**Beware.**\n\n| Group | x\\|y | Share |") and "- 50 mm³\n- † Fewer" in text
