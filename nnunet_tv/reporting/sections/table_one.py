@@ -118,9 +118,9 @@ def summary(group: GroupStage, seed: int) -> str:
     name, false_text = f"{group.group}, {group.stage}", f"{_text(false)} false clusters per subject"
     if found.value is None:
         return f"{name}: no subject has a lesion; {false_text}."
-    share = (f"detected in {round(found.value * found.n)} of {counted(found.n, 'subject')} with a lesion" if group.one_run else
-             f"detected in {100 * found.value:.0f} % of {counted(found.n, 'subject')} with a lesion, on average over "
-             f"{len(group.runs)} runs")
+    of = f"{counted(found.n, 'subject')} with a lesion"
+    share = (f"detected in {round(found.value * found.n)} of {of}" if group.one_run else
+             f"detected in {100 * found.value:.0f} % of {of}, on average over {len(group.runs)} runs")
     bounds = ("" if found.low is None or found.high is None else
               f" (95 % interval {100 * found.low:.0f} to {100 * found.high:.0f} %)")
     return f"{name}: {share}{bounds}; {false_text}; mean Dice {_text(overlap)}."
