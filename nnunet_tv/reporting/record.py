@@ -88,6 +88,8 @@ def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
 def read_record(path: str | Path) -> Record:
     """Read the record of an earlier report; NnunetTVError without a ``report.json`` with this version's structure."""
     path = Path(path, "report.json") if Path(path).is_dir() else Path(path)
+    if not path.is_file():
+        raise NnunetTVError(f"{path}: no such file; give the folder of an earlier report")
     try:
         content = read_json(path)
         if content["meta"]["tool"] != TOOL:

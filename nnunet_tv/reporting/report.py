@@ -21,7 +21,7 @@ from nnunet_tv.reporting.tables.comparison import check_primary
 from nnunet_tv.reporting.tables.strata import CONTRAST, check_strata
 from nnunet_tv.scoring.case_scoring import ScoringOptions
 from nnunet_tv.scoring.contrast import contrast_of_case
-from nnunet_tv.scoring.folders import score_controls, score_folders
+from nnunet_tv.scoring.folders import patients_as_controls, score_controls, score_folders
 from nnunet_tv.scoring.marks import Marks
 from nnunet_tv.scoring.model_folder import ModelRuns, check_comparable
 from nnunet_tv.scoring.participants import of_cases, read_columns, read_participants
@@ -183,7 +183,8 @@ def _score(
     record = Record(
         rows=scores.rows, controls=healthy.rows, candidates=scores.candidates, control_candidates=healthy.candidates,
         rescans=rescans.rows, flow=scores.flow,
-        problems=[*scores.problems, *healthy.problems, *rescans.problems],
+        problems=[*scores.problems, *healthy.problems, *patients_as_controls(scores.rows, runs, controls),
+                  *rescans.problems],
         warnings=[*(text for model in models for text in model.warnings), *scores.warnings, *healthy.warnings,
                   *rescans.warnings],
         settings={**options.settings(), "over_tables": [*synthetic_warnings(reference, [*runs, *controls]),

@@ -9,7 +9,7 @@ from nnunet_tv.metrics.hit_rules import parse_rules
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.scoring.case_scoring import ScoringOptions, score_one
 from nnunet_tv.scoring.prediction_settings import ARGUMENTS
-from nnunet_tv.scoring.rows import RAW, STAGES, CaseFlow, Scores
+from nnunet_tv.scoring.rows import RAW, STAGES, CaseFlow, CaseRow, Scores
 from nnunet_tv.scoring.runs import Run, segmentations
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.parallel import each_case
@@ -84,6 +84,16 @@ def score_controls(runs: Sequence[Run], *, options: ScoringOptions | None = None
         raise NnunetTVError(f"{runs[0].raw}: expected predictions of controls (CASE{ENDING}), found none")
     options = replace(options or ScoringOptions(), distances=False, allow_missing=False)
     return _score(None, cases, runs, options, processes)
+
+
+def patients_as_controls(rows: Sequence[CaseRow], runs: Sequence[Run], controls: Sequence[Run]) -> list[str]:
+    """Problems: predictions of a subject with a lesion that are given as a control's, too."""
+    folders = {fold.raw.resolve() for run in runs for fold in run.folds()}
+    shared = {fold.raw for run in controls for fold in run.folds() if fold.raw.resolve() in folders}
+    lesion = {row.case for row in rows if row.score is not None and row.score.n_lesions}
+    return [f"{case}: {folder / (case + ENDING)}: given as a control's prediction, but the reference has a lesion; "
+            "give controls in a folder of their own"
+            for folder in sorted(shared) for case in segmentations(folder) if case in lesion]
 
 
 def _check_folders(runs: Sequence[Run], reference: Path | None = None) -> None:

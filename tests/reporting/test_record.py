@@ -6,6 +6,11 @@ from nnunet_tv.reporting.record import read_record
 from nnunet_tv.utils.errors import NnunetTVError
 
 
+def test_a_folder_without_a_report(tmp_path):
+    with pytest.raises(NnunetTVError, match="no such file; give the folder of an earlier report"):
+        read_record(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"), [
         ("{", "not a report.json of nnunet-tv-report"),

@@ -103,6 +103,17 @@ def test_without_probabilities_or_controls_of_a_group(study, tmp_path, monkeypat
     assert 'id="controls-block"' in page and 'id="patients-controls"' not in page
 
 
+def test_a_patient_is_no_control(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(study)
+    arguments = ["--ref", "ref", "--pred", "TV=tv", "--controls", "TV=tv", "-np", "1", "-o", str(tmp_path / "out")]
+    assert main(arguments) == 1
+    problems = json.loads((tmp_path / "out" / "report.json").read_text())["problems"]
+    assert [problem.split(":")[0] for problem in problems] == sorted(
+        row.stem.removesuffix(".nii") for row in (study / "ref").iterdir())
+    assert "sub-1: tv/sub-1.nii.gz: given as a control's prediction" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
 def test_references_are_required(study, tmp_path):
     with pytest.raises(NnunetTVError, match="no references"):
         make_report(tmp_path / "out", runs=[Run("TV", 0, study / "tv")])

@@ -86,8 +86,9 @@ def test_from_the_command(tmp_path, monkeypatch):
     for case, lesion in (("p1", cube((2, 2, 2))), ("p2", cube((5, 5, 5))), ("p3", cube())):
         save(tmp_path / "ref", case, lesion)
     for case in ("p1", "p3", "other"):
-        save(tmp_path / "pred", case, cube((2, 2, 2)))
-    arguments = ["--ref", "ref", "--pred", "A=pred", "--controls", "A=pred", "-np", "1", "-o", "out"]
+        for folder in ("pred", "healthy"):
+            save(tmp_path / folder, case, cube((2, 2, 2)))
+    arguments = ["--ref", "ref", "--pred", "A=pred", "--controls", "A=healthy", "-np", "1", "-o", "out"]
     assert main(arguments) == 1
     assert json.loads((tmp_path / "out" / "report.json").read_text())["flow"]["references"] == ["p1", "p2", "p3"]
     assert main([*arguments, "--allow-missing"]) == 0
