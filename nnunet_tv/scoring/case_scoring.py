@@ -23,7 +23,7 @@ from nnunet_tv.scoring.rows import CaseRow, LostLesions, Scores
 from nnunet_tv.scoring.runs import Run
 from nnunet_tv.utils.errors import CaseError
 from nnunet_tv.utils.files import sha256
-from nnunet_tv.utils.numbers import rounded
+from nnunet_tv.utils.numbers import counted, rounded
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ def score_one(case: str, *, reference: Path | None, runs: tuple[Run, ...], optio
         if reference is None:
             scorer.has_reference = False  # each run has its own grid
         scorer.score_run(run)
+    scorer.scores.warnings += scorer.turned_warnings()
     scorer.scores.marks = unite(scorer.scores.marks)
     return scorer.scores
 
@@ -86,6 +87,7 @@ class _CaseScorer:
 
     def __init__(self, case: str, options: ScoringOptions):
         self.case, self.options, self.scores = case, options, Scores()
+        self.turned: dict[tuple[str, str], list[str]] = {}  #: predictions by their orientation and the reference's
 
     def set_reference(self, volume: Volume) -> None:
         self.reference, self.lesions, self.has_reference = volume, self.components(volume, "reference"), True
@@ -127,9 +129,15 @@ class _CaseScorer:
                                 f"{grid_text(stored)}, its reference {grid_text(self.reference)}; bring both onto one "
                                 "grid")
         if volume is not stored:
-            self.scores.warnings.append(f"{self.case}: {what} is stored as {stored.orientation}, its reference as "
-                                        f"{self.reference.orientation}, on one grid; turned")
+            self.turned.setdefault((stored.orientation, self.reference.orientation), []).append(what)
         return _Prediction(volume, stored=stored)
+
+    def turned_warnings(self) -> list[str]:
+        """One warning for all predictions that are turned alike, however many runs there are."""
+        return [f"{self.case}: {whats[0]} "
+                + (f"and {counted(len(whats) - 1, 'other prediction')} are" if whats[1:] else "is")
+                + f" stored as {stored}, the reference as {reference}, on one grid; turned"
+                for (stored, reference), whats in self.turned.items()]
 
     def missing(self, what: str, path: Path) -> _Prediction:
         if self.options.allow_missing and self.has_reference:

@@ -123,6 +123,9 @@ def test_other_axes_of_one_grid_are_turned(folders, stored):
     assert scores.rows[0].score.dice == 1.0 and scores.problems == []
     [warning] = scores.warnings
     assert warning.startswith("sub-1: raw prediction of A, run 0 is stored as") and warning.endswith("turned")
+    runs = [Run("A", number, folders / "pred") for number in range(3)]
+    [warning] = [text for text in score_folders(folders / "ref", runs).warnings if text.endswith("turned")]
+    assert warning.startswith("sub-1: raw prediction of A, run 0 and 2 other predictions are stored as")
 
 
 def test_equal_voxels_with_flipped_geometry_are_not_compared_voxel_by_voxel(folders):
