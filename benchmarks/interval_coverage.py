@@ -24,6 +24,7 @@ from nnunet_tv.reporting.statistics import (
     paired_difference,
     rate_interval,
     share_interval,
+    unit_mean_interval,
 )
 
 Sample = Callable[[np.random.Generator, int], Any]
@@ -98,7 +99,7 @@ def _large(draw: Sample, figure: Callable[[np.ndarray], float]) -> float:
 
 
 def _mean(sample: np.ndarray, seed: int) -> Interval:
-    return mean_interval(sample, seed=seed, limits=(0, 1), resamples=RESAMPLES)
+    return unit_mean_interval(sample[:, None], np.ones((len(sample), 1)), seed=seed, resamples=RESAMPLES)
 
 
 def _ratio(sample: np.ndarray, seed: int) -> Interval:

@@ -160,7 +160,7 @@ MEASURES = (
             definition="Share of the subject's clusters that are true by the primary hit rule ({hits[0]}); several "
                        "clusters in one lesion are all true. Undefined for an empty prediction."),
     Measure("lesion_recall", "Recall (lesions)", "lesion_counts.lesion_recall", ("n_lesions_found", "n_lesions"),
-            needs=(LESION,), limits=_RATIO,
+            needs=(LESION,), limits=_RATIO, interval=SHARE,
             definition="Share of the subject's lesions that are found by the primary hit rule ({hits[0]}); one cluster "
                        "may find several lesions. 0 for an empty prediction."),
     Measure("lesion_f1", "F1 (lesions, one to one)", "lesion_counts.lesion_f1",

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnunet_tv.metrics.registry import NOT_RECORDED, RATE, SHARE, Measure
 from nnunet_tv.metrics.scores import CaseScore
-from nnunet_tv.reporting.statistics import Interval, mean_interval, rate_interval, share_interval
+from nnunet_tv.reporting.statistics import Interval, mean_interval, rate_interval, share_interval, unit_mean_interval
 from nnunet_tv.scoring.rows import STAGES, CaseRow
 
 Value = Callable[[CaseScore], float | None]
@@ -53,6 +53,8 @@ class GroupStage:
     def mean(self, value: Value, *, limits: Limits = (None, None), seed: int = 0) -> Interval:
         """Mean over the subjects for which `value` is defined, in each run, and then over runs, with its interval."""
         table = self.by_run(value)
+        if limits == (0.0, 1.0):
+            return unit_mean_interval(np.nan_to_num(table), ~np.isnan(table), seed=seed)
         return mean_interval(np.nan_to_num(table), ~np.isnan(table), limits=limits, seed=seed)
 
     def interval(self, measure: Measure, *, seed: int = 0) -> Interval:

@@ -107,7 +107,7 @@ def level_rows(scores, levels):
             rows.append({
                 "Level": level, "Group": group, "Stage": stage, "Subjects": len(cases),
                 **interval("sSens", *share(scores.table("detected", group, stage, cases=sick).mean(axis=1))),
-                **(bootstrapped("DC", dice, low=0, high=1) if len(sick) > 1 else
+                **(bootstrapped("DC", dice, low=0, high=1, unit=True) if len(sick) > 1 else
                    interval("DC", dice.mean() if len(sick) else None, None, None, len(sick), "bootstrap-t")),
                 **interval("nFPC", *rate(scores.table("n_false_clusters", group, stage, cases=cases).mean(axis=1),
                                          RUNS)),

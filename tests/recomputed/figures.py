@@ -25,9 +25,15 @@ def both(scores):
     return [(stage, group) for stage in STAGES for group in GROUPS]
 
 
-def bootstrapped(name, a, b=None, *, low=-np.inf, high=np.inf, n=None):
+def bootstrapped(name, a, b=None, *, low=-np.inf, high=np.inf, n=None, unit=False):
+    """Bootstrap-t; of values from 0 to 1 (`unit`) not beyond Clopper-Pearson of their mean."""
     value, lower, upper = bootstrap_t(a, b, low=low, high=high)
-    return interval(name, value, lower, upper, len(a) if n is None else n, "bootstrap-t")
+    n = len(a) if n is None else n
+    if unit and lower is not None:
+        least, most = beta_bounds(value * n, n)
+        lower = Between(max(lower.low, least), max(lower.high, least))
+        upper = Between(min(upper.low, most), min(upper.high, most))
+    return interval(name, value, lower, upper, n, "bootstrap-t")
 
 
 def table1(scores):
@@ -65,7 +71,7 @@ def uncertainty(scores):
             "Group": group, "Stage": stage, "Runs": RUNS,
             **interval("sSens", *share(scores.table("detected", group, stage, cases=sick).mean(axis=1))),
             **interval("nFPC", *rate(scores.table("n_false_clusters", group, stage).mean(axis=1), RUNS)),
-            **bootstrapped("DC", scores.table("dice", group, stage, cases=sick), low=0, high=1),
+            **bootstrapped("DC", scores.table("dice", group, stage, cases=sick), low=0, high=1, unit=True),
             **bootstrapped("Sens, pooled", tp, tp + fn, low=0, high=1),
             **bootstrapped("Prec, pooled", tp, tp + fp, low=0, high=1),
         })
@@ -211,14 +217,15 @@ def measures(scores):
             filled = np.where(defined, values, np.where(applies, penalty, 0))
             range_of = {"low": 0 if "volume_error" not in column or "absolute" in column else -np.inf,
                         "high": 1 if not column.endswith(("_mm", "_ml")) and "volume" not in column else np.inf}
-            rows.append({
-                "Group": group, "Stage": stage, "Measure": label, "Worst value": worst,
-                **bootstrapped("Mean where defined", np.where(defined, values, 0), defined.astype(float), **range_of,
-                               n=int(defined.any(axis=1).sum())),
-                "Undefined": f"{(applies & ~defined).sum()} of {applies.sum()}",
-                **bootstrapped("Penalised mean", filled, applies.astype(float), **range_of,
-                               n=int(applies.any(axis=1).sum())),
-            })
+            unit = range_of["high"] == 1
+            means = ({**interval("Mean where defined", *recall), **interval("Penalised mean", *recall)}
+                     if column == "lesion_recall" and (recall := share(values[defined.all(axis=1)].mean(axis=1))) else
+                     {**bootstrapped("Mean where defined", np.where(defined, values, 0), defined.astype(float),
+                                     **range_of, n=int(defined.any(axis=1).sum()), unit=unit),
+                      **bootstrapped("Penalised mean", filled, applies.astype(float), **range_of,
+                                     n=int(applies.any(axis=1).sum()), unit=unit)})
+            rows.append({"Group": group, "Stage": stage, "Measure": label, "Worst value": worst, **means,
+                         "Undefined": f"{(applies & ~defined).sum()} of {applies.sum()}"})
     return rows
 
 

@@ -75,7 +75,9 @@ def rate(counts, runs=1, *, widened=True, fewest=3):
     few = partial.sum(axis=1) <= n + 1e-9
     width = (np.maximum.accumulate(high) - low)[few].max() if widened else 0.0
     method = "exact Poisson" if runs == 1 and (dispersion == 1).all() else "Poisson with dispersion"
-    return counts.mean(), max(0.0, min(low[-1], upper - width)), upper, n, method
+    fading = min(1.0, max(0.0, 2 - counts.mean()))  # from one to two events per subject
+    lowered = fading * max(0.0, low[-1] - (upper - width))
+    return counts.mean(), max(0.0, low[-1] - lowered), upper, n, method
 
 
 def quantile_range(values, q, *, theirs=RESAMPLES):

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from scipy import stats
 
+from nnunet_tv.reporting.statistics.exact import clopper_pearson
 from nnunet_tv.reporting.statistics.interval import TAILS, TIE, Interval
 
 #: Resamples of the bootstrap.
@@ -77,6 +79,22 @@ def mean_interval(
     if not (math.isfinite(low) and math.isfinite(high)):
         return without
     return Interval(float(estimate), float(low), float(high), n, "bootstrap-t")
+
+
+def unit_mean_interval(
+    values: np.ndarray, defined: np.ndarray, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Interval:
+    """Return the interval of a mean of values from 0 to 1, over the subjects in whom they are `defined` in a run.
+
+    That of :func:`mean_interval`, but not beyond Clopper-Pearson's of the mean in that many subjects: values from 0 to
+    1 vary most if each is 0 or 1. Where few subjects differ from the others, bootstrap-t alone may reach from 0 to 1.
+    """
+    found = mean_interval(values, defined, limits=(0.0, 1.0), seed=seed, resamples=resamples)
+    if found.value is None or found.low is None or found.high is None:
+        return found
+    exact = clopper_pearson(found.value * found.n, found.n)
+    return replace(found, low=max(found.low, exact.low or 0.0), high=min(found.high, 1.0 if exact.high is None
+                                                                        else exact.high))
 
 
 def _ratio(parts: np.ndarray, whole: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -68,7 +68,8 @@ def rate_interval(
     exact Poisson if no subject has several events. An event more in a subject with few lowers d. So the upper bound is
     at least that of every result with fewer events in the same subjects, and the width at least that of every such
     result with up to one event per subject, from which d cannot be known well: one more event never gives an interval
-    that suggests more certainty. Without `widened`, for rates in a ratio, the width may be smaller.
+    that suggests more certainty. The rule on the width fades out from one to two events per subject, where d is known
+    better. Without `widened`, for rates in a ratio, it does not apply.
     Without bounds for less than `fewest` subjects of whom one has several events.
     """
     n, values = len(counts), np.sort(np.asarray(counts, float))[::-1]
@@ -86,9 +87,10 @@ def rate_interval(
     low, high = (bounds * dispersion / n for bounds in _garwood(sums / dispersion))
     high = np.maximum.accumulate(high)
     width = float(np.max((high - low)[sums <= n * (1 + TIE)])) if widened else 0.0
+    too_high = max(0.0, float(low[-1] - (high[-1] - width)))
+    lowered = too_high * float(np.clip(2 - sums[-1] / n, 0, 1))
     method = "exact Poisson" if (dispersion == 1).all() and runs == 1 else "Poisson with dispersion"
-    return Interval(float(sums[-1] / n), max(0.0, min(float(low[-1]), float(high[-1]) - width)), float(high[-1]), n,
-                    method)
+    return Interval(float(sums[-1] / n), max(0.0, float(low[-1]) - lowered), float(high[-1]), n, method)
 
 
 def _partial_results(values: np.ndarray, runs: int) -> tuple[np.ndarray, np.ndarray]:

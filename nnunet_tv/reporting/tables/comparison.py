@@ -84,7 +84,8 @@ def comparison_table(
         notes=(
             f"The primary endpoint is {primary} and has to be chosen before results are seen (--primary). {_FAMILIES}",
             "The question is whether these models differ on further subjects. It is not whether the losses differ: "
-            "another training with the same loss is another model, and with several runs the next table counts that.",
+            "another training with the same loss is another model. The table of losses answers that, for groups of "
+            "several runs.",
             "Runs of a subject are averaged first. Permutation test of the mean paired difference: all exchanges up to "
             f"16 subjects that differ, else 10 000 random ones (seed {seed}). For sSens of one run it is McNemar's "
             "exact test.",
@@ -119,6 +120,9 @@ def trainings_table(groups: Sequence[GroupStage], *, primary: str = "DC", stages
     warnings = [f"{name}: runs {' and '.join(map(str, runs))} have the same results in every subject, as of one "
                 "training given twice. How trainings vary is then not known, so that this group has no p here."
                 for name, runs in repeated.items()]
+    if one := dict.fromkeys(group.group for group in groups if group.one_run):
+        warnings.append(f"{', '.join(one)}: one run, so that nothing is known of how its training varies; not compared "
+                        "here.")
     if two := dict.fromkeys(group.group for group in groups if len(group.runs) == 2):
         warnings.append(f"{', '.join(two)}: two runs, whose spread rests on one difference. Equal losses then differ "
                         "with p < 0.05 in up to 12 % of simulations, instead of 5 %. Train at least three times.")
@@ -129,10 +133,11 @@ def trainings_table(groups: Sequence[GroupStage], *, primary: str = "DC", stages
         row_digits=tuple(one.endpoint.digits for one in comparisons), warnings=tuple(warnings) if rows else (),
         notes=(
             "The question is whether the groups differ on further subjects and after further trainings: what a claim "
-            "about a loss needs. Subjects and runs are both samples here; the table before takes the runs as fixed.",
+            "about a loss needs. Subjects and runs are both samples here; the table of trained models takes the runs "
+            "as fixed.",
             "Variance of the difference: that of the subjects' mean differences over the number of subjects, plus that "
-            "of the run means over the number of runs of each group, minus the residual in both (at "
-            "least the residual). p and 95 % interval: "
+            "of the run means over the number of runs of each group, minus the residual in both (at least the "
+            "residual). p and 95 % interval: "
             "Student's t with Satterthwaite's degrees of freedom (quasi-F test of two crossed random factors). The "
             "filter is applied to the same runs, so that only the difference varies. Subjects in whom the figure is "
             "undefined in a run are left out here.",

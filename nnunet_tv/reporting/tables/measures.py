@@ -14,7 +14,8 @@ from nnunet_tv.reporting.tables.table import Cell, Table
 _INTERVALS = {
     SHARE: "Clopper-Pearson on the number of subjects",
     RATE: "Poisson with the dispersion of the counts between subjects (exact Poisson where no subject has several)",
-    MEAN: f"bootstrap-t over subjects, {RESAMPLES} resamples, seed {{seed}}",
+    MEAN: f"bootstrap-t over subjects, {RESAMPLES} resamples, seed {{seed}}; for values from 0 to 1 not beyond the "
+          "Clopper-Pearson interval of their mean",
 }
 
 
@@ -37,6 +38,7 @@ def measures_table(
              and (distances or registry.DISTANCES not in measure.needs)]
     rows = [(measure, (group.group, group.stage, measure.label, *figures))
             for group in groups for measure in shown if (figures := _mean_and_penalised(group, measure, seed))]
+    shares = [measure.title for measure in shown if measure.interval == SHARE]
     defined = [f"{measure.label}: {measure.explanation}" for measure in shown
                if any(measure is row_measure for row_measure, _ in rows)]
     return Table(
@@ -50,7 +52,7 @@ def measures_table(
             "these out, which biases it: a missed lesion has no distance. The penalised mean takes the worst value in "
             "their place; – where none can be undefined.",
             "Means: over the subjects for which the measure is defined, in each run, and then over runs. Intervals: "
-            f"{_INTERVALS[MEAN].format(seed=seed)}.",
+            f"{_INTERVALS[MEAN].format(seed=seed)}. {', '.join(shares)}: {_INTERVALS[SHARE]}.",
         ),
     )
 
@@ -64,6 +66,8 @@ def _mean_and_penalised(group: GroupStage, measure: Measure, seed: int) -> tuple
     values = [measure.value(score) for score in scores if measure.applies(score)]
     if registry.PROBABILITIES in measure.needs and not any(value is not None for value in values):
         return ()
+    if measure.interval == SHARE:
+        return group.interval(measure), f"{values.count(None)} of {len(values)}", worst, group.interval(measure)
     limits = measure.limits
     if measure.worst == registry.IMAGE_DIAGONAL:  # no distance is larger
         limits = limits[0], max(score.worst_mm for score in scores)

@@ -51,8 +51,8 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
             "sSens: Clopper-Pearson (exact binomial). With several runs, of the subjects' mean shares: the effective "
             "number of subjects is their number, however much the runs agree. Where most are found, one miss more "
             "never narrows it.",
-            f"DC and pooled ratios: bootstrap-t over subjects, {RESAMPLES} resamples, seed {seed}. Where all subjects "
-            "agree there is no interval.",
+            f"DC and pooled ratios: bootstrap-t over subjects, {RESAMPLES} resamples, seed {seed}; DC not beyond the "
+            "Clopper-Pearson interval of the mean. Where all subjects agree there is no interval.",
             "nFPC: exact Poisson, where no subject has several false clusters; else Poisson with the dispersion of the "
             "counts between subjects (variance / mean, with Student's t), as of events / dispersion in subjects / "
             "dispersion. With several runs, of the subjects' mean counts. One false cluster more never gives a smaller "

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nnunet_tv.reporting.statistics import bootstrap, mean_interval, resampled_means
+from nnunet_tv.reporting.statistics import (
+    bootstrap,
+    clopper_pearson,
+    mean_interval,
+    resampled_means,
+    unit_mean_interval,
+)
 
 
 def first(means):
@@ -108,3 +114,16 @@ def test_order_of_subjects_and_runs_does_not_matter():
             assert (moved.value, moved.low, moved.high) == pytest.approx((found.value, found.low, found.high))
     found, moved = bootstrap(values, ratio), bootstrap(values[subjects], ratio)
     assert (moved.low, moved.high) == pytest.approx((found.low, found.high), abs=1e-12)
+
+
+def test_a_mean_of_values_from_0_to_1_is_not_beyond_that_of_a_share():
+    # One of 18 subjects differs: a third of the resamples have no variance, so that bootstrap-t alone has no bounds.
+    values = np.array([1.0] * 17 + [0.4])[:, None]
+    assert mean_interval(values, limits=(0, 1)).low == 0
+    found, exact = unit_mean_interval(values, np.ones_like(values)), clopper_pearson(17.4, 18)
+    assert (found.value, found.low) == (pytest.approx(17.4 / 18), pytest.approx(exact.low)) and found.high <= exact.high
+    spread = np.random.default_rng(0).random((30, 1))
+    assert unit_mean_interval(spread, np.ones_like(spread)) == mean_interval(spread, limits=(0, 1))
+    one_run = np.array([[0.2, 0.6], [0.9, 0.4], [0.1, 0.0]])
+    defined = np.array([[1, 1], [1, 0], [1, 0]])
+    assert unit_mean_interval(one_run * defined, defined).value == pytest.approx((0.4 + 0.6) / 2)

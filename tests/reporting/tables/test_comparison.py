@@ -176,3 +176,11 @@ def test_trainings_are_compared_over_the_subjects_defined_in_every_run(monkeypat
         assert (found.value, found.low, found.high, found.n, row["p"]) == pytest.approx(
             (interval.value, interval.low, interval.high, 6, p))
         assert row["Means"] == f"{values[0][:, kept].mean():.3f}, {values[1][:, kept].mean():.3f}"
+
+
+def test_a_group_of_one_run_is_named_where_losses_are_compared():
+    rows = [make_row(f"s{i}", group, run, tp=5, fn=5, false=(i + run) % 4) for i in range(8)
+            for group, runs in (("A", 1), ("B", 3), ("C", 3)) for run in range(runs)]
+    table = trainings_table(gather(rows), primary="nFPC")
+    assert {row[3] for row in table.rows} == {"C − B"}
+    assert any(text.startswith("A: one run") for text in table.warnings)

@@ -68,7 +68,9 @@ def test_the_interval_of_a_penalised_distance_ends_at_the_diagonal():
 def test_tables_of_endpoints_define_them_and_their_intervals():
     endpoints = [measure.with_settings({**SETTINGS, "hits": ["center"]}) for measure in registry.ENDPOINTS.values()]
     dice, found, false = endpoint_notes(endpoints, seed=7)[:3]
-    assert dice.startswith("DC (Dice): 2·TP") and dice.endswith("bootstrap-t over subjects, 10000 resamples, seed 7.")
+    assert dice.startswith("DC (Dice): 2·TP") and dice.endswith(
+        "bootstrap-t over subjects, 10000 resamples, seed 7; for values from 0 to 1 not beyond the Clopper-Pearson "
+        "interval of their mean.")
     assert "(center)" in found and found.endswith("Interval: Clopper-Pearson on the number of subjects.")
     assert false.startswith("nFPC (False clusters): ") and "Interval: Poisson" in false
     assert "Interval" not in " ".join(endpoint_notes(endpoints))
