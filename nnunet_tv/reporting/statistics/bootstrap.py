@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
-from nnunet_tv.reporting.statistics.exact import clopper_pearson
+from nnunet_tv.reporting.statistics.exact import beta_bounds
 from nnunet_tv.reporting.statistics.interval import TAILS, TIE, Interval
 
 #: Resamples of the bootstrap.
@@ -92,9 +92,8 @@ def unit_mean_interval(
     found = mean_interval(values, defined, limits=(0.0, 1.0), seed=seed, resamples=resamples)
     if found.value is None or found.low is None or found.high is None:
         return found
-    exact = clopper_pearson(found.value * found.n, found.n)
-    return replace(found, low=max(found.low, exact.low or 0.0), high=min(found.high, 1.0 if exact.high is None
-                                                                        else exact.high))
+    least, most = beta_bounds(found.value * found.n, found.n)
+    return replace(found, low=max(found.low, least), high=min(found.high, most))
 
 
 def _ratio(parts: np.ndarray, whole: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
