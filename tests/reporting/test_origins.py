@@ -47,11 +47,12 @@ def test_references_of_phantoms(study):
 
 
 def test_controls(study):
+    scored_folders.save(study / "c", "con-1", scored_folders.cube((2, 4, 4)))
     describe(study / "b", True)
-    page, _ = report(study, "--controls", f"healthy={study / 'a'}")
+    page, _ = report(study, "--controls", f"healthy={study / 'c'}")
     assert "healthy: This model" not in page and "B: This model" in page
-    (study / "b" / "dataset.json").rename(study / "a" / "dataset.json")
-    page, _ = report(study, "--controls", f"healthy={study / 'a'}")
+    (study / "b" / "dataset.json").rename(study / "c" / "dataset.json")
+    page, _ = report(study, "--controls", f"healthy={study / 'c'}")
     assert "healthy: This model" in page and "B: This model" not in page
 
 
