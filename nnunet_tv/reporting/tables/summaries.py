@@ -40,6 +40,8 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
         digits[name] = measure.digits
         if measure.interval == RATE and any(group.one_run for group in groups):
             columns[f"{name}, exact Poisson"] = [poisson_of_run(group, measure.value) for group in groups]
+    poisson = ['Column "exact Poisson", for one run: false clusters as if independent of each other. They concentrate '
+               "in few subjects, so that it is too narrow."] if any("exact Poisson" in name for name in columns) else []
     return Table(
         "uncertainty", "Figures with 95 % intervals over subjects", ("Group", "Stage", "Runs", *columns),
         tuple((group.group, group.stage, len(group.runs), *cells)
@@ -57,7 +59,7 @@ def uncertainty_table(groups: Sequence[GroupStage], *, seed: int = 0) -> Table:
             "counts between subjects (variance / mean, with Student's t), as of events / dispersion in subjects / "
             "dispersion. With several runs, of the subjects' mean counts. One false cluster more never gives a smaller "
             "upper bound nor, up to one per subject, a narrower interval. One or two subjects of whom one has several "
-            "have no interval. The column \"exact Poisson\", for one run, takes false clusters as independent of each "
-            "other; they concentrate in few subjects, so that it is too narrow.",
+            "have no interval.",
+            *poisson,
         ),
     )
