@@ -7,7 +7,7 @@ from nnunet_tv.reporting.statistics.bootstrap import (
     resampled_means,
     unit_mean_interval,
 )
-from nnunet_tv.reporting.statistics.clusters import cluster_share, pooled_share, share_of
+from nnunet_tv.reporting.statistics.clusters import cluster_share, pooled_share
 from nnunet_tv.reporting.statistics.exact import clopper_pearson, poisson_rate, rate_interval, share_interval
 from nnunet_tv.reporting.statistics.interval import LEVEL, TAILS, Interval
 from nnunet_tv.reporting.statistics.paired import PairedDifference, holm, paired_difference
@@ -17,4 +17,4 @@ from nnunet_tv.reporting.statistics.trainings import difference_of_trainings
 __all__ = ["LEVEL", "RESAMPLES", "TAILS", "Interval", "PairedDifference", "auc", "auc_interval", "bootstrap",
            "clopper_pearson", "cluster_share", "difference_of_trainings", "holm", "mean_interval", "mean_of_shares",
            "paired_difference", "poisson_rate", "pooled_share", "rate_interval", "resampled_means", "share_interval",
-           "share_of", "unit_mean_interval"]
+           "unit_mean_interval"]

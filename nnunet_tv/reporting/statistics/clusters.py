@@ -1,4 +1,4 @@
-"""Intervals of shares whose number of trials is not the number of subjects: predictive values, pooled clusters."""
+"""Intervals of shares whose number of trials is not the number of subjects: pooled clusters and lesions."""
 
 import math
 from collections.abc import Sequence
@@ -6,26 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from nnunet_tv.reporting.statistics.exact import beta_bounds, rate_interval
-from nnunet_tv.reporting.statistics.interval import TAILS, TIE, Interval
+from nnunet_tv.reporting.statistics.exact import beta_bounds, dispersed_bounds, student_factor
+from nnunet_tv.reporting.statistics.interval import TAILS, Interval
 
 #: Numbers of false clusters at which the bounds of results with fewer are computed.
 _MOST_STEPS = 1000
-
-
-def share_of(k: float, n: float) -> Interval:
-    """Return the Clopper-Pearson interval of k of n, either of which may be a mean over runs.
-
-    The bounds are quantiles of the beta distribution, equal to the exact ones for whole numbers. The interval's `n` is
-    rounded up.
-    """
-    if not -TIE <= k <= n + TIE:
-        raise ValueError(f"expected 0 <= k <= n, found {k} of {n}")
-    if n <= TIE:
-        return Interval(None, None, None, 0, "Clopper-Pearson")
-    k = min(max(k, 0.0), n)
-    low, high = beta_bounds(k, n)
-    return Interval(k / n, low, high, math.ceil(n - TIE), "Clopper-Pearson")
 
 
 def pooled_share(parts: Sequence[float], wholes: Sequence[float]) -> Interval:
@@ -72,7 +57,7 @@ def cluster_share(true: Sequence[float], false: Sequence[float], *, runs: int = 
 
     The wider of two on each side, as far as they are defined:
 
-    - from the intervals of the two rates, true and false clusters per subject (:func:`rate_interval`), by MOVER for
+    - from the intervals of the two rates, true and false clusters per subject (:func:`dispersed_bounds`), by MOVER for
       their ratio (Donner and Zou 2012): defined where all clusters are true, or none;
     - Clopper-Pearson with the effective number p (1 - p) / v of clusters, where v is the linearised variance of the
       ratio over subjects, lowered for Student's t (Korn and Graubard 1998): it takes into account that subjects with
@@ -93,8 +78,7 @@ def cluster_share(true: Sequence[float], false: Sequence[float], *, runs: int = 
     if not n:
         return Interval(None, None, None, 0, method)
     p = float(x.sum() / (x + y).sum())
-    least, most = _ratio_bounds(*(rate_interval((counts / runs).tolist(), runs=runs, fewest=1, widened=False)
-                                  for counts in (y, x)))
+    least, most = _ratio_bounds(*(_rate(counts / runs, runs) for counts in (y, x)))
     bounds = [(1 / (1 + most), 1 / (1 + least)), *([_effective_bounds(x, y)] if n > 1 and 0 < p < 1 else [])]
     low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
     if n_true := int(np.count_nonzero(x)):
@@ -124,16 +108,20 @@ def _effective_bounds(true: np.ndarray, false: np.ndarray) -> tuple[float, float
     others = np.cumsum([false[true > 0].sum(), *np.sort(false[true == 0])[::-1]])[:-1]
     n = np.maximum(2, np.count_nonzero(true) + np.searchsorted(others, number))
     variance = ((1 - p) ** 2 * (true ** 2).sum() - 2 * p * (1 - p) * products + p ** 2 * squares) / whole ** 2
-    student = (stats.t.ppf(TAILS[1], n - 1) / stats.norm.ppf(TAILS[1])) ** 2
-    trials = whole / np.maximum(1, whole * variance * n / (n - 1) * student / (p * (1 - p)))
+    trials = whole / np.maximum(1, whole * variance * n / (n - 1) * student_factor(n) / (p * (1 - p)))
     low = stats.beta.ppf(TAILS[0], p * trials, (1 - p) * trials + 1)
     return float(low.min()), beta_bounds(float((p * trials)[-1]), float(trials[-1]))[1]
 
 
-def _ratio_bounds(first: Interval, second: Interval) -> tuple[float, float]:
+def _rate(counts: np.ndarray, runs: int) -> tuple[float, float, float]:
+    """Events per subject, and their bounds."""
+    found = dispersed_bounds(counts.tolist(), runs=runs)
+    return float(found.sums[-1] / len(counts)), float(found.low[-1]), float(found.high[-1])
+
+
+def _ratio_bounds(first: tuple[float, float, float], second: tuple[float, float, float]) -> tuple[float, float]:
     """Bounds of the ratio of two rates, not both 0, by MOVER (Donner and Zou 2012, without correlation)."""
-    (x, x_low, x_high), (y, y_low, y_high) = ((float(one.value or 0), float(one.low or 0), float(one.high or 0))
-                                              for one in (first, second))
+    (x, x_low, x_high), (y, y_low, y_high) = first, second
     product = x * y
     first_low, first_high = (limit * (2 * x - limit) for limit in (x_low, x_high))
     second_low, second_high = (limit * (2 * y - limit) for limit in (y_low, y_high))

@@ -4,7 +4,10 @@ A subject with several runs counts once, with its mean over the runs: ten runs o
 bootstrap would take the agreement of the runs as known, and has no width where all subjects agree.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -14,20 +17,21 @@ from nnunet_tv.reporting.statistics.interval import TAILS, TIE, Interval
 #: Largest number of partial results for which the dispersion is computed event by event, else subject by subject.
 _MOST_EVENTS = 20_000
 #: Subjects from which a dispersion is estimated; the t distribution of two gives bounds of hundreds of events.
-FEWEST_FOR_DISPERSION = 3
+_FEWEST_FOR_DISPERSION = 3
 
 
-def clopper_pearson(k: float, n: int) -> Interval:
+def clopper_pearson(k: float, n: float) -> Interval:
     """Return the exact binomial interval of k of n (Clopper and Pearson 1934): 14 of 17 is 0.57 to 0.96.
 
-    A fractional `k` has the bounds of the beta distribution too, which rise with k.
+    Fractional numbers, such as means over runs, have the bounds of the beta distribution too, which rise with k. The
+    interval's `n` is rounded up.
     """
     if not -TIE <= k <= n + TIE:
         raise ValueError(f"expected 0 <= k <= n, found {k} of {n}")
-    if n == 0:
+    if n <= TIE:
         return Interval(None, None, None, 0, "Clopper-Pearson")
-    k = float(round(k)) if abs(k - round(k)) < TIE * n else float(k)
-    return Interval(k / n, *beta_bounds(k, n), n, "Clopper-Pearson")
+    k = min(max(float(round(k)) if abs(k - round(k)) < TIE * n else float(k), 0.0), float(n))
+    return Interval(k / n, *beta_bounds(k, n), math.ceil(n - TIE), "Clopper-Pearson")
 
 
 def beta_bounds(k: float, n: float) -> tuple[float, float]:
@@ -58,39 +62,57 @@ def poisson_rate(events: int, n: int) -> Interval:
     return Interval(events / n, float(low[0]) / n, float(high[0]) / n, n, "exact Poisson")
 
 
-def rate_interval(
-    counts: Sequence[float], *, runs: int = 1, fewest: int = FEWEST_FOR_DISPERSION, widened: bool = True
-) -> Interval:
+def rate_interval(counts: Sequence[float], *, runs: int = 1) -> Interval:
     """Return the interval of events per subject from the count of each, or its mean over `runs` runs.
 
-    The Poisson interval of events / d in n / d subjects, where d is the dispersion (variance / mean of the counts,
-    at least 1), enlarged for Student's t with n - 1 degrees of freedom, gradually from 1 to 2 so that no bound jumps;
-    exact Poisson if no subject has several events. An event more in a subject with few lowers d. So the upper bound is
-    at least that of every result with fewer events in the same subjects, and the width at least that of every such
-    result with up to one event per subject, from which d cannot be known well: one more event never gives an interval
-    that suggests more certainty. The rule on the width fades out from one to two events per subject, where d is known
-    better. Without `widened`, for rates in a ratio, it does not apply.
-    Without bounds for less than `fewest` subjects of whom one has several events.
+    That of :func:`dispersed_bounds`, lowered so that its width is at least that of every result with fewer events in
+    the same subjects and up to one event per subject, from which the dispersion cannot be known well: one more event
+    never gives an interval that suggests more certainty. This rule fades out from one to two events per subject.
+    Without bounds for one or two subjects of whom one has several events.
     """
-    n, values = len(counts), np.sort(np.asarray(counts, float))[::-1]
+    n = len(counts)
     if not n:
         return Interval(None, None, None, 0, "Poisson")
-    if n < fewest and values[0] > 1 + TIE:
-        return Interval(float(values.mean()), None, None, n, "Poisson with dispersion")
-    sums, squares = _partial_results(values, runs)
+    value = float(np.mean(counts))
+    if n < _FEWEST_FOR_DISPERSION and max(counts) > 1 + TIE:
+        return Interval(value, None, None, n, "Poisson with dispersion")
+    found = dispersed_bounds(counts, runs=runs)
+    width = float(np.max((found.high - found.low)[found.sums <= n * (1 + TIE)]))
+    too_high = max(0.0, float(found.low[-1] - (found.high[-1] - width)))
+    lowered = too_high * float(np.clip(2 - found.sums[-1] / n, 0, 1))
+    return Interval(float(found.sums[-1] / n), max(0.0, float(found.low[-1]) - lowered), float(found.high[-1]), n,
+                    "exact Poisson" if found.exact and runs == 1 else "Poisson with dispersion")
+
+
+@dataclass(frozen=True)
+class DispersedBounds:
+    """Bounds of events per subject of results with rising numbers of events, of which the last is the one observed."""
+
+    sums: np.ndarray  #: events of all subjects, rising
+    low: np.ndarray
+    high: np.ndarray  #: rising
+    exact: bool  #: whether no result is dispersed, so that these are the exact Poisson bounds
+
+
+def dispersed_bounds(counts: Sequence[float], *, runs: int = 1) -> DispersedBounds:
+    """Return Poisson bounds that allow for events that concentrate in few of the subjects, at least one.
+
+    Those of events / d in n / d subjects, where d is the dispersion (variance / mean of the counts, at least 1),
+    enlarged for Student's t with n - 1 degrees of freedom, gradually from 1 to 2 so that no bound jumps; exact Poisson
+    if no subject has several events. An event more in a subject with few lowers d. So the upper bound is at least that
+    of every result with fewer events in the same subjects.
+    """
+    n = len(counts)
+    sums, squares = _partial_results(np.sort(np.asarray(counts, float))[::-1], runs)
     dispersion = np.ones(len(sums))
     if n > 1:
         variance = (squares - sums ** 2 / n) / (n - 1)
         dispersion[1:] = variance[1:] / (sums[1:] / n)
-        enlarged = np.minimum(dispersion * _student(n), 1 + (dispersion - 1) * (2 * _student(n) - 1))
+        student = student_factor(n)
+        enlarged = np.minimum(dispersion * student, 1 + (dispersion - 1) * (2 * student - 1))
         dispersion = np.where(dispersion > 1 + TIE, enlarged, 1.0)
     low, high = (bounds * dispersion / n for bounds in _garwood(sums / dispersion))
-    high = np.maximum.accumulate(high)
-    width = float(np.max((high - low)[sums <= n * (1 + TIE)])) if widened else 0.0
-    too_high = max(0.0, float(low[-1] - (high[-1] - width)))
-    lowered = too_high * float(np.clip(2 - sums[-1] / n, 0, 1))
-    method = "exact Poisson" if (dispersion == 1).all() and runs == 1 else "Poisson with dispersion"
-    return Interval(float(sums[-1] / n), max(0.0, float(low[-1]) - lowered), float(high[-1]), n, method)
+    return DispersedBounds(sums, low, np.maximum.accumulate(high), bool((dispersion == 1).all()))
 
 
 def _partial_results(values: np.ndarray, runs: int) -> tuple[np.ndarray, np.ndarray]:
@@ -117,6 +139,6 @@ def _garwood(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, stats.chi2.ppf(TAILS[1], 2 * events + 2) / 2
 
 
-def _student(n: int) -> float:
-    """Factor of a variance for the uncertainty of its estimate from n subjects."""
-    return float((stats.t.ppf(TAILS[1], n - 1) / stats.norm.ppf(TAILS[1])) ** 2)
+def student_factor(n: int | np.ndarray) -> Any:
+    """Factor of a variance for the uncertainty of its estimate from n subjects, in the shape of `n`."""
+    return (stats.t.ppf(TAILS[1], n - 1) / stats.norm.ppf(TAILS[1])) ** 2

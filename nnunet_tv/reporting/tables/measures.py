@@ -61,13 +61,15 @@ def _mean_and_penalised(group: GroupStage, measure: Measure, seed: int) -> tuple
     """Cells of a measure; empty where no probabilities were given for one that needs them."""
     worst = measure.worst if isinstance(measure.worst, str) else "–" if measure.worst is None else f"{measure.worst:g}"
     if not group.recorded(measure):
-        return group.interval(measure), "–", worst, group.interval(measure)
+        unrecorded = group.interval(measure)
+        return unrecorded, "–", worst, unrecorded
     scores = list(chain(*group.scores.values()))
     values = [measure.value(score) for score in scores if measure.applies(score)]
     if registry.PROBABILITIES in measure.needs and not any(value is not None for value in values):
         return ()
     if measure.interval == SHARE:
-        return group.interval(measure), f"{values.count(None)} of {len(values)}", worst, group.interval(measure)
+        share = group.interval(measure)
+        return share, f"{values.count(None)} of {len(values)}", worst, share
     limits = measure.limits
     if measure.worst == registry.IMAGE_DIAGONAL:  # no distance is larger
         limits = limits[0], max(score.worst_mm for score in scores)

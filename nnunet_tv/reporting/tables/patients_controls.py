@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from nnunet_tv.metrics.registry import DETECTED
 from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.reporting.groups import GroupStage
-from nnunet_tv.reporting.statistics import mean_of_shares, share_interval, share_of
+from nnunet_tv.reporting.statistics import clopper_pearson, mean_of_shares, share_interval
 from nnunet_tv.reporting.tables.table import Cell, Table
 from nnunet_tv.utils.numbers import counted
 
@@ -120,8 +120,8 @@ def predictive_table(pairs: Sequence[Pair]) -> Table:
             (pair.patients, DETECTED.value), (pair.patients, marked), (pair.controls, marked)))
         missed, spared = len(pair.patients.scores) - found, len(pair.controls.scores) - alarms
         rows.append((*pair.name, *_counts(pair, hit, found - hit, alarms, missed, spared),
-                     share_of(found, found + alarms), share_of(spared, spared + missed),
-                     share_of(hit, found + alarms)))
+                     clopper_pearson(found, found + alarms), clopper_pearson(spared, spared + missed),
+                     clopper_pearson(hit, found + alarms)))
     return Table(
         "predictive-values", "Patients and controls: what a cluster in a subject means",
         ("Group", "Stage", "Runs", *columns, "PPV", "NPV", "Lesion hit"), tuple(rows),

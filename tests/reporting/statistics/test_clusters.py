@@ -12,34 +12,34 @@ from nnunet_tv.reporting.statistics import (
     cluster_share,
     pooled_share,
     rate_interval,
-    share_of,
 )
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (14, 17), (0, 85), (85, 85), (3, 40)])
 def test_whole_numbers_have_the_exact_interval(k, n):
     bounds = stats.binomtest(k, n).proportion_ci(0.95, "exact")
-    found = share_of(k, n)
+    found = clopper_pearson(k, n)
     assert (found.value, found.low, found.high, found.n) == pytest.approx((k / n, bounds.low, bounds.high, n))
 
 
 def test_fractional_numbers():
-    middle, below, above = share_of(13.5, 17), share_of(13, 17), share_of(14, 17)
+    middle, below, above = clopper_pearson(13.5, 17), clopper_pearson(13, 17), clopper_pearson(14, 17)
     assert below.low < middle.low < above.low and below.high < middle.high < above.high
-    assert share_of(0.1 * 3, 0.3).high == 1 and share_of(0.3, 0.3).low == pytest.approx(0.025 ** (1 / 0.3))
-    assert share_of(2.4, 3.2).n == 4 and share_of(sum([0.1] * 10), 1).high == 1
-    assert share_of(0, 0) == Interval(None, None, None, 0, "Clopper-Pearson")
+    assert clopper_pearson(0.1 * 3, 0.3).high == 1
+    assert clopper_pearson(0.3, 0.3).low == pytest.approx(0.025 ** (1 / 0.3))
+    assert clopper_pearson(2.4, 3.2).n == 4 and clopper_pearson(sum([0.1] * 10), 1).high == 1
+    assert clopper_pearson(0, 0) == Interval(None, None, None, 0, "Clopper-Pearson")
     with pytest.raises(ValueError, match="2 of 1"):
-        share_of(2, 1)
+        clopper_pearson(2, 1)
 
 
 @pytest.mark.parametrize("runs", [1, 10])
 def test_one_false_positive_more_never_narrows_a_predictive_value(runs):
     for k in (2, 14, 85):
         for false in range(runs * 3):
-            fewer, more = (share_of(k, k + each / runs) for each in (false, false + 1))
+            fewer, more = (clopper_pearson(k, k + each / runs) for each in (false, false + 1))
             assert more.low < fewer.low and more.high <= fewer.high
-        assert share_of(k, k + 1).high - share_of(k, k + 1).low > 1 - share_of(k, k).low
+        assert clopper_pearson(k, k + 1).high - clopper_pearson(k, k + 1).low > 1 - clopper_pearson(k, k).low
 
 
 def test_one_cluster_a_subject_has_the_exact_interval():
