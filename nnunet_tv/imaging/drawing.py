@@ -33,6 +33,19 @@ def outline(mask: np.ndarray, across_mm: float, up_mm: float) -> np.ndarray:
     return np.concatenate(segments) * (across_mm, up_mm)
 
 
+def draw_scan(ax, scan: np.ndarray | None, axis: int, index: int, extent: tuple[float, ...]) -> None:
+    """Draw the slice of a scan, shape (X, Y, Z), across an axis in grey, from its 1st to its 99.5th percentile.
+
+    Without a scan the background is dark grey. `extent` is that of matplotlib's ``imshow``.
+    """
+    if scan is None:
+        ax.set_facecolor("0.13")
+        return
+    low, high = np.percentile(scan[scan != 0] if np.any(scan) else scan, (1, 99.5))
+    ax.imshow(np.take(scan, index, axis=axis).T, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), extent=extent,
+              origin="lower")
+
+
 def write_letters(ax, plane: tuple[str, int, int, str, str], *, ends: bool = False) -> None:
     """Write the letters of the sides at the left and right border, with `ends` also below and above."""
     name, _, _, left, right = plane

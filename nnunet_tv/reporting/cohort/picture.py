@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
-from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
+from nnunet_tv.imaging.drawing import CONVENTION, PLANES, draw_scan, outline, turned, write_letters
 from nnunet_tv.imaging.grid import Grid
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.reporting.cohort.maps import CohortMap
@@ -86,12 +86,7 @@ def _draw_plane(
     through = ({0, 1, 2} - {across, up}).pop()
     slice_ = np.take(counts, position[through], axis=through)
     extent = (0, slice_.shape[0] * sizes_mm[across], 0, slice_.shape[1] * sizes_mm[up])
-    if scan is None:
-        ax.set_facecolor("0.13")
-    else:
-        low, high = np.percentile(scan[scan != 0] if np.any(scan) else scan, (1, 99.5))
-        ax.imshow(np.take(scan, position[through], axis=through).T, cmap="gray", vmin=low, vmax=max(high, low + 1e-6),
-                  extent=extent, origin="lower")
+    draw_scan(ax, scan, through, position[through], extent)
     ax.imshow(np.ma.masked_equal(slice_, 0).T, cmap=colours, norm=norm, extent=extent, origin="lower",
               interpolation="nearest", alpha=0.8)
     if limit is not None:

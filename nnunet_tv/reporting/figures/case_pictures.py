@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from nnunet_tv.imaging.clusters import label_clusters
-from nnunet_tv.imaging.drawing import CONVENTION, PLANES, outline, turned, write_letters
+from nnunet_tv.imaging.drawing import CONVENTION, PLANES, draw_scan, outline, turned, write_letters
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume
 from nnunet_tv.postprocessing import ClusterFilter
 from nnunet_tv.scoring.case_scoring import on_grid_of
@@ -119,12 +119,7 @@ def _draw_plane(
     truth, raw, filtered = (np.take(mask, position[through], axis=through).T for mask in (truth, raw, filtered))
     height, width = truth.shape
     extent = (0, width * sizes_mm[across], 0, height * sizes_mm[up])
-    if scan is None:
-        ax.set_facecolor("0.13")
-    else:
-        low, high = np.percentile(scan[scan != 0] if np.any(scan) else scan, (1, 99.5))
-        ax.imshow(np.take(scan, position[through], axis=through).T, cmap="gray", vmin=low, vmax=max(high, low + 1e-6),
-                  extent=extent, origin="lower")
+    draw_scan(ax, scan, through, position[through], extent)
     for mask, colour in ((truth, GREEN), (raw, BLUE)):
         ax.imshow(np.where(mask[..., None], (*colour, 0.4), 0.0), extent=extent, origin="lower",
                   interpolation="nearest")
