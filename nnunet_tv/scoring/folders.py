@@ -9,9 +9,9 @@ from nnunet_tv.metrics.hit_rules import parse_rules
 from nnunet_tv.postprocessing import ENDING, segmentation_names
 from nnunet_tv.scoring.case_scoring import ScoringOptions, score_one
 from nnunet_tv.scoring.prediction_settings import ARGUMENTS
-from nnunet_tv.scoring.rows import RAW, STAGES, CaseFlow, CaseRow, Scores
+from nnunet_tv.scoring.rows import RAW, STAGES, CaseFlow, CaseRow, Scores, add_parts
 from nnunet_tv.scoring.runs import Run, segmentations
-from nnunet_tv.utils.errors import CaseError, NnunetTVError
+from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.parallel import each_case
 
 #: Images that nnU-Net reads and this report does not.
@@ -121,15 +121,7 @@ def _score(
     parts = each_case(partial(score_one, reference=reference, runs=tuple(runs), options=options), cases,
                       processes=processes, label="score")
     scores = Scores()
-    for part in parts:
-        if isinstance(part, CaseError):
-            raise part
-        scores.rows += part.rows
-        scores.problems += part.problems
-        scores.warnings += part.warnings
-        scores.inputs |= part.inputs
-        scores.candidates += part.candidates
-        scores.marks += part.marks
+    add_parts(scores, parts)
     order = {(run.group, run.run): position for position, run in enumerate(runs)}
     scores.rows.sort(key=lambda row: (order[row.group, row.run], STAGES.index(row.stage), row.case))
     scores.candidates.sort(key=lambda one: (order[one.group, one.run], one.case))

@@ -13,7 +13,7 @@ from nnunet_tv.metrics.agreement import Agreement, agreement
 from nnunet_tv.postprocessing import ENDING
 from nnunet_tv.scoring.case_scoring import ScoringOptions, grid_text, on_grid_of
 from nnunet_tv.scoring.mask_file import read_mask_hashed
-from nnunet_tv.scoring.rows import FILTERED, RAW, STAGES
+from nnunet_tv.scoring.rows import FILTERED, RAW, STAGES, add_parts
 from nnunet_tv.scoring.runs import Run, segmentations
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.parallel import each_case
@@ -77,13 +77,7 @@ def compare_rescans(runs: Sequence[Run], controls: Sequence[Run] = (), *, option
         cases = {case for pair in pairs for case in _second_scans(pair)}
         jobs += [(case, tuple(pairs)) for case in sorted(cases)]
     found = Rescans()
-    for part in each_case(partial(_compare_case, options=options), jobs, processes=processes, label="rescans"):
-        if isinstance(part, CaseError):
-            raise part
-        found.rows += part.rows
-        found.problems += part.problems
-        found.warnings += part.warnings
-        found.inputs |= part.inputs
+    add_parts(found, each_case(partial(_compare_case, options=options), jobs, processes=processes, label="rescans"))
     order = {(run.group, run.run): position for position, run in enumerate(again)}
     found.rows.sort(key=lambda row: (order[row.group, row.run], STAGES.index(row.stage), row.case))
     return found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.metrics.scores import CaseScore
 from nnunet_tv.scoring.marks import Marks
+from nnunet_tv.utils.errors import CaseError
 
 #: Statuses of rows besides those of :class:`CaseScore`.
 MISSING = "missing prediction"
@@ -77,3 +79,19 @@ class Scores:
     candidates: list[FrocCandidates] = field(default_factory=list)  #: of the rows with probabilities, in their order
     marks: list[Marks] = field(default_factory=list)  #: by case, group and stage, united over runs
     flow: CaseFlow | None = None  #: None for one case, and for controls, which have no references
+
+
+def add_parts(total: Any, parts: Iterable[Any]) -> None:
+    """Add the lists and mappings of the results of single cases to those of `total`, of the same dataclass.
+
+    An error of a case among the `parts` is raised.
+    """
+    for part in parts:
+        if isinstance(part, CaseError):
+            raise part
+        for name in (each.name for each in fields(part)):
+            value = getattr(part, name)
+            if isinstance(value, list):
+                getattr(total, name).extend(value)
+            elif isinstance(value, dict):
+                getattr(total, name).update(value)

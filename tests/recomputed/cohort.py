@@ -170,15 +170,20 @@ def strata_contrast(scores):
     return thirds(scores, contrast, 2, "")
 
 
-def marks(scores, group, stage):
-    """Of every subject and control: the voxels that any run predicts."""
+def marks(scores, group, stage, *, false=False):
+    """Of every subject and control: the voxels that any run predicts, or (`false`) in clusters that hit no lesion."""
     masks = {}
     for case in (*SUBJECTS, *CONTROLS):
         found = np.zeros(SHAPE, bool)
         for run in range(RUNS):
             folder = scores.folder / ("pred" if case in SUBJECTS else "controls") / f"{group}{run}"
             raw = read(folder / f"{case}.nii.gz").data > 0
-            found |= raw if stage == "raw" else filtered(raw)
+            predicted = raw if stage == "raw" else filtered(raw)
+            if false:
+                labels = ndimage.label(predicted, structure=FULL)[0]
+                true = [0] if case in CONTROLS else [0, *labels[reference_of(scores.folder / "labels", case).mask]]
+                predicted = ~np.isin(labels, true)
+            found |= predicted
         masks[case] = found
     return masks
 
@@ -214,26 +219,11 @@ def cohort_maps(scores):
     return rows
 
 
-def false_marks(scores, group, stage):
-    """As marks, of the clusters that hit no lesion alone."""
-    masks = {}
-    for case in (*SUBJECTS, *CONTROLS):
-        found = np.zeros(SHAPE, bool)
-        for run in range(RUNS):
-            folder = scores.folder / ("pred" if case in SUBJECTS else "controls") / f"{group}{run}"
-            raw = read(folder / f"{case}.nii.gz").data > 0
-            labels = ndimage.label(raw if stage == "raw" else filtered(raw), structure=FULL)[0]
-            true = [0] if case in CONTROLS else [0, *labels[reference_of(scores.folder / "labels", case).mask]]
-            found |= ~np.isin(labels, true)
-        masks[case] = found
-    return masks
-
-
 def cohort_places(scores):
     rows = []
     for group in GROUPS:
         for stage in STAGES:
-            masks, false = marks(scores, group, stage), false_marks(scores, group, stage)
+            masks, false = marks(scores, group, stage), marks(scores, group, stage, false=True)
             number = np.sum(list(masks.values()), axis=0)
             limit = limit_of_chance(masks)
             image = reference_of(scores.folder / "labels", SUBJECTS[0]).image
