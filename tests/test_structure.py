@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "nnunet_tv"
 MODULES = [path for folder in ("nnunet_tv", "trainers", "dataset_conversion") for path in (ROOT / folder).rglob("*.py")]
 #: From upstream to downstream; a package does not import from one that comes after it.
-FLOW = ("intake", "preparation", "conversion", "inference", "scoring", "reporting", "experiment", "demo", "cli")
+FLOW = ("intake", "preparation", "conversion", "inference", "scoring", "reporting", "experiments", "demo", "cli")
 
 
 def imported_by(path: Path, *, at_import: bool) -> set[str]:

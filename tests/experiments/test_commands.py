@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from command_lines import parse
 
-from nnunet_tv.experiment import commands
-from nnunet_tv.experiment.commands import Model, Predictions
+from nnunet_tv.experiments import commands
+from nnunet_tv.experiments.commands import Model, Predictions
 
 MODEL = Model("DatasetFCD", "nnUNetTrainerDiceTV_tv0p05", "SGNetPlans")
 RESULTS = Path("my results")
