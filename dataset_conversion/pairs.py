@@ -1,7 +1,8 @@
 """Your own scans: a table of the files of each case, its lesion mask, and its side of the split.
 
 Layout: a tab-separated table with the columns ``case``, ``label`` and one column per channel, named for it and in the
-network's order; ``split`` (train, selection or test) and ``patient`` (for patients with several cases) are optional.
+network's order; ``split`` (train, selection or test), ``patient`` (for patients with several cases) and ``side`` (of
+the lesion, left or right) are optional.
 Files are relative to the table's folder. ``none`` as label is a case without a lesion.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from nnunet_tv.brain.sides import LEFT, RIGHT
 from nnunet_tv.conversion.dataset_spec import CV5, DatasetSpec, Option
 from nnunet_tv.conversion.lists import ENDINGS, image_stem, usable_name
 from nnunet_tv.conversion.source import CONTROL, PATIENT, SELECTION, TEST, TRAIN, SourceCase, SourceDataset
@@ -28,7 +30,8 @@ SPEC = DatasetSpec(
     options=(Option("--label-name", "name of the lesion in dataset.json", "lesion"),
              Option("--label-on", "channel on which the masks were drawn (default: the first)")),
 )
-CASE, LABEL, SPLIT, PERSON = "case", "label", "split", "patient"
+CASE, LABEL, SPLIT, PERSON, SIDE = "case", "label", "split", "patient", "side"
+_SIDES = {"": "", "l": LEFT, "left": LEFT, "r": RIGHT, "right": RIGHT}
 NO_LESION = "none"
 
 
@@ -73,10 +76,10 @@ def read(folder: str | Path, *, label_name: str = "lesion", label_on: str | None
 
 def _channels(table: Path, columns: Sequence[str], rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
     """Names of the columns of scans, in their order."""
-    channels = tuple(name for name in columns if name not in (CASE, LABEL, SPLIT, PERSON))
+    channels = tuple(name for name in columns if name not in (CASE, LABEL, SPLIT, PERSON, SIDE))
     if not {CASE, LABEL} <= set(columns) or not channels or not all(columns) or len(set(columns)) < len(columns):
         raise NnunetTVError(f"{table}: expected the columns case, one named for each channel, label and, if wanted, "
-                            f"split and patient, each once; found {', '.join(map(repr, columns)) or 'nothing'}")
+                            f"split, patient and side, each once; found {', '.join(map(repr, columns)) or 'nothing'}")
     if not rows:
         raise NnunetTVError(f"{table}: expected a row for each case, found the header alone")
     for name in channels:
@@ -96,13 +99,16 @@ def _place(table: Path, file: str) -> str:
 
 
 def _problem(row: dict[str, str], channels: Sequence[str], repeats: int) -> str:
-    case, label, split = row[CASE], row[LABEL], row.get(SPLIT, "")
+    case, label, split, side = row[CASE], row[LABEL], row.get(SPLIT, ""), row.get(SIDE, "")
     if not usable_name(case):
         return "expected a case of letters, digits, - and _, since nnU-Net makes file names of it: rename it"
     if repeats > 1:
         return f"{repeats} rows have the case {case}: give each its own name"
     if split not in ("", TRAIN, SELECTION, TEST):
         return f"expected split {TRAIN}, {SELECTION}, {TEST} or nothing, found {split!r}: repair the row"
+    if side.lower() not in _SIDES or (side and label == NO_LESION):
+        return (f"expected side {LEFT}, {RIGHT} or nothing, and nothing for a case without a lesion, found {side!r}: "
+                "repair the row")
     for name in channels:
         if not image_stem(Path(row[name]).name):
             return f"expected a file ({', '.join(ENDINGS)}) for the {name}, found {row[name]!r}: complete the row"
@@ -114,7 +120,8 @@ def _problem(row: dict[str, str], channels: Sequence[str], repeats: int) -> str:
 
 def _case(row: dict[str, str], name: str, folder: Path, channels: Sequence[str], problem: str) -> SourceCase:
     group = CONTROL if row[LABEL] == NO_LESION else PATIENT
-    case = SourceCase(name, group, assigned=row.get(SPLIT, ""), problem=problem, person=row.get(PERSON, ""))
+    case = SourceCase(name, group, assigned=row.get(SPLIT, ""), problem=problem, person=row.get(PERSON, ""),
+                      side=_SIDES.get(row.get(SIDE, "").lower(), ""))
     if problem:
         return case
     return replace(case, channels={name: folder / row[name] for name in channels},

@@ -1,5 +1,6 @@
 # The public names of the package and the modules that define them. nnunet_tv/__init__.py loads a name from here on
 # first use; type checkers read this file in its place; ruff reports a name that is missing from __all__.
+from nnunet_tv.conversion.case_table import write_case_table as table
 from nnunet_tv.conversion.convert import convert_dataset as convert
 from nnunet_tv.inference.predict import PredictOptions, predict
 from nnunet_tv.inference.published_model import import_published as import_weights
@@ -78,4 +79,5 @@ __all__ = [
     "score",
     "score_case",
     "surface_distances",
+    "table",
 ]

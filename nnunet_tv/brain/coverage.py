@@ -14,12 +14,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_tv.brain.atlas import BRAIN_STEM, CEREBRUM, brain_lobes
+from nnunet_tv.brain.sides import LEFT, MIDLINE, RIGHT
 from nnunet_tv.imaging.affine import Affine
 from nnunet_tv.imaging.clusters import bounding_box, label_clusters
 from nnunet_tv.imaging.volume import Volume
 from nnunet_tv.registration.template import TEMPLATE_GRID, load_template
 
-LEFT, RIGHT, MIDLINE = "left", "right", "midline"
 #: From these volumes on a gap is stated, and flagged if so much of the cerebrum is missing. Where the field of view
 #: ends at the vertex, an error h of the registration cuts a cap of pi h² (R - h / 3) from a brain of R = 70 mm: 0.9 ml
 #: with 2 mm, 5.4 ml with 5 mm. Smaller gaps cannot be told from such errors; slabs and lobes are far larger.

@@ -1,13 +1,14 @@
 """Conversion of one case, in a worker process."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nnunet_tv import __version__
 from nnunet_tv.conversion.folder import RawFolder
 from nnunet_tv.conversion.source import SourceCase
+from nnunet_tv.conversion.stated_side import check_side
 from nnunet_tv.imaging.volume import write_volume
 from nnunet_tv.preparation.alignment import RegistrationOptions
 from nnunet_tv.preparation.chain import CHAIN_VERSION, prepare_case
@@ -39,12 +40,16 @@ class ConversionJob(CaseJob):
 
     def made_from(self, digests: Mapping[str, str]) -> dict[str, Any]:
         options = {} if self.space == "none" else {"choices": asdict(self.registration)}
+        side = {"side": self.source.side} if self.source.side else {}
         return {"sources": dict(digests), "channels": list(self.source.channels), "label_on": self.label_on,
-                "registration": self.space, "version": f"{__version__}, chain {CHAIN_VERSION}", **options}
+                "registration": self.space, "version": f"{__version__}, chain {CHAIN_VERSION}", **options,
+                **side}
 
     def make(self, staging: Path, digests: Mapping[str, str]) -> CaseOutcome:
         prepared = prepare_case(self.case, self.source.channels, self.source.label, label_on=self.label_on,
                                 space=self.space, registration=self.registration, one_grid=self.one_grid)
+        checked = check_side(self.case, prepared.label, self.source.side, space=self.space)
+        prepared = replace(prepared, notes=(*prepared.notes, *checked))
         staged = {key: staging / path.name for key, path in self.outputs.items()}
         scans = {name: {"file": path.name} for name, path in self.source.channels.items()}
         write_volume(prepared.label, staged["label"])

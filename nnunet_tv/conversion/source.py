@@ -20,6 +20,7 @@ class SourceCase:
     problem: str = ""  #: why the case cannot be used; empty if it can
     notes: tuple[str, ...] = ()  #: peculiarities that were accepted
     person: str = ""  #: whose scans they are, where one person may have several cases
+    side: str = ""  #: ``left`` or ``right`` where the data set's authors state the side of the lesion
 
     @property
     def files(self) -> dict[str, Path]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nnunet_tv.brain.atlas import OUTSIDE, UNKNOWN, region_of
-from nnunet_tv.brain.coverage import LEFT, MIDLINE, RIGHT
+from nnunet_tv.brain.sides import side_of
 from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.clusters import label_clusters
 from nnunet_tv.imaging.resample import index_map
@@ -18,11 +18,6 @@ from nnunet_tv.preparation.provenance import Provenance
 from nnunet_tv.utils.files import write_text
 from nnunet_tv.utils.numbers import fixed, rounded
 
-BOTH = "both sides"
-#: Least share of a cluster on one side of the template's middle plane that makes it left or right.
-ONE_SIDED = 0.75
-#: A cluster on both sides is at the midline if nine tenths of it are within this distance of it, in mm.
-NEAR_MIDLINE_MM = 20.0
 #: A cluster with this share of its voxels outside of the brain mask lies outside of the brain.
 MOSTLY = 0.5
 
@@ -171,16 +166,6 @@ def _remarks(points_mm: np.ndarray, record: Provenance, brain: Volume | None) ->
 def _centroid(points_mm: np.ndarray) -> tuple[float, float, float]:
     x, y, z = (rounded(value, 2) for value in points_mm.mean(axis=0))
     return x, y, z
-
-
-def side_of(points_mm: np.ndarray) -> str:
-    """Side of the patient on which template points are, shape (n, 3) in mm, RAS+."""
-    left = float((points_mm[:, 0] < 0).mean())
-    if left >= ONE_SIDED:
-        return LEFT
-    if left <= 1 - ONE_SIDED:
-        return RIGHT
-    return MIDLINE if np.quantile(np.abs(points_mm[:, 0]), 0.9) <= NEAR_MIDLINE_MM else BOTH
 
 
 def size_text(volume_mm3: float) -> str:

@@ -28,9 +28,10 @@ CONTRAST_AGENT = "with contrast agent"
 _DIFFUSION, _EPI = "diffusion", "echo-planar (EPI)"
 _FUNCTIONAL, _ANGIOGRAPHY = "functional or perfusion", "angiography"
 _DERIVED = "derived: a projection, reformat or subtraction"
+_MASK = "a mask or segmentation"
 _NAMES = {
-    "a mask or segmentation": words(
-        "roi", "rois", "[a-z]*masks?", "labels?", "lesions?", "[a-z]*seg", "segmentation", "gt", "c[123]t1.*", "aseg.*",
+    _MASK: words(
+        "rois?", "[a-z]*masks?", "labels?", "lesions?", "[a-z]*segs?", "segmentations?", "gt", "c[123]t1.*", "aseg.*",
         "aparc.*", "(?:t1w|flair)_fcd(?:_prob|_std)?"),
     "a localiser": words(
         "loc[a-z]?", "locs", "[a-z0-9]*locali[sz]er[a-z0-9]*", "localis[a-z]*", "locator", "[a-z0-9]*scout[a-z0-9]*",
@@ -90,6 +91,9 @@ _IMAGE_TYPES = {
     "a map": ("T1 MAP", "T2 MAP", "T2_STAR MAP", "R2 MAP", "R2_STAR MAP", "PROTON_DENSITY MAP", "T1_MAP", "T2_MAP"),
     "a screen shot": ("SCREEN SAVE", "SCREENSHOT"),
 }
+#: Masks of something else than a lesion: of brain and tissues, and results of this package.
+_NO_LESION = words("[a-z]*brain[a-z]*", "bet", "skull[a-z]*", "head", "[wg]m", "csf", "c[1-6]t1.*", "aseg.*", "aparc.*",
+                   "(?:t1w|flair)_fcd(?:_prob|_std)?")
 #: GE; Siemens' and UIH's tiled volumes.
 _EPI_IMAGE_TYPES = {"EPI", "MOSAIC", "VFRAME"}
 #: Types of one letter are the third value of Siemens, UIH and Philips, not of others (``R`` of old Philips headers).
@@ -97,6 +101,12 @@ _THIRD_ONLY = ("P", "R", "I")
 _ACQUISITION_CONTRASTS = {
     "DIFFUSION": _DIFFUSION, "PERFUSION": _FUNCTIONAL, "FLOW_ENCODED": _ANGIOGRAPHY, "TOF": _ANGIOGRAPHY,
     "STIR": "another contrast", "T2_STAR": "susceptibility, field or phase", "TAGGING": "another contrast"}
+
+
+def is_lesion_mask(metadata: SeriesMetadata) -> bool:
+    """Whether the names of file and folders are those of a mask that can be of a lesion."""
+    names = [normal(name) for name in (*metadata.names, *metadata.folders)]
+    return any(map(_NAMES[_MASK].search, names)) and not any(map(_NO_LESION.search, names))
 
 
 def exclusions(metadata: SeriesMetadata) -> Iterator[str]:

@@ -25,8 +25,8 @@ _VOCABULARY = re.compile(
     r"t1|t1w|t1wi|3dt1|t1c|t1ce|t2|t2w|t2star|3dt2|flair|3dflair|t2flair|t2sel|mprage|mp2rage|mpr|spgr|fspgr|bravo|tfe|"
     r"tfl|tse|spc|spcir|space|cube|vista|vibe|flash|dark|fluid|darkfluid|dwi|dti|adc|swi|tof|pd|bold|gd|gad|km|post|"
     r"pre|contrast|sag|cor|tra|ax|axial|sagittal|coronal|iso|[123]d|[123]mm|1\.?5t|3t|mri|mr|anat|nifti|nii|image|"
-    r"images|scan|scans|roi|mask|label|lesion|seg|brain|loc|localizer|localiser|scout|fs|ns|uni|den|inv[12]|weighted|"
-    r"w|e1|ir")
+    r"images|scan|scans|rois?|masks?|labels?|lesions?|segs?|segmentations?|brain|loc|localizer|localiser|scout|fs|ns|"
+    r"uni|den|inv[12]|weighted|w|e1|ir")
 
 
 def walk(root: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """What a registered conversion writes beside the images, and that it moves, stays and goes with its case."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from small_dataset import small_dataset
 
 from nnunet_tv.conversion.plan import ConversionOptions, make_plan
 from nnunet_tv.conversion.source import SourceDataset
+from nnunet_tv.conversion.stated_side import check_side
 from nnunet_tv.conversion.writer import convert
 from nnunet_tv.imaging.affine import FLAIR, MNI, T1, Affine
 from nnunet_tv.imaging.grid import Grid
@@ -113,3 +115,24 @@ def test_the_picture_is_the_preparations(source, tmp_path, monkeypatch):
     convert(make_plan(alone, ConversionOptions("paper", 1, space="mni")), tmp_path / "raw")
     with Image.open(tmp_path / "raw" / "qc" / "case1.png") as picture:
         assert min(picture.size) > 300
+
+
+def test_a_lesion_on_the_other_side_than_stated_is_an_error(source, tmp_path):
+    """The masks are at positive x of the template: right."""
+    sides = {"case0": "left", "case1": "right", "case2": "left"}
+    stated = replace(source, cases=tuple(replace(case, side=sides.get(case.case, "")) for case in source.cases))
+    report = run(stated, tmp_path / "raw", split="seeded")
+    assert set(report.failed) == {"case0", "case2"}
+    assert "stated to be left, but its mask is right" in report.failed["case0"]
+    assert "side right, as the mask" in table(tmp_path / "raw" / "conversion.tsv")["case1"]["notes"]
+    assert not list((tmp_path / "raw").glob("*/case0*"))
+    changed = replace(source, cases=tuple(replace(case, side="right") for case in source.cases))
+    assert run(changed, tmp_path / "raw", split="seeded").counts["changed"] == 5  # case1 is up to date
+
+
+def test_a_lesion_across_the_midline_is_noted(tmp_path):
+    data = np.zeros((9, 3, 3), np.uint8)
+    data[1:8] = 1
+    label = Volume(data, np.array([[1.0, 0, 0, -4], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]))
+    assert check_side("a", label, "left", space="mni") == ("side left, but the mask is on the midline: look at it",)
+    assert check_side("a", label, "", space="mni") == ()

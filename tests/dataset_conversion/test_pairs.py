@@ -181,3 +181,18 @@ def test_options_that_the_table_does_not_bear(lines, tmp_path, capsys):
     assert convert(lines, tmp_path, "--space", "mni") == 1
     assert ("--space mni is not for the channels ADC, Zmap (there is t1 or mni for T1w and FLAIR; t1 for T1c and "
             "FLAIR, in this order): use --space none") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("side, label, message", [
+    ("lft", "", "expected side left, right or nothing.*found 'lft'"), ("left", "none", "found 'left'"),
+    ("L", "", ""), ("Right", "", ""), ("", "", "")])
+def test_the_stated_side_is_a_word_and_not_a_channel(lines, tmp_path, result, capsys, side, label, message):
+    lines[0].append("side")
+    lines[6][3] = label or lines[6][3]
+    lines[6].append(side)
+    assert convert(lines, tmp_path, "--controls", "train") == (1 if message else 0)
+    assert bool(message) == bool(failures(result))
+    if message:
+        assert re.search(message, failures(result)["c6"])
+    stated = {"L": "left", "Right": "right"}.get(side)
+    assert (f"c6: side {stated}: not compared with the mask" in capsys.readouterr().out) == bool(stated)

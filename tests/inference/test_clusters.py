@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from native_cases import LEFT_LESION, RIGHT_LESION, csv_rows, patient, scan_grid
 
+from nnunet_tv.brain.sides import side_of
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.inference.clusters import Cluster, describe_clusters, focus_mm, side_of, size_text, write_clusters
+from nnunet_tv.inference.clusters import Cluster, describe_clusters, focus_mm, size_text, write_clusters
 from nnunet_tv.inference.native import mask_to_native
 
 

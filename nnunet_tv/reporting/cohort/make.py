@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_tv.brain.atlas import region_of
+from nnunet_tv.brain.sides import side_of
 from nnunet_tv.imaging.volume import Volume, write_volume
-from nnunet_tv.inference.clusters import side_of
 from nnunet_tv.postprocessing import ENDING
 from nnunet_tv.registration.template import TEMPLATE_GRID
 from nnunet_tv.reporting.cohort.brain import find_brain
