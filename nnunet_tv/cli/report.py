@@ -2,12 +2,14 @@
 
 import argparse
 import sys
-from itertools import zip_longest
+from collections.abc import Sequence
+from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any
 
 from nnunet_tv.cli import parser, run
 from nnunet_tv.cli.types import add_processes, number, whole_number
+from nnunet_tv.scoring.runs import MissingRun
 
 DESCRIPTION = """\
 Score folders of predictions against references: Table 1 (Sens, Prec, DC, sSens, nFPC; mean ± sample standard
@@ -24,8 +26,8 @@ another grid or unusable (each is named; no table is written); 2 usage.
 #: Options that --from takes, and those that need files to score.
 _REDRAW = ("primary", "seed", "paper", "strata", "participants", "remark")
 _SCORING = ("ref", "pred", "pred_pp", "probabilities", "predicted_by", "rescan", "controls", "controls_probabilities",
-            "model", "images", "hit", "measures", "nsd_tolerance", "allow_missing", "connectivity", "min_voxels",
-            "min_mm3")
+            "model", "images", "hit", "measures", "nsd_tolerance", "allow_missing", "missing_run", "connectivity",
+            "min_voxels", "min_mm3")
 Named = tuple[str, Path]
 
 
@@ -49,11 +51,15 @@ def main(argv: list[str] | None = None) -> int:
 
         if columns := [name for name in options.strata if name not in OWN]:
             arguments.error(f"--strata {columns[0]} is a column of a participants table; give --participants")
+    missing = options.missing_run
+    if twice := _twice([f"{one.group}={one.run}" for one in missing]):
+        arguments.error(f"--missing-run {twice[0]} is given twice")
     try:
         predictions = _numbered(options.pred, {"--pred-pp": options.pred_pp, "--probabilities": options.probabilities,
-                                               "--predicted-by": options.predicted_by, "--rescan": options.rescan})
+                                               "--predicted-by": options.predicted_by, "--rescan": options.rescan},
+                                missing=missing)
         controls = _numbered(options.controls, {"--controls-probabilities": options.controls_probabilities},
-                             option="--controls")
+                             option="--controls", missing=missing)
     except ValueError as error:
         arguments.error(str(error))
     return run(lambda: _score(options, predictions, controls, command))
@@ -83,13 +89,14 @@ def _score(options: argparse.Namespace, predictions: list[tuple], controls: list
         connectivity=cluster_filter.connectivity, cluster_filter=cluster_filter,
         hits=tuple(options.hit or DEFAULT_HITS), distances=options.measures or tolerance is not None,
         nsd_tolerance_mm=NSD_TOLERANCE_MM if tolerance is None else tolerance, allow_missing=options.allow_missing)
-    models = [model_runs(folder, group=name, reference=options.ref) for name, folder in options.model]
+    models = [model_runs(folder, group=name, reference=options.ref, missing=options.missing_run)
+              for name, folder in options.model]
     record = make_report(
         options.out, reference=options.ref, runs=[Run(*each) for each in predictions], models=models,
         controls=numbered_as(models, [
             Run(name, number, folder, probabilities=probabilities or probabilities_beside(folder))
             for name, number, folder, probabilities in controls]),
-        images=options.images, participants=options.participants,
+        images=options.images, participants=options.participants, missing=options.missing_run,
         options=ReportOptions(scoring=scoring, strata=tuple(options.strata or ()), processes=options.processes,
                               **_given(options, "primary", "seed", "paper", "remark")), command=command)
     for kind, texts in (("warning", record.warnings), ("error", record.problems)):
@@ -169,6 +176,9 @@ def _parser() -> argparse.ArgumentParser:
     size.add_argument("--min-mm3", type=number("a volume in mm³ from 0", lambda volume: 0 <= volume < float("inf")),
                       metavar="V", help="the same in mm³")
     add("--allow-missing", action="store_true", help="score a missing prediction as an empty one, and report it")
+    add("--missing-run", type=_missing_run, metavar="NAME=RUN:REASON", help="run (from 0) of group NAME that was to be "
+        "scored and is not there; the other runs keep their numbers, and the tables name it. Of a cross-validation "
+        "(--model) that fold is left out of every group", **many)
     add("--seed", type=whole_number(0), metavar="N", help="of bootstrap and permutations (default: 0)")
     add("--remark", metavar="TEXT", help="how the predictions were made, for the table's notes")
     add_processes(result)
@@ -176,8 +186,12 @@ def _parser() -> argparse.ArgumentParser:
     return result
 
 
-def _numbered(named: list[Named], beside: dict[str, list[Named]], *, option: str = "--pred") -> list[tuple]:
-    """Name, number of the run, folder and the folders beside it, in the order given; ValueError for wrong usage."""
+def _numbered(named: list[Named], beside: dict[str, list[Named]], *, option: str = "--pred",
+              missing: Sequence[MissingRun] = ()) -> list[tuple]:
+    """Name, number of the run, folder and the folders beside it, in the order given; ValueError for wrong usage.
+
+    The numbers of `missing` runs are left out.
+    """
     names = list(dict.fromkeys(name for name, _ in named))
     for each, given in {option: named, **beside}.items():
         if twice := _twice([f"{name}={folder}" for name, folder in given]):
@@ -192,7 +206,9 @@ def _numbered(named: list[Named], beside: dict[str, list[Named]], *, option: str
             if found and len(found) != len(folders):
                 raise ValueError(f"{name}: {len(folders)} folders with {option} but {len(found)} with {each}; give "
                                  "one for each, in the same order")
-        runs += [(name, index, *row) for index, row in enumerate(zip_longest(folders, *columns))]
+        without = {one.run for one in missing if one.group == name}
+        numbers = (number for number in count() if number not in without)
+        runs += [(name, number, *row) for number, row in zip(numbers, zip_longest(folders, *columns), strict=False)]
     return runs
 
 
@@ -210,6 +226,15 @@ def _named(text: str) -> Named:
 def _model(text: str) -> tuple[str | None, Path]:
     """A model folder with or without a name; the text of an existing folder is taken as a path."""
     return (None, Path(text)) if "=" not in text or Path(text).is_dir() else _named(text)
+
+
+def _missing_run(text: str) -> MissingRun:
+    """A run with the reason why it is missing; the name may contain colons, the number may not be negative."""
+    name, equals, rest = text.partition("=")
+    run, colon, reason = rest.partition(":")
+    if not (name.strip() and equals and colon and run.isdecimal() and reason.strip()):
+        raise argparse.ArgumentTypeError(f"expected NAME=RUN:REASON such as Dice=3:out of memory, found {text!r}")
+    return MissingRun(name.strip(), int(run), " ".join(reason.split()))
 
 
 def _names(text: str) -> list[str]:

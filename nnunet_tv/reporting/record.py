@@ -14,7 +14,7 @@ from nnunet_tv.scoring.participants import Column, Participants, sidecar
 from nnunet_tv.scoring.prediction_settings import prediction_settings
 from nnunet_tv.scoring.rescans import RescanRow
 from nnunet_tv.scoring.rows import CaseFlow, CaseRow
-from nnunet_tv.scoring.runs import Run
+from nnunet_tv.scoring.runs import MissingRun, Run
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.external import package_version
 from nnunet_tv.utils.files import read_json, sha256
@@ -40,6 +40,7 @@ class Record:
     warnings: list[str] = field(default_factory=list)  #: remarks for the reader
     participants: Participants = field(default_factory=dict)  #: columns of the participants table by case
     columns: dict[str, Column] = field(default_factory=dict)  #: what the sidecar of that table states
+    missing_runs: list[MissingRun] = field(default_factory=list)  #: runs that were to be scored and were not
     flow: CaseFlow | None = None  #: what of the folders was scored; None if not recorded
     contrast: dict[str, float] | None = None  #: lesion contrast by case, if measured
     settings: dict[str, Any] = field(default_factory=dict)  #: of ``ReportOptions``, and the remarks over the tables
@@ -82,7 +83,7 @@ def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
     meta = {**record.meta, "settings": record.settings, "redraws": content["redraws"]}
     return {**tables, **{name: content[name] for name in _PLAIN}, "meta": meta, "cases": content["rows"],
             **{name: content[name] for name in ("controls", "candidates", "control_candidates", "rescans", "columns",
-                                                "flow", "cohort")}}
+                                                "flow", "cohort", "missing_runs")}}
 
 
 def read_record(path: str | Path) -> Record:
@@ -111,6 +112,7 @@ def read_record(path: str | Path) -> Record:
                       of_controls, **{name: content[name] for name in _PLAIN}, settings=settings, meta=meta,
                       redraws=redraws, flow=None if content["flow"] is None else CaseFlow.from_dict(content["flow"]),
                       columns={name: Column(**column) for name, column in content["columns"].items()},
+                      missing_runs=[MissingRun(**one) for one in content.get("missing_runs", [])],  # earlier: none
                       cohort=None if content["cohort"] is None else Cohort.from_dict(content["cohort"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise NnunetTVError(f"{path}: damaged ({type(error).__name__}: {error}); score again") from error

@@ -27,7 +27,7 @@ from nnunet_tv.scoring.model_folder import ModelRuns, check_comparable
 from nnunet_tv.scoring.participants import of_cases, read_columns, read_participants
 from nnunet_tv.scoring.rescans import compare_rescans
 from nnunet_tv.scoring.rows import Scores
-from nnunet_tv.scoring.runs import Run
+from nnunet_tv.scoring.runs import MissingRun, Run
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.parallel import each_case
 
@@ -60,7 +60,7 @@ class ReportOptions:
 def make_report(
     out: str | Path, *, reference: str | Path | None = None, runs: Sequence[Run] = (), models: Sequence[ModelRuns] = (),
     controls: Sequence[Run] = (), images: str | Path | None = None, participants: str | Path | None = None,
-    options: ReportOptions | None = None, command: Sequence[str] = (),
+    missing: Sequence[MissingRun] = (), options: ReportOptions | None = None, command: Sequence[str] = (),
 ) -> Record:
     """Score predictions and write the report folder; after any problem with a case only the status of every case.
 
@@ -74,6 +74,8 @@ def make_report(
         Validated folds of nnU-Net's model folders, from :func:`nnunet_tv.scoring.model_folder.model_runs`.
     images, participants : Path, optional
         Folder of scans (``CASE_0000.nii.gz``) for pictures and lesion contrast; BIDS ``participants.tsv``.
+    missing : sequence of MissingRun
+        Runs that were to be scored and were not; the tables name them.
     options, command : ReportOptions, sequence of str
         How to score and what to show; the command line, for the record.
 
@@ -112,6 +114,7 @@ def make_report(
     runs = [*runs, *(run for model in models for run in model.runs)]
     tested = tested_models(Path(reference), runs)
     record, marks = _score(Path(reference), runs, models, controls, images, participants, options, command)
+    record = replace(record, missing_runs=list(missing))
     if tested and not record.problems:
         record.meta["accuracy"] = [asdict(one) for one in accuracies(record, tested, Path(reference))]
     with new_folder(out) as work:

@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from nnunet_tv.scoring.runs import Run, segmentations
+from nnunet_tv.scoring.runs import MissingRun, Run, segmentations
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
 from nnunet_tv.utils.nnunet_paths import folder as nnunet_folder
@@ -33,14 +33,16 @@ class ModelRuns:
 
 def model_runs(
     model: str | Path, *, group: str | None = None, reference: str | Path | None = None,
-    splits: str | Path | None = None,
+    splits: str | Path | None = None, missing: Sequence[MissingRun] = (),
 ) -> ModelRuns:
     """Runs of ``RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION``.
 
     Filtered twins (``validation_filtered``) are used where every fold has them, probabilities (``.npz``) where every
     case of a fold has them.
 
-    `reference` (a folder) and `splits` (a file) are by default those of the preprocessed data set.
+    `reference` (a folder) and `splits` (a file) are by default those of the preprocessed data set. Folds of `missing`
+    are left out, whatever is in their folders: those of this group or, of a cross-validation, of any group, so that all
+    groups are scored on the same cases.
 
     Raises
     ------
@@ -57,17 +59,22 @@ def model_runs(
     group = group or trainer.removeprefix("nnUNetTrainer") or trainer
     folds, warnings = _validated(model)
     entries = _entries(splits, folds)
-    kind, done = _kind(entries, splits), {fold: entries[fold] for fold in folds}
+    kind = _kind(entries, splits)
+    without = {one.run for one in missing if kind == CROSSVAL or one.group == group}
+    done = {fold: entries[fold] for fold in folds if fold not in without}
+    if not done:
+        raise NnunetTVError(f"{model}: every validated fold is named as missing: nothing is left to score")
     note = _note(kind, list(done.values()))
-    twins = [(model / f"fold_{fold}" / _FILTERED).is_dir() for fold in folds]
+    twins = [(model / f"fold_{fold}" / _FILTERED).is_dir() for fold in done]
     if any(twins) and not all(twins):
         warnings.append(f"{model}: not every fold has {_FILTERED}; the filter is applied in memory for all")
     runs = tuple(_run(group, model / f"fold_{fold}", fold, entry["val"], all(twins), warnings)
                  for fold, entry in done.items())
     if kind == CROSSVAL:
         if lacking := [str(fold) for fold in range(len(entries)) if fold not in done]:
+            left_out = " or left out as missing" if without else ""
             text = (f"fold{'s' if len(lacking) > 1 else ''} {', '.join(lacking)} of the split's {len(entries)} not "
-                    "validated, so that their cases are in no figure")
+                    f"validated{left_out}, so that their cases are in no figure")
             warnings.append(f"{model}: {text}")
             note = f"{note} Incomplete: {text}."
         owner = {case: run for run, entry in zip(runs, done.values(), strict=True) for case in entry["val"]}

@@ -41,6 +41,15 @@ class Run:
                 if folder is not None]
 
 
+@dataclass(frozen=True)
+class MissingRun:
+    """A run that was to be scored and was not."""
+
+    group: str  #: name of the group
+    run: int  #: number of the run in its group
+    reason: str  #: such as the last line of its log
+
+
 def segmentations(folder: Path) -> list[str]:
     """Names of the cases with a segmentation in a folder, sorted; ``CASE_prob.nii.gz`` beside a CASE is none."""
     cases = [name.removesuffix(ENDING) for name in segmentation_names(folder)]

@@ -6,13 +6,15 @@ from nnunet_tv.reporting.sections.base import ReportContext, Section
 from nnunet_tv.reporting.study.checklist import checklist_table
 from nnunet_tv.reporting.study.description import description_table
 from nnunet_tv.reporting.study.flow import flow_table, predictions_table
+from nnunet_tv.reporting.study.missing_runs import runs_table
 
 
 def study_section(context: ReportContext) -> Section:
     """Description of patients and controls, flow of cases, and predictions by group."""
     record = context.record
     return Section("test-set", "Test set",
-                   tables=(description_table(record), flow_table(record), predictions_table(record)))
+                   tables=(description_table(record), flow_table(record), predictions_table(record),
+                           *([runs_table(record)] if record.missing_runs else [])))
 
 
 def checklist_section(context: ReportContext, sections: Sequence[Section]) -> Section:

@@ -9,6 +9,7 @@ from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.redraws import choice_warnings
 from nnunet_tv.reporting.sections.base import ReportContext, Section
 from nnunet_tv.reporting.statistics import Interval
+from nnunet_tv.reporting.study.missing_runs import missing_notes, missing_warning
 from nnunet_tv.reporting.tables import tv_paper
 from nnunet_tv.reporting.tables.table import FEW
 from nnunet_tv.reporting.tables.table_one import TableOneRow, stage_table, table_one
@@ -39,7 +40,7 @@ def table_one_section(context: ReportContext, shown: Sequence[TableOneRow], note
 
 
 def _warnings(record: Record, n: int) -> list[str]:
-    warnings = [*record.settings.get("over_tables", []), *choice_warnings(record)]
+    warnings = [*record.settings.get("over_tables", []), *missing_warning(record), *choice_warnings(record)]
     if n < FEW:
         warnings.append(f"{counted(n, 'subject')}, fewer than {FEW}: descriptive only.")
     lost = [row.case for row in record.rows if row.status == MISSING and row.stage == RAW]
@@ -74,6 +75,7 @@ def footnotes(record: Record) -> list[str]:
         *(f"{measure.short}: {measure.with_settings(settings).explanation}" for measure in TABLE_ONE
           if not measure.pooled_with and measure not in (DICE, DETECTED, FALSE_CLUSTERS)),
         f"Rows of cases.csv with empty masks: {empty}.",
+        *missing_notes(record),
     ]
     for given, text in ((False, f"Post-processing applied here to {{}}: {'; '.join(settings['filter_steps'])}."),
                         (True, "Post-processed predictions given as files for {}; the report has no record of their "
