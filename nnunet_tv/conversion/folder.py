@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from nnunet_tv.utils.case_outcome import CaseOutcome
 from nnunet_tv.utils.case_store import CaseJob
 from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.nnunet_paths import CONVERSION_TABLE
 from nnunet_tv.utils.shared_folder import SharedFolder
 
 ENDING = ".nii.gz"
@@ -19,7 +20,7 @@ OTHER_SIDE = {"imagesTr": "imagesTs", "imagesTs": "imagesTr", "labelsTr": "label
 PICTURES, PICTURE, PAGE = "qc", ".png", "qc.html"
 #: Endings of the files beside the images that describe a case's registration.
 BESIDE = {"record": ".prep.json", "flair_to_t1": "_flair_to_t1.tfm", "t1_to_template": "_t1_to_template.tfm"}
-DATASET_JSON, SPLITS, TABLE = "dataset.json", "splits_final.json", "conversion.tsv"
+DATASET_JSON, SPLITS, TABLE = "dataset.json", "splits_final.json", CONVERSION_TABLE
 PLAN_TABLE, PLAN_SPLITS = "conversion.plan.tsv", "splits_final.plan.json"
 _IMAGES = r"(.+)_\d{4}\.nii\.gz|(.+)(?:\.prep\.json|_flair_to_t1\.tfm|_t1_to_template\.tfm)|(.+\.nii\.gz)"
 

@@ -9,7 +9,7 @@ from typing import Any
 from nnunet_tv import __version__
 from nnunet_tv.metrics.froc_candidates import FrocCandidates
 from nnunet_tv.reporting.cohort.maps import Cohort
-from nnunet_tv.reporting.redraws import CHOICES, Redraw, now
+from nnunet_tv.reporting.redraws import CHOICES, Redraw
 from nnunet_tv.scoring.participants import Column, Participants, sidecar
 from nnunet_tv.scoring.prediction_settings import prediction_settings
 from nnunet_tv.scoring.rescans import RescanRow
@@ -18,6 +18,7 @@ from nnunet_tv.scoring.runs import MissingRun, Run
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.external import package_version
 from nnunet_tv.utils.files import read_json, sha256
+from nnunet_tv.utils.times import now
 
 TOOL = "nnunet-tv-report"
 #: Version of the file's structure.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,11 +41,6 @@ class Redraw:
     def described(self) -> list[str]:
         """The changes in words, such as ``primary: DC → sSens``."""
         return [f"{name}: {_text(change.before)} → {_text(change.after)}" for name, change in self.changes.items()]
-
-
-def now() -> str:
-    """Return the time as it is recorded."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def choice_warnings(record: Record) -> list[str]:

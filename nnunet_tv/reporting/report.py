@@ -14,7 +14,7 @@ from nnunet_tv.reporting.cohort.make import make_cohort
 from nnunet_tv.reporting.cohort.maps import FOLDER
 from nnunet_tv.reporting.origins import synthetic_warnings
 from nnunet_tv.reporting.record import Record, make_meta, participants_table, read_record
-from nnunet_tv.reporting.redraws import Change, Redraw, now
+from nnunet_tv.reporting.redraws import Change, Redraw
 from nnunet_tv.reporting.report_folder import check_folder, draw_pictures, new_folder, write_problems, write_report
 from nnunet_tv.reporting.tables import tv_paper
 from nnunet_tv.reporting.tables.comparison import check_primary
@@ -30,6 +30,7 @@ from nnunet_tv.scoring.rows import Scores
 from nnunet_tv.scoring.runs import MissingRun, Run
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.parallel import each_case
+from nnunet_tv.utils.times import now
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,18 @@ def build_loss(loss: type[ForegroundLoss], settings: Mapping[str, float], *, ddp
     return PlusTV(built, tv_weight=added) if added else built
 
 
+def loss_settings(loss: type[ForegroundLoss], settings: Mapping[str, float]) -> dict[str, float | bool | None]:
+    """Every setting of a loss by parameter: those of a trainer's name (by code), else the defaults.
+
+    What the trainer gives (grid, `ddp`) is left out.
+    """
+    defaults = {name: parameter.default for name, parameter in inspect.signature(loss).parameters.items()
+                if isinstance(parameter.default, (int, float)) and name != "ddp"}
+    named = {parameter: settings.get(code, defaults.get(parameter, 0.0))
+             for code, parameter in loss.name_codes.items()}
+    return {**defaults, **named}
+
+
 def variants_in(module: dict[str, Any]) -> Callable[[str], type]:
     """Module-level ``__getattr__`` that derives a trainer with the settings in its name.
 

@@ -1,5 +1,6 @@
 """Base of all our trainers: a loss of ours, any network of a plan, the cluster filter beside the model."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +19,8 @@ from nnunet_tv.losses.grid import VoxelGrid
 from nnunet_tv.planning.plans import build_network, check_labels, may_compile, takes_deep_supervision
 from nnunet_tv.postprocessing import filter_folder, write_postprocessing
 from nnunet_tv.training.names import build_loss
+from nnunet_tv.training.record.recorder import Recorder
+from nnunet_tv.training.record.run_record import Seeds
 from nnunet_tv.training.reference_maps import AppendReferenceMaps, labels_of
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import remove_partial
@@ -38,6 +41,7 @@ class PluginTrainer(nnUNetTrainer):
     loss_settings: ClassVar[dict[str, float]] = {}  #: Of the name, by code.
     epochs_in_name: ClassVar[int | None] = None
     default_epochs: ClassVar[int] = 1000  #: Without a number in the name.
+    recipe: ClassVar[str] = "nnU-Net"  #: For ``run.json``.
     current_epoch: int
 
     def __init__(self, plans: dict, configuration: str, fold: int, dataset_json: dict,
@@ -47,6 +51,8 @@ class PluginTrainer(nnUNetTrainer):
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.num_epochs = self.epochs_in_name or self.default_epochs
         self.enable_deep_supervision = takes_deep_supervision(self.configuration_manager.network_arch_class_name)
+        self.recorder = Recorder(self)
+        self.split: tuple[Sequence[str], Sequence[str]] = ([], [])
         if self.local_rank == 0 and self.output_folder:
             remove_partial(self.output_folder)
 
@@ -101,11 +107,48 @@ class PluginTrainer(nnUNetTrainer):
         super().on_validation_epoch_start()
         self.bare_loss().set_epoch(None)
 
+    def run_training(self) -> None:
+        """nnU-Net's loop, recorded in ``run.json``."""
+        with self.recorder.watching():
+            super().run_training()
+
     def on_train_start(self) -> None:
         """nnU-Net's set-up; on the CPU freed memory is kept, after the data loading's workers were started."""
         super().on_train_start()
         if self.device.type == "cpu":
             self.print_to_log_file(keep_freed_memory())
+        self.after_setup()
+
+    def after_setup(self) -> None:
+        """What comes between the set-up and the first epoch: the record of the run."""
+        self.recorder.start()
+
+    def on_epoch_end(self) -> None:
+        super().on_epoch_end()
+        self.recorder.update()
+
+    def save_checkpoint(self, filename: str) -> None:
+        super().save_checkpoint(filename)
+        self.recorder.checkpoint(filename)
+
+    def do_split(self) -> tuple[Sequence[str], Sequence[str]]:
+        """nnU-Net's split, which is kept for the record."""
+        self.split = super().do_split()
+        return self.split
+
+    def cases_by_role(self) -> dict[str, Sequence[str]]:
+        """Cases that the training uses."""
+        train, validation = self.split
+        return {"train": train, "validation": validation}
+
+    def seeds(self) -> Seeds:
+        """What of nnU-Net's own recipe is drawn from a seed."""
+        return Seeds(None, "nnU-Net seeds its splits only (12345)", ("split, where nnU-Net draws it",),
+                     ("initial weights", "order of cases", "patches", "augmentation", "dropout"))
+
+    def best_epoch(self) -> int | None:
+        """Epoch whose weights ``checkpoint_final.pth`` holds, from 0; None if these are the last."""
+        return None
 
     def validation_step(self, batch: dict) -> dict:
         """nnU-Net's step, and one for labels with maps, which nnU-Net would treat as one-hot."""

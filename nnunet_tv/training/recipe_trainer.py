@@ -20,10 +20,11 @@ from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunet_tv.planning.plans import PATCHES_PER_BATCH, check_recipe, recipe_plans
 from nnunet_tv.training.fold_cases import FoldCases, read_fold_cases
 from nnunet_tv.training.patches import SubjectPatches, loader
+from nnunet_tv.training.record.run_record import Seeds
 from nnunet_tv.training.reference_maps import labels_of
 from nnunet_tv.training.resumable_trainer import BEST, LAST_EPOCH, LATEST, ResumableTrainer
 from nnunet_tv.training.schedule import EpochSchedule
-from nnunet_tv.training.seeds import Stage, seed_globals
+from nnunet_tv.training.seeds import Stage, fold_number, seed_globals
 from nnunet_tv.training.selection import TRIVIAL_EPOCHS, EarlyStopping, pool
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -41,6 +42,7 @@ class RecipeTrainer(ResumableTrainer):
     """
 
     default_epochs: ClassVar[int] = 300
+    recipe: ClassVar[str] = "TV paper"
 
     def __init__(self, plans: dict, configuration: str, fold: int, dataset_json: dict,
                  device: torch.device = torch.device("cuda")):  # noqa: B008  nnU-Net's signature, read by name
@@ -162,6 +164,7 @@ class RecipeTrainer(ResumableTrainer):
         if self.local_rank == 0 and (last or done % PROGRESS_EVERY == 0):
             self.logger.plot_progress_png(self.output_folder)
         self.current_epoch = done
+        self.recorder.update()
 
     def _select(self, loss: float) -> None:
         if not np.isfinite(loss):
@@ -198,6 +201,21 @@ class RecipeTrainer(ResumableTrainer):
             self.print_to_log_file(f"WARNING: the mean validation Dice above is optimistic: {len(scored)} of its cases "
                                    "also stopped the training and chose its weights.")
         super().after_validation()
+
+    def cases_by_role(self) -> dict[str, Sequence[str]]:
+        return {"train": self.cases.train, "selection": self.cases.selection}
+
+    def seeds(self) -> Seeds:
+        """Every draw has a seed of its own, which :mod:`nnunet_tv.training.seeds` derives from the fold."""
+        stages = ", ".join(f"{stage.name.lower()} {stage.value}" for stage in Stage)
+        return Seeds(fold_number(self.fold),
+                     f"numpy.random.default_rng([seed, stage, ...]) for each draw; stages: {stages}",
+                     ("initial weights", "order of cases", "patches", "augmentation", "selection patches", "dropout"),
+                     ())
+
+    def best_epoch(self) -> int | None:
+        best = self.early_stopping.best_loss
+        return None if best is None else self.logger.get_value("val_losses", step=None).index(best)
 
     def own_state(self) -> dict[str, Any]:
         return {"early_stopping": self.early_stopping.state_dict(), "trivial_epochs": self.trivial_epochs,

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from nnunet_tv.training.plugin_trainer import PluginTrainer
+from nnunet_tv.training.record.run_record import RUN_JSON
 from nnunet_tv.utils.files import atomic, read_json, sha256, write_json
 
 LATEST, FINAL, BEST, LAST_EPOCH = (f"checkpoint_{name}.pth" for name in ("latest", "final", "best", "last_epoch"))
@@ -36,6 +37,10 @@ class ResumableTrainer(PluginTrainer):
 
     def run_training(self) -> None:
         """Train until the last epoch or until stopped; do nothing for a finished run."""
+        with self.recorder.watching():
+            self._train()
+
+    def _train(self) -> None:
         if not self.was_initialized:
             self.initialize()
         if self.stopped or self.current_epoch >= self.num_epochs:
@@ -44,11 +49,6 @@ class ResumableTrainer(PluginTrainer):
                                    + (", stopped early." if self.stopped else "."))
             return
         self.on_train_start()
-        if self.current_epoch == 0:
-            continued = getattr(self.logger, "resume", False)  # --c from the checkpoint of the start
-            if self.local_rank == 0 and not self.disable_checkpointing and not continued:
-                self._put_aside()
-            self.save_before(0, LATEST)
         try:
             while self.current_epoch < self.num_epochs and not self.stopped:
                 self._run_epoch()
@@ -62,10 +62,19 @@ class ResumableTrainer(PluginTrainer):
             self.dataloader_train = self.dataloader_val = None  # ends the workers
         self.on_train_end()
 
+    def after_setup(self) -> None:
+        """Put an earlier run aside, begin the record and write the checkpoint of the start."""
+        continued = getattr(self.logger, "resume", False)  # --c, at first from the checkpoint of the start
+        if self.current_epoch == 0 and self.local_rank == 0 and not self.disable_checkpointing and not continued:
+            self._put_aside()
+        super().after_setup()
+        if self.current_epoch == 0:
+            self.save_before(0, LATEST)
+
     def _put_aside(self) -> None:
         """Move files of an earlier run of the fold, so that --c continues this run."""
         fold = Path(self.output_folder)
-        names = (LATEST, FINAL, BEST, LAST_EPOCH, "validation", "validation_filtered", VALIDATED)
+        names = (LATEST, FINAL, BEST, LAST_EPOCH, RUN_JSON, "validation", "validation_filtered", VALIDATED)
         earlier = [path for name in names if (path := fold / name).exists()]
         if not earlier:
             return
@@ -138,6 +147,7 @@ class ResumableTrainer(PluginTrainer):
         }
         with atomic(filename) as temporary:
             torch.save(checkpoint, temporary)
+        self.recorder.checkpoint(filename)
 
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:
         """Load nnU-Net's part and :meth:`own_state`."""

@@ -12,6 +12,8 @@ FOLDERS = {
     "nnUNet_preprocessed": "plans and preprocessed data",
     "nnUNet_results": "trained models",
 }
+#: In a raw data set that ``nnunet-tv-convert`` wrote: sources, their SHA-256 and status of each case.
+CONVERSION_TABLE = "conversion.tsv"
 
 
 def folder(variable: str) -> Path:

@@ -3,7 +3,7 @@ from types import ModuleType
 import pytest
 
 from nnunet_tv.losses import ForegroundLoss, PlusTV
-from nnunet_tv.training.names import TrainerNotFound, build_loss, spell, variants_in
+from nnunet_tv.training.names import TrainerNotFound, build_loss, loss_settings, spell, variants_in
 
 
 class WithTV(ForegroundLoss):
@@ -102,3 +102,11 @@ def test_other_names_are_left_to_nnunet(module, name):
                                               (0.0, "0"), (100.5, "100p5")])
 def test_spelling(number, text):
     assert spell(number) == text
+
+
+@pytest.mark.parametrize(("loss", "settings", "expected"), [
+    (WithTV, {}, {"tv_weight": 0.1, "alpha": 0.3}), (WithTV, {"a": 0.5}, {"tv_weight": 0.1, "alpha": 0.5}),
+    (WithoutTV, {}, {"log": False, "gamma": 2.0, "tv_weight": 0.0}),
+    (WithoutTV, {"log": True, "tv": 0.2}, {"log": True, "gamma": 2.0, "tv_weight": 0.2})])
+def test_every_setting_of_a_loss_is_named_with_its_default(loss, settings, expected):
+    assert loss_settings(loss, settings) == expected
