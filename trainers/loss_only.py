@@ -1,6 +1,6 @@
 """nnU-Net's own network and recipe with each loss.
 
-A name may carry settings of its loss, such as ``nnUNetTrainerDiceTVLoss_tv0p05_5epochs``: docs/losses.md.
+A name may carry settings, such as ``nnUNetTrainerDiceTVLoss_tv0p05_5epochs``: docs/training.md.
 """
 
 from nnunet_tv import losses

@@ -1,6 +1,6 @@
 """The recipe of the TV paper (arXiv 2510.06276) with each loss.
 
-A name may carry settings of its loss, such as ``nnUNetTrainerDiceTV_tv0p05_5epochs``: docs/losses.md.
+A name may carry settings, such as ``nnUNetTrainerDiceTV_tv0p05_5epochs``: docs/training.md.
 """
 
 from nnunet_tv import losses

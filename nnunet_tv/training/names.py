@@ -1,19 +1,32 @@
 """Settings in trainer names: ``nnUNetTrainerDiceTV_tv0p05_5epochs``.
 
-Each name has one spelling: settings of the loss in the order of its ``name_codes``, then epochs; no trailing zeros and
-no default values.
+Each name has one spelling: settings of the loss in the order of its ``name_codes``, then the learning rate
+(``lr0p001``), then epochs; no trailing zeros and no default values.
 """
 
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from nnunet_tv.losses import ForegroundLoss, PlusTV
 
+#: Code of the learning rate in names; no loss has a setting of this code.
+LEARNING_RATE = "lr"
+
 
 class TrainerNotFound(RuntimeError):
     """The name has settings in a spelling that is not accepted."""
+
+
+@dataclass
+class _Settings:
+    """Settings of a name; None where the name has none."""
+
+    loss: dict[str, float] = field(default_factory=dict)  #: by code
+    learning_rate: float | None = None
+    epochs: int | None = None
 
 
 def build_loss(loss: type[ForegroundLoss], settings: Mapping[str, float], *, ddp: bool = False,
@@ -57,9 +70,10 @@ def variants_in(module: dict[str, Any]) -> Callable[[str], type]:
         base: Any = module.get(base_name)
         if not tokens or not hasattr(base, "loss_class"):
             raise AttributeError(name)
-        settings, epochs = _parsed(name, tokens, base)
-        module[name] = type(name, (base,), {"loss_settings": settings, "epochs_in_name": epochs,
-                                            "__module__": base.__module__})
+        settings = _parsed(name, tokens, base)
+        module[name] = type(name, (base,), {
+            "loss_settings": settings.loss, "learning_rate_in_name": settings.learning_rate,
+            "epochs_in_name": settings.epochs, "__module__": base.__module__})
         return module[name]
 
     return __getattr__
@@ -74,27 +88,27 @@ def spell(number: float) -> str:
     return f"{number:.10f}".rstrip("0").rstrip(".").replace(".", "p")
 
 
-def _parsed(name: str, tokens: Sequence[str], base: Any) -> tuple[dict[str, float], int | None]:
-    """Loss settings by code, and epochs."""
-    settings: dict[str, float] = {}
-    epochs = None
+def _parsed(name: str, tokens: Sequence[str], base: Any) -> _Settings:
+    """Settings of a name; AttributeError for a token that is none."""
+    settings = _Settings()
     for token in tokens:
-        match = re.fullmatch(r"(\d+)epochs?", token)
-        if match and epochs is None:
-            epochs = int(match[1])
-            continue
-        code = next((code for code in base.loss_class.name_codes if code not in settings
-                     and re.fullmatch(code if _is_flag(base, code) else rf"{code}\d+([p.]\d+)?", token)), None)
-        if code is None:
-            raise AttributeError(name)
-        settings[code] = True if _is_flag(base, code) else _number(token.removeprefix(code))
-    right = _canonical(settings, epochs, base)
-    if right != name or epochs == 0:
+        if settings.epochs is None and (match := re.fullmatch(r"(\d+)epochs?", token)):
+            settings.epochs = int(match[1])
+        elif settings.learning_rate is None and _has_number(token, LEARNING_RATE):
+            settings.learning_rate = _number(token.removeprefix(LEARNING_RATE))
+        else:
+            code = next((code for code in base.loss_class.name_codes if code not in settings.loss
+                         and (token == code if _is_flag(base, code) else _has_number(token, code))), None)
+            if code is None:
+                raise AttributeError(name)
+            settings.loss[code] = True if _is_flag(base, code) else _number(token.removeprefix(code))
+    right, zero = _canonical(settings, base), 0 in (settings.learning_rate, settings.epochs)
+    if right != name or zero:
         raise TrainerNotFound(
             f"Could not find requested nnunet trainer {name}: trainer names have one spelling (loss settings first, "
-            "epochs last and at least 1, no trailing zeros, no default value). "
-            + (f"Write {right}." if epochs != 0 else ""))
-    return settings, epochs
+            "then learning rate and epochs, both above 0, no trailing zeros, no default value). "
+            + (f"Write {right}." if not zero else ""))
+    return settings
 
 
 def _default(base: Any, code: str) -> float:
@@ -108,15 +122,22 @@ def _is_flag(base: Any, code: str) -> bool:
     return _default(base, code) is False
 
 
+def _has_number(token: str, code: str) -> bool:
+    return re.fullmatch(rf"{code}\d+([p.]\d+)?", token) is not None
+
+
 def _number(text: str) -> float:
     """Number in a name in any spelling; ``05`` lacks its point and is 0.5."""
     return float(re.sub(r"^0(?=\d+$)", "0.", text.replace("p", ".")))
 
 
-def _canonical(settings: Mapping[str, float], epochs: int | None, base: Any) -> str:
+def _canonical(settings: _Settings, base: Any) -> str:
     parts = [base.__name__]
-    parts += [code if _is_flag(base, code) else f"{code}{spell(settings[code])}"
-              for code in base.loss_class.name_codes if code in settings and settings[code] != _default(base, code)]
-    if epochs is not None and epochs != base.default_epochs:
-        parts.append(f"{epochs}epochs")
+    parts += [code if _is_flag(base, code) else f"{code}{spell(settings.loss[code])}"
+              for code in base.loss_class.name_codes
+              if code in settings.loss and settings.loss[code] != _default(base, code)]
+    if settings.learning_rate not in (None, base.default_learning_rate):
+        parts.append(f"{LEARNING_RATE}{spell(settings.learning_rate)}")
+    if settings.epochs not in (None, base.default_epochs):
+        parts.append(f"{settings.epochs}epochs")
     return "_".join(parts)

@@ -39,7 +39,9 @@ class PluginTrainer(nnUNetTrainer):
 
     loss_class: ClassVar[type[ForegroundLoss]]  #: Its ``name_codes`` can be set in the trainer's name.
     loss_settings: ClassVar[dict[str, float]] = {}  #: Of the name, by code.
+    learning_rate_in_name: ClassVar[float | None] = None
     epochs_in_name: ClassVar[int | None] = None
+    default_learning_rate: ClassVar[float] = 1e-2  #: nnU-Net's, at the start of its schedule.
     default_epochs: ClassVar[int] = 1000  #: Without a number in the name.
     recipe: ClassVar[str] = "nnU-Net"  #: For ``run.json``.
     current_epoch: int
@@ -49,6 +51,7 @@ class PluginTrainer(nnUNetTrainer):
         check_device(device)
         check_labels(dataset_json, type(self).__name__)
         super().__init__(plans, configuration, fold, dataset_json, device)
+        self.initial_lr = self.learning_rate_in_name or self.default_learning_rate
         self.num_epochs = self.epochs_in_name or self.default_epochs
         self.enable_deep_supervision = takes_deep_supervision(self.configuration_manager.network_arch_class_name)
         self.recorder = Recorder(self)

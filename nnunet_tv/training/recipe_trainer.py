@@ -41,6 +41,7 @@ class RecipeTrainer(ResumableTrainer):
     cascaded configurations, regions, an ignore label or several foreground classes.
     """
 
+    default_learning_rate: ClassVar[float] = 1e-4  #: the schedule's peak
     default_epochs: ClassVar[int] = 300
     recipe: ClassVar[str] = "TV paper"
 
@@ -50,7 +51,7 @@ class RecipeTrainer(ResumableTrainer):
         plans, plan_note = recipe_plans(plans, configuration)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.enable_deep_supervision = False  # the recipe's patches carry one target
-        self.initial_lr, self.minimum_lr, self.weight_decay = 1e-4, 1e-6, 1e-5
+        self.minimum_lr, self.weight_decay = self.initial_lr / 100, 1e-5
         self.save_every = 5
         self.early_stopping = EarlyStopping()
         self.selects = fold != "all"

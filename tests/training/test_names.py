@@ -3,7 +3,7 @@ from types import ModuleType
 import pytest
 
 from nnunet_tv.losses import ForegroundLoss, PlusTV
-from nnunet_tv.training.names import TrainerNotFound, build_loss, loss_settings, spell, variants_in
+from nnunet_tv.training.names import LEARNING_RATE, TrainerNotFound, build_loss, loss_settings, spell, variants_in
 
 
 class WithTV(ForegroundLoss):
@@ -29,11 +29,13 @@ class WithoutTV(ForegroundLoss):
 class Base:
     loss_class = WithTV
     default_epochs = 300
+    default_learning_rate = 1e-4
 
 
 class Plain:
     loss_class = WithoutTV
     default_epochs = 300
+    default_learning_rate = 1e-2
 
 
 @pytest.fixture
@@ -86,13 +88,42 @@ def test_flags_and_total_variation_on_a_loss_without(module, name, settings, log
     assert loss.values == {"log": log, "gamma": settings.get("g", 2.0), "spacing_mm": (1, 2, 3), "ddp": True}
 
 
-def test_zero_epochs_are_refused(module):
-    with pytest.raises(TrainerNotFound, match=r"Base_0epochs: .* at least 1"):
-        hasattr(module, "Base_0epochs")
+@pytest.mark.parametrize(("name", "settings", "rate", "epochs"), [
+    ("Base_lr0p001", {}, 1e-3, None), ("Base_lr0p00003_5epochs", {}, 3e-5, 5), ("Base_lr0p01", {}, 1e-2, None),
+    ("Plain_log_tv0p1_lr0p0001_20epochs", {"log": True, "tv": 0.1}, 1e-4, 20), ("Plain_5epochs", {}, None, 5),
+])
+def test_learning_rate_reaches_the_class(module, name, settings, rate, epochs):
+    found = getattr(module, name)
+    assert (found.loss_settings, found.learning_rate_in_name, found.epochs_in_name) == (settings, rate, epochs)
+
+
+@pytest.mark.parametrize(("name", "right"), [
+    ("Base_5epochs_lr0p001", "Base_lr0p001_5epochs"), ("Base_lr0p001_tv0p05", "Base_tv0p05_lr0p001"),
+    ("Base_lr0p0010", "Base_lr0p001"), ("Base_lr0p0001", "Base"), ("Plain_lr0p01_5epochs", "Plain_5epochs"),
+    ("Base_lr0001", "Base_lr0p001"),
+])
+def test_another_spelling_of_the_learning_rate_is_refused(module, name, right):
+    with pytest.raises(TrainerNotFound, match=rf"Could not find requested nnunet trainer {name}: .*Write {right}\."):
+        getattr(module, name)
+
+
+@pytest.mark.parametrize("name", ["Base_0epochs", "Base_lr0", "Base_lr0p0", "Base_lr0_5epochs"])
+def test_zero_is_refused(module, name):
+    with pytest.raises(TrainerNotFound, match=rf"{name}: .* above 0"):
+        hasattr(module, name)
+
+
+def test_no_loss_has_a_setting_of_that_code():
+    import nnunet_tv.losses as losses
+
+    codes = {code for name in losses.__all__ if isinstance(kind := getattr(losses, name), type)
+             and issubclass(kind, ForegroundLoss) for code in kind.name_codes}
+    assert codes and LEARNING_RATE not in codes
 
 
 @pytest.mark.parametrize("name", ["Base_", "Base_mine", "Base_tv", "Base_tvx", "Base_tv0p05_tv0p02", "Other_5epochs",
                                   "__path__", "Base_5epochs_6epochs", "Base_tv-1", "BaseTV_tv0p05", "Missing",
+                                  "Base_lr", "Base_lrx", "Base_lr0p1_lr0p2",
                                   "Plain_log1", "Plain_log_log", "Plain_log0"])  # a flag takes no number
 def test_other_names_are_left_to_nnunet(module, name):
     assert not hasattr(module, name)

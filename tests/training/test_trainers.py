@@ -269,6 +269,24 @@ def test_the_weight_in_the_name_reaches_the_loss(planned):
     assert {group["weight_decay"] for group in made.optimizer.param_groups} == {1e-5}
 
 
+def test_the_learning_rate_in_the_name_is_the_peak_of_the_schedule(tiny):
+    made = trainer("nnUNetTrainerDiceTV_lr0p002_20epochs")
+    made.initialize()
+    rates = []
+    for epoch in range(20):
+        made.lr_scheduler.step(epoch)
+        rates.append(made.optimizer.param_groups[0]["lr"])
+    assert max(rates) == rates[2] == 0.002 and rates[0] == pytest.approx(0.0002)
+    assert rates[-1] == pytest.approx(0.00002)  # the recipe's hundredth of the peak
+    assert trainer("nnUNetTrainerDiceTV").minimum_lr == 1e-6
+
+
+def test_the_learning_rate_in_the_name_is_the_start_of_nnunets_schedule(planned):
+    made = trainer("nnUNetTrainerDiceTVLoss_lr0p001", plans="nnUNetPlans")
+    made.initialize()
+    assert made.optimizer.param_groups[0]["lr"] == 1e-3
+
+
 def test_2d_is_refused_with_the_name_to_use(planned):
     with pytest.raises(UnsupportedPlan, match="Use nnUNetTrainerDiceTVLoss"):
         get_trainer_from_args("DatasetFCD", "2d", 0, "nnUNetTrainerDiceTV", "nnUNetPlans", device=CPU)
