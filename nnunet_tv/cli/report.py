@@ -26,8 +26,8 @@ another grid or unusable (each is named; no table is written); 2 usage.
 #: Options that --from takes, and those that need files to score.
 _REDRAW = ("primary", "seed", "paper", "strata", "participants", "remark")
 _SCORING = ("ref", "pred", "pred_pp", "probabilities", "predicted_by", "rescan", "controls", "controls_probabilities",
-            "model", "images", "hit", "measures", "nsd_tolerance", "allow_missing", "missing_run", "connectivity",
-            "min_voxels", "min_mm3")
+            "model", "images", "hit", "measures", "nsd_tolerance", "allow_missing", "missing_run", "run_json",
+            "connectivity", "min_voxels", "min_mm3")
 Named = tuple[str, Path]
 
 
@@ -56,7 +56,8 @@ def main(argv: list[str] | None = None) -> int:
         arguments.error(f"--missing-run {twice[0]} is given twice")
     try:
         predictions = _numbered(options.pred, {"--pred-pp": options.pred_pp, "--probabilities": options.probabilities,
-                                               "--predicted-by": options.predicted_by, "--rescan": options.rescan},
+                                               "--predicted-by": options.predicted_by, "--rescan": options.rescan,
+                                               "--run-json": options.run_json},
                                 missing=missing)
         controls = _numbered(options.controls, {"--controls-probabilities": options.controls_probabilities},
                              option="--controls", missing=missing)
@@ -144,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--predicted-by", type=_named, metavar="NAME=MODEL", help="model of each --pred of NAME, in the same order: "
         "fold_k in nnU-Net's result folder, or that folder for the mean of its folds; writes accuracy.json, which the "
         "model's pages of patients quote once it is copied into the result folder", **many)
+    add("--run-json", type=_named, metavar="NAME=FOLD", help="how the model of each --pred of NAME was trained, in the "
+        "same order: its run.json, or the fold folder in nnU-Net's result folder that holds it (default: that of "
+        "--predicted-by, or a run.json beside the predictions)", **many)
     add("--controls", type=_named, metavar="NAME=FOLDER", help="predictions of subjects without a lesion, one folder "
         "for each --pred of NAME, in the same order: controls, and patients against controls; no references", **many)
     add("--controls-probabilities", type=_named, metavar="NAME=FOLDER", help="probabilities of the controls, one "

@@ -15,6 +15,7 @@ from nnunet_tv.scoring.prediction_settings import prediction_settings
 from nnunet_tv.scoring.rescans import RescanRow
 from nnunet_tv.scoring.rows import CaseFlow, CaseRow
 from nnunet_tv.scoring.runs import MissingRun, Run
+from nnunet_tv.scoring.trainings import Training
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.external import package_version
 from nnunet_tv.utils.files import read_json, sha256
@@ -41,6 +42,7 @@ class Record:
     warnings: list[str] = field(default_factory=list)  #: remarks for the reader
     participants: Participants = field(default_factory=dict)  #: columns of the participants table by case
     columns: dict[str, Column] = field(default_factory=dict)  #: what the sidecar of that table states
+    trainings: list[Training] | None = None  #: of the models; None if an earlier version did not look for them
     missing_runs: list[MissingRun] = field(default_factory=list)  #: runs that were to be scored and were not
     flow: CaseFlow | None = None  #: what of the folders was scored; None if not recorded
     contrast: dict[str, float] | None = None  #: lesion contrast by case, if measured
@@ -84,7 +86,7 @@ def to_content(record: Record, tables: dict[str, Any]) -> dict[str, Any]:
     meta = {**record.meta, "settings": record.settings, "redraws": content["redraws"]}
     return {**tables, **{name: content[name] for name in _PLAIN}, "meta": meta, "cases": content["rows"],
             **{name: content[name] for name in ("controls", "candidates", "control_candidates", "rescans", "columns",
-                                                "flow", "cohort", "missing_runs")}}
+                                                "flow", "cohort", "missing_runs", "trainings")}}
 
 
 def read_record(path: str | Path) -> Record:
@@ -114,9 +116,14 @@ def read_record(path: str | Path) -> Record:
                       redraws=redraws, flow=None if content["flow"] is None else CaseFlow.from_dict(content["flow"]),
                       columns={name: Column(**column) for name, column in content["columns"].items()},
                       missing_runs=[MissingRun(**one) for one in content.get("missing_runs", [])],  # earlier: none
+                      trainings=_trainings(content.get("trainings")),
                       cohort=None if content["cohort"] is None else Cohort.from_dict(content["cohort"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise NnunetTVError(f"{path}: damaged ({type(error).__name__}: {error}); score again") from error
+
+
+def _trainings(content: list[dict[str, Any]] | None) -> list[Training] | None:
+    return None if content is None else [Training.from_dict(one) for one in content]
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from nnunet_tv.scoring.participants import of_cases, read_columns, read_particip
 from nnunet_tv.scoring.rescans import compare_rescans
 from nnunet_tv.scoring.rows import Scores
 from nnunet_tv.scoring.runs import MissingRun, Run
+from nnunet_tv.scoring.trainings import find_trainings
 from nnunet_tv.utils.errors import CaseError, NnunetTVError
 from nnunet_tv.utils.parallel import each_case
 from nnunet_tv.utils.times import now
@@ -113,9 +114,9 @@ def make_report(
     if options.paper:
         tv_paper.check_names(groups)
     runs = [*runs, *(run for model in models for run in model.runs)]
-    tested = tested_models(Path(reference), runs)
+    tested, trainings = tested_models(Path(reference), runs), find_trainings(runs)
     record, marks = _score(Path(reference), runs, models, controls, images, participants, options, command)
-    record = replace(record, missing_runs=list(missing))
+    record = replace(record, missing_runs=list(missing), trainings=trainings)
     if tested and not record.problems:
         record.meta["accuracy"] = [asdict(one) for one in accuracies(record, tested, Path(reference))]
     with new_folder(out) as work:

@@ -20,6 +20,7 @@ class Run:
     probabilities: Path | None = None  #: folder of ``CASE.npz`` of nnU-Net, ``CASE_prob.nii.gz`` or ``CASE.nii.gz``
     predicted_by: Path | None = None  #: model folder, or a fold in it, if the model's accuracy is to be recorded
     rescan: Path | None = None  #: folder of predictions of a second scan, on the grids of the first
+    run_json: Path | None = None  #: record of the training of the model, or its fold folder, if stated
     parts: dict[str, Run] = field(default_factory=dict)  #: fold of each case, for a pooled cross-validation
 
     def of(self, case: str) -> Run:

@@ -1,4 +1,6 @@
-"""Numbers for readers."""
+"""Numbers and lists for readers."""
+
+from collections.abc import Sequence
 
 
 def rounded(value: float, digits: int = 0) -> float:
@@ -32,3 +34,14 @@ def counted(count: int, noun: str) -> str:
     ('0 cases', '1 case', '2 cases')
     """
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first six of `names`, and how many more there are.
+
+    Examples
+    --------
+    >>> some(["a", "b"]), some("abcdefgh")
+    ('a; b', 'a; b; c; d; e; f and 2 more')
+    """
+    return "; ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

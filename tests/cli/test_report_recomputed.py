@@ -7,7 +7,7 @@ definitions of docs/report.md and of the notes under the tables. A table, column
 import nibabel as nib
 import numpy as np
 import pytest
-from recomputed import cohort, comparison, controls, curves, figures
+from recomputed import cohort, comparison, controls, curves, figures, provenance
 from recomputed.compare import agrees, differences, missing_on_page, rounding_errors
 from recomputed.intervals import Between
 from recomputed.scores import STAGES, score_study
@@ -24,6 +24,7 @@ TABLES = {function.__name__.replace("_", "-"): function for function in (
     controls.rescans,
     curves.froc, curves.precision_recall, curves.calibration, curves.reliability,
     cohort.flow, cohort.flow_predictions, cohort.test_set, cohort.cohort_maps, cohort.cohort_places,
+    provenance.provenance,
     cohort.strata_histopathology, cohort.strata_lobe, cohort.strata_sex, cohort.strata_hemisphere,
     cohort.strata_size, cohort.strata_contrast,
 )}

@@ -1,5 +1,6 @@
 """A study on disk: 3 groups of 10 runs, 20 subjects, 8 controls, and a second scan of 6 of them."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +137,31 @@ def _participants(path, rng):
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def _save_run(path, index, run):
+    """The record of a training beside its predictions; odd runs were continued on two GPUs."""
+    digest = {"cases": 59, "names_sha256": "a" * 64, "files_sha256": "b" * 64}
+    sessions = [{
+        "status": "finished", "started": f"2026-03-{day:02d}T10:00:00+00:00",
+        "updated": f"2026-03-{day:02d}T{13 + run}:{3 * run:02d}:00+00:00", "first_epoch": 0, "epochs": 300,
+        "command": ["nnUNetv2_train"], "commit": None, "modified": None, "workers": 8, "threads": 1, "compiled": True,
+        "mixed_precision": True, "plan_sha256": "c" * 64, "data_sha256": "d" * 64, "seconds_per_epoch": 40.5,
+        "peak_device_bytes": 11, "peak_resident_bytes": 12, "problem": "",
+        "versions": {"nnunet-tv": "0.9", "nnunetv2": "2.8.1", "torch": f"2.{day}", "cuda": "13.0", "python": "3.12.1"},
+        "device": {"type": "cuda", "name": "GPU X", "count": count, "memory_bytes": 85_000_000_000},
+    } for day, count in ((1 + run, 1), (2 + run, 2))[:1 + run % 2]]
+    path.write_text(json.dumps({
+        "tool": "nnunet-tv-run", "format": 1, "status": "stopped early", "dataset": "DatasetFCD",
+        "trainer": f"nnUNetTrainer{GROUPS[index]}", "plans": "P", "configuration": "3d_fullres", "fold": run,
+        "recipe": "TV paper", "loss": "DiceTVLoss", "loss_settings": {"tv_weight": 0.05 + index},
+        "optimizer": {"name": "AdamW", "initial_lr": 1e-4, "weight_decay": 1e-5},
+        "network": {"class_name": "networks.Net", "parameters": 1000 + index, "patch_size": [96] * 3, "batch_size": 4},
+        "seeds": {"seed": run, "rule": "", "seeded": ["all"], "not_seeded": []}, "plan_sha256": "c" * 64,
+        "data": {"roles": {"train": digest, "selection": {**digest, "cases": 12}}, "splits_sha256": None,
+                 "dataset_sha256": "e" * 64, "conversion_sha256": None, "sha256": "d" * 64},
+        "planned_epochs": 300, "epochs": 200 + run, "iterations_per_epoch": 59, "seconds_per_epoch": 40.5,
+        "best_epoch": 150 + run, "checkpoints": {}, "sessions": sessions}))
+
+
 def make_study(folder: Path, *, seed=20251122):
     """Write the study: labels, images, pred, prob, controls, controls_prob, rescan, participants.tsv."""
     subjects = {}
@@ -167,6 +193,8 @@ def make_study(folder: Path, *, seed=20251122):
                 if case in RESCANNED and group in RESCAN_GROUPS:
                     again = _probability(rng, places, group, run_effect, shift=rng.normal(0, 0.5, 3))
                     _save_prediction(folder / "rescan" / f"{group}{run}", None, case, again, as_npz=False)
+            if group != "DiceBCE":  # of which nothing is recorded
+                _save_run(folder / "pred" / f"{group}{run}" / "run.json", index, run)
 
 
 def report_arguments(folder: Path, out: Path):

@@ -19,6 +19,7 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunet_tv.planning.plans import MS_DSA_NET, UnsupportedPlan, with_network
 from nnunet_tv.postprocessing import remove_small_clusters
 from nnunet_tv.training.patches import SubjectPatches
+from nnunet_tv.training.record.run_record import read_run_record
 from nnunet_tv.training.seeds import Stage
 from nnunet_tv.training.selection import EarlyStopping
 from nnunet_tv.utils.errors import NnunetTVError
@@ -515,9 +516,9 @@ def test_a_killed_process_continues_to_the_same_weights(tiny, kill):
     tests = str(Path(__file__).parents[1])
     fold = tiny / "nnUNet_results" / "DatasetFCD" / "nnUNetTrainerDiceTV_12epochs__TinyPlans__3d_fullres" / "fold_0"
 
-    def start(*flags):
+    def start(*flags, workers="1"):
         return subprocess.Popen([sys.executable, str(script), tests, *flags],
-                                env={**os.environ, "OMP_NUM_THREADS": "1"})
+                                env={**os.environ, "OMP_NUM_THREADS": "1", "nnUNet_n_proc_DA": workers})
 
     assert start().wait() == 0
     expected = torch.load(fold / "checkpoint_final.pth", weights_only=False)["network_weights"]
@@ -531,6 +532,10 @@ def test_a_killed_process_continues_to_the_same_weights(tiny, kill):
     assert process.poll() is None
     process.send_signal(kill)
     assert process.wait() != 0
-    assert start("--c").wait() == 0
+    stopped = read_run_record(fold)
+    assert (stopped.status, stopped.complete) == ("interrupted" if kill == signal.SIGINT else "running", False)
+    assert start("--c", workers="2").wait() == 0
+    record = read_run_record(fold)
+    assert (record.status, [session.workers for session in record.sessions]) == ("finished", [1, 2])
     assert same(torch.load(fold / "checkpoint_final.pth", weights_only=False)["network_weights"], expected)
     assert not list(fold.glob(".partial-*"))

@@ -14,6 +14,7 @@ from nnunet_tv.reporting.sections.patients_controls import patients_controls_sec
 from nnunet_tv.reporting.sections.rescans import rescans_section
 from nnunet_tv.reporting.sections.study import checklist_section, study_section
 from nnunet_tv.reporting.sections.table_one import footnotes, summary, summary_note, table_one_rows, table_one_section
+from nnunet_tv.reporting.sections.trainings import trainings_section
 from nnunet_tv.reporting.tables import comparison, controls, hit_rules, measures, strata, summaries
 from nnunet_tv.reporting.tables.cluster_shares import cluster_table
 from nnunet_tv.reporting.tables.patients_controls import make_pairs
@@ -106,5 +107,5 @@ def _measures(context: ReportContext) -> Section | None:
 
 #: Makers of the sections after Table 1, in the order of the page; None leaves a section out.
 _SECTIONS: tuple[Callable[[ReportContext], Section | None], ...] = (
-    study_section, _uncertainty, _comparison, _hits, curves_section, calibration_section, _strata, _controls,
-    patients_controls_section, rescans_section, cohort_section, _measures)
+    study_section, trainings_section, _uncertainty, _comparison, _hits, curves_section, calibration_section, _strata,
+    _controls, patients_controls_section, rescans_section, cohort_section, _measures)

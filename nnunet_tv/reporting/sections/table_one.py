@@ -15,7 +15,7 @@ from nnunet_tv.reporting.tables.table import FEW
 from nnunet_tv.reporting.tables.table_one import TableOneRow, stage_table, table_one
 from nnunet_tv.scoring.prediction_settings import PredictionSettings
 from nnunet_tv.scoring.rows import FILTERED, MISSING, RAW
-from nnunet_tv.utils.numbers import counted
+from nnunet_tv.utils.numbers import counted, some
 
 
 def table_one_rows(context: ReportContext) -> tuple[list[TableOneRow], list[TableOneRow]]:
@@ -83,7 +83,7 @@ def footnotes(record: Record) -> list[str]:
         runs = [f"{run['group']}, run {run['run']}" for run in record.meta["runs"]
                 if (run["filtered"] is not None) == given]
         if runs:
-            notes.append(text.format(_some(runs)))
+            notes.append(text.format(some(runs)))
     notes += _how_predicted(record)
     return [*notes, tv_paper.NOTE] if settings["paper"] else notes
 
@@ -100,18 +100,14 @@ def _how_predicted(record: Record) -> list[str]:
             folds = f" (fold{'s' if len(settings.folds) > 1 else ''} {', '.join(settings.folds)})"
             recorded.setdefault(str(settings), []).append(name + (folds if settings.folds else ""))
     remark = record.settings["remark"]
-    notes = [f"How predictions were made, from nnU-Net's files: {text}: {_some(runs)}."
+    notes = [f"How predictions were made, from nnU-Net's files: {text}: {some(runs)}."
              for text, runs in recorded.items()]
     if unknown and (recorded or not remark):
         notes.append("How predictions were made (mirroring, overlap, checkpoint) was not recorded"
-                     f"{f' for {_some(unknown)}' if recorded else ''}.")
+                     f"{f' for {some(unknown)}' if recorded else ''}.")
     if len(recorded) > 1:
         notes.append("Not all runs were predicted in the same way: their comparison includes that difference.")
     return [*notes, f"How predictions were made: {remark}"] if remark else notes
-
-
-def _some(runs: Sequence[str]) -> str:
-    return "; ".join(runs[:6]) + (f" and {len(runs) - 6} more" if len(runs) > 6 else "")
 
 
 def summary(group: GroupStage, seed: int) -> str:

@@ -72,6 +72,8 @@ PARTS = {
         for text in record.settings.get("over_tables", []))),
     "seen": Part("No case was a training case of the model (accuracy.json)", "provenance", "--predicted-by",
                  lambda record: bool(record.meta.get("accuracy"))),
+    "trainings": Part("How the models were trained", "table-provenance", "run.json of the trainings (--run-json)",
+                      lambda record: any(one.record is not None for one in record.trainings or [])),
     "flow": Part("Flow of cases", "table-flow"),
     "lesions": Part("Volume, number and side of the lesions", "table-test-set"),
     "participants": Part("Characteristics of the subjects", "table-test-set", "--participants",

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from report_rows import make_row
+from run_records import make_record
 
 from nnunet_tv.reporting.record import Record
 from nnunet_tv.reporting.study.checklist import FIXED_ANCHORS, GUIDELINES, PARTS, checklist_table, items
+from nnunet_tv.scoring.trainings import Training
 
 ROOT = Path(__file__).parents[3]
 
@@ -62,7 +64,8 @@ def test_a_report_with_everything_and_one_with_nothing():
     assert found["STARD-AI", "26b"][:2] == ("not in this report", "Controls: not given, needs --controls")
     assert "Characteristics of the subjects: not given, needs --participants" in found["CLAIM 2024", "36"][1]
     assert found["CLAIM 2024", "30"][1].startswith("Hit rules (#hits); Strata: not given, needs --strata; Rescan")
-    full = Record([make_row("a")], participants={"a": {"sex": "M"}}, meta={"accuracy": [{}]},
+    trainings = [Training("A", 0, make_record())]
+    full = Record([make_row("a")], trainings=trainings, participants={"a": {"sex": "M"}}, meta={"accuracy": [{}]},
                   settings={"remark": "8 mirrors", "over_tables": ["Selection set, not test: …"]})
     found = status(checklist_table(full, {part.anchor for part in PARTS.values()} - set(FIXED_ANCHORS)))
     assert not any("not given" in where for _, where, _ in found.values())
