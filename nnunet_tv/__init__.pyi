@@ -2,6 +2,7 @@
 # first use; type checkers read this file in its place; ruff reports a name that is missing from __all__.
 from nnunet_tv.conversion.case_table import write_case_table as table
 from nnunet_tv.conversion.convert import convert_dataset as convert
+from nnunet_tv.experiments.experiment import run_experiment as experiment
 from nnunet_tv.inference.predict import PredictOptions, predict
 from nnunet_tv.inference.published_model import import_published as import_weights
 from nnunet_tv.inference.restore import restore_folder as restore
@@ -64,6 +65,7 @@ __all__ = [
     "assd_mm",
     "average_precision",
     "convert",
+    "experiment",
     "find_candidates",
     "find_components",
     "hd95_mm",

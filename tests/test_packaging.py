@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 STARTUP = ("nnunet_tv.pth", "nnunet_tv.start")
-SOURCE = ("setup.py", *STARTUP, "pyproject.toml", "README.md", "LICENSE", "nnunet_tv", "trainers", "dataset_conversion")
+SOURCE = ("setup.py", *STARTUP, "pyproject.toml", "README.md", "LICENSE", "nnunet_tv", "trainers", "dataset_conversion",
+          "workflow")
 BUILD = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
 
 
@@ -66,12 +67,16 @@ def test_the_wheel_carries_everything_and_no_more(source):
     with zipfile.ZipFile(build(source, "build_wheel")) as archive:
         names = set(archive.namelist())
     for folder, package in (("nnunet_tv", "nnunet_tv"), ("trainers", "nnunet_tv/trainers"),
-                            ("dataset_conversion", "nnunet_tv/dataset_conversion")):
+                            ("dataset_conversion", "nnunet_tv/dataset_conversion"),
+                            ("workflow", "nnunet_tv/workflow")):
         for path in (ROOT / folder).rglob("*.py"):
             assert f"{package}/{path.relative_to(ROOT / folder)}" in names
     assert {"nnunet_tv/py.typed", "nnunet_tv/__init__.pyi"} <= names
     for path in (ROOT / "nnunet_tv").rglob("*.j2"):  # templates of pages
         assert f"nnunet_tv/{path.relative_to(ROOT / 'nnunet_tv')}" in names
+    workflow = {str(path.relative_to(ROOT)) for path in (ROOT / "workflow").rglob("*")
+                if path.is_file() and "__pycache__" not in path.parts}
+    assert {f"nnunet_tv/{path}" for path in workflow} <= names and "workflow/Snakefile" in workflow
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"nnunet_tv", *STARTUP}
 

@@ -1,15 +1,19 @@
 """``nnunet-tv-report``: tables with uncertainty, comparisons, curves and pictures from folders of segmentations."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Sequence
 from itertools import count, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnunet_tv.cli import parser, run
 from nnunet_tv.cli.types import add_processes, number, whole_number
-from nnunet_tv.scoring.runs import MissingRun
+
+if TYPE_CHECKING:
+    from nnunet_tv.scoring.runs import MissingRun
 
 DESCRIPTION = """\
 Score folders of predictions against references: Table 1 (Sens, Prec, DC, sSens, nFPC; mean ± sample standard
@@ -234,6 +238,8 @@ def _model(text: str) -> tuple[str | None, Path]:
 
 def _missing_run(text: str) -> MissingRun:
     """A run with the reason why it is missing; the name may contain colons, the number may not be negative."""
+    from nnunet_tv.scoring.runs import MissingRun
+
     name, equals, rest = text.partition("=")
     run, colon, reason = rest.partition(":")
     if not (name.strip() and equals and colon and run.isdecimal() and reason.strip()):

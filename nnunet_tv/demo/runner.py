@@ -2,16 +2,14 @@
 
 import os
 import re
-import shutil
 import subprocess
-import sys
-import sysconfig
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nnunet_tv.demo.walkthrough import Step
 from nnunet_tv.utils.errors import NnunetTVError
+from nnunet_tv.utils.external import find_script
 
 #: Lines of a command's output shown while it runs; its log holds all.
 SHOWN = re.compile(r"^Epoch \d+|^Epoch time|^Training cases|train_loss|val_loss|Predicting \S+|predicting \S+"
@@ -34,16 +32,6 @@ class StepFailed(NnunetTVError):
     def exit_status(self) -> int:
         """The command's status, or 128 + the signal's number, as in a shell."""
         return self.status if self.status > 0 else 128 - self.status
-
-
-def find_script(name: str) -> Path:
-    """Path of the console script `name` beside the interpreter, else on the PATH."""
-    folders = (str(Path(sys.executable).parent), sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath))
-    found = shutil.which(name, path=os.pathsep.join(folders))
-    if found is None:
-        raise NnunetTVError(f"{name}: no such command beside {sys.executable} or on the PATH: install this package "
-                            "in the environment that runs the demo (pip install .)")
-    return Path(found)
 
 
 def run_steps(steps: Sequence[Step], *, logs: Path, variables: Mapping[str, str],

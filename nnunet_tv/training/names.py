@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnunet_tv.losses import ForegroundLoss, PlusTV
+from nnunet_tv.utils.numbers import spell
 
 #: Code of the learning rate in names; no loss has a setting of this code.
 LEARNING_RATE = "lr"
@@ -77,15 +78,6 @@ def variants_in(module: dict[str, Any]) -> Callable[[str], type]:
         return module[name]
 
     return __getattr__
-
-
-def spell(number: float) -> str:
-    """A number as names carry it: ``0.05`` is ``0p05``, ``1.0`` is ``1``.
-
-    >>> spell(0.05), spell(1.0), spell(12.5)
-    ('0p05', '1', '12p5')
-    """
-    return f"{number:.10f}".rstrip("0").rstrip(".").replace(".", "p")
 
 
 def _parsed(name: str, tokens: Sequence[str], base: Any) -> _Settings:

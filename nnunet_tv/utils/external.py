@@ -2,15 +2,29 @@
 
 import os
 import shutil
+import sys
+import sysconfig
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from subprocess import CompletedProcess
+
+from nnunet_tv.utils.errors import NnunetTVError
 
 
 def find_program(program: str, home: str = "") -> str | None:
     """Path of an executable: in the ``bin`` of the folder named by the variable `home`, else on ``PATH``."""
     folder = os.environ.get(home) if home else None
     return (shutil.which(program, path=str(Path(folder) / "bin")) if folder else None) or shutil.which(program)
+
+
+def find_script(name: str) -> Path:
+    """Path of the console script `name` beside the interpreter, else on the PATH."""
+    folders = (str(Path(sys.executable).parent), sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath))
+    found = shutil.which(name, path=os.pathsep.join(folders))
+    if found is None:
+        raise NnunetTVError(f"{name}: no such command beside {sys.executable} or on the PATH: install this package "
+                            "in its environment (pip install .)")
+    return Path(found)
 
 
 def package_version(name: str) -> str:

@@ -45,3 +45,12 @@ def some(names: Sequence[str]) -> str:
     ('a; b', 'a; b; c; d; e; f and 2 more')
     """
     return "; ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
+def spell(number: float) -> str:
+    """A number as trainer names have it: ``0.05`` is ``0p05``, ``1.0`` is ``1``.
+
+    >>> spell(0.05), spell(1.0), spell(12.5)
+    ('0p05', '1', '12p5')
+    """
+    return f"{number:.10f}".rstrip("0").rstrip(".").replace(".", "p")

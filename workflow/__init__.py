@@ -1,0 +1,1 @@
+"""Snakemake workflow, its configurations and profiles; installed as ``nnunet_tv.workflow``."""
