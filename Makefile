@@ -13,7 +13,7 @@ SOURCES = nnunet_tv trainers dataset_conversion tests benchmarks docs setup.py
 	touch .venv/installed
 
 demo: .venv/installed
-	$(RUN) -m nnunet_tv.cli.demo --fast -o demo
+	$(RUN) -m nnunet_tv.cli.demo -o demo
 
 test: lint
 	$(RUN) -m pytest

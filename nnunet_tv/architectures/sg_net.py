@@ -36,6 +36,8 @@ class SpatialGate(nn.Module):
         """(B, C, X, Y, Z) to the gates (B, groups, X, Y, Z), each 0 or 1; gradients as of the sigmoid."""
         grouped = features.unflatten(1, (self.groups, -1))  # (B, groups, C / groups, X, Y, Z)
         pooled = torch.stack([grouped.mean(2), grouped.amax(2)], dim=2).flatten(1, 2)
+        if pooled.device.type == "cpu":  # its grouped convolutions are several times slower on contiguous tensors
+            pooled = pooled.contiguous(memory_format=torch.channels_last_3d)
         soft = torch.sigmoid(self.score(pooled) + self.opening.view(-1, 1, 1, 1))
         hard = (soft > 0.5).to(soft.dtype)
         return hard + (soft - soft.detach())  # the bracket is exactly 0

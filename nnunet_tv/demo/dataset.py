@@ -18,7 +18,7 @@ from nnunet_tv.utils.files import atomic, read_json, remove_partial, write_json,
 #: Acquisition label of the one mask not named after its FLAIR, as for sub-00048 of the public data set.
 ODD_ROI = "32ch10"
 TRUTH = Path("derivatives", "phantom")
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)

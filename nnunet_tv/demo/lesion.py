@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from nnunet_tv.demo.anatomy import Anatomy
 
-#: Brightness added to the FLAIR (white matter is about 0.5) at full lesion strength.
-FLAIR_GAIN = {"IIa": 0.17, "IIb": 0.27}
+#: Brightness added to the FLAIR at full lesion strength: 1.2 and 1.3 times normal cortex, which has 0.58.
+FLAIR_GAIN = {"IIa": 0.116, "IIb": 0.174}
 #: Largest depth of a lesion's centre under the surface of the brain, mm.
 DEPTH_MM = 22.0
 _THICKENING_MM = 2.5

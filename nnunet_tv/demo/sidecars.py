@@ -1,5 +1,7 @@
 """Sidecar JSONs, participants.tsv and the other text files of ds004199."""
 
+from typing import Any
+
 import numpy as np
 
 from nnunet_tv import __version__
@@ -70,7 +72,7 @@ DESCRIPTION = {"Name": "Synthetic phantoms with lesions that look like focal cor
                "GeneratedBy": [{"Name": PHANTOM_MAKER, "Version": __version__,
                                 "Description": "Synthetic phantoms: no patient, no measured scan"}], SYNTHETIC: True}
 #: Content of participants.json: the columns that are not drawn at random.
-PARTICIPANTS = {
+PARTICIPANTS: dict[str, dict[str, Any]] = {
     "group": {"Description": "the group a phantom belongs to",
               "Levels": {"fcd": "phantom with a lesion", "hc": "phantom without"}},
     "histopathology": {"Description": "the lesion's look, given to phantoms drawn as operated",

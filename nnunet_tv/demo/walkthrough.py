@@ -1,4 +1,4 @@
-"""The commands of the demo, from phantoms in the layout of ds004199 to a report."""
+"""The commands of the demo, from phantoms in the layout of ds004199 to a report and a patient's page."""
 
 import os
 import shlex
@@ -6,26 +6,25 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from nnunet_tv.demo.dataset import plan_members
+from nnunet_tv.demo.phantom import PhantomOptions
+from nnunet_tv.demo.progress import Counted
+from nnunet_tv.experiments import commands
+from nnunet_tv.experiments.commands import Command, Model, Predictions
 from nnunet_tv.utils import nnunet_paths
 from nnunet_tv.utils.errors import NnunetTVError
-from nnunet_tv.utils.files import read_json
 
-DATASET, CONFIGURATION, PLANS, GROUP = "DatasetFCD", "3d_fullres", "MSDSANetPlans", "DiceTV"
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Numbers of subjects (`test` of the patients, and all controls, are test cases) and of epochs."""
-
-    patients: int
-    controls: int
-    test: int
-    epochs: int
-
-
-#: 12 patients: 3 test, 2 selection, 7 training (the official split's shares of the rest).
-FAST = Scale(patients=12, controls=2, test=3, epochs=3)
-FULL = Scale(patients=30, controls=4, test=8, epochs=30)
+DATASET, GROUP = "DatasetFCD", "DiceTV"
+#: The network that learns within minutes on two CPU cores: SG-Net on small patches, with a higher learning rate.
+NETWORK, PATCH, EPOCHS = "sg-net", 32, 60
+SMALL = Model(DATASET, f"nnUNetTrainerDiceTV_lr0p001_{EPOCHS}epochs", plans="SGNetPlans")
+#: The paper's network, of which one epoch runs; 64 is its smallest patch.
+PAPER_PATCH = 64
+PAPER = Model(DATASET, "nnUNetTrainerDiceTV_1epochs", plans="MSDSANetPlans")
+#: Coarse phantoms with lesions of 2 to 12 ml: larger, and more conspicuous, than many real ones.
+PHANTOMS = PhantomOptions(resolution_mm=2.5, lesion_radius_mm=(9.0, 15.0))
+#: Numbers of phantoms: of the patients, TEST and all controls are test cases, 3 choose the weights, and 16 train.
+PATIENTS, CONTROLS, TEST = 27, 2, 8
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,8 @@ class Step:
     """A console script with its arguments, and a title for the reader."""
 
     title: str
-    command: tuple[str, ...]
+    command: Command
+    counted: Counted | None = None  #: what its output shows of its progress
 
     @property
     def name(self) -> str:
@@ -52,57 +52,63 @@ class Folders:
         self.root = root
         self.scans = root / "ds004199-phantoms"
         self.variables = {name: str(root / name) for name in nnunet_paths.FOLDERS}
-        self.raw = root / "nnUNet_raw" / DATASET
+        self.raw, self.results = root / "nnUNet_raw" / DATASET, root / "nnUNet_results"
         self.predictions, self.filtered = root / "predictions" / "raw", root / "predictions" / "filtered"
-        self.report, self.logs = root / "report", root / "logs"
-
-    def model(self, trainer: str) -> Path:
-        """nnU-Net's folder of a trained model."""
-        return self.root / "nnUNet_results" / DATASET / f"{trainer}__{PLANS}__{CONFIGURATION}"
+        self.report, self.findings, self.logs = root / "report", root / "findings", root / "logs"
+        self.index = root / "index.html"
 
 
-def trainer_name(epochs: int) -> str:
-    """The paper's recipe, shortened to `epochs`."""
-    return f"nnUNetTrainerDiceTV_{epochs}epochs"
+def patient(seed: int) -> str:
+    """Case whose scans get a page of their own: the first test patient with a lesion mask on the FLAIR's grid."""
+    members = plan_members(patients=PATIENTS, controls=CONTROLS, seed=seed, test=TEST)
+    return next(member.case for member in members if member.test and not member.odd_roi)
 
 
-def steps(folders: Folders, scale: Scale, *, processes: int, device: str) -> list[Step]:
+def steps(folders: Folders, *, seed: int, processes: int, device: str) -> list[Step]:
     """The commands in order; an interrupted training is continued (``--c``)."""
-    trainer, workers = trainer_name(scale.epochs), str(processes)
-    model = folders.model(trainer)
-    resume = ("--c",) if any((model / "fold_0").glob("checkpoint_*.pth")) else ()
-    no_mirrors = ("--disable_tta",) if device == "cpu" else ()
+    mirroring, case = device != "cpu", patient(seed)
+    speed = "" if mirroring else " (without mirroring, which is 8 times faster)"
+    predictions = Predictions(GROUP, folders.predictions, folders.filtered)
+    epoch = r"^Epoch (\d+),"
     return [
         Step("One grid per case, nnU-Net's names, the split of participants.tsv, controls as test cases",
-             ("nnunet-tv-convert", "ds004199", "-i", str(folders.scans), "--space", "none", "--split", "official",
-              "--controls", "test", "--repeats", "1", "-np", workers)),
-        Step("Fingerprint, plan and preprocess; patches of 64 voxels instead of 128",
-             ("nnunet-tv-plan", "-d", DATASET, "-c", CONFIGURATION, "--patch-size", "64", "64", "64", "-np", workers)),
-        Step(f"Train MS-DSA-Net with Dice + TV for {scale.epochs} epochs (the paper: up to 300)",
-             ("nnUNetv2_train", DATASET, CONFIGURATION, "0", "-p", PLANS, "-tr", trainer, "-device", device, *resume)),
-        Step("Segment the test cases" + (" (without mirroring, which is 8 times faster)" if no_mirrors else ""),
-             ("nnUNetv2_predict", "-i", str(folders.raw / "imagesTs"), "-o", str(folders.predictions), "-d", DATASET,
-              "-c", CONFIGURATION, "-f", "0", "-p", PLANS, "-tr", trainer, "-device", device, "-npp", "1", "-nps", "1",
-              *no_mirrors)),
+             commands.convert("ds004199", folders.scans, name=DATASET, split="official", repeats=1, space="none",
+                              controls="test", processes=processes)),
+        Step(f"Fingerprint, plan and preprocess: SG-Net on patches of {PATCH} voxels",
+             commands.plan(DATASET, network=NETWORK, patch_size=[PATCH] * 3, processes=processes)),
+        Step(f"Train SG-Net with Dice + TV for {EPOCHS} epochs at a learning rate of 0.001",
+             commands.train(SMALL, 0, device=device, results=folders.results),
+             Counted("epoch", EPOCHS, epoch, detail=r"^Selection patches: .*(DC [\d.]+|DC nan)")),
+        Step(f"Segment the test cases{speed}",
+             commands.predict(SMALL, 0, images=folders.raw / "imagesTs", out=folders.predictions, device=device,
+                              mirroring=mirroring), Counted("case", TEST + CONTROLS, r"^Predicting \S+:")),
         Step("Remove small clusters with the filter that training left in the model's folder",
-             ("nnUNetv2_apply_postprocessing", "-i", str(folders.predictions), "-o", str(folders.filtered),
-              "-pp_pkl_file", str(model / "postprocessing.pkl"), "-np", workers)),
+             commands.apply_filter(folders.predictions, folders.filtered, model=SMALL, results=folders.results,
+                                   processes=processes)),
         Step("Compare with the true lesions",
-             ("nnunet-tv-report", "--ref", str(folders.raw / "labelsTs"),
-              "--pred", f"{GROUP}={folders.predictions}", "--pred-pp", f"{GROUP}={folders.filtered}",
-              "--images", str(folders.raw / "imagesTs"), "-o", str(folders.report),
-              "--remark", f"Synthetic phantoms. nnU-Net, fold 0, {scale.epochs} epochs, patches of 64 voxels, "
-              f"overlap 0.5, {'no' if no_mirrors else '8'} mirrors.")),
+             commands.report(folders.report, reference=folders.raw / "labelsTs", predictions=[predictions],
+                             images=folders.raw / "imagesTs", processes=processes,
+                             remark=f"Synthetic phantoms. nnU-Net, fold 0, SG-Net, {EPOCHS} epochs, patches of {PATCH} "
+                             f"voxels, overlap 0.5, {'8' if mirroring else 'no'} mirrors.")),
+        Step(f"Find the lesion in the scans of one patient, {case}, on the scans' own grids{speed}",
+             ("nnunet-tv-predict", "-i", str(folders.scans / case), "-d", DATASET, "-tr", SMALL.trainer,
+              "-p", SMALL.plans, "--folds", "0", "-device", device, *(() if mirroring else ("--disable_tta",)),
+              "-np", str(processes), "-o", str(folders.findings))),
+        Step(f"Plan the paper's network, MS-DSA-Net, on patches of {PAPER_PATCH} voxels instead of 128",
+             commands.plan(DATASET, patch_size=[PAPER_PATCH] * 3, processes=processes)),
+        Step("Train MS-DSA-Net for one epoch of up to 300: to see the main command run; it learns next to nothing",
+             commands.train(PAPER, 0, device=device, results=folders.results), Counted("epoch", 1, epoch)),
     ]
 
 
 def environment(folders: Folders, *, processes: int) -> dict[str, str]:
-    """Variables for the commands: nnU-Net's folders and, where the user has not set them, two more.
+    """Variables for the commands: nnU-Net's folders and, where the user has not set them, three more.
 
-    ``nnUNet_n_proc_DA`` limits the data loading's workers; ``nnUNet_compile`` is off where PyTorch's compiler lacks
-    Triton.
+    ``nnUNet_n_proc_DA`` limits the data loading's workers, ``nnUNet_def_n_proc`` those that export segmentations;
+    ``nnUNet_compile`` is off where PyTorch's compiler lacks Triton.
     """
     more = {"nnUNet_n_proc_DA": str(min(2, processes)),  # 0 breaks nnU-Net's planner
+            "nnUNet_def_n_proc": str(processes),
             **({} if find_spec("triton") else {"nnUNet_compile": "f"})}
     return {**folders.variables, **{name: value for name, value in more.items() if name not in os.environ}}
 
@@ -119,13 +125,9 @@ def check_folder(folders: Folders) -> None:
 
     Such data may be a real data set, which the demo would overwrite.
     """
-    own = (*map(Path, folders.variables.values()), folders.predictions.parent, folders.report, folders.logs)
+    own = (*map(Path, folders.variables.values()), folders.predictions.parent, folders.report, folders.findings,
+           folders.logs, folders.index)
     found = [path.name for path in own if path.exists()]
     if found and not folders.scans.exists():
         raise NnunetTVError(f"{folders.root}: holds {', '.join(found)}, but no phantoms ({folders.scans.name}), so it "
                             "is not the demo's, which would overwrite this data: choose another folder (-o)")
-
-
-def training_cases(folders: Folders) -> int:
-    """Number of training cases of the demo's split."""
-    return len(read_json(folders.raw / "splits_final.json")[0]["train"])

@@ -20,7 +20,7 @@ print(sorted(heavy & set(sys.modules)))
 @pytest.mark.parametrize(("command", "option"), [
     ("table", "--masks"), ("convert ds004199", "--split"), ("convert", "pairs"), ("plan", "--network"),
     ("prepare", "--pair"), ("predict", "--brain"), ("report", "--pred-pp"), ("report", "Exit status"),
-    ("restore", "--help"), ("import_weights", "99.5"), ("doctor", "--help"), ("demo", "--fast"),
+    ("restore", "--help"), ("import_weights", "99.5"), ("doctor", "--help"), ("demo", "index.html"),
     ("experiment", "--hours-per-run")])
 def test_help_imports_nothing_heavy(command, option):
     name, *arguments = command.split()

@@ -6,6 +6,7 @@ import pytest
 from fake_program import fake_program
 
 from nnunet_tv.demo import runner
+from nnunet_tv.demo.progress import Counted
 from nnunet_tv.demo.runner import StepFailed, find_script, run_steps
 from nnunet_tv.demo.walkthrough import Step
 from nnunet_tv.utils.errors import NnunetTVError
@@ -25,13 +26,23 @@ def run(steps, tmp_path, **variables):
 
 
 def test_commands_are_shown_run_and_logged(scripts, tmp_path):
-    scripts("greet", "print('hello', sys.argv[1], os.environ['WHERE']); print('10%\\r20%\\rEpoch 3'); print('dull')\n"
-            "print('2026-01-01 10:00:00.123: train_loss 0.5')")
+    scripts("greet", "print('hello', sys.argv[1], os.environ['WHERE']); print('10%\\r20%\\rTraining cases: 3')\n"
+            "print('dull')\nprint('2026-01-01 10:00:00.123: Error: none')")
     output = run([Step("Greet", ("greet", "two words"))], tmp_path, WHERE="here")
     assert "[1/1] Greet\n$ greet 'two words'" in output
-    assert "| Epoch 3" in output and "| train_loss 0.5" in output and "dull" not in output and "2026" not in output
+    assert "| Training cases: 3" in output and "| Error: none" in output
+    assert "dull" not in output and "2026" not in output
     log = (tmp_path / "logs/01-greet.log").read_bytes()
-    assert log == b"hello two words here\n10%\r20%\rEpoch 3\ndull\n2026-01-01 10:00:00.123: train_loss 0.5\n"
+    assert log == b"hello two words here\n10%\r20%\rTraining cases: 3\ndull\n2026-01-01 10:00:00.123: Error: none\n"
+
+
+def test_progress_is_shown_and_the_seconds_are_returned(scripts, tmp_path):
+    scripts("trains", "print('2026-01-01 10:00:00.123: Epoch 0, learning rate 1'); time.sleep(0.3)")
+    lines = []
+    seconds = run_steps([Step("", ("trains",), Counted("epoch", 1, r"^Epoch (\d+),"))], logs=tmp_path / "logs",
+                        variables={}, echo=lines.append)
+    assert "  | epoch 1 of 1" in lines
+    assert len(seconds) == 1 and 0.3 <= seconds[0] < 30
 
 
 @pytest.mark.parametrize("end, status, exit_status", [("sys.exit(3)", 3, 3), ("os.kill(os.getpid(), 9)", -9, 137)])
@@ -64,11 +75,12 @@ def test_path_is_searched_last(scripts, tmp_path, monkeypatch):
 def test_interrupted_demo_leaves_no_child(scripts, tmp_path, monkeypatch):
     """The terminal's Ctrl-C reaches parent and child; a child that ignores it is ended after a while."""
     scripts("sleeps", "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-                      "open(sys.argv[1], 'w').write(str(os.getpid()))\nprint('Epoch 1', flush=True)\ntime.sleep(60)")
+                      "open(sys.argv[1], 'w').write(str(os.getpid()))\nprint('Training cases', flush=True)\n"
+                      "time.sleep(60)")
     monkeypatch.setattr(runner, "_PATIENCE_S", 0.2)
 
     def interrupt(line):
-        if "| Epoch 1" in line:
+        if "| Training cases" in line:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
