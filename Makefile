@@ -12,8 +12,10 @@ SOURCES = nnunet_tv trainers dataset_conversion tests benchmarks docs setup.py
 	$(RUN) -m pip install --quiet --editable '.[test]'
 	touch .venv/installed
 
+# Other phantoms: make demo SEED=1, in ./demo-seed1.
+SEED ?= 0
 demo: .venv/installed
-	$(RUN) -m nnunet_tv.cli.demo -o demo
+	$(RUN) -m nnunet_tv.cli.demo --seed $(SEED) -o demo$(if $(filter-out 0,$(SEED)),-seed$(SEED))
 
 test: lint
 	$(RUN) -m pytest
@@ -65,4 +67,4 @@ bench-real: .venv/installed
 	$(RUN) benchmarks/real_scans.py "$(DIR)" --json benchmarks/results/real_scans.json
 
 clean:
-	rm -rf .venv demo site build dist *.egg-info
+	rm -rf .venv demo demo-seed* site build dist *.egg-info

@@ -16,9 +16,9 @@ MEASURES = ("Sens", "Prec", "DC", "sSens", "nFPC")
 MIN_SSENS, MAX_NFPC, MIN_DC = 0.8, 2.0, 0.4
 #: Stated wherever the figures are.
 WORTH = (f"What this is worth: the chain works on this machine. A small network was trained for {EPOCHS} epochs on "
-         "synthetic phantoms of one head shape, whose lesions are larger and more conspicuous than many real ones. The "
-         f"figures, from {TEST} phantoms with a lesion and {CONTROLS} without, carry no information about patients, "
-         "and the network is of no use on their scans. Research use only.")
+         "synthetic phantoms with the anatomy of one template, whose lesions are larger and more conspicuous than many "
+         f"real ones. The figures, from {TEST} phantoms with a lesion and {CONTROLS} without, carry no information "
+         "about patients, and the network is of no use on their scans. Research use only.")
 
 
 @dataclass(frozen=True)
