@@ -14,6 +14,7 @@ from nnunet_tv.demo.phantom import PhantomOptions
 from nnunet_tv.demo.pose import Pose
 from nnunet_tv.imaging.affine import transform
 from nnunet_tv.imaging.volume import Volume, same_grid
+from nnunet_tv.intake.find import find_cases
 from nnunet_tv.utils.errors import NnunetTVError
 from nnunet_tv.utils.files import read_json
 
@@ -91,6 +92,17 @@ def test_sidecars_give_the_geometry(made):
         assert rows[0] == pytest.approx([-axes[0, 0], -axes[1, 0], axes[2, 0]], abs=1e-5)
         assert rows[1] == pytest.approx([axes[0, 1], axes[1, 1], -axes[2, 1]], abs=1e-5)
         assert "phantom" in content["ManufacturersModelName"]
+
+
+def test_the_scans_of_a_patient_are_recognised(made):
+    """Two scans of the right contrast by their sidecars, and the mask is none of them."""
+    for folder in sorted(made.glob("sub-*")):
+        (case,) = find_cases(folder).cases
+        assert case.problem == ""
+        files = {channel: [path.name for path in scan.files] for channel, scan in case.pair.scans.items()}
+        assert set(files) == {"T1w", "FLAIR"}
+        for channel, (name,) in files.items():
+            assert name.startswith(folder.name) and name.endswith(f"_{channel}.nii.gz")
 
 
 def test_other_seeds_give_other_files_and_a_second_call_none(made, tmp_path):
