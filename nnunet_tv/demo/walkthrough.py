@@ -88,7 +88,8 @@ def steps(folders: Folders, *, seed: int, processes: int, device: str) -> list[S
         Step("Compare with the true lesions",
              commands.report(folders.report, reference=folders.raw / "labelsTs", predictions=[predictions],
                              images=folders.raw / "imagesTs", processes=processes,
-                             options=("--participants", str(folders.scans / "participants.tsv")),
+                             options=("--participants", str(folders.scans / "participants.tsv"), "--run-json",
+                                      f"{GROUP}={SMALL.folder(folders.results) / 'fold_0'}"),
                              remark=f"Synthetic phantoms. nnU-Net, fold 0, SG-Net, {EPOCHS} epochs, patches of {PATCH} "
                              f"voxels, overlap 0.5, {'8' if mirroring else 'no'} mirrors.")),
         Step(f"Find the lesion in the scans of one patient, {case}, on the scans' own grids{speed}",

@@ -1,6 +1,7 @@
 """Running a list of commands, with small scripts in their place."""
 
 import os
+import sys
 
 import pytest
 from fake_program import fake_program
@@ -15,7 +16,7 @@ from nnunet_tv.utils.errors import NnunetTVError
 @pytest.fixture
 def scripts(tmp_path, monkeypatch):
     """Adds commands as console scripts are found: beside the interpreter."""
-    monkeypatch.setattr(runner.sys, "executable", str(tmp_path / "bin" / "python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
     return lambda name, body: fake_program(tmp_path, name, f"import os, sys, time\n{body}\n")
 
 
