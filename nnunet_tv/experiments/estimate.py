@@ -116,15 +116,15 @@ def estimate_text(found: Estimate, *, at_once: int | None = None) -> str:
              *(f"  {step:<8} {n:>4} to run, {found.done[step]} done" for step, n in found.jobs.items())]
     kind = "GPU-hours" if found.device == "cuda" else "Hours on the CPU"
     known = [each.hours for each in found.hours if each.hours is not None]
-    whole = "unknown" if not known else f"{sum(known):.1f}" + (" and more" if len(known) < len(found.hours) else "")
+    whole = "unknown" if not known else hours_text(sum(known)) + (" and more" if len(known) < len(found.hours) else "")
     lines += ["", f"{kind}: {whole}"]
     for each in found.hours:
-        lines.append(f"  {each.title}: {'unknown' if each.hours is None else f'{each.hours:.1f}'} ({each.basis})")
+        lines.append(f"  {each.title}: {'unknown' if each.hours is None else hours_text(each.hours)} ({each.basis})")
     if found.device == "cuda":
         lines.append("  Converting, planning, filtering and the report take no GPU; the validation at the end of each "
                      "training is not included.")
     if at_once and at_once > 1 and known:
-        lines.append(f"  With {at_once} trainings at once: about {sum(known) / at_once:.1f} h.")
+        lines.append(f"  With {at_once} trainings at once: about {hours_text(sum(known) / at_once)} h.")
     sizes = [item.n_bytes for item in found.disk if item.n_bytes is not None]
     whole = "unknown" if not sizes else f"about {size_text(sum(sizes))}" + (
         " and more" if len(sizes) < len(found.disk) else "")
@@ -132,6 +132,15 @@ def estimate_text(found: Estimate, *, at_once: int | None = None) -> str:
     lines += [f"  {item.title}: {'unknown' if item.n_bytes is None else size_text(item.n_bytes)} ({item.basis})"
               for item in found.disk]
     return "\n".join(lines)
+
+
+def hours_text(hours: float) -> str:
+    """Hours for a person: two significant digits, and whole ones from 10.
+
+    >>> hours_text(0.0417), hours_text(1.25), hours_text(720.4), hours_text(0)
+    ('0.042', '1.2', '720', '0')
+    """
+    return f"{hours:.2g}" if hours < 10 else f"{hours:.0f}"
 
 
 def size_text(n_bytes: float) -> str:
