@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from nnunet_tv.demo.anatomy import load_anatomy
-from nnunet_tv.demo.lesion import Lesion, add_lesion, draw_lesion, lobe_of
+from nnunet_tv.demo.lesion import FLAIR_GAIN, Lesion, add_lesion, draw_lesion, lobe_of
 from nnunet_tv.demo.scanner import CONTRASTS, brightness
 
 
@@ -107,3 +107,8 @@ def test_tail_only_in_iib(anatomy):
         _, strength = add_lesion(anatomy, lesion, np.random.default_rng(0))
         white.append(float((strength * (anatomy.tissues["wm"] > 0.9)).sum()))
     assert white[1] > 1.1 * white[0]
+
+
+@pytest.mark.parametrize(("histology", "ratio"), [("IIa", 1.2), ("IIb", 1.3)])
+def test_flair_at_full_strength_relative_to_cortex(histology, ratio):
+    assert 1 + FLAIR_GAIN[histology] / CONTRASTS["FLAIR"]["gm"] == pytest.approx(ratio)

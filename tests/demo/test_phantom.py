@@ -66,7 +66,7 @@ def test_lesion_is_brighter_than_its_mirror_image_in_flair(phantom):
     template = phantom.flair_pose.to_template(points)
     mirrored = phantom.flair_pose.to_scanner(template * [-1, 1, 1])
     own, other = (sample(phantom.flair, where).mean() for where in (points, mirrored))
-    assert own > 1.12 * other
+    assert own > 1.08 * other  # at full strength 1.2 or 1.3 times cortex; the mask begins at half of that
 
 
 def test_white_matter_is_brightest_in_t1_and_fluid_darkest_in_both(phantom):
