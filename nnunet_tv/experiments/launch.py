@@ -92,6 +92,8 @@ def run(study: Study, machine: Machine) -> list[MissingRun]:
             return _start(snakemake_command(study, machine, gpus=len(gpus), partial=partial), environment, descriptor)
 
         _unlock(study, environment)
+        if missing_runs(study):  # else Snakemake takes a report of the other runs for the whole one
+            study.mark("report").unlink(missing_ok=True)
         status = start(partial=False)
         missing = missing_runs(study)
         if len(missing) == len(study.runs):
