@@ -5,7 +5,7 @@ import nibabel as nib
 import numpy as np
 
 from nnunet_tv.imaging.volume import Volume
-from nnunet_tv.preparation.qc import _centre, checkerboard, draw_qc, edges
+from nnunet_tv.preparation.qc import LESION, _centre, checkerboard, draw_qc, edges
 
 
 def head(flip: bool = False) -> Volume:
@@ -51,3 +51,25 @@ def test_edges_are_where_the_picture_changes():
     assert not edges(np.ones((5, 5)), (1, 1)).any() and not edges(picture, (1, 1), np.zeros((20, 20), bool)).any()
     inside = np.indices((20, 20))[1] < 10
     assert not edges(picture, (1, 1), inside)[:, 10:].any() and edges(picture, (1, 1), inside)[9:11, :10].all()
+
+
+def test_the_lesion_is_outlined_on_its_side_in_slices_through_it(tmp_path):
+    """In a corner that the slices through the middle of the head do not show; left is drawn on the right."""
+    for flip in (False, True):
+        volume = head(flip)
+        places = volume.grid.points()
+        corner = [places[..., 0].min() + 9, 102, 102]  # small x is left
+        at = np.abs(places - corner).max(axis=-1) < 7
+        lesion = Volume(at.astype(np.uint8), volume.affine)
+        heights = []
+        for name, drawn in (("without", None), ("with", lesion)):
+            draw_qc("x", volume, volume, tmp_path / f"{name}.png", brain=Volume(volume.data > 50, volume.affine),
+                    template=volume, lesion=drawn)
+            picture = matplotlib.image.imread(tmp_path / f"{name}.png")[..., :3]
+            found = np.argwhere(np.abs(picture - LESION).max(axis=-1) < 0.15)
+            heights.append(picture.shape[0])
+            assert bool(len(found)) == (drawn is not None)
+        assert heights[1] > heights[0] and found[:, 0].min() > 0.75 * heights[1]  # in a row of its own
+        width = picture.shape[1] / 3
+        axial = found[found[:, 1] < width, 1]
+        assert len(axial) and (axial > width / 2).all()
