@@ -2,8 +2,9 @@
 
 import argparse
 import importlib
+import re
 import sys
-from importlib.metadata import entry_points
+from pathlib import Path
 
 NNUNET_ENTRY_POINTS = {
     "nnUNetv2_train": ("nnunetv2.run.run_training", "run_training_entry"),
@@ -24,7 +25,9 @@ def entry_point(name: str):
     if name in NNUNET_ENTRY_POINTS:
         module, function = NNUNET_ENTRY_POINTS[name]
         return getattr(importlib.import_module(module), function)
-    return {script.name: script for script in entry_points(group="console_scripts")}[name].load()
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    module, function = re.search(rf'^{name} = "([\w.]+):(\w+)"', project, re.M).groups()
+    return getattr(importlib.import_module(module), function)
 
 
 def parse(words: list[str], monkeypatch) -> argparse.Namespace:

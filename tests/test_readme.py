@@ -10,7 +10,8 @@ from command_lines import parse
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-OTHER_PROGRAMS = {"pip", "make", "export", "mkdir", "cd", "cp", "datalad", "pre-commit", "nnunet-tv-doctor"}
+OTHER_PROGRAMS = {"pip", "make", "export", "mkdir", "cd", "cp", "datalad", "pre-commit", "printf",
+                  "nnunet-tv-doctor"}
 
 
 def command_lines():

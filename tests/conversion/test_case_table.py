@@ -223,3 +223,16 @@ def test_a_folder_without_scans(tmp_path, make, match):
     with pytest.raises(NnunetTVError, match=match):
         write_case_table(tmp_path / "scans", tmp_path / "cases.tsv")
     assert not (tmp_path / "cases.tsv").exists()
+
+
+def test_groups_below_one_folder_and_names_without_a_common_part_are_reported(tmp_path):
+    patients(tmp_path / "lab" / "patients", number=2)
+    patients(tmp_path / "lab" / "controls", number=2, lesion="", start=11)
+    done = write_case_table(tmp_path / "lab", tmp_path / "cases.tsv")
+    assert set(done.problems) == set(done.cases) == {"patients", "controls"}
+    assert "patients/p1/T1w.nii.gz" in done.problems["patients"]
+    scan(tmp_path / "flat" / "smith_T1w.nii.gz", "T1w")
+    scan(tmp_path / "flat" / "smith_FLAIR.nii.gz", "FLAIR")
+    mask(tmp_path / "flat" / "lesion_17.nii.gz")
+    done = write_case_table(tmp_path / "flat", tmp_path / "flat.tsv")
+    assert set(done.problems) == {"smith", "17"} and rows(tmp_path / "flat.tsv")["smith"]["label"] == ""
