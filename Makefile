@@ -3,7 +3,9 @@ PYTHON ?= python3
 RUN = .venv/bin/python
 export MPLBACKEND = agg
 
-.PHONY: demo test test-slow lint format docs bench bench-gpu bench-real clean
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+.PHONY: demo test test-slow test-lowest test-newest lint format docs bench bench-gpu bench-real clean
 SOURCES = nnunet_tv trainers dataset_conversion tests benchmarks docs setup.py
 
 .venv/installed: setup.py pyproject.toml
@@ -22,6 +24,19 @@ test: lint
 
 test-slow: .venv/installed
 	$(RUN) -m pytest -m slow -n 0
+
+# The suite with the lowest and with the newest versions that pyproject.toml admits, for the interpreter PYTHON:
+# make test-lowest PYTHON=python3.10. pip does not resolve to the lowest versions, uv does.
+test-lowest test-newest: test-%: .venv-%-$(VERSION)/installed
+	$(<D)/bin/python -m pytest
+
+.venv-lowest-$(VERSION)/installed: RESOLUTION = lowest-direct
+.venv-newest-$(VERSION)/installed: RESOLUTION = highest
+.venv-lowest-$(VERSION)/installed .venv-newest-$(VERSION)/installed: setup.py pyproject.toml
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet uv
+	$(@D)/bin/python -m uv pip install --quiet --python $(@D)/bin/python --resolution $(RESOLUTION) --editable '.[test]'
+	touch $@
 
 lint: .venv/installed
 	$(RUN) -m ruff check .
@@ -67,4 +82,4 @@ bench-real: .venv/installed
 	$(RUN) benchmarks/real_scans.py "$(DIR)" --json benchmarks/results/real_scans.json
 
 clean:
-	rm -rf .venv demo demo-seed* site build dist *.egg-info
+	rm -rf .venv .venv-* demo demo-seed* site build dist *.egg-info
