@@ -47,7 +47,8 @@ def unetr(input_channels: int, num_classes: int, *, input_size: Sequence[int], *
     """UNETR (Hatamizadeh et al., arXiv 2103.10504), built for `input_size`: multiples of 16."""
     network = _monai("UNETR")(input_channels, num_classes, tuple(input_size), **arguments)
     for name, module in network.named_modules():
-        if name.endswith("norm_cross_attn"):  # MONAI makes it for cross attention, which UNETR has not: DDP would wait
+        # MONAI makes the layers of a cross attention, which UNETR has not: DDP would wait for their gradients.
+        if name.rpartition(".")[2] in ("cross_attn", "norm_cross_attn"):
             module.requires_grad_(False)
     return network
 

@@ -25,7 +25,7 @@ def label_clusters(mask: np.ndarray, *, connectivity: int = 26) -> tuple[np.ndar
     mask = mask if mask.flags.forc and mask.flags.writeable else mask.copy(order="A")
     labels, n = cc3d.connected_components(mask.view(np.uint8), return_N=True,
                                           connectivity=cast(Literal[6, 18, 26], connectivity))
-    return labels, int(n)
+    return labels.reshape(mask.shape), int(n)  # cc3d before 4.1 returns a flat array for a mask without voxels
 
 
 def separate_boxes(mask: np.ndarray, *, gap: int) -> list[tuple[slice, ...]]:

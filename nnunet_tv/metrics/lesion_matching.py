@@ -126,7 +126,7 @@ class LesionMatching:
         """
         true, _ = self.hits(rule)
         pairs = self.finders(rule)
-        pairs = pairs[true[pairs[:, 0]]]
+        pairs = pairs[true[pairs[:, 0]]].astype(np.int32)  # scipy 1.11 matches with 32-bit indices only
         graph = csr_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])),
                           shape=(len(self.clusters), len(self.lesions)))
         return int((maximum_bipartite_matching(graph, perm_type="column") >= 0).sum()) if len(pairs) else 0

@@ -23,6 +23,12 @@ def test_labels_equal_scipy(connectivity):
         np.testing.assert_array_equal(labels > 0, mask)
 
 
+@pytest.mark.parametrize("shape", [(0, 0, 0), (0, 3, 4), (3, 0, 4), (3, 4, 5)])
+def test_a_mask_without_clusters_keeps_its_shape(shape):
+    labels, n = label_clusters(np.zeros(shape, bool))
+    assert labels.shape == shape and n == 0 and not labels.any()
+
+
 def test_most_clusters_possible_on_odd_sides():
     for shape in itertools.product([1, 2, 3, 5, 19], repeat=3):
         mask = np.zeros(shape, bool)
