@@ -1,11 +1,14 @@
 # Every target does its own set-up in .venv; paths are relative, so a folder with spaces is fine.
 PYTHON ?= python3
 RUN = .venv/bin/python
+UV = .venv-uv/bin/python -m uv
+# Extras of the package that users install; requirements.lock covers them.
+LOCKED = greedy monai
 export MPLBACKEND = agg
 
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test test-slow test-lowest test-newest lint format docs bench bench-gpu bench-real clean
+.PHONY: demo test test-slow test-lowest test-newest test-locked lock lint format docs bench bench-gpu bench-real clean
 SOURCES = nnunet_tv trainers dataset_conversion tests benchmarks docs setup.py
 
 .venv/installed: setup.py pyproject.toml
@@ -25,18 +28,31 @@ test: lint
 test-slow: .venv/installed
 	$(RUN) -m pytest -m slow -n 0
 
-# The suite with the lowest and with the newest versions that pyproject.toml admits, for the interpreter PYTHON:
-# make test-lowest PYTHON=python3.10. pip does not resolve to the lowest versions, uv does.
-test-lowest test-newest: test-%: .venv-%-$(VERSION)/installed
+# The suite with the lowest or the newest versions that pyproject.toml admits, or with those of the lock file, for an
+# interpreter: make test-lowest PYTHON=python3.10. uv, because pip does not resolve to the lowest versions.
+TRIED = .venv-lowest-$(VERSION) .venv-newest-$(VERSION) .venv-locked-$(VERSION)
+test-lowest test-newest test-locked: test-%: .venv-%-$(VERSION)/installed
 	$(<D)/bin/python -m pytest
 
-.venv-lowest-$(VERSION)/installed: RESOLUTION = lowest-direct
-.venv-newest-$(VERSION)/installed: RESOLUTION = highest
-.venv-lowest-$(VERSION)/installed .venv-newest-$(VERSION)/installed: setup.py pyproject.toml
+.venv-lowest-$(VERSION)/installed: CHOICE = --resolution lowest-direct
+.venv-newest-$(VERSION)/installed: CHOICE = --upgrade
+.venv-locked-$(VERSION)/installed: CHOICE = --constraint requirements.lock
+.venv-locked-$(VERSION)/installed: requirements.lock
+$(TRIED:%=%/installed): .venv-uv/installed setup.py pyproject.toml
+	$(PYTHON) -m venv --clear $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python $(CHOICE) --editable '.[test]'
+	touch $@
+
+.venv-uv/installed:
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet uv
-	$(@D)/bin/python -m uv pip install --quiet --python $(@D)/bin/python --resolution $(RESOLUTION) --editable '.[test]'
 	touch $@
+
+# Versions and hashes of everything that is installed, for every supported Python; only names and hashes, no addresses.
+lock: .venv-uv/installed
+	$(UV) pip compile --quiet --universal --python-version 3.10 --generate-hashes --upgrade $(LOCKED:%=--extra %) \
+		--custom-compile-command 'make lock' --no-emit-index-url --no-emit-find-links \
+		--output-file requirements.lock pyproject.toml
 
 lint: .venv/installed
 	$(RUN) -m ruff check .

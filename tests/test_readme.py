@@ -11,7 +11,9 @@ from command_lines import parse
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 OTHER_PROGRAMS = {"pip", "make", "export", "mkdir", "cd", "cp", "datalad", "pre-commit", "printf",
-                  "nnunet-tv-doctor"}
+                  "nnunet-tv-doctor", "docker", "apptainer", "sbatch"}
+#: What stands before a command that runs in a container: docs/containers.md.
+IN_CONTAINER = re.compile(r"^(fcd|apptainer run .*\.sif) (?=nn)")
 
 
 def command_lines():
@@ -26,7 +28,7 @@ def command_lines():
 def test_a_command_is_accepted_by_its_parser(line, monkeypatch):
     monkeypatch.setenv("nnUNet_raw", "/raw")
     monkeypatch.setenv("nnUNet_results", "/results")
-    words = shlex.split(os.path.expandvars(line))
+    words = shlex.split(os.path.expandvars(IN_CONTAINER.sub("", line)))
     if words[0].startswith(("nnunet-tv-", "nnUNetv2_")) and words[0] != "nnunet-tv-doctor":
         options = vars(parse(words, monkeypatch))
         assert options and "$" not in " ".join(words)

@@ -69,6 +69,23 @@ def test_the_matrix_is_that_of_the_classifiers():
     assert 'requires-python = ">=3.10"' in PROJECT
 
 
+def test_the_workflows_call_targets_that_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = makefile.partition(".PHONY:")[2].partition("\n")[0].split()
+    called = 0
+    for path in WORKFLOWS.glob("*.yml"):
+        for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values():
+            matrix = job.get("strategy", {}).get("matrix", {})
+            versions = {row["versions"] for row in matrix.get("include", [])} | set(matrix.get("versions", []))
+            for step in job["steps"]:
+                target = step.get("run", "").partition("make ")[2]
+                names = [f"test-{name}" for name in versions] if "${{ matrix.versions }}" in target else [target]
+                if step.get("run", "").startswith("make "):
+                    called += 1
+                    assert names and set(names) <= set(phony)
+    assert called >= 3
+
+
 def test_the_weekly_job_can_remove_the_upper_bound():
     job = (WORKFLOWS / "newest-dependencies.yml").read_text(encoding="utf-8")
     pattern, replacement = re.search(r"sed -i -E 's/(.*)/(.*)/' pyproject.toml", job).groups()
