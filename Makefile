@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = .venv/bin/python
 UV = .venv-uv/bin/python -m uv
 # Extras of the package that users install; requirements.lock covers them.
-LOCKED = greedy monai
+LOCKED = greedy monai workflow
 export MPLBACKEND = agg
 
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def test_the_lock_file_has_hashes_and_no_address():
 
 
 def test_every_dependency_has_a_lower_bound():
-    for line in [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]:
+    for line in chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()):
         assert any(bound.operator == ">=" for bound in Requirement(line).specifier), line
 
 
@@ -160,7 +161,8 @@ def test_the_slurm_script_trains_the_run_of_its_array_task(tmp_path, monkeypatch
     stub.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     stub.chmod(0o755)
     done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True, env={
-        "PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/me", "SLURM_ARRAY_TASK_ID": "7", "SLURM_CPUS_PER_TASK": "8"})
+        "PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/me", "SLURM_ARRAY_TASK_ID": "7",
+        "SLURM_CPUS_PER_TASK": "8"})
     words = done.stdout.splitlines()
     image = words.index("/home/me/nnunet-tv.sif")
     assert words[:image] == ["run", "--nv", "--bind", "/scratch/fcd:/data", "--env", "nnUNet_n_proc_DA=7"]
