@@ -49,7 +49,7 @@ def test_every_table_and_curve_is_written_in_all_forms(report):
               "precision-recall",
               "detection-by-size", "strata-lobe", "strata-size", "strata-contrast", "strata-hemisphere", "controls",
               "controls-setup", "cluster-ppv", "patients-controls", "predictive-values", "roc", "calibration",
-              "reliability", "measures", "cohort-maps"}
+              "reliability", "measures", "provenance", "cohort-maps"}
     assert all(path.stat().st_size > 20 for path in (report / "tables").iterdir())
     assert {path.name for path in (report / "tables").iterdir()} == {
         f"{name}{ending}" for name in tables for ending in (".csv", ".md", ".tex")}
