@@ -39,6 +39,7 @@ class Predictions:
     raw: Path
     filtered: Path | None = None  #: None applies the filter in the report
     predicted_by: Path | None = None  #: fold of the model folder, if its accuracy is to be recorded
+    run_json: Path | None = None  #: record of the training, if `predicted_by` does not lead to it
 
 
 def convert(layout: str, scans: Path, *, name: str, split: str | None = None, repeats: int | None = None,
@@ -92,7 +93,8 @@ def report(out: Path, *, reference: Path | None = None, predictions: Sequence[Pr
             *(text for name, runs in groups.items() for flag, paths in (
                 ("--pred", [run.raw for run in runs]),
                 ("--pred-pp", [run.filtered for run in runs]),
-                ("--predicted-by", [run.predicted_by for run in runs]))
+                ("--predicted-by", [run.predicted_by for run in runs]),
+                ("--run-json", [run.run_json for run in runs]))
               if None not in paths for text in (flag, *(f"{name}={path}" for path in paths))),
             *(text for name, folder in models for text in ("--model", f"{name}={folder}")),
             *_given("--images", images), *_given("--remark", remark or None), *options,

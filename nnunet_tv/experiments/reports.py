@@ -7,7 +7,7 @@ from nnunet_tv.experiments import commands
 from nnunet_tv.experiments.attempts import missing_runs
 from nnunet_tv.experiments.commands import Command, Predictions
 from nnunet_tv.experiments.config import TEST
-from nnunet_tv.experiments.study import Study
+from nnunet_tv.experiments.study import Study, TrainingRun
 from nnunet_tv.experiments.sweep.files import write_sweep
 from nnunet_tv.inference.model_folder import CHANNELS
 from nnunet_tv.scoring.runs import MissingRun
@@ -47,8 +47,16 @@ def report_command(study: Study, missing: Sequence[MissingRun]) -> Command:
         # with the filter that it records.
         channels = read_json(study.raw / "dataset.json").get("channel_names", {})
         stated = tuple(channels.get(str(number)) for number in range(len(channels))) == CHANNELS
-        return commands.report(study.report, reference=study.raw / "labelsTs", predictions=[
-            Predictions(run.group, study.predictions(run), predicted_by=study.fold(run) if stated else None)
-            for run in finished], **where)
+        return commands.report(study.report, reference=study.raw / "labelsTs",
+                               predictions=[_predictions(study, run, stated=stated) for run in finished], **where)
     models = {run.group: run.model.folder(study.results) for run in finished}
     return commands.report(study.report, models=list(models.items()), **where)
+
+
+def _predictions(study: Study, run: TrainingRun, *, stated: bool) -> Predictions:
+    """Predictions of a run, with its model, or where that cannot be given, with the record of its training."""
+    fold, raw = study.fold(run), study.predictions(run)
+    if stated:
+        return Predictions(run.group, raw, predicted_by=fold)
+    record = fold / "run.json"
+    return Predictions(run.group, raw, run_json=record if record.is_file() else None)

@@ -183,7 +183,13 @@ def test_the_report_is_of_what_is_finished_and_names_the_rest(study):
     assert text.count("predictions/") == 3 and "Dice+TV=1:training was not started" in command
     assert command[command.index("--predicted-by") + 1] == f"Dice={study.fold(study.runs[0])}"
     write_json({"channel_names": {"0": "T1c", "1": "FLAIR"}}, study.raw / "dataset.json")
-    assert "--predicted-by" not in report_command(study, missing_runs(study))
+    command = report_command(study, missing_runs(study))
+    assert "--predicted-by" not in command and "--run-json" not in command
+    for run in study.runs:
+        write_json({}, study.fold(run) / "run.json")
+    command = report_command(study, missing_runs(study))
+    first = command.index("--run-json")
+    assert command[first + 1:first + 3] == tuple(f"Dice={study.fold(run)}/run.json" for run in study.runs[::2])
 
 
 @pytest.mark.parametrize("text,line", [
