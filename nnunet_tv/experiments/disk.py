@@ -56,7 +56,7 @@ def _data(folder: Path, title: str, voxels: Voxels | str, there: bool) -> Disk:
     if there and folder.is_dir():
         return Disk(title, folder_size(folder), "measured")
     if isinstance(voxels, str):
-        return Disk(title, None, f"unknown: {voxels}")
+        return Disk(title, None, voxels)
     cases = voxels.training + (voxels.test if title.startswith("raw") else 0)
     size = cases * (voxels.channels * _CHANNEL_BYTES + _LABEL_BYTES)
     compressed = "at most; files are compressed" if title.startswith("raw") else (
@@ -76,7 +76,7 @@ def _models(study: Study) -> Disk:
     try:
         parameters, basis = _parameters(study)
     except (NnunetTVError, ImportError) as error:
-        return Disk("models", None, f"unknown: {' '.join(str(error).split())}")
+        return Disk("models", None, " ".join(str(error).split()))
     size = _CHECKPOINTS * _BYTES_PER_PARAMETER * parameters
     return Disk("models", n * size, f"{n} trainings, {_CHECKPOINTS} checkpoints each, {_BYTES_PER_PARAMETER} bytes for "
                 f"each of {parameters:,} parameters ({basis}); while training, one more of 16 bytes for each")
@@ -117,7 +117,7 @@ def _predictions(study: Study, voxels: Voxels | str) -> Disk:
         size = folder_size(done[0]) * 2
         return Disk("predictions", n * size, f"{n} times those of a finished run, raw and filtered")
     if isinstance(voxels, str):
-        return Disk("predictions", None, f"unknown: {voxels}")
+        return Disk("predictions", None, voxels)
     return Disk("predictions", n * 2 * voxels.test * _LABEL_BYTES,
                 f"{n} runs, raw and filtered, {_LABEL_BYTES} byte a voxel of the test cases; at most: they are "
                 "compressed")

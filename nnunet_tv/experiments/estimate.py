@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -57,7 +58,7 @@ def _hours(study: Study, given: float | None) -> Iterator[Hours]:
     n_left = len(marks) - len(seconds)
     yield Hours("prediction of the test cases", n_left * median(seconds) / 3600 if seconds else 0.0 if not n_left else
                 None, f"median of {counted(len(seconds), 'prediction')} in this study" if seconds else
-                "unknown: no prediction was timed in this study")
+                "no prediction was timed in this study")
 
 
 def _training_hours(study: Study, given: float | None) -> Hours:
@@ -81,8 +82,8 @@ def _training_hours(study: Study, given: float | None) -> Hours:
                      "early stopping ends sooner")
     if given is not None:
         return Hours("training", len(left) * given, f"as given: {given:g} h each (--hours-per-run)")
-    return Hours("training", None, "unknown: no training was timed in this study; give --hours-per-run, or start it: "
-                 "after one epoch it is measured")
+    return Hours("training", None, "no training was timed in this study: give --hours-per-run, or start it; after "
+                 "one epoch it is measured")
 
 
 def _rest(records: Mapping[tuple[str, int], RunRecord], run: TrainingRun, hours: float) -> float:
@@ -119,7 +120,7 @@ def estimate_text(found: Estimate, *, at_once: int | None = None) -> str:
     whole = "unknown" if not known else hours_text(sum(known)) + (" and more" if len(known) < len(found.hours) else "")
     lines += ["", f"{kind}: {whole}"]
     for each in found.hours:
-        lines.append(f"  {each.title}: {'unknown' if each.hours is None else hours_text(each.hours)} ({each.basis})")
+        lines += _item(each.title, "unknown" if each.hours is None else f"{hours_text(each.hours)} h", each.basis)
     if found.device == "cuda":
         lines.append("  Converting, planning, filtering and the report take no GPU; the validation at the end of each "
                      "training is not included.")
@@ -129,9 +130,14 @@ def estimate_text(found: Estimate, *, at_once: int | None = None) -> str:
     whole = "unknown" if not sizes else f"about {size_text(sum(sizes))}" + (
         " and more" if len(sizes) < len(found.disk) else "")
     lines += ["", f"Disk: {whole} in all"]
-    lines += [f"  {item.title}: {'unknown' if item.n_bytes is None else size_text(item.n_bytes)} ({item.basis})"
-              for item in found.disk]
+    for item in found.disk:
+        lines += _item(item.title, "unknown" if item.n_bytes is None else size_text(item.n_bytes), item.basis)
     return "\n".join(lines)
+
+
+def _item(title: str, figure: str, basis: str) -> list[str]:
+    """A figure, and below it what it is based on."""
+    return [f"  {title}: {figure}", *textwrap.wrap(basis, width=96, initial_indent="    ", subsequent_indent="    ")]
 
 
 def hours_text(hours: float) -> str:

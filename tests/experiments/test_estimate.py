@@ -53,7 +53,7 @@ def test_jobs_are_those_without_a_mark(study):
 def test_without_any_training_hours_are_unknown_or_as_given(study):
     assert training(study).hours is None and "no training was timed" in training(study).basis
     text = estimate_text(estimate(study))
-    assert "Hours on the CPU: unknown" in text and "raw data set: unknown (unknown: " in text
+    assert "Hours on the CPU: unknown" in text and "  raw data set: unknown\n    " in text
     assert training(study, hours_per_run=3).hours == 12 and "as given" in training(study, hours_per_run=3).basis
     mark(study, "train", study.runs[0])
     assert training(study, hours_per_run=3).hours == 9
