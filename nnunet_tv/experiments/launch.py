@@ -15,7 +15,7 @@ from pathlib import Path
 from nnunet_tv.experiments.attempts import missing_runs
 from nnunet_tv.experiments.gpus import SHARED, visible_gpus
 from nnunet_tv.experiments.locks import try_lock
-from nnunet_tv.experiments.study import Study
+from nnunet_tv.experiments.study import REPORT, Study
 from nnunet_tv.scoring.runs import MissingRun
 from nnunet_tv.utils.errors import NnunetTVError
 
@@ -58,8 +58,10 @@ def snakemake_command(study: Study, machine: Machine, *, gpus: int = 0, partial:
     at_once = machine.jobs or max(1, gpus)
     threads = max(1, machine.cores // at_once)
     retries = study.config.retries
+    # A mark that exists is complete, even if Snakemake was killed before it noted that: it is written last and renamed.
+    # With --rerun-incomplete Snakemake 9.27 would repeat that job alone, and stop before those that depend on it.
     command = [sys.executable, "-m", "snakemake", "-s", str(workflow_file("Snakefile")),
-               "--directory", str(study.folder), "--keep-going", "--rerun-incomplete", "--rerun-triggers", "mtime",
+               "--directory", str(study.folder), "--keep-going", "--ignore-incomplete", "--rerun-triggers", "mtime",
                *(() if retries is None else ("--retries", str(retries)))]
     if machine.slurm is not None:
         command += ["--profile", str(machine.slurm)]
@@ -93,14 +95,14 @@ def run(study: Study, machine: Machine) -> list[MissingRun]:
 
         _unlock(study, environment)
         if missing_runs(study):  # else Snakemake takes a report of the other runs for the whole one
-            study.mark("report").unlink(missing_ok=True)
+            study.mark(REPORT).unlink(missing_ok=True)
         status = start(partial=False)
         missing = missing_runs(study)
         if len(missing) == len(study.runs):
             raise NnunetTVError(f"{study.folder}: no run is finished, so there is no report. {_first_log(study)}")
         if missing:
             status = start(partial=True)
-        if status != 0:
+        if status != 0 or not study.mark(REPORT).is_file():
             raise NnunetTVError(f"{study.folder}: the report could not be made: see {study.log('report')}")
     return missing
 

@@ -1,13 +1,13 @@
 """Experiments through Snakemake, killed at various moments; nnU-Net's commands are quick stand-ins."""
 
+import base64
 import os
 import signal
-import time
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from fake_commands import FakeEnvironment, table
+from processes import kill, processes_of, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_spec("snakemake") is None, reason="Snakemake is not installed")]
 DICE, TV = "nnUNetTrainerDice", "nnUNetTrainerDiceTV"
@@ -27,31 +27,6 @@ def env(tmp_path) -> FakeEnvironment:
     (result.folder / "small.yaml").write_text(CONFIG)
     (result.folder / "scans").mkdir()
     return result
-
-
-def wait_for(found, seconds=300.0):
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
-def processes_of(folder: Path, *words: str) -> list[int]:
-    """Processes with the folder's path, and all of the words, in their command line."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if str(folder) in line and all(word in line for word in words) and int(process.name) != os.getpid():
-            found.append(int(process.name))
-    return found
-
-
-def kill(folder: Path, *words: str) -> None:
-    for number in processes_of(folder, *words):
-        os.kill(number, signal.SIGKILL)
 
 
 def test_killed_failed_and_continued_it_ends_as_if_undisturbed(env):
@@ -94,6 +69,21 @@ def test_killed_failed_and_continued_it_ends_as_if_undisturbed(env):
     assert len(env.calls()) > before
     orphan, last = env.calls("predict")[-2:]
     assert last["time"] > orphan["time"] + 20  # it waited for the one that was still running
+
+
+def test_a_mark_counts_that_was_written_before_snakemake_noted_it(env):
+    arguments, folder = ("small.yaml", "-d", "scans", "-o", "study", "--cpu"), env.folder / "study" / "small"
+    status, output = env.run(*arguments)
+    assert status == 0, output
+    n, noted = len(env.calls("train")), folder / ".snakemake" / "incomplete"
+    for path in ("done/train/Dice/run_0.json", "done/train/Dice-TV/run_0.json"):  # as if it had been killed then
+        (noted / base64.b64encode(path.encode()).decode()).touch()
+    for step in ("predict", "filter"):
+        (folder / "done" / step / "Dice" / "run_0.json").unlink()
+    (folder / "done" / "report.json").unlink()
+    status, output = env.run(*arguments)
+    assert status == 0, output
+    assert (folder / "done" / "report.json").is_file() and len(env.calls("train")) == n
 
 
 def test_an_interrupt_ends_all_jobs_and_leaves_nothing_locked(env):
