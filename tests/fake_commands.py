@@ -11,6 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import scored_folders
+
 from nnunet_tv.utils.files import read_json, write_json
 
 CASES = ("sub-1", "sub-2", "sub-3")
@@ -34,6 +37,14 @@ def fault(*names):
     return ""
 
 def go_wrong(what):
+    if what.endswith(" once"):
+        for path in (HERE / "faults").iterdir():
+            if path.read_text() == what:
+                path.unlink()
+        what = what.removesuffix(" once")
+    if what == "time limit":  # of tests/fake_slurm.py
+        pathlib.Path(os.environ["FAKE_SLURM"], os.environ["SLURM_JOB_ID"] + ".over").touch()
+        time.sleep(900)
     if what == "error":
         print("Traceback (most recent call last):\\nRuntimeError: planned failure")
         sys.exit(1)
@@ -56,8 +67,12 @@ go_wrong(fault("convert"))
 _PLAN = '''
 folder = pathlib.Path(os.environ["nnUNet_preprocessed"]) / option("-d")
 folder.mkdir(parents=True, exist_ok=True)
-fold = {"train": ["t1", "t2"], "val": ["s1"], "selection": ["s1"]}
-(folder / "splits_final.json").write_text(json.dumps([fold] * 10))
+if (HERE / "raw" / "splits.json").exists():  # a cross-validation
+    shutil.copyfile(HERE / "raw" / "splits.json", folder / "splits_final.json")
+    shutil.copytree(HERE / "raw" / "labelsTr", folder / "gt_segmentations", dirs_exist_ok=True)
+else:
+    fold = {"train": ["t1", "t2"], "val": ["s1"], "selection": ["s1"]}
+    (folder / "splits_final.json").write_text(json.dumps([fold] * 10))
 go_wrong(fault("plan"))
 '''
 _TRAIN = '''
@@ -79,6 +94,12 @@ while done < 3:
     print("epoch", done, flush=True)
     state.write_text(str(done))
     save("checkpoint_latest.pth")
+splits = pathlib.Path(os.environ["nnUNet_preprocessed"]) / dataset / "splits_final.json"
+for case in json.loads(splits.read_text())[int(fold)]["val"]:
+    answer = HERE / "answers" / trainer / "validation" / f"{case}.nii.gz"
+    if answer.exists():
+        (folder / "validation").mkdir(exist_ok=True)
+        shutil.copyfile(answer, folder / "validation" / answer.name)
 save("checkpoint_final.pth")
 (folder / "checkpoint_latest.pth").unlink(missing_ok=True)
 (model / "postprocessing.pkl").touch()
@@ -110,15 +131,18 @@ exec "{python}" -m nnunet_tv.cli.{module} "$@"
 '''
 
 
+def _cube(start: tuple[int, int, int]) -> np.ndarray:
+    return scored_folders.cube(start, shape=(24, 24, 24), side=6)
+
+
+def _save(folder: Path, case: str, data: np.ndarray) -> None:
+    scored_folders.save(folder, case, data, affine=np.eye(4))
+
+
 class FakeEnvironment:
     """A virtual environment of links to this one, with the stand-ins beside its interpreter."""
 
     def __init__(self, folder: Path, trainers, runs: int):
-        from functools import partial
-
-        import numpy as np
-        import scored_folders
-
         self.folder = folder
         (folder / "bin").mkdir(parents=True)
         (folder / "faults").mkdir()
@@ -132,17 +156,37 @@ class FakeEnvironment:
                            "nnUNetv2_predict": _PREDICT, "nnUNetv2_apply_postprocessing": _FILTER}.items():
             self.script(name, _HEAD + body)
         self.script("nnunet-tv-report", _REAL.format(python=self.python, module="report"))
-        cube = partial(scored_folders.cube, shape=(24, 24, 24), side=6)
-        save = partial(scored_folders.save, affine=np.eye(4))
+        self.trainers = tuple(trainers)
         for number, case in enumerate(CASES):
-            save(folder / "raw" / "labelsTs", case, cube((2 + 4 * number, 4, 4)))
-            for channel in ("0000", "0001"):
-                save(folder / "raw" / "imagesTs", f"{case}_{channel}", np.ones((24, 24, 24), np.float32))
+            self._case("Ts", case, (2 + 4 * number, 4, 4))
             for place, trainer in enumerate(trainers):
                 for fold in range(runs):
-                    save(folder / "answers" / trainer / str(fold), case, cube((2 + 4 * number + fold, 4 + place, 4)))
+                    self._answer(trainer, str(fold), case, (2 + 4 * number + fold, 4 + place, 4))
         write_json({"channel_names": {"0": "T1w", "1": "FLAIR"}, "labels": {"background": 0, "FCD": 1},
                     "numTraining": 1, "file_ending": ".nii.gz"}, folder / "raw" / "dataset.json")
+
+    def cross_validation(self, folds: int, cases: int) -> list[str]:
+        """Add training cases and a split into folds of them; return the cases' names."""
+        names = [f"sub-{number:02d}" for number in range(folds * cases)]
+        for number, case in enumerate(names):
+            start = (2 + number % 12, 4, 4)
+            self._case("Tr", case, start, brightness=1 + number / 10)
+            for place, trainer in enumerate(self.trainers):
+                self._answer(trainer, "validation", case, (start[0], start[1] + place, start[2]))
+        parts = [names[fold::folds] for fold in range(folds)]
+        write_json([{"train": [name for name in names if name not in part], "val": part} for part in parts],
+                   self.folder / "raw" / "splits.json")
+        return names
+
+    def _case(self, kind: str, case: str, start: tuple[int, int, int], brightness: float = 1.0) -> None:
+        label = _cube(start)
+        _save(self.folder / "raw" / f"labels{kind}", case, label)
+        for channel in ("0000", "0001"):
+            _save(self.folder / "raw" / f"images{kind}", f"{case}_{channel}",
+                  (1 + brightness * label).astype(np.float32))
+
+    def _answer(self, trainer: str, part: str, case: str, start: tuple[int, int, int]) -> None:
+        _save(self.folder / "answers" / trainer / part, case, _cube(start))
 
     def script(self, name: str, text: str) -> None:
         path = self.folder / "bin" / name
