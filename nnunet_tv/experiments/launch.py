@@ -45,11 +45,13 @@ def workflow_file(*parts: str) -> Path:
 
 def check_snakemake() -> None:
     """NnunetTVError if Snakemake is not installed."""
-    if find_spec("snakemake") is None:
-        python = "" if sys.version_info >= (3, 11) else (
-            f"; it needs Python 3.11 or later, and this is {sys.version_info.major}.{sys.version_info.minor}")
-        raise NnunetTVError(f"Snakemake, which runs experiments, is not installed{python}: pip install "
-                            "'nnunet-tv[workflow]'")
+    if find_spec("snakemake") is not None:
+        return
+    if sys.version_info < (3, 11):
+        raise NnunetTVError("Snakemake, which runs experiments, needs Python 3.11 or later, found "
+                            f"{sys.version_info[0]}.{sys.version_info[1]} ({sys.executable}): make an environment with "
+                            "a later Python, and there: pip install 'nnunet-tv[workflow]'")
+    raise NnunetTVError("Snakemake, which runs experiments, is not installed: pip install 'nnunet-tv[workflow]'")
 
 
 def snakemake_command(study: Study, machine: Machine, *, gpus: int = 0, partial: bool = False,
