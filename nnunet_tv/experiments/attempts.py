@@ -96,11 +96,11 @@ def reason(study: Study, run: TrainingRun) -> str:
         return f"{title} was not started"
     if attempt.state == FAILED:
         return f"{title} failed ({ending(attempt.status)}): {attempt.error or 'no output'} ({where})"
+    known = slurm_state(attempt.slurm_job)
     if attempt.state == INTERRUPTED:
-        return f"{title} was interrupted ({where})"
+        return f"{title} was interrupted ({f'{known}; ' if known else ''}{where})"
     if is_locked(lock_of(study, run)):
         return f"{title} is still running (process {attempt.pid} on {attempt.host}; {where})"
-    known = slurm_state(attempt.slurm_job)
     return (f"{title} was killed or lost: no exit status was recorded{f' ({known})' if known else ''}; last line: "
             f"{last_error(log) or 'none'} ({where})")
 

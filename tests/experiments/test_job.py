@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -113,6 +114,8 @@ def test_slurms_account_of_a_killed_job(study, monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     Attempt.begin().write(study.attempt("train", study.runs[0]))
     assert "no exit status was recorded (Slurm job 12_3: TIMEOUT)" in attempts.reason(study, study.runs[0])
+    replace(Attempt.begin(), state=attempts.INTERRUPTED).write(study.attempt("train", study.runs[0]))
+    assert "training was interrupted (Slurm job 12_3: TIMEOUT; log: " in attempts.reason(study, study.runs[0])
     assert attempts.slurm_state("99") == attempts.slurm_state("") == ""
 
 
