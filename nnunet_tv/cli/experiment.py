@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--hours-per-run", type=number("hours, a number above 0", lambda hours: 0 < hours < float("inf")),
         metavar="H", help="hours of one training, for --dry-run where no training has been timed yet")
     add("--snakemake", type=shlex.split, default=[], metavar="ARGUMENTS", help="further arguments for Snakemake, as "
-        "one text")
+        "one text: --snakemake='--retries 2'")
     return result
 
 
