@@ -35,7 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from nnunet_tv.inference.restore import restore_folder
         from nnunet_tv.inference.trained_on import TrainedOn
 
-        print_origin(TrainedOn.of_folder(options.predictions) or TrainedOn())
+        origin = TrainedOn.of_folder(options.predictions)
+        # labelsTr and labelsTs of a raw data set are drawn masks: there is no model to warn of
+        if origin or not (options.predictions.resolve().parent / "dataset.json").is_file():
+            print_origin(origin or TrainedOn())
         outcomes = restore_folder(options.predictions, options.prepared, options.out, processes=options.processes)
         for outcome in outcomes:
             if outcome.problem:

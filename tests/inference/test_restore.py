@@ -11,6 +11,7 @@ from nnunet_tv.brain.coverage import Coverage, MissingPart
 from nnunet_tv.cli.restore import main
 from nnunet_tv.imaging.volume import Volume, read_mask, read_volume, write_volume
 from nnunet_tv.inference.restore import prediction_cases, restore_folder
+from nnunet_tv.inference.trained_on import UNKNOWN_ORIGIN
 
 
 @pytest.fixture
@@ -52,6 +53,14 @@ def test_what_a_scan_does_not_show_is_stated(root, someone, capsys):
     someone.record.write(root / "imagesTs" / "sub-1.prep.json")
     assert command(root) == 0
     assert capsys.readouterr().err.count(f"warning: sub-1: {gap.text}\n") == 1
+
+
+def test_the_model_is_not_mentioned_for_drawn_masks_of_a_raw_data_set(root, capsys):
+    assert command(root) == 0
+    assert capsys.readouterr().out.count(UNKNOWN_ORIGIN) == 1
+    (root / "dataset.json").write_text("{}")
+    assert command(root) == 0
+    assert UNKNOWN_ORIGIN not in capsys.readouterr().out
 
 
 def test_command_writes_masks_and_probabilities(root, someone, capsys):
