@@ -55,8 +55,9 @@ class Job:
         """Do the step and write its mark; an error is recorded and raised."""
         begun, start = Attempt.begin(), time.monotonic()
         with ExitStack() as stack:
-            if self.run is not None:
-                self._take_lock(stack, self.run)
+            if (self.run is not None and self._take_lock(stack, self.run)
+                    and self.study.mark(self.step, self.run).is_file()):
+                return  # done by the process that had the lock
             begun.write(self.attempt)
             try:
                 if self.step in _ON_GPU and (devices := gpus_to_share(self.study.config.device)):
@@ -119,9 +120,17 @@ class Job:
             raise StepFailed(f"{self._title()}: exit status {status} from: {shlex.join(command)}\nlog: {self.log}\n"
                              f"last line: {last_error(self.log)}", status)
 
-    def _take_lock(self, stack: ExitStack, run: TrainingRun) -> None:
+    def _take_lock(self, stack: ExitStack, run: TrainingRun) -> bool:
+        """Take the run's lock; whether another process had it."""
+        holders: list[str] = []
+
+        def notice(holder: str) -> None:
+            holders.append(holder)
+            self._waits(holder)
+
         path = lock_of(self.study, run)
-        self.inherited.append(stack.enter_context(locked(path, self._holder(), notice=self._waits)))
+        self.inherited.append(stack.enter_context(locked(path, self._holder(), notice=notice)))
+        return bool(holders)
 
     def _waits(self, holder: str) -> None:
         print(f"{self._title()}: waiting for {holder}", file=sys.stderr, flush=True)

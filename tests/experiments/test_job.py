@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import threading
 import zipfile
 from dataclasses import replace
 
@@ -73,6 +74,25 @@ def test_a_training_is_done_when_its_checkpoint_is_there(study, monkeypatch, tmp
     assert not study.attempt("train", run).exists()
     log = study.log("train", run).read_text()
     assert log.count("\n$ nnUNetv2_train") == 2 and "--c" in log.splitlines()[-1]
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_training_that_another_process_has_just_done_is_not_repeated(study, monkeypatch, tmp_path, done):
+    run = study.runs[0]
+    checkpoint(study, run)
+    stand_in(monkeypatch, tmp_path, "")
+    descriptor = try_lock(attempts.lock_of(study, run), "another")
+
+    def end():
+        if done:
+            write_json({}, study.mark("train", run))
+        os.close(descriptor)
+
+    timer = threading.Timer(0.2, end)
+    timer.start()
+    assert do(study, "train", run) == 0
+    assert study.log("train", run).exists() == (not done)
+    timer.join()
 
 
 def test_a_failure_is_recorded_with_the_last_error_line(study, monkeypatch, tmp_path):
