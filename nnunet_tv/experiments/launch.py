@@ -140,12 +140,16 @@ def _unlock(study: Study, environment: dict[str, str]) -> None:
 
 
 def _snakemakes_in(folder: Path) -> list[int]:
-    """Processes of this machine that are Snakemake and have `folder` as their working folder."""
+    """Processes of this machine that are Snakemake and have `folder` as their working folder.
+
+    Those that Snakemake starts for single jobs (``--mode``) may outlive it: a new start waits for their runs' locks.
+    """
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            line = (process / "cmdline").read_bytes()
-            if b"snakemake" in line and Path(os.readlink(process / "cwd")) == folder.resolve():
+            words = os.fsdecode((process / "cmdline").read_bytes()).split("\0")
+            here = Path(os.readlink(process / "cwd")) == folder.resolve()
+            if here and "--mode" not in words and "snakemake" in (Path(word).name for word in words):
                 found.append(int(process.name))
         except OSError:
             continue

@@ -7,12 +7,14 @@ from importlib.util import find_spec
 import pytest
 from fake_commands import FakeEnvironment, table
 from fake_slurm import FakeSlurm
+from processes import kill, wait_for
 
 from nnunet_tv.experiments.launch import workflow_file
 from nnunet_tv.utils.files import read_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_spec("snakemake_executor_plugin_slurm") is None,
                                                    reason="Snakemake's Slurm plugin is not installed")]
+ARGUMENTS = ("small.yaml", "-d", "scans", "-o", "study", "--slurm", "profile")
 DICE, TV = "nnUNetTrainerDice", "nnUNetTrainerDiceTV"
 
 
@@ -38,8 +40,11 @@ def env(tmp_path) -> FakeEnvironment:
 
 def run(env, *arguments):
     """Exit status and output of the experiment on the cluster."""
-    return env.run("small.yaml", "-d", "scans", "-o", "study", "--slurm", "profile", *arguments,
-                   PATH=os.pathsep.join([str(env.folder / "bin"), os.environ["PATH"]]))
+    return env.run(*ARGUMENTS, *arguments, **on_path(env))
+
+
+def on_path(env) -> dict[str, str]:
+    return {"PATH": os.pathsep.join([str(env.folder / "bin"), os.environ["PATH"]])}
 
 
 def value(words, *flags):
@@ -90,6 +95,20 @@ def test_a_job_that_always_runs_out_of_time_is_named_with_what_slurm_states(env)
     assert env.slurm.states()[job] == "TIMEOUT"
     assert (f"- Missing: Dice+TV, run 0: training was interrupted (Slurm job {job}: TIMEOUT; log: "
             in table(env.folder / "study" / "small" / "report"))
+
+
+def test_jobs_go_on_when_snakemake_is_killed_and_are_not_started_twice(env):
+    env.fault(f"train-{DICE}-0", "sleep 25")
+    process = env.start(*ARGUMENTS, **on_path(env))
+    wait_for(lambda: len(env.calls("train")) == 2)
+    kill(env.folder, "nnunet_tv.cli.experiment")
+    kill(env.folder, "-m snakemake", "--directory")  # not the jobs
+    process.communicate()
+    status, output = run(env)
+    assert status == 0, output
+    assert len(env.calls("train")) == 2
+    text = table(env.folder / "study" / "small" / "report")
+    assert "| Dice | 1 |" in text and "| Dice+TV | 1 |" in text and "Missing" not in text
 
 
 def test_trainings_as_one_array(env):
