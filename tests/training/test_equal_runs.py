@@ -42,7 +42,7 @@ def test_weights_and_predictions_are_identical_for_any_number_of_workers(planned
     script = planned / "train.py"
     script.write_text(SCRIPT)
     found = []
-    for number, workers in enumerate((1, 1, 3)):
+    for number, workers in enumerate((1, 1, 2)):
         results = planned / f"results{number}"
         model = results / "DatasetFCD" / f"{NAME}__TinyPlans__3d_fullres"
         out = planned / f"prediction{number}" / "sub-00001"
@@ -56,7 +56,7 @@ def test_weights_and_predictions_are_identical_for_any_number_of_workers(planned
         record = read_run_record(model / "fold_0")
         found.append((weights, np.asarray(nibabel.load(f"{out}.nii.gz").dataobj),
                       np.load(f"{out}.npz")["probabilities"], record.plan_sha256, record.data))
-        assert record.sessions[0].workers == workers
+        assert record.sessions[0].workers == min(workers, os.cpu_count() or 1)  # as nnU-Net limits them
     first, *others = found
     for other in others:
         for one, same in zip(first[0], other[0], strict=True):
