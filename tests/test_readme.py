@@ -11,7 +11,7 @@ from command_lines import parse
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 OTHER_PROGRAMS = {"pip", "make", "export", "mkdir", "cd", "cp", "datalad", "pre-commit", "printf",
-                  "nnunet-tv-doctor", "docker", "apptainer", "sbatch"}
+                  "nnunet-tv-doctor", "docker", "apptainer", "sbatch", "snakemake"}
 #: What stands before a command that runs in a container: docs/containers.md.
 IN_CONTAINER = re.compile(r"^(fcd|apptainer run .*\.sif) (?=nn)")
 
@@ -19,7 +19,7 @@ IN_CONTAINER = re.compile(r"^(fcd|apptainer run .*\.sif) (?=nn)")
 def command_lines():
     for page in PAGES:
         for block in re.findall(r"```bash\n(.*?)```", page.read_text(), re.S):
-            for line in block.splitlines():
+            for line in block.replace("\\\n", " ").splitlines():
                 if line.split("#")[0].strip():
                     yield line.split("#")[0].strip()
 

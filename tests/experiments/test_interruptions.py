@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 from fake_commands import FakeEnvironment, table
-from processes import kill, processes_of, wait_for
+from process_tree import kill, processes_of, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_spec("snakemake") is None, reason="Snakemake is not installed")]
 DICE, TV = "nnUNetTrainerDice", "nnUNetTrainerDiceTV"

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import sys
 import threading
 import zipfile
@@ -37,8 +38,10 @@ def study(tmp_path):
 
 def stand_in(monkeypatch, tmp_path, body):
     """Let every command be a Python program; its arguments are those after the first."""
-    script = tmp_path / "command"
-    script.write_text(f"#!{sys.executable} -S\nimport sys, os, pathlib, gzip, zipfile\n{body}\n")
+    program = tmp_path / "command.py"
+    program.write_text(f"import sys, os, pathlib, gzip, zipfile\n{body}\n")
+    script = tmp_path / "command"  # through a shell: the interpreter's path may hold a space, a #! line's cannot
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -S {shlex.quote(str(program))} "$@"\n')
     script.chmod(0o755)
     monkeypatch.setattr(job, "find_script", lambda name: script)
 

@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 
 import pytest
-from processes import kill, processes_of, wait_for
+from process_tree import kill, processes_of, wait_for
 
 from nnunet_tv.demo.dataset import make_dataset
 from nnunet_tv.demo.phantom import PhantomOptions

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 from fake_commands import FakeEnvironment, table
 from fake_slurm import FakeSlurm
-from processes import kill, wait_for
+from process_tree import kill, wait_for
 
 from nnunet_tv.experiments.launch import workflow_file
 from nnunet_tv.utils.files import read_json
